@@ -1,0 +1,55 @@
+# make demo    installs, speaks the demo corpus, runs the whole workflow, prints the table
+# make test    installs, runs every test
+# make lint    ruff, ruff format, snakefmt, snakemake --lint
+# make bench   prints the benchmarks' ratios
+# make lock    writes requirements.lock and envs/labelmer.yaml anew from pyproject.toml
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+DEMO := snakemake --configfile demo.yaml --cores 2 --resources gpu=1
+
+.PHONY: install demo-corpus demo test lint bench lock clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'labelmer needs Python 3.11 or newer; make PYTHON=python3.11 ...')"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+demo-corpus: install
+	$(BIN)/python -m labelmer.demo resources/demo
+
+demo: demo-corpus
+	$(DEMO) --quiet rules
+	$(BIN)/python -m labelmer.tabulate --show results/demo/reports/compare.tsv
+	@echo
+	@echo "tables    results/demo/reports/*.tsv"
+	@echo "figures   results/demo/reports/figures/"
+	@echo "page      results/demo/reports/index.html"
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: demo-corpus
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow
+	snakemake --configfile demo.yaml --lint
+
+bench: install
+	$(BIN)/python bench/workflow.py
+
+lock:
+	uv pip compile --quiet --universal --no-header --no-annotate --python-version 3.11 \
+		--extra demo --extra dev pyproject.toml --output-file requirements.lock
+	$(BIN)/python envs/write_environment.py
+
+clean:
+	rm -rf $(VENV) .snakemake

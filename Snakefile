@@ -1,0 +1,29 @@
+# labelmer: speech and words in, cross-validated emotion recognition out. See README.md.
+
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/reports.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        all_predictions(),
+        all_reports(),
+
+
+rule features:
+    input:
+        all_features(),
+
+
+rule splits:
+    input:
+        rules.split.output,

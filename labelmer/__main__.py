@@ -1,0 +1,37 @@
+"""`labelmer VERB ...` is `python -m labelmer.VERB ...`; only that verb's module is imported."""
+
+import importlib
+import sys
+
+VERBS = {
+    "demo": "speak the demo corpus",
+    "segment": "corpus audio -> one file of utterances per session",
+    "annotate": "corpus annotations -> tables of utterances and of labels",
+    "split": "folds, and the audit of them",
+    "fetch": "an encoder's snapshot, to be used offline from then on",
+    "extract": "utterances -> token or frame features",
+    "train": "one model, one fold, one seed",
+    "evaluate": "a trained model -> predictions",
+    "fuse": "predictions of two models -> their late fusion",
+    "tabulate": "predictions -> result tables",
+    "plot": "result tables and predictions -> figures",
+    "page": "tables and figures -> one HTML page",
+}
+
+USAGE = "usage: labelmer VERB ...\n\n" + "\n".join(f"  {v:10}{w}" for v, w in VERBS.items())
+
+
+def main():
+    """Run the verb named first on the command line with the arguments that follow it."""
+    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
+        print(USAGE)
+        return
+    verb = sys.argv.pop(1)
+    if verb not in VERBS:
+        sys.exit(f"error: unknown verb '{verb}'\n\n{USAGE}")
+    sys.argv[0] = f"labelmer {verb}"
+    importlib.import_module(f"labelmer.{verb}").main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Audio files -> 16 kHz, mono, 16 bit: decode, cut, mix down, resample."""
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from labelmer.stage import InputError
+
+RATE = 16_000  # Hz
+
+
+def span(path, start_s=None, end_s=None):
+    """What a cut takes of a file: (first frame, stop frame, rate in Hz, frames in the file).
+
+    start_s and end_s are in seconds; None takes the whole file. A cut that reaches past the end
+    of the file stops there.
+    """
+    try:
+        info = soundfile.info(path)
+    except soundfile.LibsndfileError as error:
+        raise InputError(f"{path}: not readable as audio ({error})") from None
+    if start_s is None:
+        return 0, info.frames, info.samplerate, info.frames
+    first, stop = round(start_s * info.samplerate), round(end_s * info.samplerate)
+    return min(first, info.frames), min(stop, info.frames), info.samplerate, info.frames
+
+
+def resampled_length(frames, rate):
+    """Samples at 16 kHz that `frames` at `rate` Hz become."""
+    return math.ceil(frames * RATE / rate)
+
+
+def read(path, first, stop, rate):
+    """Frames first:stop of a file as int16 mono at 16 kHz, shape (samples,).
+
+    Channels are averaged. Files that are 16 kHz, mono and 16 bit already pass bit for bit.
+    """
+    try:
+        samples, _ = soundfile.read(path, start=first, stop=stop, dtype="float64", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise InputError(f"{path}: damaged audio ({error})") from None
+    if len(samples) != stop - first:
+        raise InputError(
+            f"{path}: {len(samples)} frames could be decoded, its header says {stop - first}; "
+            "replace the file"
+        )
+    mono = samples.mean(axis=1)
+    if not np.isfinite(mono).all():
+        raise InputError(f"{path}: samples that are not numbers (NaN or Inf); replace the file")
+    if rate != RATE:
+        mono = _resample(mono, rate)
+    return np.clip(np.round(mono * 32768), -32768, 32767).astype(np.int16)
+
+
+def relative(path, root):
+    """A path as it stands below the corpus root, for tables and messages."""
+    root = Path(root)
+    return os.path.relpath(path, root if root.is_dir() else root.parent)
+
+
+def _resample(mono, rate):
+    # Imported here: most corpora are at 16 kHz already, and the import costs seconds.
+    import torch
+    import torchaudio
+
+    return torchaudio.functional.resample(torch.from_numpy(mono), rate, RATE).numpy()

@@ -1,0 +1,22 @@
+"""Where tensors are computed, and by which random numbers."""
+
+import os
+
+import torch
+
+from labelmer.stage import log
+
+
+def device_of(gpu):
+    """The GPU ("cuda") if one is wanted and there, else the CPU."""
+    if gpu and not torch.cuda.is_available():
+        log.info("no GPU on this machine, the CPU does the work")
+    return "cuda" if gpu and torch.cuda.is_available() else "cpu"
+
+
+def make_deterministic(seed, threads):
+    """The same seed and number of threads give the same numbers on the same machine."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(threads)

@@ -1,0 +1,205 @@
+"""Extract features: utterances or label words through an encoder into one ragged file.
+
+INPUT is a session's segments (.h5, for a speech encoder) or its table of utterances (.tsv, for a
+text encoder). Without it, the words of the labels are run, as --config '{"labels": {NAME: WORDS}}'
+gives them. --config also holds the encoder's `layer`, and `code`, the digest of this stage's code.
+
+If OUT is there already, its items whose key still matches are taken over and only the rest is
+computed. Equal input gives equal bytes.
+"""
+
+import importlib.metadata
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from labelmer import __version__, tables
+from labelmer.digest import canonical_json, code_digest, content_key
+from labelmer.ragged import Ragged, Writer
+from labelmer.stage import InputError, Progress, command, log, parse, stage_parser
+
+DTYPE = "float16"
+UNITS = {"speech": "frames", "text": "tokens"}
+
+
+@dataclass(frozen=True)
+class Items:
+    """What features are made of: ids (sorted), inputs, and what says when an input changed."""
+
+    modality: str  # "speech" or "text"
+    ids: list
+    inputs: Sequence  # int16 samples at 16 kHz, or strings
+    contents: Sequence  # bytes or strings, the items' part of their keys
+
+
+def read_items(path):
+    """Items of a segments file (.h5) or of a table of utterances."""
+    if Path(path).suffix == ".h5":
+        segments = Ragged(path)
+        if segments.attrs.get("kind") != "segments":
+            raise InputError(
+                f"{path}: a file of {segments.attrs.get('kind')}, expected segments; "
+                "give the file that `labelmer segment` wrote"
+            )
+        inputs = [segments[i] for i in range(len(segments))]
+        return Items("speech", segments.ids, inputs, [key.tobytes() for key in segments.keys])
+    table = tables.read(path, "utterances")
+    return text_items(dict(zip(table["id"], table["text"], strict=True)))
+
+
+def text_items(texts):
+    """Items of a dict of id and text."""
+    ids = sorted(texts)
+    inputs = [texts[i] for i in ids]
+    return Items("text", ids, inputs, inputs)
+
+
+def extract(items, encoder, facts, out, code):
+    """Write the features of items to a ragged file; return how many were kept and computed.
+
+    encoder  of encoders.load, of the items' modality
+    facts    where the encoder comes from: encoder, source, revision, weights, content
+    out      path of the file; what it holds already is taken over item by item if its key matches
+    code     digest of the code that computes a feature
+    """
+    if encoder.modality != items.modality:
+        raise InputError(
+            f"{out}: '{facts['encoder']}' is a {encoder.modality} encoder, expected one for "
+            f"{items.modality}, which the input is; correct the encoder's `modality` or its source"
+        )
+    params = canonical_json(
+        {"encoder": facts["content"], "layer": encoder.layer, "dtype": DTYPE, "code": code}
+    )
+    keys = [content_key(content, params) for content in items.contents]
+    lengths = encoder.lengths(items.inputs)
+    old = _previous(out)
+    kept = {i: name for i, name in enumerate(items.ids) if _holds(old, name, keys[i])}
+    wanted = [i for i in range(len(items.ids)) if i not in kept]
+    attrs = _attributes(encoder, facts, params, code)
+    marks = encoder.marks(items.inputs)
+    row = (encoder.width,)
+    with Writer(out, items.ids, lengths, row, DTYPE, attrs, marks) as writer:
+        for i, name in kept.items():
+            writer.write(i, old[name], keys[i])
+        for i, features in _computed(items, wanted, lengths, encoder):
+            writer.write(i, _half(features, items.ids[i], out), keys[i])
+    log.info("%s: %d items kept, %d computed", out, len(kept), len(wanted))
+    return len(kept), len(wanted)
+
+
+def _computed(items, wanted, lengths, encoder):
+    """Yield (index, features) of the wanted items, batch by batch of similar lengths."""
+    from labelmer.encoders import ROWS_PER_BATCH, SAMPLE_RATE, batches_by_length
+
+    if items.modality == "speech":
+        unit, sizes = "seconds of audio", [len(samples) / SAMPLE_RATE for samples in items.inputs]
+    else:
+        unit, sizes = "texts", [1] * len(items.inputs)
+    with Progress("extract", sum(sizes[i] for i in wanted), unit) as progress:
+        for batch in batches_by_length([lengths[i] for i in wanted], ROWS_PER_BATCH):
+            chosen = [wanted[b] for b in batch]
+            yield from zip(chosen, encoder.encode([items.inputs[i] for i in chosen]), strict=True)
+            progress.advance(sum(sizes[i] for i in chosen))
+
+
+def _half(features, name, out):
+    """Features as float16; InputError naming the item if they are not finite there."""
+    limit = np.finfo(DTYPE).max
+    largest = np.abs(features).max()
+    if not largest <= limit:  # so written, not a number is caught too
+        raise InputError(
+            f"{out}: {name}: largest feature {largest}, expected a finite number up to {limit}, "
+            f"which is what {DTYPE} holds; listen to the utterance, or choose another `layer`"
+        )
+    return features.astype(DTYPE)
+
+
+def _previous(out):
+    """The file of an earlier run, or None if there is none or it cannot be read."""
+    if not Path(out).exists():
+        return None
+    try:
+        return Ragged(out)
+    except InputError as error:
+        log.warning("%s; all is computed", error)
+        return None
+
+
+def _holds(old, name, key):
+    return old is not None and name in old and old.keys[old.index[name]].tobytes() == key
+
+
+def _attributes(encoder, facts, params, code):
+    rate = {"rate_hz": encoder.rate_hz} if encoder.rate_hz else {}
+    return {
+        "kind": "features",
+        "unit": UNITS[encoder.modality],
+        **rate,
+        "width": encoder.width,
+        "encoder": facts["encoder"],
+        "source": facts["source"],
+        "revision": facts["revision"],
+        "weights": facts["weights"],
+        "layer": encoder.layer,
+        "dtype": DTYPE,
+        "params": params,
+        "code": code,
+        "labelmer": __version__,
+        "torch": importlib.metadata.version("torch"),
+        "transformers": importlib.metadata.version("transformers"),
+    }
+
+
+def read_facts(folder, name):
+    """What source.json says of an encoder's folder, with its name in the config."""
+    path = Path(folder) / "source.json"
+    try:
+        return {"encoder": name, **json.loads(path.read_text(encoding="utf-8"))}
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({error}); expected a folder that `labelmer fetch` wrote: "
+            f"labelmer fetch {folder} --source SOURCE"
+        ) from None
+
+
+def _device(gpu):
+    import torch
+
+    if gpu and not torch.cuda.is_available():
+        log.warning("--gpu 1, but there is no GPU that PyTorch can use; the CPU is used")
+    return "cuda" if gpu and torch.cuda.is_available() else "cpu"
+
+
+@command
+def main(argv=None):
+    """Command line of the stage."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("input", type=Path, nargs="?", help="segments or utterances; see above")
+    parser.add_argument("folder", type=Path, help="the encoder's, as `labelmer fetch` wrote it")
+    parser.add_argument("out", type=Path, help="ragged file to write")
+    parser.add_argument("--encoder", required=True, metavar="NAME", help="its name in the config")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of the CPU")
+    parser.add_argument("--gpu", type=int, choices=(0, 1), default=0, help="1: use a GPU")
+    args = parse(parser, argv)
+    labels = args.config.get("labels")
+    if (args.input is None) == (labels is None):
+        raise InputError(f"{args.out}: expected either INPUT or labels in --config, and not both")
+    items = text_items(labels) if args.input is None else read_items(args.input)
+    facts = read_facts(args.folder, args.encoder)
+
+    os.environ["HF_HUB_OFFLINE"] = "1"  # before the imports below, which read it
+    import torch
+
+    from labelmer import encoders
+
+    torch.set_num_threads(args.threads)
+    encoder = encoders.load(args.folder, args.config.get("layer"), _device(args.gpu))
+    extract(items, encoder, facts, args.out, args.config.get("code") or code_digest("extract"))
+
+
+if __name__ == "__main__":
+    main()

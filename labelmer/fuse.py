@@ -1,0 +1,139 @@
+"""Late fusion: the predictions of two models on the same utterances -> one set of predictions.
+
+The fused probabilities are softmax(log p_a / T_a + log p_b / T_b): the product of the two
+posteriors, each sharpened or flattened by its temperature. No prior is divided out, because the
+class weights of training make it uniform. The two temperatures minimise the mean negative log
+probability of the true class over the VALIDATION part; the test part chooses nothing.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize
+from scipy.special import log_softmax, logsumexp
+
+from labelmer import tables
+from labelmer.stage import InputError, command, log, parse, stage_parser
+
+SMALLEST = 1e-12  # probabilities are taken to be at least this, so that no logarithm is infinite
+COLDEST, HOTTEST = 0.1, 100.0  # bounds: a perfect validation part would ask for temperature 0
+
+
+def fuse(log_a, log_b, temperatures):
+    """Log probabilities (N, C) of the product of two posteriors, given as logs (N, C)."""
+    return log_softmax(log_a / temperatures[0] + log_b / temperatures[1], axis=1)
+
+
+def choose_temperatures(log_a, log_b, true):
+    """The pair (T_a, T_b) with the least mean negative log probability of the true classes.
+
+    log_a, log_b: (N, C) log probabilities; true: (N,) class indices; all of the validation part.
+    The loss is convex in 1 / T_a and 1 / T_b, so the minimum does not depend on the start.
+    """
+    rows = np.arange(len(true))
+    both = np.stack([log_a, log_b])  # (2, N, C)
+
+    def loss_and_gradient(inverse):
+        logits = np.tensordot(inverse, both, axes=1)  # (N, C)
+        log_sum = logsumexp(logits, axis=1, keepdims=True)
+        p = np.exp(logits - log_sum)
+        wanted = both[:, rows, true]  # (2, N)
+        loss = (log_sum[:, 0] - inverse @ wanted).mean()
+        return loss, ((p * both).sum(axis=2) - wanted).mean(axis=1)
+
+    bounds = [(1 / HOTTEST, 1 / COLDEST)] * 2
+    found = minimize(loss_and_gradient, [1.0, 1.0], jac=True, method="L-BFGS-B", bounds=bounds)
+    return tuple(float(t) for t in 1 / found.x)
+
+
+def fuse_tables(a, b, variant):
+    """Fuse two tables of predictions (frames); return the fused table and (T_a, T_b).
+
+    Ids, parts, true classes and probability columns of both must agree (see `matched`). The
+    columns that name the run are those of a, but for the variant.
+    """
+    columns = probability_columns(a)
+    classes = np.array([c.removeprefix("p_") for c in columns])
+    log_a, log_b = (np.log(np.maximum(t[columns].to_numpy(), SMALLEST)) for t in (a, b))
+    true = pd.Index(classes).get_indexer(a["true"])
+    chooses = (a["part"] == "validation").to_numpy()
+    temperatures = choose_temperatures(log_a[chooses], log_b[chooses], true[chooses])
+    p = np.exp(fuse(log_a, log_b, temperatures))
+    fused = a.assign(predicted=classes[p.argmax(axis=1)], variant=variant)
+    fused[columns] = p
+    return fused, temperatures
+
+
+def matched(a, b, path_a, path_b):
+    """Table b in the order of table a; raise InputError unless both predict the same utterances."""
+    for path, these, other, others in ((path_a, a, path_b, b), (path_b, b, path_a, a)):
+        alone = these["id"][~these["id"].isin(others["id"])]
+        if len(alone):
+            raise InputError(
+                f"{other}: id '{alone.iloc[0]}' is missing, expected because {path} has it; "
+                "evaluate both models on the same fold"
+            )
+    b = b.set_index("id").loc[a["id"]].reset_index()
+    for column in ("part", "true", "fold", "seed", "speech", "text", "mode"):
+        differs = (a[column] != b[column]).to_numpy()
+        if differs.any():
+            row = int(differs.argmax())
+            raise InputError(
+                f"{path_b}: id '{b['id'][row]}': {column} is '{b[column][row]}', expected "
+                f"'{a[column][row]}' as in {path_a}; evaluate both models on the same fold and seed"
+            )
+    return b
+
+
+def check(table, path):
+    """Raise InputError unless the true classes have probabilities and a validation part exists."""
+    columns = probability_columns(table)
+    unknown = table[~("p_" + table["true"]).isin(columns)]
+    if len(unknown):
+        raise InputError(
+            f"{path}: id '{unknown['id'].iloc[0]}': true is '{unknown['true'].iloc[0]}', expected "
+            f"a class with a column of probabilities, one of {columns}; evaluate the model again"
+        )
+    if not (table["part"] == "validation").any():
+        raise InputError(
+            f"{path}: no row has part 'validation', expected the part that chooses the "
+            "temperatures; evaluate the model on validation and test"
+        )
+
+
+def probability_columns(table):
+    """Names of the columns p_<class>, in the table's order."""
+    return [c for c in table.columns if c.startswith("p_")]
+
+
+@command
+def main(argv=None):
+    """Fuse two files of predictions of one fold and seed."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("a", type=Path, metavar="PREDICTIONS_A.tsv")
+    parser.add_argument("b", type=Path, metavar="PREDICTIONS_B.tsv")
+    parser.add_argument("out", type=Path, metavar="OUT.tsv")
+    parser.add_argument("--variant", required=True, help="name of the fused variant")
+    args = parse(parser, argv)
+    a, b = (tables.read(path, "predictions") for path in (args.a, args.b))
+    if set(probability_columns(a)) != set(probability_columns(b)):
+        raise InputError(
+            f"{args.b}: classes are {probability_columns(b)}, expected {probability_columns(a)} "
+            f"as in {args.a}; evaluate both models again"
+        )
+    check(a, args.a)
+    fused, temperatures = fuse_tables(a, matched(a, b, args.a, args.b), args.variant)
+    tables.write(args.out, fused, "predictions")
+    log.info(
+        "temperatures chosen on %d validation utterances: %.4g for %s, %.4g for %s",
+        (fused["part"] == "validation").sum(),
+        temperatures[0],
+        a["variant"].iloc[0],
+        temperatures[1],
+        b["variant"].iloc[0],
+    )
+
+
+if __name__ == "__main__":
+    main()

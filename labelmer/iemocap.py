@@ -1,0 +1,258 @@
+"""IEMOCAP's release: its folders and files -> rows.
+
+Layout, for each Session1 .. Session5:
+    dialog/transcriptions/Ses01F_impro01.txt    ids, times, words
+    dialog/EmoEvaluation/Ses01F_impro01.txt     ids, codes, dimensions, raters
+    dialog/wav/Ses01F_impro01.wav               the dialogue
+    sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav
+
+In an id such as Ses01F_impro01_M000 the letter behind Ses01 says who wore the motion-capture
+markers. The speaker is the letter behind the last underscore.
+
+Busso et al. (2008), IEMOCAP: interactive emotional dyadic motion capture database.
+"""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from labelmer.stage import InputError, log
+
+UTTERANCE = re.compile(
+    r"(?P<id>Ses\d\d[FM]_\w+_[FM]\w+) \[(?P<start>[\d.]+)-(?P<end>[\d.]+)\]:(?P<text>.*)"
+)
+EVALUATION = re.compile(
+    r"\[(?P<start>[\d.]+) - (?P<end>[\d.]+)\]\t(?P<id>\S+)\t(?P<code>\S+)\t"
+    r"\[(?P<valence>[\d.]+), (?P<activation>[\d.]+), (?P<dominance>[\d.]+)\]"
+)
+RATER = re.compile(r"C-E\d+:\t(?P<labels>[^(]*)")
+TAG = re.compile(r"\[[^\]]*\]")
+
+# The raters' words for the release's codes. xxx (no majority) has none.
+WORDS = {
+    "ang": "Anger",
+    "hap": "Happiness",
+    "exc": "Excited",
+    "sad": "Sadness",
+    "neu": "Neutral",
+    "fru": "Frustration",
+    "sur": "Surprise",
+    "fea": "Fear",
+    "dis": "Disgust",
+    "oth": "Other",
+}
+
+# Counts of the full release's evaluations.
+RELEASE_SESSIONS = {
+    "Session1": 1819,
+    "Session2": 1811,
+    "Session3": 2136,
+    "Session4": 2103,
+    "Session5": 2170,
+}
+RELEASE_CODES = {
+    "xxx": 2507,
+    "fru": 1849,
+    "neu": 1708,
+    "ang": 1103,
+    "sad": 1084,
+    "exc": 1041,
+    "hap": 595,
+    "sur": 107,
+    "fea": 40,
+    "oth": 3,
+    "dis": 2,
+}
+# Utterances of the usual four classes (ang, hap and exc, neu, sad) by speaker.
+RELEASE_SPEAKERS = {
+    "Ses01F": 528,
+    "Ses01M": 557,
+    "Ses02F": 481,
+    "Ses02M": 542,
+    "Ses03F": 522,
+    "Ses03M": 629,
+    "Ses04F": 528,
+    "Ses04M": 503,
+    "Ses05F": 590,
+    "Ses05M": 651,
+}
+
+
+def sessions(root):
+    """Names of the sessions under a release's root, in order."""
+    names = sorted(p.name for p in Path(root).glob("Session*") if p.is_dir())
+    if not names:
+        raise InputError(
+            f"{root}: no Session1 ... Session5 in this folder; corpus: root: must name the "
+            "release's top folder"
+        )
+    return names
+
+
+def speakers(root, session):
+    """The two speakers of a session: Session1 -> Ses01F, Ses01M."""
+    number = int(re.sub(r"\D", "", session))
+    return [f"Ses{number:02d}F", f"Ses{number:02d}M"]
+
+
+def transcript_files(root, session):
+    """Transcription files of a session, sorted."""
+    return _visible(Path(root) / session / "dialog" / "transcriptions", "*.txt")
+
+
+def label_files(root, session):
+    """Evaluation files of a session, sorted."""
+    return _visible(Path(root) / session / "dialog" / "EmoEvaluation", "*.txt")
+
+
+def audio_files(root, session, audio):
+    """What the audio of a session depends on: dialogue files, or the dialogues' sentence folders.
+
+    Folders stand for the ten thousand sentence files in them.
+    """
+    if audio == "dialogues":
+        return _visible(Path(root) / session / "dialog" / "wav", "*.wav")
+    return _visible(Path(root) / session / "sentences" / "wav", "*")
+
+
+def speaker_of(utterance):
+    """Speaker of an utterance id: Ses01F_impro01_M000 -> Ses01M."""
+    return utterance[:5] + utterance.rsplit("_", 1)[1][0]
+
+
+def dialogue_of(utterance):
+    """Dialogue of an utterance id: Ses01F_impro01_M000 -> Ses01F_impro01."""
+    return utterance.rsplit("_", 1)[0]
+
+
+def utterances(root, session):
+    """Utterances of a session and the transcription lines that are none: two frames.
+
+    The first has the columns of the table "utterances", the second those of "unread".
+    """
+    rows, unread = [], []
+    for path in transcript_files(root, session):
+        for number, line in enumerate(_lines(path), 1):
+            match = UTTERANCE.match(line)
+            if match:
+                name = match["id"]
+                rows.append(
+                    {
+                        "id": name,
+                        "session": session,
+                        "dialogue": dialogue_of(name),
+                        "speaker": speaker_of(name),
+                        "start_s": float(match["start"]),
+                        "end_s": float(match["end"]),
+                        "text": " ".join(TAG.sub(" ", match["text"]).split()),
+                    }
+                )
+            elif line.strip():
+                unread.append(
+                    {"file": path.name, "line": number, "text": line, "reason": "no utterance id"}
+                )
+    if not rows:
+        raise InputError(
+            f"{root}: {session}: no line 'ID [START-END]: WORDS' in its transcriptions; is the "
+            "release complete?"
+        )
+    return pd.DataFrame(rows), pd.DataFrame(unread, columns=["file", "line", "text", "reason"])
+
+
+def labels(root, session):
+    """Labels of a session's utterances: a frame with the columns of the table "labels"."""
+    rows = []
+    for path in label_files(root, session):
+        votes = []
+        for number, line in enumerate(_lines(path), 1):
+            if line.startswith("["):
+                match = EVALUATION.match(line)
+                if not match:
+                    raise InputError(
+                        f"{path}:{number}: '{line}', expected "
+                        "'[START - END]<TAB>ID<TAB>CODE<TAB>[V, A, D]'; correct the line"
+                    )
+                votes = []
+                row = match.groupdict() | {"votes": votes}
+                rows.append({k: v for k, v in row.items() if k not in ("start", "end")})
+            elif match := RATER.match(line):
+                votes.append({word.strip() for word in match["labels"].split(";")})
+    frame = pd.DataFrame(rows)
+    frame["raters"] = frame["votes"].map(len)
+    frame["agreement"] = [
+        _agreement(WORDS.get(c), v) for c, v in zip(frame.code, frame.votes, strict=True)
+    ]
+    dimensions = ["valence", "activation", "dominance"]
+    frame[dimensions] = frame[dimensions].astype(float)
+    return frame.drop(columns="votes")
+
+
+def clips(root, table, audio):
+    """Where the audio of each utterance is: a list of (id, path, start_s, end_s).
+
+    table is a session's "utterances"; start and end are None where a file is the whole clip.
+    """
+    rows = zip(table.session, table.dialogue, table.id, table.start_s, table.end_s, strict=True)
+    if audio == "dialogues":
+        return [
+            (name, Path(root) / session / "dialog" / "wav" / f"{dialogue}.wav", start, end)
+            for session, dialogue, name, start, end in rows
+        ]
+    return [
+        (name, Path(root) / session / "sentences" / "wav" / dialogue / f"{name}.wav", None, None)
+        for session, dialogue, name, _, _ in rows
+    ]
+
+
+def release_differences(utterances, labels):
+    """How a corpus that looks like the full release differs from its counts: a list of sentences.
+
+    utterances and labels are the tables of all sessions. A corpus with fewer than half of the
+    release's 10,039 labels is taken for a part of it, or for another in the same layout.
+    """
+    if len(labels) < sum(RELEASE_SESSIONS.values()) / 2:
+        return []
+    session = labels.id.map(lambda name: f"Session{int(name[3:5])}")
+    four = labels[labels.code.isin(["ang", "hap", "exc", "neu", "sad"])]
+    found = {
+        "utterances with a label": (session.value_counts(), RELEASE_SESSIONS),
+        "utterances of the code": (labels.code.value_counts(), RELEASE_CODES),
+        "utterances of the four classes by": (
+            four.id.map(speaker_of).value_counts(),
+            RELEASE_SPEAKERS,
+        ),
+    }
+    differences = [
+        f"{what} {name}: {counts.get(name, 0)} here, {expected.get(name, 0)} in the full release"
+        for what, (counts, expected) in found.items()
+        for name in sorted({*counts.index, *expected})
+        if counts.get(name, 0) != expected.get(name, 0)
+    ]
+    unheard = sorted(set(labels.id) - set(utterances.id))
+    return differences + [f"{name} has a label but no transcript" for name in unheard]
+
+
+def _agreement(word, votes):
+    if word is None or not votes:
+        return None
+    return sum(word in vote for vote in votes) / len(votes)
+
+
+def _visible(folder, pattern):
+    """Entries of a release folder, without the AppleDouble files (._Ses...) among them."""
+    found = sorted(p for p in folder.glob(pattern) if not p.name.startswith("."))
+    if not found:
+        raise InputError(
+            f"{folder}: nothing like {pattern} in this folder; is the release complete?"
+        )
+    return found
+
+
+def _lines(path):
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8").splitlines()
+    except UnicodeDecodeError:
+        log.warning("%s: not UTF-8, read as Windows-1252", path)
+        return data.decode("cp1252", errors="replace").splitlines()

@@ -1,0 +1,395 @@
+"""The label-guided model: label embeddings, label interaction, label-guided attentive fusion.
+
+Our reading of 'Leveraging Label Information for Multimodal Emotion Recognition' (arXiv
+2309.02106), of which the abstract is known; docs/method.md says what is the paper's and what is
+ours. The interaction builds on LEAM (Wang et al. 2018, 'Joint Embedding of Words and Labels for
+Text Classification').
+
+Shapes: B utterances, T tokens or frames, D encoder width, d model width, C labels, K heads.
+Masks are True on tokens and frames, False on padding.
+"""
+
+import json
+import math
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional as F
+
+from labelmer.stage import InputError, write_atomically
+
+MODALITIES = ("speech", "text")
+FORMAT = 1  # of a saved model
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What a variant may change. The defaults are the full model."""
+
+    modalities: tuple = MODALITIES  # what the model sees
+    width: int = 128  # d
+    heads: int = 4  # of the cross-attention
+    dropout: float = 0.3
+    frame_stride: int = 2  # speech frames averaged into one before the model
+    standardise: bool = True  # by the training part's mean and sd
+    label_start: dict = field(  # where the label embeddings start: prototype, words (text), random
+        default_factory=lambda: {"speech": "prototype", "text": "prototype"}
+    )
+    label_embeddings: str = "learned"  # or frozen
+    label_interaction: bool = True  # tokens and frames take up the labels that they are like
+    label_guidance: bool = True  # cross-attention where both point to the same label
+    cross_attention: bool = True  # text to speech and speech to text
+    experts: bool = True  # each modality's own logits are part of the sum
+    expert_pooling: str = "attention"  # attention, label-attention, mean, leam
+    pooling: str = "label-attention"  # of the joint term: the same choice
+    modality_dropout: float = 0.1  # chance, in training, that one modality is missing
+    expert_loss: float = 1.0  # weight of the experts' own cross-entropy
+    label_loss: float = 0.1  # weight of telling the labels apart
+
+    @property
+    def joint(self):
+        """Is there a term that sees both modalities?"""
+        return len(self.modalities) == 2
+
+    @property
+    def labels(self):
+        """Does anything in the model use label embeddings?"""
+        pools = [self.expert_pooling, self.pooling] if self.joint else [self.expert_pooling]
+        inside = self.joint and (self.label_interaction or self.label_guidance)
+        return inside or any(pool in ("label-attention", "leam") for pool in pools)
+
+    @classmethod
+    def of(cls, given):
+        """Options from a dict, as config.yaml has it; what is not given has its default."""
+        known = {f.name for f in fields(cls)}
+        if set(given) - known:
+            raise InputError(
+                f"model: unknown options {sorted(set(given) - known)}, expected {sorted(known)}"
+            )
+        values = dict(given)
+        if "modalities" in values:
+            values["modalities"] = tuple(m for m in MODALITIES if m in values["modalities"])
+        values["label_start"] = {**cls().label_start, **values.get("label_start", {})}
+        options = cls(**values)
+        if options.width % options.heads:
+            raise InputError(
+                f"model: width {options.width} is no multiple of heads {options.heads}"
+            )
+        return options
+
+
+@dataclass
+class Output:
+    """What the model says, and the tensors by which it came to say it, by modality."""
+
+    logits: torch.Tensor  # (B, C)
+    experts: dict  # (B, C) each
+    says: dict  # P (B, T, C): what each token or frame says about the label
+    pooling: dict  # (B, T): weights of the joint term's pooling; of the expert's if there is none
+    received: dict  # (B, T): mean cross-attention that each token or frame received
+
+
+class LabelGuidedFusion(nn.Module):
+    """The model of docs/method.md with every piece that the options leave in it.
+
+    widths: {modality: D}; classes: C. The buffers hold the training part's mean and sd.
+    """
+
+    def __init__(self, options, widths, classes):
+        super().__init__()
+        self.options, self.widths, self.classes = options, dict(widths), classes
+        d = options.width
+        self.sides = nn.ModuleDict(
+            {m: Side(options, widths[m], classes) for m in options.modalities}
+        )
+        if not options.joint:
+            return
+        if options.cross_attention:
+            self.to_other = nn.ModuleDict({m: CrossAttention(options) for m in options.modalities})
+        self.pools = nn.ModuleDict(
+            {m: Pooling(options.pooling, d, classes) for m in options.modalities}
+        )
+        self.joint = mlp(2 * d, d, classes, options.dropout)
+        if options.experts:  # the model starts as late fusion
+            nn.init.zeros_(self.joint[-1].weight)
+            nn.init.zeros_(self.joint[-1].bias)
+
+    def forward(self, inputs, present=None):
+        """Logits of a batch.
+
+        inputs: {modality: (values (B, T, D), mask (B, T))}; present: {modality: (B,) bool}, all
+        there if not given. A modality that is missing becomes one null token.
+        """
+        options = self.options
+        sides = {
+            m: side(*inputs[m], None if present is None else present[m])
+            for m, side in self.sides.items()
+        }
+        experts = {m: side.expert for m, side in sides.items() if side.expert is not None}
+        received, weights = {}, {m: side.weights for m, side in sides.items()}
+        logits = sum(experts.values())
+        if options.joint:
+            enhanced = {m: side.enhanced for m, side in sides.items()}
+            if options.cross_attention:
+                fused = {}
+                for m, other in (MODALITIES, MODALITIES[::-1]):
+                    fused[m], received[other] = self.to_other[m](sides[m], sides[other])
+                enhanced = fused
+            pooled = []
+            for m, side in sides.items():
+                similar = self.sides[m].similarity(enhanced[m], side.labels)
+                z, weights[m] = self.pools[m](enhanced[m], side.mask, similar)
+                pooled.append(z)
+            logits = logits + self.joint(torch.cat(pooled, dim=-1))  # (B, C)
+        says = {m: side.says for m, side in sides.items() if side.says is not None}
+        return Output(logits, experts, says, weights, received)
+
+    def loss(self, output, labels, class_weights, present=None):
+        """Weighted cross-entropy of the sum, of each expert, and of the labels among themselves.
+
+        labels (B,), class_weights (C,). An expert whose modality is missing is not to blame.
+        """
+        options = self.options
+        total = F.cross_entropy(output.logits, labels, class_weights)
+        if options.joint:
+            for m, logits in output.experts.items():
+                there = slice(None) if present is None else present[m]
+                if present is None or there.any():
+                    own = F.cross_entropy(logits[there], labels[there], class_weights)
+                    total = total + options.expert_loss * own
+        if options.labels:
+            for side in self.sides.values():
+                total = total + options.label_loss * side.label_loss()
+        return total
+
+
+@dataclass
+class SideState:
+    """One modality of a batch on its way through the model."""
+
+    mask: torch.Tensor  # (B, T)
+    enhanced: torch.Tensor  # (B, T, d): label-enhanced where the options say so
+    labels: torch.Tensor | None  # (C, d)
+    says: torch.Tensor | None  # (B, T, C)
+    expert: torch.Tensor | None  # (B, C)
+    weights: torch.Tensor | None  # (B, T): the expert's pooling
+
+
+class Side(nn.Module):
+    """One modality: standardise, project, compare with the labels, and the expert on it alone."""
+
+    def __init__(self, options, width, classes):
+        super().__init__()
+        d = options.width
+        self.options = options
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("sd", torch.ones(width))
+        self.project = Projection(width, d, options.dropout)
+        if options.joint:
+            self.null = nn.Parameter(torch.randn(d) / math.sqrt(d))
+        if options.labels:
+            self.label_embeddings = nn.Parameter(
+                unit(torch.randn(classes, width)), options.label_embeddings == "learned"
+            )
+            self.log_sharpness = nn.Parameter(torch.tensor(math.log(5.0)))
+        if options.joint and options.label_interaction:
+            self.take_up = nn.Linear(d, d, bias=False)  # W_e
+            self.norm = nn.LayerNorm(d)
+        if options.experts or not options.joint:
+            self.expert_pool = Pooling(options.expert_pooling, d, classes)
+            self.expert = mlp(d, d, classes, options.dropout)
+
+    def start_labels(self, embeddings):
+        """Start the label embeddings (C, D): what all labels share is taken off, then unit RMS."""
+        with torch.no_grad():
+            self.label_embeddings.copy_(unit(embeddings - embeddings.mean(0)))
+
+    def labels(self):
+        """The label embeddings in the model's space (C, d): sequences of length one."""
+        one = torch.ones(len(self.label_embeddings), 1, dtype=torch.bool)
+        one = one.to(self.label_embeddings.device)
+        return self.project(self.label_embeddings[:, None], one)[:, 0]
+
+    def similarity(self, hidden, labels):
+        """Sharpened cosine of every token or frame with every label: a G (B, T, C)."""
+        if labels is None:
+            return None
+        cosine = F.normalize(hidden, dim=-1) @ F.normalize(labels, dim=-1).T
+        return self.log_sharpness.exp() * cosine
+
+    def label_loss(self):
+        """Cross-entropy of the labels' similarity among themselves with the identity."""
+        labels = self.labels()
+        target = torch.arange(len(labels), device=labels.device)
+        return F.cross_entropy(self.similarity(labels, labels), target)
+
+    def forward(self, values, mask, present=None):
+        options = self.options
+        if options.standardise:
+            values = (values - self.mean) / self.sd
+        hidden = self.project(values, mask)  # (B, T, d)
+        if present is not None:
+            first = torch.arange(mask.shape[1], device=mask.device) == 0
+            hidden = torch.where(present[:, None, None], hidden, self.null)
+            mask = torch.where(present[:, None], mask, first)
+        labels = self.labels() if options.labels else None
+        similar = self.similarity(hidden, labels)
+        says = similar.softmax(-1) if labels is not None else None  # P (B, T, C)
+        expert = weights = None
+        if options.experts or not options.joint:
+            z, weights = self.expert_pool(hidden, mask, similar)
+            expert = self.expert(z)
+            if present is not None:
+                expert = expert * present[:, None]
+        if options.joint and options.label_interaction:
+            hidden = self.norm(hidden + self.take_up(says @ labels))
+        return SideState(mask, hidden, labels, says, expert, weights)
+
+
+class Projection(nn.Module):
+    """a = LN(GELU(W x)); LN(a + Drop(GELU(W' conv(a)))), conv depthwise of width 3 over time."""
+
+    def __init__(self, width, d, dropout):
+        super().__init__()
+        self.inward = nn.Sequential(nn.Linear(width, d), nn.GELU(), nn.LayerNorm(d))
+        self.over_time = nn.Conv1d(d, d, 3, padding=1, groups=d)
+        self.mix = nn.Sequential(nn.Linear(d, d), nn.GELU(), nn.Dropout(dropout))
+        self.norm = nn.LayerNorm(d)
+
+    def forward(self, values, mask):
+        a = self.inward(values) * mask[..., None]  # (B, T, d); padding is zero, as at the edges
+        context = self.over_time(a.transpose(1, 2)).transpose(1, 2)
+        return self.norm(a + self.mix(context))
+
+
+class Pooling(nn.Module):
+    """A weighted mean over time; returns it (B, d) and the weights (B, T).
+
+    attention: softmax of w2' tanh(W1 h). label-attention: the same plus the greatest similarity
+    with any label. mean: equal weights. leam: similarity convolved over time, its greatest label.
+    """
+
+    def __init__(self, kind, d, classes):
+        super().__init__()
+        self.kind = kind
+        if kind in ("attention", "label-attention"):
+            self.score = nn.Sequential(
+                nn.Linear(d, d // 2), nn.Tanh(), nn.Linear(d // 2, 1, bias=False)
+            )
+        elif kind == "leam":
+            self.over_time = nn.Conv1d(classes, classes, 5, padding=2)
+
+    def forward(self, hidden, mask, similar):
+        if self.kind == "mean":
+            logits = torch.zeros_like(hidden[..., 0])
+        elif self.kind == "leam":
+            inside = (similar * mask[..., None]).transpose(1, 2)  # (B, C, T)
+            logits = F.relu(self.over_time(inside)).amax(1)
+        else:
+            logits = self.score(hidden)[..., 0]
+            if self.kind == "label-attention":
+                logits = logits + similar.amax(-1)
+        weights = logits.masked_fill(~mask, -torch.inf).softmax(-1)  # (B, T)
+        return (weights[:, None] @ hidden)[:, 0], weights
+
+
+class CrossAttention(nn.Module):
+    """One modality asks, the other answers; more where both point to the same label.
+
+    The logit of token i for frame j in head k is q k' / sqrt(d / K) + g_k <P[i], P[j]>.
+    """
+
+    def __init__(self, options):
+        super().__init__()
+        d, self.heads = options.width, options.heads
+        self.query, self.key, self.value = nn.Linear(d, d), nn.Linear(d, d), nn.Linear(d, d)
+        self.outward = nn.Linear(d, d)
+        self.dropout = nn.Dropout(options.dropout)
+        self.norm = nn.LayerNorm(d)
+        self.guidance = nn.Parameter(torch.ones(self.heads)) if options.label_guidance else None
+
+    def forward(self, asking, answering):
+        """New (B, T, d) of the side that asks, and what the other side's (B, T') received."""
+        query = self._split(self.query(asking.enhanced))  # (B, K, T, d / K)
+        key = self._split(self.key(answering.enhanced))  # (B, K, T', d / K)
+        value = self._split(self.value(answering.enhanced))
+        logits = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])  # (B, K, T, T')
+        if self.guidance is not None:
+            agree = asking.says @ answering.says.transpose(-1, -2)  # (B, T, T')
+            logits = logits + self.guidance[:, None, None] * agree[:, None]
+        attention = logits.masked_fill(~answering.mask[:, None, None], -torch.inf).softmax(-1)
+        answer = (attention @ value).transpose(1, 2).flatten(2)  # (B, T, d)
+        asked = (
+            asking.mask[:, None, :, None] / (self.heads * asking.mask.sum(-1))[:, None, None, None]
+        )
+        received = (attention * asked).sum((1, 2))  # (B, T')
+        return self.norm(asking.enhanced + self.dropout(self.outward(answer))), received
+
+    def _split(self, x):
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+def mlp(inward, hidden, outward, dropout):
+    """Linear, GELU, dropout, linear."""
+    return nn.Sequential(
+        nn.Linear(inward, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, outward)
+    )
+
+
+def unit(embeddings):
+    """Each row scaled to unit root mean square."""
+    return embeddings / embeddings.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-8)
+
+
+def parameter_count(model):
+    """Number of learned parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def save(folder, model, classes, about):
+    """Write model.safetensors and config.json, which together are the model.
+
+    classes: names in order; about: what else is worth knowing of it, for people and for predict.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / "model.safetensors.part"
+    save_file({name: value.contiguous().cpu() for name, value in model.state_dict().items()}, part)
+    os.replace(part, folder / "model.safetensors")
+    description = {
+        "format": FORMAT,
+        "classes": classes,
+        "widths": model.widths,
+        "model": asdict(model.options),
+        **about,
+    }
+    text = json.dumps(description, indent=2, sort_keys=True, ensure_ascii=False)
+    write_atomically(folder / "config.json", text + "\n")
+
+
+def load(folder):
+    """A saved model, ready to predict, and the names of its classes."""
+    folder = Path(folder)
+    try:
+        description = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if description["format"] != FORMAT:
+            raise InputError(
+                f"{folder}/config.json: format {description['format']}, expected {FORMAT}; "
+                "train the model again"
+            )
+        classes = description["classes"]
+        options = ModelOptions.of(description["model"])
+        model = LabelGuidedFusion(options, description["widths"], len(classes))
+        model.load_state_dict(load_file(folder / "model.safetensors"))
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{error.filename}: there is no such file; train the model first"
+        ) from None
+    except (ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"{folder}: not a whole model ({error}); train it again") from None
+    return model.eval(), classes

@@ -1,0 +1,271 @@
+"""Result tables and figures -> one HTML page that needs nothing else, network included.
+
+--reports is the folder that tabulate and plot filled; --splits the one with audit.tsv and
+left_out.tsv.
+"""
+
+import base64
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment
+
+from labelmer import tables
+from labelmer.stage import InputError, command, log, parse, stage_parser, write_atomically
+
+EXPERIMENT = ["speech", "text", "mode"]
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1d2329; --soft: #5c6670; --line: #dde2e7;
+  --back: #ffffff; --band: #f5f7f9; --accent: #0072b2; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e4e8ec; --soft: #98a3ad; --line: #333b43;
+  --back: #15191d; --band: #1d2329; --accent: #56b4e9; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 68rem; padding: 2.5rem 1.5rem 4rem; color: var(--ink);
+  background: var(--back); font: 16px/1.55 system-ui, sans-serif; }
+h1 { font-size: 1.9rem; margin: 0 0 1rem; }
+h2 { font-size: 1.35rem; margin: 3rem 0 0.75rem; padding-top: 1.25rem;
+  border-top: 1px solid var(--line); }
+h3 { font-size: 1.05rem; margin: 2rem 0 0.5rem; }
+p { max-width: 46rem; }
+p.soft { font-size: 0.85rem; }
+a { color: var(--accent); }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.25rem 1.25rem; margin: 0; }
+dt, caption, figcaption, summary, .soft { color: var(--soft); }
+dd { margin: 0; }
+nav ul { padding-left: 1.1rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums;
+  margin: 0.75rem 0; }
+caption { caption-side: bottom; text-align: left; padding-top: 0.5rem; font-size: 0.85rem; }
+th, td { padding: 0.3rem 0.75rem; text-align: right; white-space: nowrap; }
+th { font-weight: 600; }
+thead tr:last-child th { border-bottom: 1px solid var(--soft); }
+thead th[colspan] { text-align: center; }
+tbody tr:nth-child(even) { background: var(--band); }
+th.name, td.name { text-align: left; }
+td.prose { text-align: left; white-space: normal; }
+figure { margin: 1rem 0; }
+figure img { display: block; width: 100%; background: #ffffff; border-radius: 6px; padding: 0.5rem;
+  border: 1px solid var(--line); }
+figcaption { font-size: 0.85rem; padding-top: 0.4rem; max-width: 46rem; }
+.full { max-width: 52rem; }
+.grid { display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(26rem, 100%), 1fr)); }
+.grid figure { margin: 0; }
+summary { cursor: pointer; margin: 1rem 0; }
+"""
+
+TEMPLATE = """\
+{% macro figure(uri, alt, caption, class) -%}
+<figure{% if class %} class="{{ class }}"{% endif %}><img src="{{ uri }}" alt="{{ alt }}">
+{%- if caption %}<figcaption>{{ caption }}</figcaption>{% endif %}</figure>
+{%- endmacro -%}
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ corpus }}: emotion recognition results</title>
+<style>{{ style }}</style>
+</head>
+<body>
+<h1>{{ corpus }}: emotion recognition results</h1>
+<dl>
+<dt>Protocol</dt><dd>{{ design.protocol }}</dd>
+<dt>Selection</dt><dd>{{ design.selection }}</dd>
+<dt>Design</dt><dd>{{ scope }}</dd>
+<dt>Measures</dt><dd>WA: weighted accuracy, the share of utterances that are right.
+UA: unweighted accuracy, the mean recall over the classes. All numbers are percent and come from
+the test parts.</dd>
+</dl>
+<nav><ul>
+{% for e in experiments %}<li><a href="#e{{ loop.index }}">{{ e.name }}</a></li>
+{% endfor %}<li><a href="#folds">Folds and their audit</a></li>
+<li><a href="#left-out">What was left out</a></li>
+</ul></nav>
+{% for e in experiments %}
+<section id="e{{ loop.index }}">
+<h2>{{ e.name }}</h2>
+<h3>Variants compared</h3>
+<div class="wide"><table>
+<caption>Mean ± standard deviation over folds of the mean over seeds; pooled: over the utterances
+of all folds at once. {{ scope }}. {{ rule }}</caption>
+<thead><tr><th class="name">variant</th><th>UA</th><th>WA</th><th>weighted F1</th>
+<th>macro F1</th><th>UA pooled</th><th>WA pooled</th><th>n</th></tr></thead>
+<tbody>
+{% for row in e.compare %}<tr><td class="name">{{ row.variant }}</td>
+<td>{{ row.ua | percent(row.ua_sd) }}</td><td>{{ row.wa | percent(row.wa_sd) }}</td>
+<td>{{ row.weighted_f1 | percent }}</td><td>{{ row.macro_f1 | percent }}</td>
+<td>{{ row.ua_pooled | percent }}</td><td>{{ row.wa_pooled | percent }}</td>
+<td>{{ row.utterances }}</td></tr>
+{% endfor %}</tbody></table></div>
+{{ figure(e.folds_figure, "Unweighted accuracy of every fold, per variant",
+  "Unweighted accuracy of every fold (mean over seeds), with mean and standard deviation over
+folds. " ~ scope ~ ". " ~ rule, "full") }}
+<h3>Classes</h3>
+<div class="wide"><table>
+<caption>Recall (R), precision (P) and F1 of each class, pooled over folds, mean over seeds; n: test
+utterances of the class. {{ scope }}. {{ rule }}</caption>
+<thead><tr><th></th>{% for label, n in e.labels %}<th colspan="3">{{ label }} (n = {{ n }})</th>
+{%- endfor %}</tr>
+<tr><th class="name">variant</th>{% for _ in e.labels %}<th>R</th><th>P</th><th>F1</th>
+{%- endfor %}</tr></thead>
+<tbody>
+{% for variant, rows in e.classes %}<tr><td class="name">{{ variant }}</td>
+{%- for row in rows %}<td>{{ row.recall | percent }}</td><td>{{ row.precision | percent }}</td>
+<td>{{ row.f1 | percent }}</td>{% endfor %}</tr>
+{% endfor %}</tbody></table></div>
+<h3>Confusion</h3>
+<p class="soft">Each row of a matrix adds up to 100 percent of a true class; the small numbers are
+test utterances, pooled over folds, mean over seeds. {{ scope }}. {{ rule }}</p>
+<div class="grid">
+{% for variant, uri in e.confusion %}{{ figure(uri, "Confusion matrix of " ~ variant, "", "") }}
+{% endfor %}</div>
+<h3>Training</h3>
+{{ figure(e.training_figure, "Loss and unweighted accuracy over the epochs, per variant",
+  "A line per fold and seed. The training loss sums all terms, the validation loss is that of the
+prediction alone, so their heights do not compare. " ~ scope ~ ". " ~ rule, "full") }}
+<details><summary>Every fold and seed ({{ e.folds | length }} rows)</summary>
+<div class="wide"><table>
+<caption>Test part of one fold, one seed; n: its utterances. {{ rule }}</caption>
+<thead><tr><th class="name">variant</th><th>fold</th><th class="name">held out</th><th>seed</th>
+<th>UA</th><th>WA</th><th>weighted F1</th><th>macro F1</th><th>n</th></tr></thead>
+<tbody>
+{% for row in e.folds %}<tr><td class="name">{{ row.variant }}</td><td>{{ row.fold }}</td>
+<td class="name">{{ row.held_out }}</td><td>{{ row.seed }}</td><td>{{ row.ua | percent }}</td>
+<td>{{ row.wa | percent }}</td><td>{{ row.weighted_f1 | percent }}</td>
+<td>{{ row.macro_f1 | percent }}</td><td>{{ row.utterances }}</td></tr>
+{% endfor %}</tbody></table></div></details>
+</section>
+{% endfor %}
+<section id="folds">
+<h2>Folds and their audit</h2>
+<div class="wide"><table>
+<caption>Utterances of every part, in all and per class, and what the part shares with training and
+with validation: speakers (S), dialogues (D), and utterances of four words or more whose transcript
+stands there too (T). Protocol: {{ design.protocol }}.</caption>
+<thead><tr><th colspan="3"></th><th colspan="{{ audit_classes | length + 1 }}">utterances</th>
+<th colspan="3">shared with training</th><th colspan="3">shared with validation</th></tr>
+<tr><th>fold</th><th class="name">held out</th><th class="name">part</th><th>all</th>
+{%- for name in audit_classes %}<th>{{ name }}</th>{% endfor %}
+<th>S</th><th>D</th><th>T</th><th>S</th><th>D</th><th>T</th></tr></thead>
+<tbody>
+{% for row in audit %}<tr><td>{{ row.fold }}</td><td class="name">{{ row.held_out }}</td>
+<td class="name">{{ row.part }}</td><td>{{ row.utterances }}</td>
+{%- for name in audit_classes %}<td>{{ row["n_" ~ name] }}</td>{% endfor %}
+{%- for part in ("train", "validation") %}
+{%- for what in ("speakers", "dialogues", "transcripts") %}
+<td>{% if row.part != part %}{{ row[what ~ "_in_" ~ part] }}{% endif %}</td>
+{%- endfor %}{% endfor %}</tr>
+{% endfor %}</tbody></table></div>
+</section>
+<section id="left-out">
+<h2>What was left out</h2>
+{% if left_out %}<div class="wide"><table>
+<caption>Entries of the corpus that stand in no part of a fold, counted by reason. left_out.tsv
+names every one.</caption>
+<thead><tr><th class="name">reason</th><th class="name">folds</th><th>n</th></tr></thead>
+<tbody>
+{% for reason, fold, n in left_out %}<tr><td class="prose">{{ reason }}</td>
+<td class="name">{{ fold }}</td><td>{{ n }}</td></tr>
+{% endfor %}</tbody></table></div>
+{% else %}<p>Nothing.</p>
+{% endif %}</section>
+</body>
+</html>
+"""
+
+
+def render(corpus, results, splits, figures):
+    """The page as text.
+
+    corpus: its name; results: the tables compare, classes and folds by name; splits: the tables
+    audit and left_out by name; figures: the folder of the SVG files.
+    """
+    first = results["compare"].iloc[0]
+    audit = splits["audit"]
+    environment = Environment(autoescape=True)
+    environment.filters["percent"] = percent
+    return environment.from_string(TEMPLATE).render(
+        style=STYLE,
+        corpus=corpus,
+        design=first,
+        scope=f"Folds: {first['folds']}; seeds: {first['seeds']}; "
+        f"n = {first['utterances']} test utterances",
+        rule=f"Protocol: {first['protocol']}. Selection: {first['selection']}.",
+        experiments=[
+            experiment(names, results, figures)
+            for names in results["compare"][EXPERIMENT].drop_duplicates().itertuples(index=False)
+        ],
+        audit=audit.to_dict("records"),
+        audit_classes=[c.removeprefix("n_") for c in audit.columns if c.startswith("n_")],
+        left_out=left_out_counts(splits["left_out"]),
+    )
+
+
+def experiment(names, results, figures):
+    """What the template shows of one experiment; names: speech, text and mode."""
+    of_experiment = {
+        name: table[(table[EXPERIMENT] == list(names)).all(axis=1)]
+        for name, table in results.items()
+    }
+    compare, classes = of_experiment["compare"], of_experiment["classes"]
+    folder = figures / f"{names.speech}+{names.text}" / names.mode
+    variants = list(compare["variant"])
+    labels = classes.drop_duplicates("label")[["label", "support"]]
+    return {
+        "name": f"{names.speech} + {names.text}, {names.mode} encoders",
+        "compare": compare.to_dict("records"),
+        "labels": list(labels.itertuples(index=False, name=None)),
+        "classes": [
+            (variant, classes[classes["variant"] == variant].to_dict("records"))
+            for variant in variants
+        ],
+        "folds": of_experiment["folds"].to_dict("records"),
+        "folds_figure": data_uri(folder / "folds.svg"),
+        "training_figure": data_uri(folder / "training.svg"),
+        "confusion": [(v, data_uri(folder / f"{v}.confusion.svg")) for v in variants],
+    }
+
+
+def left_out_counts(left_out):
+    """(reason, folds, number) of every reason, the most frequent first."""
+    counts = left_out.groupby(["reason", "fold"]).size().sort_values(ascending=False, kind="stable")
+    return [(reason, fold, n) for (reason, fold), n in counts.items()]
+
+
+def percent(mean, sd=float("nan")):
+    """A share as percent with one decimal, with its standard deviation; '–' if there is none."""
+    if pd.isna(mean):
+        return "–"
+    return f"{100 * mean:.1f}" + ("" if pd.isna(sd) else f" ± {100 * sd:.1f}")
+
+
+def data_uri(path):
+    """An SVG file as the address of an image, so that the page holds it."""
+    if not path.exists():
+        raise InputError(f"{path}: there is no such figure, expected one; plot it first")
+    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+@command
+def main(argv=None):
+    """Write the page of a corpus."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("--corpus", required=True, help="its name, for the title")
+    parser.add_argument("--reports", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--splits", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.html")
+    args = parse(parser, argv)
+    results = {
+        n: tables.read(args.reports / f"{n}.tsv", n) for n in ("compare", "classes", "folds")
+    }
+    splits = {n: tables.read(args.splits / f"{n}.tsv", n) for n in ("audit", "left_out")}
+    page = render(args.corpus, results, splits, args.reports / "figures")
+    write_atomically(args.out, page)
+    log.info("wrote %s, %.1f MB", args.out, len(page) / 1e6)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,271 @@
+"""Result tables -> figures, each as SVG and as PNG.
+
+    plot confusion CONFUSION.tsv OUT_STEM --variant NAME   confusion matrix of one variant
+    plot folds FOLDS.tsv OUT_STEM                          accuracy of every fold, per variant
+    plot training HISTORY.tsv ... OUT_STEM --variant ...   loss and accuracy over the epochs
+
+OUT_STEM is the path without .svg and .png. The same tables give the same bytes.
+"""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from labelmer import tables
+from labelmer.stage import InputError, command, log, parse, stage_parser
+
+# Okabe and Ito's palette: told apart by colour-blind readers, too.
+BLUE, VERMILION, GREY, PALE, INK = "#0072b2", "#d55e00", "#8a8a8a", "#d5d9dd", "#222222"
+
+STYLE = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "svg.hashsalt": "labelmer",  # ids in the SVG are random without it
+}
+
+
+def confusion_figure(rows):
+    """Row-normalised confusion matrix of one variant, from its rows of the table "confusion"."""
+    classes = list(dict.fromkeys(rows["true"]))
+    share = rows.pivot(index="true", columns="predicted", values="share").loc[classes, classes]
+    count = rows.pivot(index="true", columns="predicted", values="count").loc[classes, classes]
+    side = 1.8 + 0.75 * len(classes)
+    figure = Figure(figsize=(side + 0.4, side), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(100 * share, cmap="Blues", vmin=0, vmax=100)
+    for i, true in enumerate(classes):
+        for j, predicted in enumerate(classes):
+            colour = "white" if share.loc[true, predicted] > 0.62 else INK
+            cell = {"ha": "center", "color": colour}
+            axes.text(j, i, percent(share.loc[true, predicted]), va="bottom", **cell)
+            text = number(count.loc[true, predicted])
+            axes.text(j, i + 0.08, text, va="top", fontsize=7, **cell)
+    axes.set_xticks(range(len(classes)), classes, rotation=0 if len(classes) < 6 else 45)
+    totals = [f"{name}\n(n = {number(count.loc[name].sum())})" for name in classes]
+    axes.set_yticks(range(len(classes)), totals)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    first = rows.iloc[0]
+    entitle(
+        figure,
+        f"{first['variant']}: percent of each true class, number below",
+        experiment(first),
+        design(first["folds"], first["seeds"], first["utterances"]),
+    )
+    return figure
+
+
+def folds_figure(rows):
+    """UA of every fold (mean over seeds), mean and sd per variant, from the table "folds"."""
+    per_fold = rows.groupby(["variant", "fold"])["ua"].mean().unstack() * 100  # (variants, folds)
+    per_fold = per_fold.loc[per_fold.mean(axis=1).sort_values(kind="stable").index]
+    mean, sd = per_fold.mean(axis=1), per_fold.std(axis=1)
+    figure = Figure(figsize=(7.2, 1.3 + 0.36 * len(per_fold)), layout="constrained")
+    axes = figure.subplots()
+    places = range(len(per_fold))
+    axes.barh(places, 2 * sd, left=mean - sd, height=0.5, color=PALE)
+    axes.vlines(mean, [p - 0.25 for p in places], [p + 0.25 for p in places], BLUE, lw=2)
+    for step, fold in enumerate(per_fold):
+        # Folds stand a little below one another, so that equal ones stay visible.
+        offset = 0.3 * (0.5 - (step + 0.5) / per_fold.shape[1])
+        axes.scatter(per_fold[fold], [p + offset for p in places], s=14, color=INK, zorder=3)
+    for place, variant in enumerate(per_fold.index):
+        spread = "" if pd.isna(sd[variant]) else f" ± {sd[variant]:.1f}"
+        axes.text(
+            1.01,
+            place,
+            f"{mean[variant]:.1f}{spread}",
+            transform=axes.get_yaxis_transform(),
+            va="center",
+        )
+    axes.set_yticks(places, per_fold.index)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("unweighted accuracy on the test part (percent)")
+    axes.use_sticky_edges = False  # or the lowest band would touch the frame
+    axes.grid(axis="x", color=PALE, lw=0.6)
+    axes.set_axisbelow(True)
+    first = rows.iloc[0]
+    tested = rows.groupby("fold")["utterances"].first().sum()
+    entitle(
+        figure,
+        "Unweighted accuracy: a dot per fold, mean (line) ± sd (band)",
+        f"{experiment(first)}; {design(first['folds'], first['seeds'], tested)}",
+    )
+    return figure
+
+
+def training_figure(histories, where):
+    """Loss (above) and validation UA (below) over epochs: a pair of panels for every variant.
+
+    histories: rows of the table "history" with the columns variant and run (any key of a fold and
+    seed); where: names the experiment in the title.
+    """
+    variants = list(dict.fromkeys(histories["variant"]))
+    across = min(len(variants), 4)
+    blocks = -(-len(variants) // across)
+    figure = Figure(figsize=(max(7.2, 1.9 * across), 0.9 + 2.9 * blocks), layout="constrained")
+    panels = figure.subplots(
+        2 * blocks, across, sharex=True, squeeze=False, height_ratios=[1.2, 1] * blocks
+    )
+    for place in range(blocks * across):
+        block, column = divmod(place, across)
+        loss, accuracy = panels[2 * block, column], panels[2 * block + 1, column]
+        if place >= len(variants):
+            loss.remove()
+            accuracy.remove()
+            continue
+        # Panels of one kind share their scale, so that variants can be compared.
+        loss.sharey(panels[0, 0])
+        accuracy.sharey(panels[1, 0])
+        of_variant = histories[histories["variant"] == variants[place]]
+        draw_training(loss, accuracy, of_variant)
+        loss.set_title(variants[place])
+        accuracy.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        below = place + across >= len(variants)
+        accuracy.tick_params(labelbottom=below)
+        accuracy.set_xlabel("epoch" if below else "")
+        for panel, label in ((loss, "loss"), (accuracy, "validation UA\n(percent)")):
+            panel.set_ylabel("" if column else label)
+            panel.tick_params(labelleft=not column)
+    runs = histories.groupby("variant")["run"].nunique().max()
+    keys = [
+        Line2D([], [], color=GREY, lw=1, label="training loss"),
+        Line2D([], [], color=BLUE, lw=1, label="validation"),
+        Line2D([], [], color=VERMILION, marker="o", ms=4, lw=0, label="chosen epoch"),
+    ]
+    figure.legend(handles=keys, loc="outside lower center", ncols=3, frameon=False)
+    entitle(
+        figure, "Training: a line per fold and seed", f"{where}; {counted(runs, 'run')} per variant"
+    )
+    return figure
+
+
+def draw_training(loss, accuracy, histories):
+    """Draw one variant's runs into its two axes."""
+    for _, run in histories.groupby("run"):
+        chosen = run[run["chosen"] == 1]
+        loss.plot(run["epoch"], run["train_loss"], color=GREY, lw=0.7, alpha=0.6)
+        for axes, name, factor in ((loss, "validation_loss", 1), (accuracy, "validation_ua", 100)):
+            axes.plot(run["epoch"], factor * run[name], color=BLUE, lw=0.7, alpha=0.6)
+            axes.scatter(chosen["epoch"], factor * chosen[name], color=VERMILION, s=9, zorder=3)
+
+
+def entitle(figure, *lines):
+    """Give a figure its title, the first line a little larger."""
+    figure.suptitle("\n".join(lines), fontsize=9.5, linespacing=1.5)
+
+
+def experiment(row):
+    """How a title names a row's encoders."""
+    return f"{row['speech']} + {row['text']}, {row['mode']}"
+
+
+def design(folds, seeds, utterances):
+    """How a title says what the numbers rest on."""
+    return f"{counted(folds, 'fold')}, {counted(seeds, 'seed')}, n = {utterances:,} utterances"
+
+
+def counted(count, noun):
+    """'1 fold', '5 folds'."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def percent(share):
+    """A share as percent with one decimal; nothing where there is no share."""
+    return "" if pd.isna(share) else f"{100 * share:.1f}"
+
+
+def number(count):
+    """A count; one decimal if, as a mean over seeds, it is not whole."""
+    return f"{count:,.0f}" if abs(count - round(count)) < 1e-3 else f"{count:,.1f}"
+
+
+def save(draw, stem):
+    """Write the figure that draw() returns as stem.svg and stem.png, without dates or versions."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    nothing = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
+    with rc_context(STYLE):
+        figure = draw()
+        for kind, metadata in nothing.items():
+            path = stem.with_name(f"{stem.name}.{kind}")
+            part = path.with_name(path.name + ".part")
+            figure.savefig(part, format=kind, dpi=200, metadata=metadata)
+            os.replace(part, path)
+            log.info("wrote %s", path)
+
+
+def select(table, path, **wanted):
+    """The rows of a table that match every wanted value; raise InputError if there are none."""
+    rows = table
+    for column, value in wanted.items():
+        if value not in set(rows[column]):
+            raise InputError(
+                f"{path}: no row has {column} '{value}', expected one of "
+                f"{sorted(set(rows[column]))}; name one of these"
+            )
+        rows = rows[rows[column] == value]
+    return rows
+
+
+def draw_table(kind, path, variants, experiment_columns):
+    """The figure of one table of results: kind is confusion or folds."""
+    rows = select(tables.read(path, kind), path, **experiment_columns)
+    if kind == "folds":
+        return folds_figure(rows)
+    return confusion_figure(select(rows, path, variant=variants[0]))
+
+
+def draw_histories(paths, variants, experiment_columns):
+    """The training figure of one history per path, variants[i] being the variant of paths[i]."""
+    histories = [
+        tables.read(path, "history").assign(variant=variant, run=run)
+        for run, (path, variant) in enumerate(zip(paths, variants, strict=True))
+    ]
+    return training_figure(pd.concat(histories), experiment(experiment_columns))
+
+
+@command
+def main(argv=None):
+    """Draw one figure."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("kind", choices=("confusion", "folds", "training"))
+    parser.add_argument("tables", type=Path, nargs="+", metavar="TABLE.tsv")
+    parser.add_argument("out", type=Path, metavar="OUT_STEM")
+    parser.add_argument("--speech", required=True)
+    parser.add_argument("--text", required=True)
+    parser.add_argument("--mode", required=True)
+    parser.add_argument(
+        "--variant", nargs="+", default=[], help="one; for training, that of each table in order"
+    )
+    args = parse(parser, argv)
+    columns = {"speech": args.speech, "text": args.text, "mode": args.mode}
+    expected = {"confusion": (1, 1), "folds": (1, 0), "training": (len(args.tables),) * 2}
+    if (len(args.tables), len(args.variant)) != expected[args.kind]:
+        parser.error(f"plot {args.kind}: expected (tables, variants) = {expected[args.kind]}")
+    if args.kind == "training":
+        save(lambda: draw_histories(args.tables, args.variant, columns), args.out)
+    else:
+        save(lambda: draw_table(args.kind, args.tables[0], args.variant, columns), args.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+"""Labels and utterances -> folds, their audit, and what was left out and why.
+
+The test part of a fold is a session or a speaker. The validation part is never the test part:
+    session     the next session
+    partner     the held-out speaker's partner in the session
+    dialogues   whole dialogues of the training sessions (their speakers train as well)
+No speaker of the test part ever stands in another part; that is checked, not hoped for.
+"""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from labelmer import iemocap, tables
+from labelmer.stage import InputError, command, log, parse, stage_parser
+
+SHARED_WORDS = 4  # a transcript this long counts as the same when it stands elsewhere
+
+
+def normalised(text):
+    """A transcript's words, lower-case and without punctuation, or "" if there are under four."""
+    words = re.sub(r"[^\w\s']", " ", text.lower()).split()
+    return " ".join(words) if len(words) >= SHARED_WORDS else ""
+
+
+def usable(utterances, labels, segments, classes):
+    """The utterances that folds are made of, and those that are left out.
+
+    classes: {class: [codes of the corpus]}. Returns a frame with id, session, dialogue, speaker,
+    text, label sorted by id, and one with session, id, reason.
+    """
+    classes_of = {code: name for name, codes in classes.items() for code in codes}
+    table = utterances.merge(labels[["id", "code"]], on="id", how="outer", indicator="source")
+    table = table.merge(segments[["id", "problem"]], on="id", how="left")
+    table["label"] = table.code.map(classes_of)
+    reasons = pd.Series("", index=table.index)
+    reasons[table.label.isna()] = "code " + table.code + " is in no class"
+    reasons[table.problem.fillna("") != ""] = table.problem
+    reasons[table.source == "left_only"] = "no label"
+    reasons[table.source == "right_only"] = "no transcript"
+    left_out = table.assign(reason=reasons)[reasons != ""]
+    kept = table[reasons == ""].sort_values("id", ignore_index=True)
+    return (
+        kept[["id", "session", "dialogue", "speaker", "text", "label"]],
+        left_out[["session", "id", "reason"]].fillna({"session": ""}),
+    )
+
+
+def folds(table, hold_out, validation, shared_scripts, fraction, seed):
+    """All folds: a list of (held out, frame of the fold with parts, frame of what it leaves out).
+
+    table: from usable(). The fold's frame has the columns of the table "fold" and text.
+    """
+    sessions = sorted(table.session.unique())
+    if hold_out == "session":
+        tests = [(name, table.session == name) for name in sessions]
+    else:
+        speakers = (
+            table[["session", "speaker"]].drop_duplicates().sort_values(["session", "speaker"])
+        )
+        tests = [(name, table.speaker == name) for name in speakers.speaker]
+    made = []
+    for held_out, test in tests:
+        home = table.session[test].iloc[0]
+        part = pd.Series("train", index=table.index)
+        reason = pd.Series("", index=table.index)
+        partners = (table.session == home) & ~test
+        reason[partners] = "shares its dialogues with the test speaker"
+        if validation == "partner":
+            _check_partner(table, home, held_out)
+            part[partners], reason[partners] = "validation", ""
+        elif validation == "session":
+            following = sessions[(sessions.index(home) + 1) % len(sessions)]
+            part[table.session == following] = "validation"
+        else:
+            training = table[table.session != home]
+            part[_whole_dialogues(training, fraction, seed)] = "validation"
+        part[test] = "test"
+        if shared_scripts == "drop":
+            reason[_said_elsewhere(table.text, part)] = "its words stand in validation or test"
+        fold = table.assign(part=part)[reason == ""]
+        _check_fold(fold, held_out, sorted(table.label.unique()))
+        left_out = table.assign(reason=reason)[reason != ""]
+        made.append((held_out, fold, left_out[["session", "id", "reason"]]))
+    return made
+
+
+def audit(number, held_out, fold, classes):
+    """What a fold holds: rows of the table "audit", one per part."""
+    scripts = fold.text.map(normalised)
+    rows = []
+    for part in tables.PARTS:
+        mine = fold.part == part
+        row = {
+            "fold": number,
+            "held_out": held_out,
+            "part": part,
+            "utterances": mine.sum(),
+            "speakers": fold.speaker[mine].nunique(),
+            "dialogues": fold.dialogue[mine].nunique(),
+        }
+        row |= {f"n_{name}": (fold.label[mine] == name).sum() for name in classes}
+        for other in tables.PARTS:
+            theirs = fold.part == other
+            row[f"speakers_in_{other}"] = _common(fold.speaker[mine], fold.speaker[theirs])
+            row[f"dialogues_in_{other}"] = _common(fold.dialogue[mine], fold.dialogue[theirs])
+            said = set(scripts[theirs]) - {""}
+            row[f"transcripts_in_{other}"] = scripts[mine].isin(said).sum()
+        rows.append(row)
+    return rows
+
+
+def _whole_dialogues(training, fraction, seed):
+    """Index of whole dialogues: about `fraction` of the utterances, classes in proportion."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    parts = max(2, round(1 / fraction))
+    if training.dialogue.nunique() < parts:
+        raise InputError(
+            f"folds: validation: dialogues with fraction {fraction} needs {parts} dialogues in "
+            f"the training sessions, there are {training.dialogue.nunique()}; raise the fraction"
+        )
+    splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+    wanted = training.label.value_counts() / parts
+
+    def distance(rows):
+        counts = training.label.iloc[rows].value_counts().reindex(wanted.index, fill_value=0)
+        return (counts - wanted).abs().sum()
+
+    choices = [rows for _, rows in splitter.split(training, training.label, training.dialogue)]
+    return training.index[min(choices, key=distance)]
+
+
+def _said_elsewhere(text, part):
+    """Training turns whose words also stand in the validation or the test part."""
+    scripts = text.map(normalised)
+    return (part == "train") & scripts.isin(set(scripts[part != "train"]) - {""})
+
+
+def _check_partner(table, home, held_out):
+    speakers = sorted(table.speaker[table.session == home].unique())
+    if len(speakers) != 2:
+        raise InputError(
+            f"folds: validation: partner needs two speakers in each session; {home} has "
+            f"{speakers} (held out: {held_out}); use validation: session"
+        )
+
+
+def _check_fold(fold, held_out, classes):
+    by_part = {part: fold[fold.part == part] for part in tables.PARTS}
+    heard = set(by_part["train"].speaker) | set(by_part["validation"].speaker)
+    leak = sorted(heard & set(by_part["test"].speaker))
+    if leak:
+        raise InputError(
+            f"held out {held_out}: speakers {leak} of the test part also stand in training or "
+            "validation; a speaker must keep to one session"
+        )
+    for part in ("train", "validation"):
+        absent = [name for name in classes if not (by_part[part].label == name).any()]
+        if absent:
+            raise InputError(
+                f"held out {held_out}: the {part} part has no utterance of {absent}; "
+                "choose other labels: or another folds: validation:"
+            )
+
+
+def _common(mine, theirs):
+    return len(set(mine) & set(theirs))
+
+
+def _left_out(unread, dropped, by_fold):
+    """The table "left_out": lines that are no utterance, unusable utterances, each fold's own."""
+    lines = unread.assign(id=unread.file + ":" + unread.line.astype(str))
+    frames = [lines[["session", "id", "reason"]].assign(fold="all"), dropped.assign(fold="all")]
+    frames += [frame.assign(fold=str(n)) for n, frame in enumerate(by_fold, 1)]
+    return pd.concat(frames).sort_values(["fold", "session", "id"])
+
+
+def _concatenate(paths, name):
+    """All sessions' tables of one kind; each file is named after its session."""
+    frames = [tables.read(path, name) for path in paths]
+    if name == "unread":
+        stems = [path.name.split(".")[0] for path in paths]
+        frames = [f.assign(session=stem) for f, stem in zip(frames, stems, strict=True)]
+    return pd.concat(frames, ignore_index=True)
+
+
+@command
+def main(argv=None):
+    """Command line of the checkpoint split."""
+    parser = stage_parser(__doc__)
+    for name in ("utterances", "unread", "segments", "labels"):
+        parser.add_argument(f"--{name}", type=Path, nargs="+", required=True, metavar="TSV")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the fold tables")
+    args = parse(parser, argv)
+    classes, settings = args.config["classes"], args.config["folds"]
+    given = {
+        name: _concatenate(getattr(args, name), name)
+        for name in ("utterances", "unread", "segments", "labels")
+    }
+    if args.config["reader"] == "iemocap":
+        for difference in iemocap.release_differences(given["utterances"], given["labels"]):
+            log.warning("NOT THE FULL RELEASE: %s", difference)
+    table, dropped = usable(given["utterances"], given["labels"], given["segments"], classes)
+    made = folds(table, **settings)
+    rows = []
+    for number, (held_out, fold, left_out) in enumerate(made, 1):
+        rows += audit(number, held_out, fold, classes)
+        tables.write(args.out / f"fold{number}.tsv", fold.drop(columns="text"), "fold")
+        log.info("fold %d: %s held out, %d left out", number, held_out, len(left_out))
+    tables.write(args.out / "audit.tsv", pd.DataFrame(rows), "audit")
+    report = _left_out(given["unread"], dropped, [left_out for _, _, left_out in made])
+    tables.write(args.out / "left_out.tsv", report, "left_out")
+    for reason, count in report.reason.value_counts().items():
+        log.info("left out: %d x %s", count, reason)
+
+
+if __name__ == "__main__":
+    main()

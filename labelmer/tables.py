@@ -1,0 +1,254 @@
+"""Every TSV of a run: its columns, their units and checks; reading and writing.
+
+A table is UTF-8, tab-separated, unquoted, with a header row. Missing numbers are empty. What a
+table holds is written down once, in TABLES.
+"""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from labelmer.stage import InputError, write_atomically
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its type, what it says, what is allowed."""
+
+    kind: type  # str, int or float
+    what: str  # meaning, with the unit
+    allowed: tuple = ()  # the only values allowed, if any
+    empty: bool = False  # may a cell be empty?
+
+
+ID = Column(str, "utterance")
+SESSION = Column(str, "recording session")
+DIALOGUE = Column(str, "dialogue, unique over the corpus")
+SPEAKER = Column(str, "speaker, unique over the corpus")
+
+RUN = {
+    "speech": Column(str, "speech encoder"),
+    "text": Column(str, "text encoder"),
+    "mode": Column(str, "frozen or finetuned encoders"),
+    "variant": Column(str, "variant of the model"),
+}
+PROTOCOL = {
+    "protocol": Column(str, "what is held out, what validates, what becomes of shared scripts"),
+    "selection": Column(str, "how the epoch was chosen"),
+    "folds": Column(int, "number of folds"),
+    "seeds": Column(int, "number of seeds"),
+    "utterances": Column(int, "number of test utterances behind the row"),
+}
+
+TABLES = {
+    "utterances": {
+        "id": ID,
+        "session": SESSION,
+        "dialogue": DIALOGUE,
+        "speaker": SPEAKER,
+        "start_s": Column(float, "start in the dialogue, seconds", empty=True),
+        "end_s": Column(float, "end in the dialogue, seconds", empty=True),
+        "text": Column(str, "transcript without tags", empty=True),
+    },
+    "unread": {
+        "file": Column(str, "transcription file"),
+        "line": Column(int, "line number, from 1"),
+        "text": Column(str, "the line"),
+        "reason": Column(str, "why it is no utterance"),
+    },
+    "segments": {
+        "id": ID,
+        "seconds": Column(float, "length of the audio", empty=True),
+        "source": Column(str, "audio file, relative to the corpus root"),
+        "problem": Column(str, "why there is no audio, else empty", empty=True),
+    },
+    "labels": {
+        "id": ID,
+        "code": Column(str, "label as the corpus writes it"),
+        "valence": Column(float, "1 (negative) to 5 (positive)", empty=True),
+        "activation": Column(float, "1 (calm) to 5 (excited)", empty=True),
+        "dominance": Column(float, "1 (weak) to 5 (strong)", empty=True),
+        "raters": Column(int, "number of raters"),
+        "agreement": Column(float, "share of the raters who gave the code", empty=True),
+    },
+    "fold": {
+        "id": ID,
+        "session": SESSION,
+        "dialogue": DIALOGUE,
+        "speaker": SPEAKER,
+        "part": Column(str, "part of the fold", PARTS),
+        "label": Column(str, "class"),
+    },
+    "left_out": {
+        "fold": Column(str, "fold, or all"),
+        "session": SESSION,
+        "id": Column(str, "utterance, or file:line where there is no id"),
+        "reason": Column(str, "why it is left out"),
+    },
+    "audit": {
+        "fold": Column(int, "fold"),
+        "held_out": Column(str, "session or speaker of the test part"),
+        "part": Column(str, "part of the fold", PARTS),
+        "utterances": Column(int, "number of utterances"),
+        "speakers": Column(int, "number of speakers"),
+        "dialogues": Column(int, "number of dialogues"),
+        "n_*": Column(int, "number of utterances of the class"),
+        "speakers_in_train": Column(int, "this part's speakers that the part train has too"),
+        "speakers_in_validation": Column(int, "the same for validation"),
+        "speakers_in_test": Column(int, "the same for test"),
+        "dialogues_in_train": Column(int, "this part's dialogues that the part train has too"),
+        "dialogues_in_validation": Column(int, "the same for validation"),
+        "dialogues_in_test": Column(int, "the same for test"),
+        "transcripts_in_train": Column(
+            int, "this part's utterances of four words or more whose words stand in train too"
+        ),
+        "transcripts_in_validation": Column(int, "the same for validation"),
+        "transcripts_in_test": Column(int, "the same for test"),
+    },
+    "history": {
+        "epoch": Column(int, "from 1"),
+        "learning_rate": Column(float, "at the end of the epoch"),
+        "train_loss": Column(float, "mean over the epoch's batches, all terms"),
+        "validation_loss": Column(float, "weighted cross-entropy of the fused logits"),
+        "validation_wa": Column(float, "weighted accuracy"),
+        "validation_ua": Column(float, "unweighted accuracy"),
+        "chosen": Column(int, "1 for the epoch that was kept", (0, 1)),
+        "seconds": Column(float, "wall time of the epoch"),
+    },
+    "predictions": {
+        "id": ID,
+        "part": Column(str, "part of the fold", ("validation", "test")),
+        "true": Column(str, "class"),
+        "predicted": Column(str, "class"),
+        "p_*": Column(float, "probability of the class"),
+        **RUN,
+        "fold": Column(int, "fold"),
+        "seed": Column(int, "seed"),
+    },
+    "folds": {
+        **RUN,
+        "fold": Column(int, "fold"),
+        "held_out": Column(str, "session or speaker of the test part"),
+        "seed": Column(int, "seed"),
+        "wa": Column(float, "weighted accuracy"),
+        "ua": Column(float, "unweighted accuracy"),
+        "weighted_f1": Column(float, "F1, mean over classes by their size"),
+        "macro_f1": Column(float, "F1, mean over classes"),
+        **PROTOCOL,
+    },
+    "summary": {
+        **RUN,
+        "metric": Column(str, "name of the metric", ("wa", "ua", "weighted_f1", "macro_f1")),
+        "mean": Column(float, "mean over folds of the mean over seeds"),
+        "sd": Column(float, "standard deviation over folds of the mean over seeds", empty=True),
+        "seed_sd": Column(float, "standard deviation over seeds of the fold mean", empty=True),
+        "pooled": Column(float, "over the utterances of all folds at once, mean over seeds"),
+        **PROTOCOL,
+    },
+    "classes": {
+        **RUN,
+        "label": Column(str, "class"),
+        "precision": Column(float, "pooled over folds, mean over seeds", empty=True),
+        "recall": Column(float, "pooled over folds, mean over seeds", empty=True),
+        "f1": Column(float, "pooled over folds, mean over seeds", empty=True),
+        "support": Column(int, "number of test utterances of the class"),
+        **PROTOCOL,
+    },
+    "confusion": {
+        **RUN,
+        "true": Column(str, "class"),
+        "predicted": Column(str, "class"),
+        "count": Column(float, "test utterances, pooled over folds, mean over seeds"),
+        "share": Column(float, "of the true class", empty=True),
+        **PROTOCOL,
+    },
+    "compare": {
+        **RUN,
+        "ua": Column(float, "unweighted accuracy, fold mean"),
+        "ua_sd": Column(float, "over folds", empty=True),
+        "wa": Column(float, "weighted accuracy, fold mean"),
+        "wa_sd": Column(float, "over folds", empty=True),
+        "weighted_f1": Column(float, "fold mean"),
+        "macro_f1": Column(float, "fold mean"),
+        "ua_pooled": Column(float, "over the utterances of all folds at once"),
+        "wa_pooled": Column(float, "over the utterances of all folds at once"),
+        **PROTOCOL,
+    },
+}
+
+
+def read(path, name):
+    """Read the table `name` from a TSV file; raise InputError if it is not what TABLES says."""
+    try:
+        raw = pd.read_csv(
+            path, sep="\t", dtype=str, keep_default_na=False, quoting=3, encoding="utf-8"
+        )
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a table of tab-separated UTF-8 text ({error})") from None
+    return typed(raw, name, path)
+
+
+def write(path, frame, name):
+    """Check a frame against TABLES and write it as a TSV file, whole or not at all."""
+    ordered = frame[[c for c in _expected(frame.columns, name) if c in frame.columns]]
+    text = {c: ordered[c].map(_cell) for c in ordered.columns}
+    checked = typed(pd.DataFrame(text, columns=ordered.columns, dtype=str), name, path)
+    lines = ["\t".join(checked.columns)]
+    lines += ["\t".join(row) for row in zip(*text.values(), strict=True)]
+    write_atomically(path, "\n".join(lines) + "\n")
+
+
+def typed(raw, name, path):
+    """A frame of strings with its columns checked and converted to their types."""
+    expected = _expected(raw.columns, name)
+    missing = [c for c in expected if c not in raw.columns]
+    extra = [c for c in raw.columns if c not in expected]
+    if missing or extra:
+        raise InputError(
+            f"{path}: bad columns for a table of {name}: missing {missing}, not known {extra}; "
+            f"expected {list(expected)}"
+        )
+    if "id" in raw and name not in ("left_out",) and raw["id"].duplicated().any():
+        twice = raw["id"][raw["id"].duplicated()].iloc[0]
+        raise InputError(f"{path}: id '{twice}' stands twice; every id must stand once")
+    return pd.DataFrame({c: _convert(raw, c, expected[c], path) for c in raw.columns})
+
+
+def _expected(columns, name):
+    expected = {}
+    for key, column in TABLES[name].items():
+        names = [c for c in columns if c.startswith(key[:-1])] if key.endswith("*") else [key]
+        expected.update(dict.fromkeys(names, column))
+    return expected
+
+
+def _convert(raw, name, column, path):
+    cells = raw[name]
+    values = cells if column.kind is str else pd.to_numeric(cells, errors="coerce")
+    bad = pd.Series(False, index=cells.index) if column.kind is str else values.isna()
+    if column.kind is int:
+        bad |= values % 1 != 0
+    if column.allowed:
+        bad |= ~values.isin(column.allowed)
+    bad = bad & (cells != "") if column.empty else bad | (cells == "")
+    if bad.any():
+        row = int(bad.to_numpy().argmax())
+        place = f"id '{raw['id'].iloc[row]}'" if "id" in raw else f"row {row + 1}"
+        expected = f"one of {list(column.allowed)}" if column.allowed else column.kind.__name__
+        raise InputError(
+            f"{path}: {place}: {name} is '{cells.iloc[row]}', "
+            f"expected {expected} ({column.what}); correct the cell"
+        )
+    return values.astype(column.kind) if column.kind is not str else values
+
+
+def _cell(value):
+    if isinstance(value, str):
+        return " ".join(value.split())
+    if value is None or value != value:
+        return ""
+    return format(value, ".9g") if isinstance(value, float) else str(value)

@@ -1,0 +1,185 @@
+"""One fold, one seed: fit the model to the training part, keep the epoch best on validation.
+
+The test part is not read. Means, deviations, prototypes and class weights come from the training
+part alone.
+"""
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.nn import functional as F
+
+from labelmer import batches, metrics, tables
+from labelmer.batches import load_part, predict
+from labelmer.compute import device_of, make_deterministic
+from labelmer.model import LabelGuidedFusion, ModelOptions, parameter_count, save
+from labelmer.ragged import Ragged
+from labelmer.stage import Progress, command, log, parse, stage_parser
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a model is fitted."""
+
+    epochs: int = 8
+    batch_size: int = 64
+    learning_rate: float = 1e-3  # at its height
+    weight_decay: float = 0.01
+    warm_up: float = 0.15  # share of the steps in which the rate rises
+    clip: float = 1.0  # greatest norm of the gradient
+
+
+def build(options, train, classes, label_words=None):
+    """A model with the statistics and label embeddings of a training part.
+
+    label_words: {class: (tokens, width)}, needed where the options start from words.
+    """
+    model = LabelGuidedFusion(
+        options, {m: f.width for m, f in train.features.items()}, len(classes)
+    )
+    for m, side in model.sides.items():
+        mean, sd, starts = batches.statistics(train.features[m], train.labels, len(classes))
+        if not options.standardise:
+            mean, sd = np.zeros_like(mean), np.ones_like(sd)
+        side.mean.copy_(torch.from_numpy(mean))
+        side.sd.copy_(torch.from_numpy(sd))
+        if options.labels and options.label_start[m] == "words":
+            starts = np.stack([label_words[name].mean(0) for name in classes])
+        if options.labels and options.label_start[m] != "random":
+            side.start_labels(torch.from_numpy((starts - mean) / sd).float())
+    return model
+
+
+def class_weights(labels, classes):
+    """n / (C n_c) for each class, from a training part's labels: (C,)."""
+    counts = np.bincount(labels, minlength=classes)
+    return torch.tensor(len(labels) / (classes * counts), dtype=torch.float32)
+
+
+def missing(size, probability, generator):
+    """Who lacks which modality in a training batch: {modality: (B,) bool}, never both missing."""
+    draw = torch.from_numpy(generator.random(size))
+    return {"speech": draw >= probability, "text": draw < 1 - probability}
+
+
+def fit(model, train, validation, options, seed, device="cpu"):
+    """Fit a model in place, leave it at its best epoch, and return the history's rows.
+
+    Best is the mean of weighted and unweighted accuracy on validation; of equals, the first.
+    """
+    model.to(device)
+    weights = class_weights(train.labels, model.classes).to(device)
+    generator = np.random.default_rng(seed)
+    steps = options.epochs * -(-len(train.labels) // options.batch_size)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, options.learning_rate, total_steps=steps + 1, pct_start=options.warm_up
+    )
+    history, best, kept = [], -1.0, None
+    with Progress("training", options.epochs, "epochs") as progress:
+        for epoch in range(1, options.epochs + 1):
+            start = time.monotonic()
+            loss = train_epoch(model, train, weights, optimiser, schedule, options, generator)
+            logits = predict(model, validation)
+            target = torch.from_numpy(validation.labels)
+            scores = metrics.accuracies(validation.labels, logits.argmax(-1).numpy())
+            score = (scores["wa"] + scores["ua"]) / 2
+            if score > best:
+                best = score
+                kept = {name: value.clone() for name, value in model.state_dict().items()}
+            history.append(
+                {
+                    "epoch": epoch,
+                    "learning_rate": schedule.get_last_lr()[0],
+                    "train_loss": loss,
+                    "validation_loss": F.cross_entropy(logits, target, weights.cpu()).item(),
+                    "validation_wa": scores["wa"],
+                    "validation_ua": scores["ua"],
+                    "score": score,
+                    "seconds": time.monotonic() - start,
+                }
+            )
+            progress.advance(1)
+    model.load_state_dict(kept)
+    chosen = next(row for row in history if row["score"] == best)
+    return [{**row, "chosen": int(row is chosen)} for row in history]
+
+
+def train_epoch(model, train, weights, optimiser, schedule, options, generator):
+    """One pass over the training part; returns the mean loss of its batches."""
+    model.train()
+    device = weights.device
+    losses = []
+    for numbers in batches.shuffled(train.lengths(), options.batch_size, generator):
+        inputs, labels = train.batch(numbers, device)
+        present = None
+        if model.options.joint and model.options.modality_dropout:
+            drawn = missing(len(numbers), model.options.modality_dropout, generator)
+            present = {m: there.to(device) for m, there in drawn.items()}
+        loss = model.loss(model(inputs, present), labels, weights, present)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip)
+        optimiser.step()
+        schedule.step()
+        losses.append(loss.item())
+    return float(np.mean(losses))
+
+
+@command
+def main(argv=None):
+    """Command line of the rule train."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("fold", type=Path, help="fold table")
+    parser.add_argument("folder", type=Path, help="where the model goes")
+    parser.add_argument("--speech", type=Path, nargs="*", default=[], metavar="H5")
+    parser.add_argument("--text", type=Path, nargs="*", default=[], metavar="H5")
+    parser.add_argument("--label-words", type=Path, nargs="*", default=[], metavar="H5")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--gpu", type=int, default=0, help="0: the CPU, 1: a GPU if there is one")
+    args = parse(parser, argv)
+    classes = args.config["classes"]
+    options = ModelOptions.of(args.config["model"])
+    training = TrainingOptions(**args.config["training"])
+    make_deterministic(args.seed, args.threads)
+    table = tables.read(args.fold, "fold")
+    paths = {"speech": args.speech, "text": args.text}
+    parts = {
+        name: load_part(
+            table[table.part == name], paths, classes, options.modalities, options.frame_stride
+        )
+        for name in ("train", "validation")
+    }
+    words = None
+    if args.label_words:
+        file = Ragged(args.label_words[0])
+        words = {c: np.asarray(file[c], dtype=np.float64) for c in classes}
+    model = build(options, parts["train"], classes, words)
+    log.info(
+        "%d parameters, %d training utterances, %d for validation",
+        *(parameter_count(model), *(len(part.labels) for part in parts.values())),
+    )
+    history = fit(
+        model, parts["train"], parts["validation"], training, args.seed, device_of(args.gpu)
+    )
+    features = parts["train"].features
+    encoders = {
+        m: {k: str(f.attrs[k]) for k in ("encoder", "source", "revision", "weights", "layer")}
+        for m, f in features.items()
+    }
+    about = {"training": asdict(training), "seed": args.seed, "encoders": encoders}
+    save(args.folder, model, classes, about)
+    tables.write(
+        args.folder / "history.tsv", pd.DataFrame(history).drop(columns="score"), "history"
+    )
+
+
+if __name__ == "__main__":
+    main()

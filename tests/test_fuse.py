@@ -1,0 +1,135 @@
+"""Late fusion: temperatures from the validation part alone, and the product that they give."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import log_softmax
+
+from labelmer import fuse, tables
+from labelmer.metrics import accuracies
+
+CLASSES = ["angry", "happy", "neutral", "sad"]
+PROBABILITIES = [f"p_{name}" for name in CLASSES]
+HALF = 500  # utterances of a part
+
+
+def made_up(seed, variant, strength, sharpness=1.0):
+    """Predictions of one modality: evidence for the true class, independent between seeds.
+
+    With sharpness 1 the posteriors are the true ones, so that temperature 1 is best.
+    """
+    truth = np.random.default_rng(0).integers(4, size=2 * HALF)
+    noise = np.random.default_rng(seed).normal(size=(2 * HALF, 4))
+    evidence = noise + strength * np.eye(4)[truth]
+    p = np.exp(log_softmax(sharpness * strength * evidence, axis=1))
+    names = np.array(CLASSES)
+    frame = pd.DataFrame(
+        {
+            "id": [f"u{i:04}" for i in range(2 * HALF)],
+            "part": ["validation"] * HALF + ["test"] * HALF,
+            "true": names[truth],
+            "predicted": names[p.argmax(axis=1)],
+        }
+    )
+    run = {"speech": "s", "text": "t", "mode": "frozen", "variant": variant, "fold": 1, "seed": 1}
+    return frame.assign(**dict(zip(PROBABILITIES, p.T, strict=True)), **run)
+
+
+@pytest.fixture(scope="module")
+def speech():
+    return made_up(1, "speech-only", 1.5)
+
+
+@pytest.fixture(scope="module")
+def text():
+    return made_up(2, "text-only", 1.5, sharpness=4.0)
+
+
+def test_softmax_of_two_posteriors_worked_out_by_hand():
+    a, b = np.log([[0.8, 0.2]]), np.log([[0.5, 0.5]])
+    np.testing.assert_allclose(np.exp(fuse.fuse(a, b, (1, 1))), [[0.8, 0.2]])
+    # Temperature 1/2 squares: 0.64 against 0.04.
+    np.testing.assert_allclose(np.exp(fuse.fuse(a, b, (0.5, 1))), [[16 / 17, 1 / 17]])
+
+
+def test_an_overconfident_model_is_flattened_by_as_much(speech, text):
+    _, (of_speech, of_text) = fuse.fuse_tables(speech, text, "late-fusion")
+    assert of_speech == pytest.approx(1, rel=0.2)
+    assert of_text == pytest.approx(4, rel=0.2)
+
+
+def test_a_useless_model_is_all_but_ignored(speech):
+    _, temperatures = fuse.fuse_tables(speech, made_up(3, "text-only", 0.01, 100), "late-fusion")
+    assert temperatures[0] == pytest.approx(1, rel=0.2)
+    assert temperatures[1] > 5
+
+
+def test_independent_evidence_adds_up(speech, text):
+    fused, _ = fuse.fuse_tables(speech, text, "late-fusion")
+    ua = [accuracies(t["true"][HALF:], t["predicted"][HALF:])["ua"] for t in (speech, text, fused)]
+    assert ua[2] > max(ua[:2]) + 0.05
+
+
+def test_the_test_part_chooses_nothing(speech, text):
+    fused, temperatures = fuse.fuse_tables(speech, text, "late-fusion")
+    changed = text.copy()
+    changed.loc[HALF + 7, PROBABILITIES] = [0.97, 0.01, 0.01, 0.01]
+    refused, same = fuse.fuse_tables(speech, changed, "late-fusion")
+    assert same == temperatures
+    differs = (fused[PROBABILITIES] != refused[PROBABILITIES]).any(axis=1)
+    assert list(fused.index[differs]) == [HALF + 7]
+    turned = [frame.copy() for frame in (speech, text)]
+    for frame in turned:
+        frame.loc[HALF:, "true"] = "sad"
+    assert fuse.fuse_tables(*turned, "late-fusion")[1] == temperatures
+
+
+def test_a_perfect_validation_part_and_a_zero_probability_stay_finite(speech):
+    sure = speech.copy()
+    sure[PROBABILITIES] = np.eye(4)[pd.Index(CLASSES).get_indexer(sure["true"])]
+    fused, temperatures = fuse.fuse_tables(sure, sure, "late-fusion")
+    assert np.isfinite(fused[PROBABILITIES].to_numpy()).all()
+    assert all(fuse.COLDEST <= t <= fuse.HOTTEST for t in temperatures)
+
+
+def run(tmp_path, a, b):
+    paths = [tmp_path / name for name in ("a.tsv", "b.tsv", "out.tsv")]
+    tables.write(paths[0], a, "predictions")
+    tables.write(paths[1], b, "predictions")
+    fuse.main([*map(str, paths), "--variant", "late-fusion", "--log", str(tmp_path / "log")])
+    return paths[2]
+
+
+def test_the_file_is_a_table_of_predictions_named_after_the_variant(tmp_path, speech, text):
+    out = run(tmp_path, speech, text.sample(frac=1, random_state=0))
+    written = tables.read(out, "predictions")
+    assert list(written["id"]) == list(speech["id"])
+    assert set(written["variant"]) == {"late-fusion"}
+    assert set(written["fold"]) == set(written["seed"]) == {1}
+    np.testing.assert_allclose(written[PROBABILITIES].sum(axis=1), 1, atol=1e-6)
+    expected, _ = fuse.fuse_tables(speech, text, "late-fusion")
+    assert list(written["predicted"]) == list(expected["predicted"])
+    assert "500 validation utterances" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda t: t.drop(index=3), ["b.tsv", "'u0003' is missing"]),
+        (lambda t: pd.concat([t, t[:1].assign(id="new")]), ["a.tsv", "'new' is missing"]),
+        (lambda t: t.assign(seed=2), ["b.tsv", "'u0000'", "seed is '2'", "'1'"]),
+        (lambda t: t.assign(true="sad"), ["b.tsv", "true is 'sad'"]),
+        (lambda t: t.drop(columns="p_sad"), ["b.tsv", "p_sad"]),
+    ],
+)
+def test_tables_that_do_not_match_are_refused(tmp_path, caplog, speech, text, spoil, words):
+    with pytest.raises(SystemExit):
+        run(tmp_path, speech, spoil(text))
+    assert all(word in caplog.text for word in words)
+    assert not (tmp_path / "out.tsv").exists()
+
+
+def test_without_a_validation_part_nothing_is_fused(tmp_path, caplog, speech, text):
+    with pytest.raises(SystemExit):
+        run(tmp_path, speech[HALF:], text[HALF:])
+    assert "no row has part 'validation'" in caplog.text

@@ -1,0 +1,395 @@
+"""From predictions to tables, figures and page, on a grid small enough to compute by hand."""
+
+import itertools
+import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from jinja2 import Environment, StrictUndefined
+from matplotlib.image import imread
+
+from labelmer import page, plot, tables, tabulate
+
+ROOT = Path(__file__).parents[1]
+CLASSES = ["angry", "sad"]
+CONFIG = {
+    "protocol": "one session held out, the next one validates",
+    "selection": "best epoch on validation",
+    "classes": CLASSES,
+}
+# The true classes of each fold's test part, and what each variant says by fold and seed.
+TRUE = {1: ["angry", "angry", "angry", "sad"], 2: ["angry", "sad"]}
+ODD = "<i>odd"  # as good as a name gets for testing escapes
+SAID = {
+    ("full", 1, 1): ["angry", "angry", "angry", "sad"],
+    ("full", 1, 2): ["angry", "angry", "sad", "sad"],
+    ("full", 2, 1): ["angry", "angry"],
+    ("full", 2, 2): ["angry", "sad"],
+    (ODD, 1, 1): ["sad", "sad", "sad", "sad"],
+    (ODD, 1, 2): ["sad", "sad", "sad", "sad"],
+    (ODD, 2, 1): ["sad", "sad"],
+    (ODD, 2, 2): ["sad", "sad"],
+}
+ENCODERS = {"speech": "fbank", "text": "minilm", "mode": "frozen"}
+OPTIONS = ["--speech", "fbank", "--text", "minilm", "--mode", "frozen"]
+
+
+def predictions(variant, fold, seed):
+    true, said = TRUE[fold], SAID[variant, fold, seed]
+    test = pd.DataFrame(
+        {"id": [f"f{fold}u{i}" for i in range(len(true))], "true": true, "predicted": said}
+    ).assign(part="test")
+    # All wrong on purpose: nothing of it may reach a table.
+    validation = pd.DataFrame({"id": ["v"], "true": ["sad"], "predicted": ["angry"]})
+    both = pd.concat([test, validation.assign(part="validation")], ignore_index=True)
+    for name in CLASSES:
+        both[f"p_{name}"] = (both["predicted"] == name).astype(float)
+    return both.assign(**ENCODERS, variant=variant, fold=fold, seed=seed)
+
+
+def history(seed):
+    draw = np.random.default_rng(seed)
+    epochs = np.arange(1, 6)
+    accuracy = 0.5 + 0.05 * epochs + 0.01 * draw.random(5)
+    return pd.DataFrame(
+        {
+            "epoch": epochs,
+            "learning_rate": 1e-3,
+            "train_loss": 2 / epochs,
+            "validation_loss": 1 / epochs,
+            "validation_wa": accuracy,
+            "validation_ua": accuracy,
+            "chosen": (epochs == 4).astype(int),
+            "seconds": 1.0,
+        }
+    )
+
+
+def write_splits(folder):
+    overlaps = {
+        f"{what}_in_{part}": 0
+        for what in ("speakers", "dialogues", "transcripts")
+        for part in tables.PARTS
+    }
+    rows = [
+        {"fold": fold, "held_out": f"Session{fold}", "part": part, "utterances": 40 + fold}
+        | {"speakers": 2, "dialogues": 3, "n_angry": 30, "n_sad": 10 + fold}
+        | overlaps
+        | {"transcripts_in_train": 17}
+        for fold, part in itertools.product(TRUE, tables.PARTS)
+    ]
+    tables.write(folder / "audit.tsv", pd.DataFrame(rows), "audit")
+    left_out = [("all", "Session1", f"x{i}", "code xxx is in no class") for i in range(23)]
+    left_out.append(("2", "Session2", "y", "its words stand in validation or test"))
+    columns = list(tables.TABLES["left_out"])
+    tables.write(folder / "left_out.tsv", pd.DataFrame(left_out, columns=columns), "left_out")
+
+
+def write_predictions(folder, runs=SAID):
+    paths = []
+    for number, run in enumerate(runs):
+        paths.append(folder / f"{number}.tsv")
+        tables.write(paths[-1], predictions(*run), "predictions")
+    return paths
+
+
+def run_tabulate(paths, root, config=CONFIG):
+    options = {
+        "--audit": root / "splits/audit.tsv",
+        "--out": root / "reports",
+        "--config": json.dumps(config),
+        "--log": root / "log",
+    }
+    tabulate.main(["--predictions", *map(str, paths), *words(options)])
+
+
+def run_page(reports, splits, out):
+    page.main(words({"--corpus": "a & b", "--reports": reports, "--splits": splits, "--out": out}))
+
+
+def words(options):
+    return [str(word) for option in options.items() for word in option]
+
+
+def draw_all(root, figures):
+    """Every figure of the experiment, as the workflow would ask for them."""
+    reports = root / "reports"
+    for variant in ("full", ODD):
+        confusion = [str(reports / "confusion.tsv"), str(figures / f"{variant}.confusion")]
+        plot.main(["confusion", *confusion, *OPTIONS, "--variant", variant])
+    plot.main(["folds", str(reports / "folds.tsv"), str(figures / "folds"), *OPTIONS])
+    paths = [str(root / f"history{i}.tsv") for i in range(4)]
+    for number, path in enumerate(paths):
+        tables.write(path, history(number), "history")
+    variants = ["--variant", "full", "full", ODD, ODD]
+    plot.main(["training", *paths, str(figures / "training"), *OPTIONS, *variants])
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A results folder with tables, figures and page."""
+    root = tmp_path_factory.mktemp("results")
+    write_splits(root / "splits")
+    run_tabulate(write_predictions(root / "predictions"), root)
+    draw_all(root, root / "reports/figures/fbank+minilm/frozen")
+    run_page(root / "reports", root / "splits", root / "reports/index.html")
+    return root
+
+
+def read(root, name, **wanted):
+    table = tables.read(root / f"reports/{name}.tsv", name)
+    for column, value in wanted.items():
+        table = table[table[column] == value]
+    return table
+
+
+def test_every_table_states_protocol_selection_and_numbers(root):
+    for name in ("summary", "folds", "classes", "confusion", "compare"):
+        table = read(root, name)
+        assert set(table["protocol"]) == {CONFIG["protocol"]}
+        assert set(table["selection"]) == {CONFIG["selection"]}
+        assert set(table["folds"]) == set(table["seeds"]) == {2}
+        assert set(table["utterances"]) == ({4, 2} if name == "folds" else {6})
+
+
+def test_folds_by_hand(root):
+    table = read(root, "folds", variant="full").set_index(["fold", "seed"]).sort_index()
+    np.testing.assert_allclose(table["wa"], [1, 3 / 4, 1 / 2, 1])
+    np.testing.assert_allclose(table["ua"], [1, 5 / 6, 1 / 2, 1])
+    assert list(table["held_out"]) == ["Session1", "Session1", "Session2", "Session2"]
+
+
+def test_summary_by_hand(root):
+    ua = read(root, "summary", variant="full", metric="ua").iloc[0]
+    # Folds: 11/12 and 9/12. Seeds: 9/12 and 11/12. Pooled: (4/4 + 1/2) / 2 and (3/4 + 2/2) / 2.
+    assert ua["mean"] == pytest.approx(10 / 12)
+    assert ua["sd"] == pytest.approx((2 / 12) / 2**0.5)
+    assert ua["seed_sd"] == pytest.approx((2 / 12) / 2**0.5)
+    assert ua["pooled"] == pytest.approx((3 / 4 + 7 / 8) / 2)
+    wa = read(root, "summary", variant="full", metric="wa").iloc[0]
+    assert (wa["mean"], wa["pooled"]) == pytest.approx(((7 / 8 + 3 / 4) / 2, 5 / 6))
+
+
+def test_classes_by_hand(root):
+    table = read(root, "classes", variant="full").set_index("label")
+    assert list(table.index) == CLASSES
+    np.testing.assert_allclose(table["recall"], [7 / 8, 3 / 4])
+    np.testing.assert_allclose(table["precision"], [(4 / 5 + 1) / 2, (1 + 2 / 3) / 2])
+    np.testing.assert_allclose(table["f1"], [(8 / 9 + 6 / 7) / 2, (2 / 3 + 4 / 5) / 2])
+    assert list(table["support"]) == [4, 2]
+
+
+def test_confusion_by_hand(root):
+    table = read(root, "confusion", variant="full")
+    assert list(zip(table["true"], table["predicted"], strict=True)) == [
+        *itertools.product(CLASSES, CLASSES)
+    ]
+    np.testing.assert_allclose(table["count"], [3.5, 0.5, 0.5, 1.5])
+    np.testing.assert_allclose(table["share"], [7 / 8, 1 / 8, 1 / 4, 3 / 4])
+
+
+def test_compare_has_the_best_variant_first(root):
+    table = read(root, "compare")
+    assert list(table["variant"]) == ["full", ODD]
+    assert list(table["ua"]) == pytest.approx([10 / 12, 1 / 2])
+    assert list(table["ua_pooled"]) == pytest.approx([13 / 16, 1 / 2])
+
+
+def test_compare_as_text(root, capsys):
+    tabulate.main(["--show", str(root / "reports/compare.tsv")])
+    lines = capsys.readouterr().out.splitlines()
+    full = next(line for line in lines if line.startswith("full"))
+    assert re.split(r"\s{2,}", full)[:3] == ["full", "83.3 ± 11.8", "81.2 ± 8.8"]
+    assert len({len(line) for line in lines[2:5]}) == 1  # aligned
+    assert f"Protocol: {CONFIG['protocol']}." in lines
+    assert f"Selection: {CONFIG['selection']}." in lines
+
+
+def test_one_fold_and_one_seed_have_no_spread(tmp_path):
+    write_splits(tmp_path / "splits")
+    audit = tables.read(tmp_path / "splits/audit.tsv", "audit")
+    tables.write(tmp_path / "splits/audit.tsv", audit[audit["fold"] == 1], "audit")
+    run_tabulate(write_predictions(tmp_path, [("full", 1, 1)]), tmp_path)
+    summary = read(tmp_path, "summary")
+    assert summary["sd"].isna().all()
+    assert summary["seed_sd"].isna().all()
+    assert "±" not in tabulate.compare_text(read(tmp_path, "compare")).split("\n\n")[1]
+
+
+def refused(tmp_path, caplog, paths, config=CONFIG):
+    """The message with which tabulate refuses these predictions."""
+    write_splits(tmp_path / "splits")
+    with pytest.raises(SystemExit):
+        run_tabulate(paths, tmp_path, config)
+    assert not (tmp_path / "reports").exists()
+    return caplog.text
+
+
+def test_a_missing_run_is_named(tmp_path, caplog):
+    runs = [run for run in SAID if run != ("full", 2, 1)]
+    message = refused(tmp_path, caplog, write_predictions(tmp_path, runs))
+    assert "missing: fbank+minilm, frozen, full, fold 2, seed 1;" in message
+
+
+def test_a_fold_that_no_variant_has_is_missing_too(tmp_path, caplog):
+    runs = [run for run in SAID if run[1] == 1]
+    message = refused(tmp_path, caplog, write_predictions(tmp_path, runs))
+    assert message.count("fold 2, seed") == 4
+
+
+def test_a_run_given_twice_is_named(tmp_path, caplog):
+    paths = write_predictions(tmp_path)
+    message = refused(tmp_path, caplog, [*paths, paths[0]])
+    assert "full, fold 1, seed 1 are given twice" in message
+
+
+def test_a_missing_file_is_named(tmp_path, caplog):
+    assert "no.tsv: there is no such file" in refused(tmp_path, caplog, [tmp_path / "no.tsv"])
+
+
+def spoiled(tmp_path, change):
+    """The predictions with one file, 0.tsv, changed."""
+    paths = write_predictions(tmp_path)
+    tables.write(paths[0], change(predictions("full", 1, 1)), "predictions")
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: t.drop(index=0), ["id 'f1u0' of fold 1", "absent"]),
+        (lambda t: t.assign(true="sad"), ["id 'f1u0' of fold 1", "'sad': 1"]),
+        (lambda t: t.assign(predicted="glad"), ["0.tsv", "'f1u0'", "predicted is 'glad'"]),
+        (lambda t: t.drop(columns="p_sad"), ["0.tsv", "['angry']"]),
+        (lambda t: t.assign(part="validation"), ["0.tsv", "no row has part 'test'"]),
+        (lambda t: t.assign(seed=[1, 1, 2, 2, 1]), ["0.tsv", "one run to a file"]),
+        (lambda t: t.assign(fold=9), ["missing", "full, fold 1, seed 1"]),
+    ],
+)
+def test_predictions_that_do_not_fit_are_refused(tmp_path, caplog, change, words):
+    message = refused(tmp_path, caplog, spoiled(tmp_path, change))
+    assert all(word in message for word in words)
+
+
+def test_a_fold_that_the_audit_lacks_is_refused(tmp_path, caplog):
+    paths = write_predictions(tmp_path)
+    tables.write(tmp_path / "new.tsv", predictions("full", 2, 2).assign(fold=3), "predictions")
+    message = refused(tmp_path, caplog, [*paths, tmp_path / "new.tsv"])
+    assert "full, fold 3, seed 2 belong to no fold of the audit" in message
+
+
+def test_figures_are_written_in_both_formats_and_are_not_blank(root):
+    figures = root / "reports/figures/fbank+minilm/frozen"
+    stems = {"folds", "training", "full.confusion", f"{ODD}.confusion"}
+    assert {p.name for p in figures.iterdir()} == {
+        f"{s}.{k}" for s in stems for k in ("svg", "png")
+    }
+    for stem in stems:
+        pixels = imread(figures / f"{stem}.png")[..., :3]
+        assert min(pixels.shape[:2]) > 300
+        assert 0.01 < (pixels < 0.99).any(axis=2).mean() < 0.95
+        assert (figures / f"{stem}.svg").read_text().startswith("<?xml")
+
+
+def test_the_same_tables_give_the_same_bytes(root, tmp_path):
+    draw_all(root, tmp_path)
+    for path in (root / "reports/figures/fbank+minilm/frozen").iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_training_with_one_panel_too_few_for_its_grid(tmp_path):
+    paths = [str(tmp_path / f"{i}.tsv") for i in range(5)]
+    for number, path in enumerate(paths):
+        tables.write(path, history(number), "history")
+    stem = str(tmp_path / "training")
+    plot.main(["training", *paths, stem, *OPTIONS, "--variant", *"abcde"])
+    assert (tmp_path / "training.svg").exists()
+
+
+def test_a_figure_of_an_unknown_variant_names_the_known(root, tmp_path, caplog):
+    table = str(root / "reports/confusion.tsv")
+    with pytest.raises(SystemExit):
+        plot.main(["confusion", table, str(tmp_path / "x"), *OPTIONS, "--variant", "ful"])
+    assert "variant 'ful', expected one of" in caplog.text
+
+
+def test_histories_and_variants_must_be_as_many(root, tmp_path):
+    table = str(root / "history0.tsv")
+    with pytest.raises(SystemExit):
+        plot.main(["training", table, str(tmp_path / "x"), *OPTIONS, "--variant", "a", "b"])
+
+
+@pytest.fixture(scope="module")
+def html(root):
+    return (root / "reports/index.html").read_text()
+
+
+def test_the_page_holds_every_figure_and_needs_no_other_file(root, html):
+    for path in (root / "reports/figures").rglob("*.svg"):
+        assert page.data_uri(path) in html
+    addresses = re.findall(r'(?:src|href)="([^"]*)"', html)
+    assert all(address.startswith(("data:", "#")) for address in addresses)
+    assert "http" not in re.sub(r'"data:[^"]*"', "", html)
+
+
+def test_the_page_holds_every_table(html):
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", html)
+    assert {"83.3 ± 11.8", "81.2 ± 8.8"} <= set(cells)  # compare
+    assert {"87.5", "90.0"} <= set(cells)  # classes
+    assert cells.count("Session2") == 4 + 3  # folds and audit
+    assert {"17", "41", "42"} <= set(cells)  # audit
+    assert html.count("<table>") == 5
+    assert cells[-6:] == [
+        *("code xxx is in no class", "all", "23"),
+        *("its words stand in validation or test", "2", "1"),
+    ]
+
+
+def test_the_page_states_protocol_and_n_in_every_results_caption(html):
+    captions = re.findall(r"<(?:caption|figcaption)>(.*?)</", html, re.DOTALL)
+    assert sum(CONFIG["protocol"] in caption for caption in captions) == len(captions) - 1
+    assert "n = 6 test utterances" in html
+
+
+def test_the_page_escapes_what_it_is_given(html):
+    assert "<i>" not in html
+    assert "&lt;i&gt;odd" in html
+    assert "a &amp; b" in html
+
+
+def test_a_missing_figure_is_named(root, tmp_path, caplog):
+    (tmp_path / "reports").mkdir()
+    for path in (root / "reports").glob("*.tsv"):
+        (tmp_path / "reports" / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(SystemExit):
+        run_page(tmp_path / "reports", root / "splits", tmp_path / "index.html")
+    assert "folds.svg: there is no such figure" in caplog.text
+
+
+def test_a_corpus_of_which_nothing_is_left_out_says_so(root):
+    results = {name: read(root, name) for name in ("compare", "classes", "folds")}
+    splits = {
+        name: tables.read(root / f"splits/{name}.tsv", name) for name in ("audit", "left_out")
+    }
+    splits["left_out"] = splits["left_out"][:0]
+    assert "<p>Nothing.</p>" in page.render("c", results, splits, root / "reports/figures")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workflow/report").glob("*.rst")), ids=str)
+def test_captions_render_with_what_snakemake_gives_them(path):
+    publish_parts = pytest.importorskip("docutils.core").publish_parts
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    wildcards = {"corpus": "iemocap", "variant": "full", **ENCODERS}
+    snakemake = SimpleNamespace(config=config, wildcards=SimpleNamespace(**wildcards))
+    text = Environment(undefined=StrictUndefined).from_string(path.read_text())
+    strict = {"halt_level": 2, "report_level": 2}
+    body = publish_parts(
+        text.render(snakemake=snakemake), writer="html", settings_overrides=strict
+    )["body"]
+    assert "{{" not in body
+    assert path.stem == "left_out" or "holds out one session" in body

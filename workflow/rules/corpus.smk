@@ -1,0 +1,162 @@
+"""The corpus -> audio and tables per session -> folds.
+
+REQUIRED INPUTS:
+
+    corpus: root: of the config     the release's folder, or a manifest and its audio
+
+OUTPUTS:
+
+    R/utterances/{session}.tsv          id, session, dialogue, speaker, times, words
+    R/utterances/{session}.unread.tsv   lines that are no utterance
+    R/labels/{session}.tsv              id, code, dimensions, raters
+    R/segments/{session}.h5             the audio of every utterance
+    R/segments/{session}.tsv            where it came from
+    R/splits/fold{fold}.tsv             id, speaker, part, label
+    R/splits/audit.tsv                  what each fold holds, what its parts share
+    R/splits/left_out.tsv               what is in no fold, and why
+"""
+
+MANIFEST = CORPUS["reader"] == "manifest"
+
+
+def transcripts(wildcards):
+    # A manifest is one file for all sessions; rows_digest says which of them changed.
+    return ancient(ROOT) if MANIFEST else READER.transcript_files(ROOT, wildcards.session)
+
+
+def evaluations(wildcards):
+    return ancient(ROOT) if MANIFEST else READER.label_files(ROOT, wildcards.session)
+
+
+def corpus_params(stage, rows=None, audio=False):
+    """Params of a rule that reads the corpus itself; rows names the manifest's digest function."""
+
+    def params(wildcards):
+        keys = ["reader", "root", *(["audio"] if audio else [])]
+        sections = {"corpus": {key: CORPUS[key] for key in keys}}
+        if MANIFEST and rows:
+            sections["rows"] = digest_of(getattr(READER, rows)(ROOT, wildcards.session))
+        elif audio:
+            sections["times"] = times_digest(wildcards.session)
+        return tracked(stage, **sections)
+
+    return params
+
+
+rule annotate_utterances:
+    input:
+        transcripts,
+    output:
+        utterances=f"{R}/utterances/{{session}}.tsv",
+        unread=f"{R}/utterances/{{session}}.unread.tsv",
+    log:
+        f"{LOGS}/utterances/{{session}}.log",
+    benchmark:
+        f"{BENCHMARKS}/utterances/{{session}}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        config=corpus_params("annotate", rows="transcript_rows"),
+    shell:
+        """
+        python -m labelmer.annotate \
+            --session {wildcards.session:q} \
+            --utterances {output.utterances:q} \
+            --unread {output.unread:q} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
+rule annotate_labels:
+    input:
+        evaluations,
+    output:
+        f"{R}/labels/{{session}}.tsv",
+    log:
+        f"{LOGS}/labels/{{session}}.log",
+    benchmark:
+        f"{BENCHMARKS}/labels/{{session}}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        config=corpus_params("annotate", rows="label_rows"),
+    shell:
+        """
+        python -m labelmer.annotate \
+            --session {wildcards.session:q} \
+            --labels {output:q} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
+# Reads ids and times from the corpus, not from the table of utterances: a corrected word must not
+# cut the audio anew.
+rule segment:
+    input:
+        lambda wildcards: READER.audio_files(ROOT, wildcards.session, CORPUS["audio"]),
+    output:
+        segments=f"{R}/segments/{{session}}.h5",
+        table=f"{R}/segments/{{session}}.tsv",
+    log:
+        f"{LOGS}/segments/{{session}}.log",
+    benchmark:
+        f"{BENCHMARKS}/segments/{{session}}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        config=corpus_params("segment", rows="audio_rows", audio=True),
+    shell:
+        """
+        python -m labelmer.segment \
+            --session {wildcards.session:q} \
+            --segments {output.segments:q} \
+            --table {output.table:q} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
+checkpoint split:
+    input:
+        utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
+        unread=expand(f"{R}/utterances/{{session}}.unread.tsv", session=SESSIONS),
+        segments=expand(f"{R}/segments/{{session}}.tsv", session=SESSIONS),
+        labels=expand(f"{R}/labels/{{session}}.tsv", session=SESSIONS),
+    output:
+        folds=expand(f"{R}/splits/fold{{fold}}.tsv", fold=FOLDS),
+        audit=report(
+            f"{R}/splits/audit.tsv",
+            category="Corpus",
+            caption="../report/audit.rst",
+        ),
+        left_out=report(
+            f"{R}/splits/left_out.tsv",
+            category="Corpus",
+            caption="../report/left_out.rst",
+        ),
+    log:
+        f"{LOGS}/splits.log",
+    benchmark:
+        f"{BENCHMARKS}/splits.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        config=tracked(
+            "split",
+            reader=CORPUS["reader"],
+            classes={name: config["labels"][name]["codes"] for name in CLASSES},
+            folds=config["folds"],
+        ),
+    shell:
+        """
+        python -m labelmer.split \
+            --utterances {input.utterances:q} \
+            --unread {input.unread:q} \
+            --segments {input.segments:q} \
+            --labels {input.labels:q} \
+            --out "$(dirname {output.audit:q})" \
+            --config {params.config:q} \
+            --log {log:q}
+        """

@@ -1,0 +1,222 @@
+"""Predictions -> tables, figures and one page.
+
+REQUIRED INPUTS:
+
+    R/predictions/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
+    R/models/.../history.tsv
+    R/splits/audit.tsv
+
+OUTPUTS:
+
+    R/reports/compare.tsv        one row per variant
+    R/reports/summary.tsv        mean, deviation and pooled value of every metric
+    R/reports/folds.tsv          every fold and seed
+    R/reports/classes.tsv        precision, recall and F1 of every class
+    R/reports/confusion.tsv      counts
+    R/reports/figures/           SVG and PNG
+    R/reports/index.html         all of it on one page
+"""
+
+FIGURES = f"{R}/reports/figures/{EXPERIMENT}"
+
+
+def audit(wildcards):
+    checkpoints.split.get()
+    return f"{R}/splits/audit.tsv"
+
+
+def experiment_of(wildcards):
+    """The experiment that a figure's wildcards name."""
+    keys = ("speech", "text", "mode")
+    return next(e for e in config["experiments"] if all(e[k] == wildcards[k] for k in keys))
+
+
+def trained_runs(wildcards):
+    """Per fold and seed, the variants of an experiment that have a training to draw."""
+    experiment = experiment_of(wildcards)
+    return runs(
+        f"{{variant}}\t{R}/models/{RUN}/history.tsv",
+        experiment,
+        filter(is_trained, experiment["variants"]),
+    )
+
+
+def all_figures():
+    return [
+        f"{FIGURES}/{kind}.{suffix}".format(**experiment)
+        for experiment in config["experiments"]
+        for kind in ["folds", "training", *(f"{v}.confusion" for v in experiment["variants"])]
+        for suffix in ("svg", "png")
+        if kind != "training" or any(map(is_trained, experiment["variants"]))
+    ]
+
+
+def all_reports():
+    return [*rules.tabulate.output, *all_figures(), *rules.page.output]
+
+
+rule tabulate:
+    input:
+        predictions=all_predictions(),
+        audit=audit,
+    output:
+        compare=report(
+            f"{R}/reports/compare.tsv", category="Tables", caption="../report/compare.rst"
+        ),
+        summary=report(
+            f"{R}/reports/summary.tsv", category="Tables", caption="../report/summary.rst"
+        ),
+        folds=report(f"{R}/reports/folds.tsv", category="Tables", caption="../report/folds.rst"),
+        classes=report(
+            f"{R}/reports/classes.tsv", category="Tables", caption="../report/classes.rst"
+        ),
+        confusion=report(
+            f"{R}/reports/confusion.tsv", category="Tables", caption="../report/confusion.rst"
+        ),
+    log:
+        f"{LOGS}/reports/tables.log",
+    benchmark:
+        f"{BENCHMARKS}/reports/tables.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        config=tracked("tabulate", protocol=protocol(), selection=SELECTION, classes=CLASSES),
+    shell:
+        """
+        python -m labelmer.tabulate \
+            --predictions {input.predictions:q} \
+            --audit {input.audit:q} \
+            --out "$(dirname {output.compare:q})" \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
+rule plot_confusion:
+    input:
+        rules.tabulate.output.confusion,
+    output:
+        svg=report(
+            f"{FIGURES}/{{variant}}.confusion.svg",
+            category="{speech}+{text} ({mode})",
+            caption="../report/confusion-figure.rst",
+        ),
+        png=f"{FIGURES}/{{variant}}.confusion.png",
+    log:
+        f"{LOGS}/reports/figures/{EXPERIMENT}/{{variant}}.confusion.log",
+    benchmark:
+        f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/{{variant}}.confusion.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        config=tracked("plot"),
+    shell:
+        """
+        figure={output.svg:q}
+        python -m labelmer.plot \
+            confusion \
+            {input:q} \
+            "${{figure%.svg}}" \
+            --speech {wildcards.speech:q} \
+            --text {wildcards.text:q} \
+            --mode {wildcards.mode:q} \
+            --variant {wildcards.variant:q} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
+rule plot_folds:
+    input:
+        rules.tabulate.output.folds,
+    output:
+        svg=report(
+            f"{FIGURES}/folds.svg",
+            category="{speech}+{text} ({mode})",
+            caption="../report/folds-figure.rst",
+        ),
+        png=f"{FIGURES}/folds.png",
+    log:
+        f"{LOGS}/reports/figures/{EXPERIMENT}/folds.log",
+    benchmark:
+        f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/folds.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        config=tracked("plot"),
+    shell:
+        """
+        figure={output.svg:q}
+        python -m labelmer.plot \
+            folds \
+            {input:q} \
+            "${{figure%.svg}}" \
+            --speech {wildcards.speech:q} \
+            --text {wildcards.text:q} \
+            --mode {wildcards.mode:q} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
+rule plot_training:
+    input:
+        lambda wildcards: [run.split("\t")[1] for run in trained_runs(wildcards)],
+    output:
+        svg=report(
+            f"{FIGURES}/training.svg",
+            category="{speech}+{text} ({mode})",
+            caption="../report/training-figure.rst",
+        ),
+        png=f"{FIGURES}/training.png",
+    log:
+        f"{LOGS}/reports/figures/{EXPERIMENT}/training.log",
+    benchmark:
+        f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/training.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        config=tracked("plot"),
+        variants=lambda wildcards: [run.split("\t")[0] for run in trained_runs(wildcards)],
+    shell:
+        """
+        figure={output.svg:q}
+        python -m labelmer.plot \
+            training \
+            {input:q} \
+            "${{figure%.svg}}" \
+            --speech {wildcards.speech:q} \
+            --text {wildcards.text:q} \
+            --mode {wildcards.mode:q} \
+            --variant {params.variants:q} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
+rule page:
+    input:
+        tables=rules.tabulate.output,
+        figures=all_figures(),
+        audit=audit,
+    output:
+        report(f"{R}/reports/index.html", category="Page", caption="../report/page.rst"),
+    log:
+        f"{LOGS}/reports/page.log",
+    benchmark:
+        f"{BENCHMARKS}/reports/page.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        corpus=CORPUS["name"],
+        config=tracked("page"),
+    shell:
+        """
+        python -m labelmer.page \
+            --corpus {params.corpus:q} \
+            --reports "$(dirname {output:q})" \
+            --splits "$(dirname {input.audit:q})" \
+            --out {output:q} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
