@@ -2,7 +2,7 @@
 # make test    installs, runs every test
 # make lint    ruff, ruff format, snakefmt, snakemake --lint
 # make bench   prints the benchmarks' ratios
-# make lock    writes requirements.lock and envs/labelmer.yaml anew from pyproject.toml
+# make lock    writes requirements.lock and envs/labelmer.yaml anew; needs `pip install uv`
 
 PYTHON ?= python3
 VENV := .venv
@@ -47,9 +47,10 @@ bench: install
 	$(BIN)/python bench/workflow.py
 
 lock:
-	uv pip compile --quiet --universal --no-header --no-annotate --python-version 3.11 \
+	$(PYTHON) -m uv pip compile --quiet --universal --no-header --no-annotate --python-version 3.11 \
 		--extra demo --extra dev pyproject.toml --output-file requirements.lock
-	$(BIN)/python envs/write_environment.py
+	{ printf '%s\n' '# Made by `make lock` from requirements.lock.' 'name: labelmer' 'channels: [conda-forge, nodefaults]' \
+		'dependencies:' '  - python=3.12' '  - pip' '  - pip:'; sed 's/^/    - /' requirements.lock; } > envs/labelmer.yaml
 
 clean:
 	rm -rf $(VENV) .snakemake

@@ -50,7 +50,7 @@ VOICES = {
     (3, "M"): Voice("en-gb-scotland+m7", 52, 175, 14),
     (4, "F"): Voice("en-us+Annie", 38, 176, 14),
     (4, "M"): Voice("en-us+michel", 38, 168, 14),
-    (5, "F"): Voice("en-gb-scotland+steph", 46, 168, 13),
+    (5, "F"): Voice("en-gb-scotland+belinda", 24, 164, 13),
     (5, "M"): Voice("en+adam", 44, 178, 14),
 }
 

@@ -191,7 +191,10 @@ def main(argv=None):
     items = text_items(labels) if args.input is None else read_items(args.input)
     facts = read_facts(args.folder, args.encoder)
 
-    os.environ["HF_HUB_OFFLINE"] = "1"  # before the imports below, which read it
+    # Before the imports below, which read them. Threads that spin while they wait take the CPU
+    # from the other jobs of a workflow, and each of them from itself.
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
     from labelmer import encoders

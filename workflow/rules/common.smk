@@ -74,6 +74,12 @@ def check_across(config):
                     "a code belongs to one class"
                 )
             codes[code] = label
+    for name, options in encoders.items():
+        if "layer" not in options and not options["source"].startswith("builtin:"):
+            raise WorkflowError(
+                f"encoders: {name}: layer is missing, expected a number: 0 is what enters the first "
+                "layer, -1 the last layer; a middle one is usually best"
+            )
     for number, experiment in enumerate(config["experiments"]):
         for modality in ("speech", "text"):
             place = f"experiments: {number}: {modality}"

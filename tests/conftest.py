@@ -1,0 +1,73 @@
+"""What several test files share: a copy of the repository to run, and what lies beside it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[1]
+SHARED = REPOSITORY.parent / "shared"
+
+
+class Workspace:
+    """A copy of the repository's code in a folder of its own, where the workflow is run."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        for name in ("labelmer", "workflow", "envs"):
+            ignore = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(REPOSITORY / name, self.folder / name, ignore=ignore)
+        for name in ("Snakefile", "config.yaml", "demo.yaml"):
+            shutil.copy(REPOSITORY / name, self.folder / name)
+
+    def configure(self, config):
+        """Write the config that snakemake() uses."""
+        (self.folder / "test.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+    def config(self):
+        """The config as it stands."""
+        return yaml.safe_load((self.folder / "test.yaml").read_text())
+
+    def snakemake(self, *arguments, config="test.yaml", check=True):
+        """Run the workflow; return its exit status and its output. Colours and progress are off."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        command = ["snakemake", *arguments, "--configfile", config, "--cores", "2"]
+        done = subprocess.run(
+            [*command, "--resources", "gpu=1"],
+            cwd=self.folder,
+            env={**os.environ, "PATH": path, "PYTHONPATH": str(self.folder)},
+            capture_output=True,
+            text=True,
+        )
+        output = done.stdout + done.stderr
+        assert not check or done.returncode == 0, output
+        return done.returncode, output
+
+    def jobs(self):
+        """What a dry run would do: a set of (rule, first output file), without `all`."""
+        _, output = self.snakemake("--dry-run")
+        found = re.findall(r"^(?:rule|checkpoint) (\w+):\n(?:    .*\n)*?    output: (\S+)", output, re.M)
+        return {(rule, path.rstrip(",")) for rule, path in found}
+
+
+@pytest.fixture(scope="session")
+def nemo():
+    """The folder of the real corpus nemo-mini."""
+    folder = SHARED / "data" / "nemo-mini"
+    if not folder.exists():
+        pytest.skip(f"{folder} is not there: the real corpus is not part of the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def whisper():
+    """The folder of the real Whisper encoder."""
+    folder = SHARED / "models" / "whisper-tiny.en-encoder"
+    if not folder.exists():
+        pytest.skip(f"{folder} is not there: the real encoder is not part of the repository")
+    return folder
