@@ -10,7 +10,7 @@ from labelmer.stage import log
 def device_of(gpu):
     """The GPU ("cuda") if one is wanted and there, else the CPU."""
     if gpu and not torch.cuda.is_available():
-        log.info("no GPU on this machine, the CPU does the work")
+        log.warning("gpu: true, but PyTorch finds no GPU on this machine; the CPU does the work")
     return "cuda" if gpu and torch.cuda.is_available() else "cpu"
 
 

@@ -66,11 +66,11 @@ class Prosody(NamedTuple):
 
 
 PROSODY = {
-    "ang": Prosody(-2, 22, 1.25, 8.0, 9.0),
-    "hap": Prosody(30, 36, 1.1, 3.0, 2.5),
-    "exc": Prosody(36, 44, 1.14, 4.0, 3.0),
+    "ang": Prosody(-2, 22, 1.25, 8.5, 11.0),
+    "hap": Prosody(34, 40, 1.16, 4.0, 4.0),
+    "exc": Prosody(40, 46, 1.2, 5.0, 4.5),
     "neu": Prosody(0, 0, 1.0, 0.0, 0.0),
-    "sad": Prosody(-17, -40, 0.78, -5.0, -7.0),
+    "sad": Prosody(-17, -40, 0.74, -6.0, -8.0),
     "fru": Prosody(0, 10, 0.96, 4.0, 4.0),
     "sur": Prosody(34, 45, 0.95, 2.0, 0.0),
     "fea": Prosody(22, 5, 1.22, -4.0, -2.0),

@@ -2,7 +2,7 @@
 
 INPUT is a session's segments (.h5, for a speech encoder) or its table of utterances (.tsv, for a
 text encoder). Without it, the words of the labels are run, as --config '{"labels": {NAME: WORDS}}'
-gives them. --config also holds the encoder's `layer`, and `code`, the digest of this stage's code.
+gives them. --config also holds the encoder's `layer`.
 
 If OUT is there already, its items whose key still matches are taken over and only the rest is
 computed. Equal input gives equal bytes.
@@ -64,7 +64,7 @@ def extract(items, encoder, facts, out, code):
     encoder  of encoders.load, of the items' modality
     facts    where the encoder comes from: encoder, source, revision, weights, content
     out      path of the file; what it holds already is taken over item by item if its key matches
-    code     digest of the code that computes a feature
+    code     digest of the code that computes a feature, a part of every key
     """
     if encoder.modality != items.modality:
         raise InputError(
@@ -166,14 +166,6 @@ def read_facts(folder, name):
         ) from None
 
 
-def _device(gpu):
-    import torch
-
-    if gpu and not torch.cuda.is_available():
-        log.warning("--gpu 1, but there is no GPU that PyTorch can use; the CPU is used")
-    return "cuda" if gpu and torch.cuda.is_available() else "cpu"
-
-
 @command
 def main(argv=None):
     """Command line of the stage."""
@@ -198,10 +190,11 @@ def main(argv=None):
     import torch
 
     from labelmer import encoders
+    from labelmer.compute import device_of
 
     torch.set_num_threads(args.threads)
-    encoder = encoders.load(args.folder, args.config.get("layer"), _device(args.gpu))
-    extract(items, encoder, facts, args.out, args.config.get("code") or code_digest("extract"))
+    encoder = encoders.load(args.folder, args.config.get("layer"), device_of(args.gpu))
+    extract(items, encoder, facts, args.out, code_digest("encoders"))
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ rule extract_frozen:
         f"{BENCHMARKS}/features/{{encoder}}/frozen/{{session}}.tsv"
     conda:
         ENVIRONMENT
-    threads: 8
+    threads: max(1, (workflow.cores or 1) // len(SESSIONS))  # sessions run side by side
     resources:
         gpu=GPU,
     params:
