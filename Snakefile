@@ -16,7 +16,9 @@ rule all:
     default_target: True
     input:
         all_predictions(),
-        all_reports(),
+        rules.tabulate.output,
+        all_figures(),
+        rules.page.output,
 
 
 rule features:

@@ -16,32 +16,6 @@ OUTPUTS:
     R/splits/left_out.tsv               what is in no fold, and why
 """
 
-MANIFEST = CORPUS["reader"] == "manifest"
-
-
-def transcripts(wildcards):
-    # A manifest is one file for all sessions; rows_digest says which of them changed.
-    return ancient(ROOT) if MANIFEST else READER.transcript_files(ROOT, wildcards.session)
-
-
-def evaluations(wildcards):
-    return ancient(ROOT) if MANIFEST else READER.label_files(ROOT, wildcards.session)
-
-
-def corpus_params(stage, rows=None, audio=False):
-    """Params of a rule that reads the corpus itself; rows names the manifest's digest function."""
-
-    def params(wildcards):
-        keys = ["reader", "root", *(["audio"] if audio else [])]
-        sections = {"corpus": {key: CORPUS[key] for key in keys}}
-        if MANIFEST and rows:
-            sections["rows"] = digest_of(getattr(READER, rows)(ROOT, wildcards.session))
-        elif audio:
-            sections["times"] = times_digest(wildcards.session)
-        return tracked(stage, **sections)
-
-    return params
-
 
 rule annotate_utterances:
     input:
@@ -56,7 +30,7 @@ rule annotate_utterances:
     conda:
         ENVIRONMENT
     params:
-        config=corpus_params("annotate", rows="transcript_rows"),
+        config=annotate_params("transcript_rows"),
     shell:
         """
         python -m labelmer.annotate \
@@ -80,7 +54,7 @@ rule annotate_labels:
     conda:
         ENVIRONMENT
     params:
-        config=corpus_params("annotate", rows="label_rows"),
+        config=annotate_params("label_rows"),
     shell:
         """
         python -m labelmer.annotate \
@@ -95,7 +69,7 @@ rule annotate_labels:
 # cut the audio anew.
 rule segment:
     input:
-        lambda wildcards: READER.audio_files(ROOT, wildcards.session, CORPUS["audio"]),
+        audio,
     output:
         segments=f"{R}/segments/{{session}}.h5",
         table=f"{R}/segments/{{session}}.tsv",
@@ -106,7 +80,7 @@ rule segment:
     conda:
         ENVIRONMENT
     params:
-        config=corpus_params("segment", rows="audio_rows", audio=True),
+        config=segment_params,
     shell:
         """
         python -m labelmer.segment \

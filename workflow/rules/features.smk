@@ -12,37 +12,6 @@ OUTPUTS:
     R/features/{encoder}/frozen/labels.h5       the same for the labels' words
 """
 
-if "labels" in SESSIONS:  # features/.../labels.h5 holds the labels' words
-    raise WorkflowError("corpus: sessions: 'labels' names another file; rename the session")
-
-
-def encoder_options(name):
-    return config["encoders"][name]
-
-
-def snapshot_files(wildcards):
-    """A snapshot that lies on this machine is an input; others are named by their revision."""
-    kind, _, place = encoder_options(wildcards.encoder)["source"].partition(":")
-    if kind != "path":
-        return []
-    if not Path(place).is_dir():
-        raise WorkflowError(
-            f"encoders: {wildcards.encoder}: source: there is no folder '{place}'; expected one "
-            "with config.json and model.safetensors"
-        )
-    return sorted(str(p) for p in Path(place).iterdir() if p.is_file())
-
-
-def utterances_or_segments(wildcards):
-    if encoder_options(wildcards.encoder)["modality"] == "speech":
-        return f"{R}/segments/{wildcards.session}.h5"
-    return f"{R}/utterances/{wildcards.session}.tsv"
-
-
-def all_features():
-    used = sorted({e[m] for e in config["experiments"] for m in ("speech", "text")})
-    return expand(f"{R}/features/{{encoder}}/frozen/{{session}}.h5", encoder=used, session=SESSIONS)
-
 
 rule fetch:
     input:
@@ -56,7 +25,7 @@ rule fetch:
     conda:
         ENVIRONMENT
     params:
-        source=lambda wildcards: encoder_options(wildcards.encoder)["source"],
+        source=lambda wildcards: encoder_of(wildcards)["source"],
         config=tracked("fetch"),
     shell:
         """
@@ -70,7 +39,7 @@ rule fetch:
 
 rule extract_frozen:
     input:
-        content=utterances_or_segments,
+        content=segments_or_utterances,
         encoder=rules.fetch.output,
     output:
         update(f"{R}/features/{{encoder}}/frozen/{{session}}.h5"),
@@ -80,13 +49,11 @@ rule extract_frozen:
         f"{BENCHMARKS}/features/{{encoder}}/frozen/{{session}}.tsv"
     conda:
         ENVIRONMENT
-    threads: max(1, (workflow.cores or 1) // len(SESSIONS))  # sessions run side by side
+    threads: lambda wildcards: max(1, workflow.cores // len(SESSIONS))
     resources:
         gpu=GPU,
     params:
-        config=lambda wildcards: tracked(
-            "extract", layer=encoder_options(wildcards.encoder).get("layer")
-        ),
+        config=lambda wildcards: tracked("extract", layer=encoder_of(wildcards).get("layer")),
     shell:
         """
         python -m labelmer.extract \
@@ -115,7 +82,7 @@ rule extract_labels:
     params:
         config=lambda wildcards: tracked(
             "extract",
-            layer=encoder_options(wildcards.encoder).get("layer"),
+            layer=encoder_of(wildcards).get("layer"),
             labels={name: config["labels"][name]["words"] for name in CLASSES},
         ),
     shell:

@@ -13,47 +13,9 @@ OUTPUTS:
 """
 
 
-def features_of(modality):
-    """The feature files of one modality, or none where the variant does without it."""
-
-    def files(wildcards):
-        if modality not in modalities(wildcards.variant):
-            return []
-        encoder = wildcards[modality]
-        return expand(f"{R}/features/{encoder}/{wildcards.mode}/{{s}}.h5", s=SESSIONS)
-
-    return files
-
-
-def label_words(wildcards):
-    """The labels' words as the text encoder reads them, where the variant starts from them."""
-    start = model_options(wildcards.variant).get("label_start", {}).get("text")
-    if start != "words" or "text" not in modalities(wildcards.variant):
-        return []
-    return f"{R}/features/{wildcards.text}/{wildcards.mode}/labels.h5"
-
-
-def predictions_of(place):
-    """The predictions of the first or the second variant that a late fusion multiplies."""
-
-    def file(wildcards):
-        variant = config["variants"][wildcards.variant]["product_of"][place]
-        return f"{R}/predictions/{RUN}.tsv".format(**{**wildcards, "variant": variant})
-
-    return file
-
-
-def all_predictions():
-    return [
-        path
-        for experiment in config["experiments"]
-        for path in runs(f"{R}/predictions/{RUN}.tsv", experiment, experiment["variants"])
-    ]
-
-
 rule train:
     input:
-        fold=lambda wildcards: fold_table(wildcards.fold),
+        fold=split_table("fold{fold}"),
         speech=features_of("speech"),
         text=features_of("text"),
         label_words=label_words,
@@ -76,7 +38,7 @@ rule train:
         config=lambda wildcards: tracked(
             "train",
             classes=CLASSES,
-            model=model_options(wildcards.variant),
+            model=options_of(config, wildcards.variant),
             training=config["training"],
         ),
     shell:
@@ -97,7 +59,7 @@ rule train:
 
 rule evaluate:
     input:
-        fold=lambda wildcards: fold_table(wildcards.fold),
+        fold=split_table("fold{fold}"),
         speech=features_of("speech"),
         text=features_of("text"),
         model=rules.train.output.model,
@@ -136,8 +98,7 @@ rule evaluate:
 
 rule fuse:
     input:
-        first=predictions_of(0),
-        second=predictions_of(1),
+        fused_predictions,
     output:
         f"{R}/predictions/{RUN}.tsv",
     log:
@@ -153,8 +114,7 @@ rule fuse:
     shell:
         """
         python -m labelmer.fuse \
-            {input.first:q} \
-            {input.second:q} \
+            {input:q} \
             {output:q} \
             --variant {wildcards.variant:q} \
             --config {params.config:q} \

@@ -17,48 +17,11 @@ OUTPUTS:
     R/reports/index.html         all of it on one page
 """
 
-FIGURES = f"{R}/reports/figures/{EXPERIMENT}"
-
-
-def audit(wildcards):
-    checkpoints.split.get()
-    return f"{R}/splits/audit.tsv"
-
-
-def experiment_of(wildcards):
-    """The experiment that a figure's wildcards name."""
-    keys = ("speech", "text", "mode")
-    return next(e for e in config["experiments"] if all(e[k] == wildcards[k] for k in keys))
-
-
-def trained_runs(wildcards):
-    """Per fold and seed, the variants of an experiment that have a training to draw."""
-    experiment = experiment_of(wildcards)
-    return runs(
-        f"{{variant}}\t{R}/models/{RUN}/history.tsv",
-        experiment,
-        filter(is_trained, experiment["variants"]),
-    )
-
-
-def all_figures():
-    return [
-        f"{FIGURES}/{kind}.{suffix}".format(**experiment)
-        for experiment in config["experiments"]
-        for kind in ["folds", "training", *(f"{v}.confusion" for v in experiment["variants"])]
-        for suffix in ("svg", "png")
-        if kind != "training" or any(map(is_trained, experiment["variants"]))
-    ]
-
-
-def all_reports():
-    return [*rules.tabulate.output, *all_figures(), *rules.page.output]
-
 
 rule tabulate:
     input:
         predictions=all_predictions(),
-        audit=audit,
+        audit=split_table("audit"),
     output:
         compare=report(
             f"{R}/reports/compare.tsv", category="Tables", caption="../report/compare.rst"
@@ -161,7 +124,7 @@ rule plot_folds:
 
 rule plot_training:
     input:
-        lambda wildcards: [run.split("\t")[1] for run in trained_runs(wildcards)],
+        training_runs(f"{R}/models/{RUN}/history.tsv"),
     output:
         svg=report(
             f"{FIGURES}/training.svg",
@@ -177,7 +140,7 @@ rule plot_training:
         ENVIRONMENT
     params:
         config=tracked("plot"),
-        variants=lambda wildcards: [run.split("\t")[0] for run in trained_runs(wildcards)],
+        variants=training_runs("{variant}"),
     shell:
         """
         figure={output.svg:q}
@@ -198,7 +161,7 @@ rule page:
     input:
         tables=rules.tabulate.output,
         figures=all_figures(),
-        audit=audit,
+        audit=split_table("audit"),
     output:
         report(f"{R}/reports/index.html", category="Page", caption="../report/page.rst"),
     log:

@@ -1,0 +1,144 @@
+"""config.yaml, checked: by the schema, and across its keys where a schema cannot look."""
+
+import re
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+from labelmer.readers import READERS
+from labelmer.stage import InputError
+
+
+def check(config, schema_path):
+    """Raise an InputError that lists everything that is wrong with a config.
+
+    config: dict as YAML gives it; schema_path: the JSON schema, as YAML.
+    """
+    schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
+    errors = jsonschema.Draft202012Validator(schema).iter_errors(config)
+    problems = [_sentence(e) for e in sorted(errors, key=lambda e: list(map(str, e.path)))]
+    if not problems:
+        problems = [*_labels(config), *_encoders(config), *_experiments(config), *_folds(config)]
+    if problems:
+        raise InputError("\n".join(["the config is not valid.", *problems]))
+
+
+def sessions(corpus):
+    """The names of the corpus' sessions that the config asks for; InputError if it is not there."""
+    root, reader = corpus["root"], corpus["reader"]
+    if not Path(root).exists():
+        put = {
+            "iemocap": "Put IEMOCAP there (the folder that holds Session1 ... Session5; its "
+            "authors at USC give it out under a licence)",
+            "manifest": "Put the manifest there (a TSV with id, path, speaker, session, label, text)",
+        }[reader]
+        raise InputError(
+            f"corpus: root: there is no '{root}'. {put}, or correct the path in the config. "
+            "To see labelmer at work without a corpus: make demo"
+        )
+    present = READERS[reader].sessions(root)
+    wanted = corpus.get("sessions", present)
+    problems = [p for name in wanted for p in _unknown(name, present, "corpus: sessions")]
+    if problems:
+        raise InputError("\n".join(problems))
+    return sorted(wanted)
+
+
+def options_of(config, variant):
+    """The options of one variant's model: those of `model`, replaced by the variant's."""
+    return {**config["model"], **config["variants"][variant]}
+
+
+def starts_from_words(options):
+    """Do the label embeddings of the text side start from the labels' words?"""
+    return options.get("label_start", {}).get("text") == "words"
+
+
+def _sentence(error):
+    """One violation of the schema: where, what, what was expected."""
+    place = ": ".join(map(str, error.absolute_path)) or "config"
+    value, rule, wanted = error.instance, error.validator, error.validator_value
+    if rule == "additionalProperties" and isinstance(value, dict):
+        known = sorted(error.schema.get("properties", {}))
+        unknown = sorted(set(map(str, value)) - set(known))
+        return f"{place}: unknown keys {unknown}, expected some of {known}"
+    if rule == "enum":
+        return f"{place}: '{value}', expected one of {wanted}"
+    if rule in ("type", "pattern") and isinstance(value, str | int | float):
+        hint = ""
+        if match := re.fullmatch(r"([+-]?\d+)e([+-]?\d+)", str(value), re.IGNORECASE):
+            hint = f"; YAML takes this for text, write {match[1]}.0e{match[2]}"
+        what = "text of the form" if rule == "pattern" else "a value of type"
+        return f"{place}: '{value}', expected {what} {wanted}{hint}"
+    return f"{place}: {error.message}"
+
+
+def _unknown(name, known, place):
+    """A complaint if a name of the config is defined nowhere."""
+    if name in known:
+        return []
+    return [f"{place}: '{name}' is not defined, expected one of {sorted(known)}"]
+
+
+def _labels(config):
+    home = {}
+    for label, entry in config["labels"].items():
+        for code in entry["codes"]:
+            if code in home:
+                yield (
+                    f"labels: code '{code}' stands in '{home[code]}' and in '{label}'; "
+                    "a code belongs to one class"
+                )
+            home[code] = label
+    wordless = [label for label, entry in config["labels"].items() if "words" not in entry]
+    needing = [v for v in config["variants"] if starts_from_words(options_of(config, v))]
+    if wordless and needing:
+        yield f"labels: {wordless} have no words, and the variants {needing} start from them"
+
+
+def _encoders(config):
+    for name, encoder in config["encoders"].items():
+        if "layer" not in encoder and not encoder["source"].startswith("builtin:"):
+            yield (
+                f"encoders: {name}: layer is missing, expected a number: 0 is what enters the "
+                "first layer, -1 the last layer; a middle one is usually best"
+            )
+
+
+def _experiments(config):
+    encoders, variants = config["encoders"], config["variants"]
+    for name, variant in variants.items():
+        for part in variant.get("product_of", []):
+            yield from _unknown(part, variants, f"variants: {name}: product_of")
+            if "product_of" in variants.get(part, {}):
+                yield (
+                    f"variants: {name}: product_of: '{part}' is a late fusion itself, "
+                    "expected a variant that is trained"
+                )
+    for number, experiment in enumerate(config["experiments"]):
+        for modality in ("speech", "text"):
+            place, name = f"experiments: {number}: {modality}", experiment[modality]
+            fitting = [e for e in encoders if encoders[e]["modality"] == modality]
+            if name in encoders and name not in fitting:
+                yield (
+                    f"{place}: '{name}' is a {encoders[name]['modality']} encoder, "
+                    f"expected one of {fitting}"
+                )
+            yield from _unknown(name, encoders, place)
+        for name in experiment["variants"]:
+            yield from _unknown(name, variants, f"experiments: {number}: variants")
+    runs = [(e["speech"], e["text"], e["mode"]) for e in config["experiments"]]
+    for run in sorted({run for run in runs if runs.count(run) > 1}):
+        yield f"experiments: {run} stands twice; put its variants into one list"
+
+
+def _folds(config):
+    folds = config["folds"]
+    if folds["validation"] == "partner" and folds["hold_out"] != "speaker":
+        yield (
+            "folds: validation: partner goes with hold_out: speaker; with hold_out: session "
+            "expected session or dialogues"
+        )
+    if "fraction" in folds and folds["validation"] != "dialogues":
+        yield "folds: fraction goes with validation: dialogues; remove it, or change validation"
