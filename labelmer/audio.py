@@ -1,13 +1,13 @@
 """Audio files -> 16 kHz, mono, 16 bit: decode, cut, mix down, resample."""
 
-import math
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from labelmer.stage import InputError
+from labelmer.stage import InputError, log
 
 RATE = 16_000  # Hz
 
@@ -22,6 +22,10 @@ def span(path, start_s=None, end_s=None):
         info = soundfile.info(path)
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path}: not readable as audio ({error})") from None
+    # libsndfile takes a shortened WAV for a whole one and says so here only.
+    short = re.search(r"^data : (\d+) \(should be (\d+)\)", info.extra_info, re.MULTILINE)
+    if short:
+        log.warning("%s: its header says %s bytes of audio, it holds %s", path, *short.groups())
     if start_s is None:
         return 0, info.frames, info.samplerate, info.frames
     first, stop = round(start_s * info.samplerate), round(end_s * info.samplerate)
@@ -30,7 +34,7 @@ def span(path, start_s=None, end_s=None):
 
 def resampled_length(frames, rate):
     """Samples at 16 kHz that `frames` at `rate` Hz become."""
-    return math.ceil(frames * RATE / rate)
+    return -(-frames * RATE // rate)
 
 
 def read(path, first, stop, rate):
@@ -66,4 +70,7 @@ def _resample(mono, rate):
     import torch
     import torchaudio
 
-    return torchaudio.functional.resample(torch.from_numpy(mono), rate, RATE).numpy()
+    resampled = torchaudio.functional.resample(torch.from_numpy(mono), rate, RATE).numpy()
+    # torchaudio reckons the length in float32: in long clips it can be one sample off.
+    length = resampled_length(len(mono), rate)
+    return np.pad(resampled[:length], (0, max(0, length - len(resampled))))

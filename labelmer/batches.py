@@ -124,6 +124,9 @@ def load_part(table, paths, classes, modalities, frame_stride):
     paths: {modality: feature files}; classes: names in order; frame_stride: speech frames that
     are averaged into one.
     """
+    unknown = sorted(set(table.label) - set(classes))
+    if unknown:
+        raise InputError(f"fold table: labels {unknown}, expected some of {classes}; split anew")
     strides = {"speech": frame_stride, "text": 1}
     features = {m: Features(paths[m], table.id, strides[m]) for m in modalities}
     return Part(features, np.array([classes.index(label) for label in table.label], dtype=np.int64))

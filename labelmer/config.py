@@ -69,8 +69,8 @@ def _sentence(error):
         hint = ""
         if match := re.fullmatch(r"([+-]?\d+)e([+-]?\d+)", str(value), re.IGNORECASE):
             hint = f"; YAML takes this for text, write {match[1]}.0e{match[2]}"
-        what = "text of the form" if rule == "pattern" else "a value of type"
-        return f"{place}: '{value}', expected {what} {wanted}{hint}"
+        wanted = error.schema.get("description", wanted)
+        return f"{place}: '{value}', expected {wanted}{hint}"
     return f"{place}: {error.message}"
 
 

@@ -66,7 +66,7 @@ class Prosody(NamedTuple):
 
 
 PROSODY = {
-    "ang": Prosody(-2, 22, 1.25, 8.5, 11.0),
+    "ang": Prosody(-2, 22, 1.25, 8.0, 10.0),
     "hap": Prosody(34, 40, 1.16, 4.0, 4.0),
     "exc": Prosody(40, 46, 1.2, 5.0, 4.5),
     "neu": Prosody(0, 0, 1.0, 0.0, 0.0),

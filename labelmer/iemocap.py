@@ -178,6 +178,11 @@ def labels(root, session):
                 rows.append({k: v for k, v in row.items() if k not in ("start", "end")})
             elif match := RATER.match(line):
                 votes.append({word.strip() for word in match["labels"].split(";")})
+    if not rows:
+        raise InputError(
+            f"{root}: {session}: no line '[START - END]<TAB>ID<TAB>CODE<TAB>[V, A, D]' in its "
+            "evaluations; is the release complete?"
+        )
     frame = pd.DataFrame(rows)
     frame["raters"] = frame["votes"].map(len)
     frame["agreement"] = [
@@ -208,12 +213,13 @@ def clips(root, table, audio):
 def release_differences(utterances, labels):
     """How a corpus that looks like the full release differs from its counts: a list of sentences.
 
-    utterances and labels are the tables of all sessions. A corpus with fewer than half of the
-    release's 10,039 labels is taken for a part of it, or for another in the same layout.
+    utterances and labels are the tables of all five sessions. With fewer sessions, or fewer than
+    half of the release's 10,039 labels, a corpus is taken for a part of it, or for another in the
+    same layout.
     """
-    if len(labels) < sum(RELEASE_SESSIONS.values()) / 2:
-        return []
     session = labels.id.map(lambda name: f"Session{int(name[3:5])}")
+    if set(session) != set(RELEASE_SESSIONS) or len(labels) < sum(RELEASE_SESSIONS.values()) / 2:
+        return []
     four = labels[labels.code.isin(["ang", "hap", "exc", "neu", "sad"])]
     found = {
         "utterances with a label": (session.value_counts(), RELEASE_SESSIONS),

@@ -8,13 +8,16 @@ Paths are relative to the manifest's folder. Further columns are ignored.
 import functools
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from labelmer import tables
 from labelmer.digest import canonical_json
 from labelmer.stage import InputError
 
 COLUMNS = ["id", "path", "speaker", "session", "label", "text"]
 FILLED = ["id", "path", "speaker", "session"]
+TIDIED = ["id", "speaker", "session", "label", "text", "dialogue"]
 
 
 @functools.cache
@@ -23,16 +26,17 @@ def rows(root):
 
     The columns start and end are floats; they are missing values where a clip is a whole file.
     """
-    path = Path(root)
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=3)
-    except FileNotFoundError:
-        raise InputError(f"{root}: there is no such manifest; correct corpus: root:") from None
-    except (ValueError, UnicodeDecodeError, IsADirectoryError) as error:
-        raise InputError(f"{root}: not a table of tab-separated UTF-8 text ({error})") from None
+    if not Path(root).exists():
+        raise InputError(f"{root}: there is no such manifest; correct corpus: root:")
+    table = tables.cells(root)
     missing = [c for c in COLUMNS if c not in table.columns]
     if missing:
         raise InputError(f"{root}: columns {missing} are missing; expected {COLUMNS}")
+    if table.empty:
+        raise InputError(f"{root}: no rows under the header; expected one for each utterance")
+    # As the tables are written, or "Ann" and "Ann " would be two speakers.
+    for column in table.columns.intersection(TIDIED):
+        table[column] = table[column].map(lambda cell: " ".join(cell.split()))
     for column in FILLED:
         empty = table[column].str.strip() == ""
         if empty.any():
@@ -54,7 +58,8 @@ def rows(root):
             "seconds with 0 <= start < end, or both empty for a whole file"
         )
     if "dialogue" not in table:
-        table["dialogue"] = table.path
+        table["dialogue"] = ""
+    table["dialogue"] = table.dialogue.where(table.dialogue != "", table.path)
     return table.sort_values("id", ignore_index=True)
 
 
@@ -105,7 +110,7 @@ def utterances(root, session):
 def labels(root, session):
     """Labels of a session's utterances: a frame with the columns of the table "labels"."""
     table = _of_session(root, session)
-    table = table[table.label.str.strip() != ""]
+    table = table[table.label != ""]
     return pd.DataFrame(
         {
             "id": table.id,
@@ -155,7 +160,7 @@ def _seconds(root, table, column):
     if column not in table:
         return float("nan")
     values = pd.to_numeric(table[column], errors="coerce")
-    bad = values.isna() & (table[column].str.strip() != "")
+    bad = ~np.isfinite(values) & (table[column].str.strip() != "")
     if bad.any():
         row = table[bad].iloc[0]
         raise InputError(

@@ -14,19 +14,9 @@ are scikit-learn's.
 
 import numpy as np
 
+from labelmer.accuracy import accuracies
+
 METRICS = ("wa", "ua", "weighted_f1", "macro_f1")
-
-
-def accuracies(true, predicted):
-    """WA and UA of N predictions, as a dict of floats.
-
-    true, predicted: (N,) class names or numbers, N > 0. Without scikit-learn, whose import would
-    cost a training job more than all its calls.
-    """
-    true = np.asarray(true)
-    right = true == np.asarray(predicted)
-    recalls = [right[true == name].mean() for name in np.unique(true)]
-    return {"wa": float(right.mean()), "ua": float(np.mean(recalls))}
 
 
 def scores(true, predicted, classes):

@@ -60,7 +60,8 @@ class ModelOptions:
     def labels(self):
         """Does anything in the model use label embeddings?"""
         pools = [self.expert_pooling, self.pooling] if self.joint else [self.expert_pooling]
-        inside = self.joint and (self.label_interaction or self.label_guidance)
+        guided = self.label_guidance and self.cross_attention
+        inside = self.joint and (self.label_interaction or guided)
         return inside or any(pool in ("label-attention", "leam") for pool in pools)
 
     @classmethod
@@ -194,8 +195,9 @@ class Side(nn.Module):
             self.null = nn.Parameter(torch.randn(d) / math.sqrt(d))
         if options.labels:
             self.label_embeddings = nn.Parameter(
-                unit(torch.randn(classes, width)), options.label_embeddings == "learned"
+                torch.empty(classes, width), options.label_embeddings == "learned"
             )
+            self.start_labels(torch.randn(classes, width))
             self.log_sharpness = nn.Parameter(torch.tensor(math.log(5.0)))
         if options.joint and options.label_interaction:
             self.take_up = nn.Linear(d, d, bias=False)  # W_e
@@ -211,9 +213,9 @@ class Side(nn.Module):
 
     def labels(self):
         """The label embeddings in the model's space (C, d): sequences of length one."""
-        one = torch.ones(len(self.label_embeddings), 1, dtype=torch.bool)
-        one = one.to(self.label_embeddings.device)
-        return self.project(self.label_embeddings[:, None], one)[:, 0]
+        sequences = self.label_embeddings[:, None]  # (C, 1, D)
+        mask = torch.ones(sequences.shape[:2], dtype=torch.bool, device=sequences.device)
+        return self.project(sequences, mask)[:, 0]
 
     def similarity(self, hidden, labels):
         """Sharpened cosine of every token or frame with every label: a G (B, T, C)."""
@@ -307,7 +309,8 @@ class CrossAttention(nn.Module):
     def __init__(self, options):
         super().__init__()
         d, self.heads = options.width, options.heads
-        self.query, self.key, self.value = nn.Linear(d, d), nn.Linear(d, d), nn.Linear(d, d)
+        self.query, self.value = nn.Linear(d, d), nn.Linear(d, d)
+        self.key = nn.Linear(d, d, bias=False)  # a bias here cancels in the softmax
         self.outward = nn.Linear(d, d)
         self.dropout = nn.Dropout(options.dropout)
         self.norm = nn.LayerNorm(d)
@@ -386,10 +389,6 @@ def load(folder):
         options = ModelOptions.of(description["model"])
         model = LabelGuidedFusion(options, description["widths"], len(classes))
         model.load_state_dict(load_file(folder / "model.safetensors"))
-    except FileNotFoundError as error:
-        raise InputError(
-            f"{error.filename}: there is no such file; train the model first"
-        ) from None
-    except (ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"{folder}: not a whole model ({error}); train it again") from None
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"{folder}: not a whole model ({error}); train it") from None
     return model.eval(), classes

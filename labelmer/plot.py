@@ -2,7 +2,7 @@
 
     plot confusion CONFUSION.tsv OUT_STEM --variant NAME   confusion matrix of one variant
     plot folds FOLDS.tsv OUT_STEM                          accuracy of every fold, per variant
-    plot training HISTORY.tsv ... OUT_STEM --variant ...   loss and accuracy over the epochs
+    plot training HISTORY.tsv ... OUT_STEM                 loss and accuracy over the epochs
 
 OUT_STEM is the path without .svg and .png. The same tables give the same bytes.
 """
@@ -116,8 +116,8 @@ def folds_figure(rows):
 def training_figure(histories, where):
     """Loss (above) and validation UA (below) over epochs: a pair of panels for every variant.
 
-    histories: rows of the table "history" with the columns variant and run (any key of a fold and
-    seed); where: names the experiment in the title.
+    histories: rows of the table "history" with a column run, the number of their file; where:
+    names the experiment in the title.
     """
     variants = list(dict.fromkeys(histories["variant"]))
     across = min(len(variants), 4)
@@ -226,20 +226,17 @@ def select(table, path, **wanted):
     return rows
 
 
-def draw_table(kind, path, variants, experiment_columns):
+def draw_table(kind, path, variant, experiment_columns):
     """The figure of one table of results: kind is confusion or folds."""
     rows = select(tables.read(path, kind), path, **experiment_columns)
     if kind == "folds":
         return folds_figure(rows)
-    return confusion_figure(select(rows, path, variant=variants[0]))
+    return confusion_figure(select(rows, path, variant=variant))
 
 
-def draw_histories(paths, variants, experiment_columns):
-    """The training figure of one history per path, variants[i] being the variant of paths[i]."""
-    histories = [
-        tables.read(path, "history").assign(variant=variant, run=run)
-        for run, (path, variant) in enumerate(zip(paths, variants, strict=True))
-    ]
+def draw_histories(paths, experiment_columns):
+    """The training figure of one history per path."""
+    histories = [tables.read(path, "history").assign(run=i) for i, path in enumerate(paths)]
     return training_figure(pd.concat(histories), experiment(experiment_columns))
 
 
@@ -253,16 +250,15 @@ def main(argv=None):
     parser.add_argument("--speech", required=True)
     parser.add_argument("--text", required=True)
     parser.add_argument("--mode", required=True)
-    parser.add_argument(
-        "--variant", nargs="+", default=[], help="one; for training, that of each table in order"
-    )
+    parser.add_argument("--variant", help="for confusion")
     args = parse(parser, argv)
     columns = {"speech": args.speech, "text": args.text, "mode": args.mode}
-    expected = {"confusion": (1, 1), "folds": (1, 0), "training": (len(args.tables),) * 2}
-    if (len(args.tables), len(args.variant)) != expected[args.kind]:
-        parser.error(f"plot {args.kind}: expected (tables, variants) = {expected[args.kind]}")
+    if args.kind != "training" and len(args.tables) > 1:
+        parser.error(f"plot {args.kind}: {len(args.tables)} tables, expected one")
+    if (args.kind == "confusion") != (args.variant is not None):
+        parser.error(f"plot {args.kind}: --variant goes with confusion, and with it alone")
     if args.kind == "training":
-        save(lambda: draw_histories(args.tables, args.variant, columns), args.out)
+        save(lambda: draw_histories(args.tables, columns), args.out)
     else:
         save(lambda: draw_table(args.kind, args.tables[0], args.variant, columns), args.out)
 

@@ -61,7 +61,7 @@ class Writer:
     def write(self, index, values, key):
         """Write item `index`: its values (length, ...) and its 32-byte key."""
         start, stop = self.offsets[index], self.offsets[index + 1]
-        expected = (stop - start, *self.values.shape[1:])
+        expected = (int(stop - start), *self.values.shape[1:])
         if np.shape(values) != expected:
             raise ValueError(
                 f"{self.path}: {self.ids[index]}: values of shape {np.shape(values)}, "
@@ -111,7 +111,9 @@ class Ragged:
                 mapped = values.dtype, values.shape, values.id.get_offset()
         except FileNotFoundError:
             raise InputError(f"{path}: there is no such file") from None
-        except (OSError, KeyError) as error:
+        except InputError:
+            raise
+        except Exception as error:  # what h5py raises depends on which bytes are damaged
             raise InputError(
                 f"{path}: not a whole ragged HDF5 file ({error}); remove it, and it is made anew"
             ) from None

@@ -27,11 +27,16 @@ def normalised(text):
 def usable(utterances, labels, segments, classes):
     """The utterances that folds are made of, and those that are left out.
 
-    classes: {class: [codes of the corpus]}. Returns a frame with id, session, dialogue, speaker,
-    text, label sorted by id, and one with session, id, reason.
+    labels: the table "labels" with a column session; classes: {class: [codes of the corpus]}.
+    Returns a frame with id, session, dialogue, speaker, text, label sorted by id, and one with
+    session, id, reason.
     """
     classes_of = {code: name for name, codes in classes.items() for code in codes}
-    table = utterances.merge(labels[["id", "code"]], on="id", how="outer", indicator="source")
+    coded = labels[["id", "code", "session"]]
+    table = utterances.merge(
+        coded, on="id", how="outer", indicator="source", suffixes=("", "_of_label")
+    )
+    table["session"] = table.session.fillna(table.session_of_label)
     table = table.merge(segments[["id", "problem"]], on="id", how="left")
     table["label"] = table.code.map(classes_of)
     reasons = pd.Series("", index=table.index)
@@ -41,9 +46,14 @@ def usable(utterances, labels, segments, classes):
     reasons[table.source == "right_only"] = "no transcript"
     left_out = table.assign(reason=reasons)[reasons != ""]
     kept = table[reasons == ""].sort_values("id", ignore_index=True)
+    for name in sorted(set(classes) - set(kept.label)):
+        raise InputError(
+            f"labels: no utterance of the class '{name}', codes {classes[name]}; "
+            f"the corpus has the codes {sorted(labels.code.unique())}"
+        )
     return (
         kept[["id", "session", "dialogue", "speaker", "text", "label"]],
-        left_out[["session", "id", "reason"]].fillna({"session": ""}),
+        left_out[["session", "id", "reason"]],
     )
 
 
@@ -180,8 +190,8 @@ def _left_out(unread, dropped, by_fold):
 def _concatenate(paths, name):
     """All sessions' tables of one kind; each file is named after its session."""
     frames = [tables.read(path, name) for path in paths]
-    if name == "unread":
-        stems = [path.name.split(".")[0] for path in paths]
+    if name in ("unread", "labels"):
+        stems = [path.name.removesuffix(".tsv").removesuffix(".unread") for path in paths]
         frames = [f.assign(session=stem) for f, stem in zip(frames, stems, strict=True)]
     return pd.concat(frames, ignore_index=True)
 

@@ -68,6 +68,22 @@ def stage_parser(docstring):
     )
 
 
+RUN = ("speech", "text", "mode", "variant", "fold", "seed")
+
+
+def run_parser(docstring):
+    """The parser of a stage that works on one run: one variant on one fold with one seed."""
+    parser = stage_parser(docstring)
+    parser.add_argument("fold", type=Path, help="fold table")
+    parser.add_argument("folder", type=Path, help="the model's folder")
+    parser.add_argument("--speech", type=Path, nargs="*", default=[], metavar="H5")
+    parser.add_argument("--text", type=Path, nargs="*", default=[], metavar="H5")
+    parser.add_argument("--run", nargs=len(RUN), required=True, metavar=tuple(map(str.upper, RUN)))
+    parser.add_argument("--threads", type=int, default=1, help="of the CPU")
+    parser.add_argument("--gpu", type=int, choices=(0, 1), default=0, help="1: use a GPU")
+    return parser
+
+
 def write_atomically(path, text):
     """Write text to path through a part file beside it, so that nobody sees half a file."""
     path = Path(path)
@@ -91,7 +107,7 @@ class Progress:
     def advance(self, step):
         """Count `step` more units as done."""
         self.done += step
-        tenths = int(10 * self.done / self.total) if self.total else 10
+        tenths = int(10 * self.done / self.total + 1e-6) if self.total else 10
         line = self._line()
         if self.live:
             print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)

@@ -28,12 +28,13 @@ SESSION = Column(str, "recording session")
 DIALOGUE = Column(str, "dialogue, unique over the corpus")
 SPEAKER = Column(str, "speaker, unique over the corpus")
 
-RUN = {
+VARIANT = {
     "speech": Column(str, "speech encoder"),
     "text": Column(str, "text encoder"),
     "mode": Column(str, "frozen or finetuned encoders"),
     "variant": Column(str, "variant of the model"),
 }
+RUN = {**VARIANT, "fold": Column(int, "fold"), "seed": Column(int, "seed")}
 PROTOCOL = {
     "protocol": Column(str, "what is held out, what validates, what becomes of shared scripts"),
     "selection": Column(str, "how the epoch was chosen"),
@@ -108,6 +109,7 @@ TABLES = {
         "transcripts_in_test": Column(int, "the same for test"),
     },
     "history": {
+        **RUN,
         "epoch": Column(int, "from 1"),
         "learning_rate": Column(float, "at the end of the epoch"),
         "train_loss": Column(float, "mean over the epoch's batches, all terms"),
@@ -124,11 +126,9 @@ TABLES = {
         "predicted": Column(str, "class"),
         "p_*": Column(float, "probability of the class"),
         **RUN,
-        "fold": Column(int, "fold"),
-        "seed": Column(int, "seed"),
     },
     "folds": {
-        **RUN,
+        **VARIANT,
         "fold": Column(int, "fold"),
         "held_out": Column(str, "session or speaker of the test part"),
         "seed": Column(int, "seed"),
@@ -139,7 +139,7 @@ TABLES = {
         **PROTOCOL,
     },
     "summary": {
-        **RUN,
+        **VARIANT,
         "metric": Column(str, "name of the metric", ("wa", "ua", "weighted_f1", "macro_f1")),
         "mean": Column(float, "mean over folds of the mean over seeds"),
         "sd": Column(float, "standard deviation over folds of the mean over seeds", empty=True),
@@ -148,7 +148,7 @@ TABLES = {
         **PROTOCOL,
     },
     "classes": {
-        **RUN,
+        **VARIANT,
         "label": Column(str, "class"),
         "precision": Column(float, "pooled over folds, mean over seeds", empty=True),
         "recall": Column(float, "pooled over folds, mean over seeds", empty=True),
@@ -157,7 +157,7 @@ TABLES = {
         **PROTOCOL,
     },
     "confusion": {
-        **RUN,
+        **VARIANT,
         "true": Column(str, "class"),
         "predicted": Column(str, "class"),
         "count": Column(float, "test utterances, pooled over folds, mean over seeds"),
@@ -165,7 +165,7 @@ TABLES = {
         **PROTOCOL,
     },
     "compare": {
-        **RUN,
+        **VARIANT,
         "ua": Column(float, "unweighted accuracy, fold mean"),
         "ua_sd": Column(float, "over folds", empty=True),
         "wa": Column(float, "weighted accuracy, fold mean"),
@@ -181,15 +181,25 @@ TABLES = {
 
 def read(path, name):
     """Read the table `name` from a TSV file; raise InputError if it is not what TABLES says."""
+    return typed(cells(path), name, path)
+
+
+def cells(path):
+    """The cells of any TSV file: a frame of strings; raise InputError if it is not one."""
     try:
         raw = pd.read_csv(
             path, sep="\t", dtype=str, keep_default_na=False, quoting=3, encoding="utf-8"
         )
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, OSError) as error:
         raise InputError(f"{path}: not a table of tab-separated UTF-8 text ({error})") from None
-    return typed(raw, name, path)
+    # pandas would take the first cells of such rows for row names and shift all columns.
+    if len(raw) and not isinstance(raw.index, pd.RangeIndex):
+        raise InputError(
+            f"{path}:2: more cells than the header's {len(raw.columns)}; correct the row"
+        )
+    return raw
 
 
 def write(path, frame, name):

@@ -13,12 +13,13 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
-from labelmer import batches, metrics, tables
+from labelmer import batches, tables
+from labelmer.accuracy import accuracies
 from labelmer.batches import load_part, predict
 from labelmer.compute import device_of, make_deterministic
 from labelmer.model import LabelGuidedFusion, ModelOptions, parameter_count, save
 from labelmer.ragged import Ragged
-from labelmer.stage import Progress, command, log, parse, stage_parser
+from labelmer.stage import RUN, Progress, command, log, parse, run_parser
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def fit(model, train, validation, options, seed, device="cpu"):
             loss = train_epoch(model, train, weights, optimiser, schedule, options, generator)
             logits = predict(model, validation)
             target = torch.from_numpy(validation.labels)
-            scores = metrics.accuracies(validation.labels, logits.argmax(-1).numpy())
+            scores = accuracies(validation.labels, logits.argmax(-1).numpy())
             score = (scores["wa"] + scores["ua"]) / 2
             if score > best:
                 best = score
@@ -135,20 +136,15 @@ def train_epoch(model, train, weights, optimiser, schedule, options, generator):
 @command
 def main(argv=None):
     """Command line of the rule train."""
-    parser = stage_parser(__doc__)
-    parser.add_argument("fold", type=Path, help="fold table")
-    parser.add_argument("folder", type=Path, help="where the model goes")
-    parser.add_argument("--speech", type=Path, nargs="*", default=[], metavar="H5")
-    parser.add_argument("--text", type=Path, nargs="*", default=[], metavar="H5")
+    parser = run_parser(__doc__)
     parser.add_argument("--label-words", type=Path, nargs="*", default=[], metavar="H5")
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--gpu", type=int, default=0, help="0: the CPU, 1: a GPU if there is one")
     args = parse(parser, argv)
+    run = dict(zip(RUN, args.run, strict=True))
+    seed = int(run["seed"])
     classes = args.config["classes"]
     options = ModelOptions.of(args.config["model"])
     training = TrainingOptions(**args.config["training"])
-    make_deterministic(args.seed, args.threads)
+    make_deterministic(seed, args.threads)
     table = tables.read(args.fold, "fold")
     paths = {"speech": args.speech, "text": args.text}
     parts = {
@@ -166,19 +162,16 @@ def main(argv=None):
         "%d parameters, %d training utterances, %d for validation",
         *(parameter_count(model), *(len(part.labels) for part in parts.values())),
     )
-    history = fit(
-        model, parts["train"], parts["validation"], training, args.seed, device_of(args.gpu)
-    )
+    history = fit(model, parts["train"], parts["validation"], training, seed, device_of(args.gpu))
     features = parts["train"].features
     encoders = {
         m: {k: str(f.attrs[k]) for k in ("encoder", "source", "revision", "weights", "layer")}
         for m, f in features.items()
     }
-    about = {"training": asdict(training), "seed": args.seed, "encoders": encoders}
+    about = {"training": asdict(training), "run": run, "encoders": encoders}
     save(args.folder, model, classes, about)
-    tables.write(
-        args.folder / "history.tsv", pd.DataFrame(history).drop(columns="score"), "history"
-    )
+    rows = pd.DataFrame(history).drop(columns="score").assign(**run)
+    tables.write(args.folder / "history.tsv", rows, "history")
 
 
 if __name__ == "__main__":

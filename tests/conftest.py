@@ -51,7 +51,9 @@ class Workspace:
     def jobs(self):
         """What a dry run would do: a set of (rule, first output file), without `all`."""
         _, output = self.snakemake("--dry-run")
-        found = re.findall(r"^(?:rule|checkpoint) (\w+):\n(?:    .*\n)*?    output: (\S+)", output, re.M)
+        found = re.findall(
+            r"^(?:local)?(?:rule|checkpoint) (\w+):\n(?:    .*\n)*?    output: (\S+)", output, re.M
+        )
         return {(rule, path.rstrip(",")) for rule, path in found}
 
 

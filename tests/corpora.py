@@ -87,7 +87,9 @@ def write_evaluation(path, turns):
     blocks = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n"]
     for turn in turns:
         votes = turn.votes or [RATERS.get(turn.code, "Other")] * 3
-        lines = [f"[{turn.start:.4f} - {turn.end:.4f}]\t{turn.id}\t{turn.code}\t[2.5000, 3.0000, 2.0000]"]
+        lines = [
+            f"[{turn.start:.4f} - {turn.end:.4f}]\t{turn.id}\t{turn.code}\t[2.5000, 3.0000, 2.0000]"
+        ]
         lines += [f"C-E{i}:\t{vote};\t()" for i, vote in enumerate(votes, 1)]
         lines += ["C-F1:\tNeutral;\t()", "A-E1:\tval 3; act 2; dom  2;\t()"]
         blocks.append("\n".join(lines) + "\n")

@@ -185,7 +185,10 @@ def test_command_line_of_speech(tmp_path):
     extract.main([str(word) for word in argv])
     assert "0 items kept, 4 computed" in log.read_text()
     assert "seconds of audio/s" in log.read_text()
-    assert Ragged(out).attrs["code"] == code_digest("encoders") and Ragged(out)["a"].shape == (98, 80)
+    assert Ragged(out).attrs["code"] == code_digest("encoders") and Ragged(out)["a"].shape == (
+        98,
+        80,
+    )
 
 
 def test_command_line_of_labels(snapshot, tmp_path):  # noqa: F811

@@ -6,7 +6,7 @@ import pytest
 from scipy.special import log_softmax
 
 from labelmer import fuse, tables
-from labelmer.metrics import accuracies
+from labelmer.accuracy import accuracies
 
 CLASSES = ["angry", "happy", "neutral", "sad"]
 PROBABILITIES = [f"p_{name}" for name in CLASSES]

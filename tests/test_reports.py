@@ -52,7 +52,7 @@ def predictions(variant, fold, seed):
     return both.assign(**ENCODERS, variant=variant, fold=fold, seed=seed)
 
 
-def history(seed):
+def history(seed, variant="full"):
     draw = np.random.default_rng(seed)
     epochs = np.arange(1, 6)
     accuracy = 0.5 + 0.05 * epochs + 0.01 * draw.random(5)
@@ -67,7 +67,7 @@ def history(seed):
             "chosen": (epochs == 4).astype(int),
             "seconds": 1.0,
         }
-    )
+    ).assign(**ENCODERS, variant=variant, fold=1, seed=seed)
 
 
 def write_splits(folder):
@@ -125,9 +125,8 @@ def draw_all(root, figures):
     plot.main(["folds", str(reports / "folds.tsv"), str(figures / "folds"), *OPTIONS])
     paths = [str(root / f"history{i}.tsv") for i in range(4)]
     for number, path in enumerate(paths):
-        tables.write(path, history(number), "history")
-    variants = ["--variant", "full", "full", ODD, ODD]
-    plot.main(["training", *paths, str(figures / "training"), *OPTIONS, *variants])
+        tables.write(path, history(number, ["full", ODD][number // 2]), "history")
+    plot.main(["training", *paths, str(figures / "training"), *OPTIONS])
 
 
 @pytest.fixture(scope="module")
@@ -305,9 +304,9 @@ def test_the_same_tables_give_the_same_bytes(root, tmp_path):
 def test_training_with_one_panel_too_few_for_its_grid(tmp_path):
     paths = [str(tmp_path / f"{i}.tsv") for i in range(5)]
     for number, path in enumerate(paths):
-        tables.write(path, history(number), "history")
+        tables.write(path, history(number, "abcde"[number]), "history")
     stem = str(tmp_path / "training")
-    plot.main(["training", *paths, stem, *OPTIONS, "--variant", *"abcde"])
+    plot.main(["training", *paths, stem, *OPTIONS])
     assert (tmp_path / "training.svg").exists()
 
 
@@ -318,10 +317,12 @@ def test_a_figure_of_an_unknown_variant_names_the_known(root, tmp_path, caplog):
     assert "variant 'ful', expected one of" in caplog.text
 
 
-def test_histories_and_variants_must_be_as_many(root, tmp_path):
+def test_only_a_confusion_matrix_is_of_one_variant(root, tmp_path):
     table = str(root / "history0.tsv")
     with pytest.raises(SystemExit):
-        plot.main(["training", table, str(tmp_path / "x"), *OPTIONS, "--variant", "a", "b"])
+        plot.main(["training", table, str(tmp_path / "x"), *OPTIONS, "--variant", "a"])
+    with pytest.raises(SystemExit):
+        plot.main(["confusion", str(root / "reports/confusion.tsv"), str(tmp_path / "x"), *OPTIONS])
 
 
 @pytest.fixture(scope="module")

@@ -222,16 +222,12 @@ def runs(pattern, experiment, variants):
     return expand(pattern, **names, variant=variants, fold=FOLDS, seed=SEEDS)
 
 
-def training_runs(pattern):
-    """The paths of the runs that an experiment trained, for its figure of training curves."""
-
-    def paths(wildcards):
-        keys = ("speech", "text", "mode")
-        same = (e for e in config["experiments"] if all(e[k] == wildcards[k] for k in keys))
-        experiment = next(same)
-        return runs(pattern, experiment, list(filter(is_trained, experiment["variants"])))
-
-    return paths
+def histories(wildcards):
+    """The histories of all that an experiment trained."""
+    keys = ("speech", "text", "mode")
+    experiment = next(e for e in config["experiments"] if all(e[k] == wildcards[k] for k in keys))
+    trained = list(filter(is_trained, experiment["variants"]))
+    return runs(f"{R}/models/{RUN}/history.tsv", experiment, trained)
 
 
 def all_features():

@@ -49,7 +49,7 @@ rule extract_frozen:
         f"{BENCHMARKS}/features/{{encoder}}/frozen/{{session}}.tsv"
     conda:
         ENVIRONMENT
-    threads: lambda wildcards: max(1, workflow.cores // len(SESSIONS))
+    threads: max(1, (workflow.resource_settings.cores or 1) // len(SESSIONS))
     resources:
         gpu=GPU,
     params:

@@ -49,7 +49,8 @@ rule train:
             --speech {input.speech:q} \
             --text {input.text:q} \
             --label-words {input.label_words:q} \
-            --seed {wildcards.seed} \
+            --run {wildcards.speech:q} {wildcards.text:q} {wildcards.mode:q} \
+            {wildcards.variant:q} {wildcards.fold} {wildcards.seed} \
             --threads {threads} \
             --gpu {resources.gpu} \
             --config {params.config:q} \

@@ -124,7 +124,7 @@ rule plot_folds:
 
 rule plot_training:
     input:
-        training_runs(f"{R}/models/{RUN}/history.tsv"),
+        histories,
     output:
         svg=report(
             f"{FIGURES}/training.svg",
@@ -140,7 +140,6 @@ rule plot_training:
         ENVIRONMENT
     params:
         config=tracked("plot"),
-        variants=training_runs("{variant}"),
     shell:
         """
         figure={output.svg:q}
@@ -151,7 +150,6 @@ rule plot_training:
             --speech {wildcards.speech:q} \
             --text {wildcards.text:q} \
             --mode {wildcards.mode:q} \
-            --variant {params.variants:q} \
             --config {params.config:q} \
             --log {log:q}
         """

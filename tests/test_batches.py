@@ -1,0 +1,166 @@
+"""Batches: what is averaged, padded and masked, which items meet, what the statistics are."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from labelmer import batches
+from labelmer.digest import content_key
+from labelmer.ragged import Writer
+from labelmer.stage import InputError
+
+torch.set_num_threads(1)
+ATTRS = {"encoder": "made", "source": "test", "revision": "1", "weights": "none", "layer": 0}
+
+
+def write_features(path, items):
+    """A feature file of {id: (rows, width)}, with the attributes that extract gives it."""
+    ids = sorted(items)
+    shape = items[ids[0]].shape[1:]
+    with Writer(path, ids, [len(items[i]) for i in ids], shape, "float16", ATTRS) as writer:
+        for index, name in enumerate(ids):
+            writer.write(index, items[name], content_key(name))
+    return path
+
+
+def ragged_items(lengths, width, seed=0):
+    """{id: (length, width)} of noise, in numbers that float16 can hold."""
+    draw = np.random.default_rng(seed)
+    made = (draw.normal(2, 3, (length, width)) for length in lengths)
+    return {f"u{i:03d}": rows.astype(np.float16).astype(np.float32) for i, rows in enumerate(made)}
+
+
+@pytest.fixture
+def items():
+    return ragged_items([5, 1, 9, 4, 7, 2], width=3)
+
+
+@pytest.fixture
+def paths(tmp_path, items):
+    """The items in two files, as two sessions would have them."""
+    names = list(items)
+    halves = {"a.h5": names[:3], "b.h5": names[3:]}
+    return [write_features(tmp_path / f, {n: items[n] for n in ns}) for f, ns in halves.items()]
+
+
+def test_a_stride_averages_neighbours_and_the_last_ones_that_are_left():
+    values = np.arange(10, dtype=np.float32).reshape(5, 2)
+    pairs = batches.averaged(values, 2)
+    assert pairs.tolist() == [[1, 2], [5, 6], [8, 9]] and pairs.dtype == np.float32
+    assert batches.averaged(values, 4).tolist() == [[3, 4], [8, 9]]
+    assert batches.averaged(values, 1).tolist() == values.tolist()
+    assert batches.averaged(values[:1], 8).tolist() == values[:1].tolist()
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_features_come_in_the_order_asked_for_with_their_lengths(paths, items, stride):
+    ids = sorted(items, reverse=True)
+    features = batches.Features(paths, ids, stride)
+    assert len(features) == len(ids) and features.width == 3
+    for number, name in enumerate(ids):
+        expected = batches.averaged(items[name], stride)
+        assert np.array_equal(features[number], expected)
+        assert features.lengths[number] == len(expected)
+
+
+def test_a_batch_is_padded_with_zeros_that_its_mask_leaves_out(paths, items):
+    features = batches.Features(paths, list(items))
+    values, mask = features.batch(np.array([1, 3, 0]))
+    assert values.shape == (3, 5, 3) and values.dtype == torch.float32
+    assert mask.sum(1).tolist() == [1, 4, 5] and mask[0].tolist() == [True] + [False] * 4
+    assert not values[~mask].any()
+    for row, name in enumerate(["u001", "u003", "u000"]):
+        assert np.array_equal(values[row][mask[row]], items[name])
+
+
+def test_an_id_that_no_file_has_is_named(paths, items):
+    with pytest.raises(InputError, match=r"id 'nobody' \(and 1 more\).*a\.h5"):
+        batches.Features(paths, [*items, "nobody", "nothing"])
+
+
+def test_every_epoch_holds_every_item_once_in_batches_of_its_own():
+    lengths = np.random.default_rng(0).integers(1, 200, 507)
+    generator = np.random.default_rng(1)
+    epochs = [batches.shuffled(lengths, 16, generator) for _ in range(2)]
+    for epoch in epochs:
+        assert sorted(np.concatenate(epoch)) == list(range(507))
+        assert len(epoch) == 32 and max(map(len, epoch)) == 16  # as many as the schedule counts on
+    assert not members(epochs[0]) & members(epochs[1])
+    again = batches.shuffled(lengths, 16, np.random.default_rng(1))
+    assert all(np.array_equal(a, b) for a, b in zip(epochs[0], again, strict=True))
+    other = batches.shuffled(lengths, 16, np.random.default_rng(2))
+    assert not members(epochs[0]) & members(other)
+
+
+def members(epoch):
+    return {frozenset(batch.tolist()) for batch in epoch}
+
+
+def test_items_of_like_length_meet():
+    lengths = np.random.default_rng(0).integers(1, 200, 640)
+    bucketed = batches.shuffled(lengths, 16, np.random.default_rng(1))
+    plain = np.random.default_rng(1).permutation(640).reshape(-1, 16)
+    rows = [sum(len(b) * lengths[b].max() for b in epoch) for epoch in (bucketed, plain)]
+    assert rows[0] < 1.1 * lengths.sum() < 1.5 * lengths.sum() < rows[1]
+
+
+def test_in_order_goes_from_short_to_long():
+    ordered = batches.in_order(np.array([5, 1, 9, 4, 7]), 2)
+    assert [batch.tolist() for batch in ordered] == [[1, 3], [0, 4], [2]]
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_statistics_are_those_of_the_rows_laid_end_to_end(paths, items, stride):
+    labels = np.array([0, 1, 2, 0, 1, 0])
+    rows = [batches.averaged(value, stride).astype(np.float64) for value in items.values()]
+    mean, sd, of_class = batches.statistics(
+        batches.Features(paths, list(items), stride), labels, classes=3
+    )
+    np.testing.assert_allclose(mean, np.concatenate(rows).mean(0))
+    np.testing.assert_allclose(sd, np.concatenate(rows).std(0))
+    for c in range(3):
+        mine = np.concatenate([rows[i] for i in np.flatnonzero(labels == c)])
+        np.testing.assert_allclose(of_class[c], mine.mean(0))
+
+
+def test_a_dimension_that_never_changes_has_sd_one(tmp_path):
+    items = ragged_items([3, 4], width=4)
+    for value in items.values():
+        value[:, :3] = [0.0, np.float16(0.1), np.float16(60000)]
+    features = batches.Features([write_features(tmp_path / "f.h5", items)], list(items))
+    _, sd, _ = batches.statistics(features, np.array([0, 1]), classes=2)
+    assert sd[:3].tolist() == [1, 1, 1] and sd[3] != 1
+
+
+def test_a_part_has_the_modalities_asked_for_and_strides_only_speech(tmp_path, items):
+    path = write_features(tmp_path / "f.h5", items)
+    table = pd.DataFrame(
+        {"id": list(items), "label": ["sad", "angry", "sad", "angry", "sad", "sad"]}
+    )
+    both = {"speech": [path], "text": [path]}
+    part = batches.load_part(table, both, ["angry", "sad"], ("speech", "text"), 4)
+    assert part.labels.tolist() == [1, 0, 1, 0, 1, 1]
+    assert part.features["speech"].lengths.tolist() == [2, 1, 3, 1, 2, 1]
+    assert part.features["text"].lengths.tolist() == [5, 1, 9, 4, 7, 2]
+    assert part.lengths().tolist() == [7, 2, 12, 5, 9, 3]
+    alone = batches.load_part(table, {"text": [path]}, ["angry", "sad"], ("text",), 4)
+    assert list(alone.features) == ["text"]
+
+
+class Mean(torch.nn.Linear):
+    """A model whose logits are the mean of the text."""
+
+    def forward(self, inputs):
+        values, mask = inputs["text"]
+        return SimpleNamespace(logits=values.sum(1) / mask.sum(1, keepdim=True))
+
+
+def test_predictions_stand_in_the_order_of_the_part(paths, items):
+    features = batches.Features(paths, list(items))
+    part = batches.Part({"text": features}, np.zeros(6, dtype=np.int64))
+    logits = batches.predict(Mean(1, 1), part, size=4)
+    expected = np.stack([value.mean(0) for value in items.values()])
+    np.testing.assert_allclose(logits, expected, rtol=1e-5)

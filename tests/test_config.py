@@ -1,0 +1,132 @@
+"""What config.yaml may say, and what is said to people when it says something else."""
+
+import copy
+
+import pytest
+import yaml
+from conftest import REPOSITORY
+
+from labelmer import config
+from labelmer.stage import InputError
+
+SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
+DEMO = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
+
+
+def changed(path, value):
+    """demo.yaml with one value replaced; path is "key: key: key"."""
+    given = copy.deepcopy(DEMO)
+    *way, last = path.split(": ")
+    at = given
+    for step in way:
+        at = at[int(step) if step.isdigit() else step]
+    at[last] = value
+    return given
+
+
+def complaint(given):
+    with pytest.raises(InputError) as caught:
+        config.check(given, SCHEMA)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "demo.yaml"])
+def test_the_configs_of_the_repository_are_valid(name):
+    config.check(yaml.safe_load((REPOSITORY / name).read_text()), SCHEMA)
+
+
+def test_the_config_for_iemocap_pins_every_encoder_and_has_every_variant_of_the_method():
+    given = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    assert all("@" in e["source"] for e in given["encoders"].values())
+    ran = set(given["experiments"][0]["variants"])
+    assert (
+        ran
+        == set(given["variants"])
+        >= {
+            *("full", "no-label-guidance", "no-label-interaction", "additive", "cross-attention"),
+            *("concatenate", "speech-only", "text-only", "late-fusion"),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "path, value, said",
+    [
+        ("training: epoch", 3, "training: unknown keys ['epoch'], expected some of ['batch_size'"),
+        ("model: wdith", 64, "model: unknown keys ['wdith']"),
+        ("variants: full", {"pooling": "max"}, "pooling: 'max', expected one of ['attention'"),
+        ("variants: full", {"product_off": []}, "unknown keys ['product_off']"),
+        ("folds: hold_out", "dialogue", "folds: hold_out: 'dialogue', expected one of"),
+        ("corpus: reader", "msp", "corpus: reader: 'msp', expected one of ['iemocap', 'manifest']"),
+        (
+            "encoders: fbank: source",
+            "fbank",
+            "encoders: fbank: source: 'fbank', expected hub:OWNER/NAME@REV",
+        ),
+        ("encoders: fbank: source", "hub:a/b@main", "'hub:a/b@main', expected hub:OWNER/NAME@REV"),
+        ("seeds", [1, 1], "seeds"),
+        ("labels: happy: codes", [], "labels: happy: codes"),
+        ("experiments: 0: mode", "fine", "mode: 'fine', expected one of ['frozen']"),
+    ],
+)
+def test_typos_are_refused_by_place_value_and_what_was_expected(path, value, said):
+    assert said in complaint(changed(path, value))
+
+
+def test_a_number_that_yaml_takes_for_text_is_explained():
+    given = yaml.safe_load("learning_rate: 1e-4")
+    said = complaint(changed("training", given))
+    assert "learning_rate: '1e-4'" in said and "write 1.0e-4" in said
+
+
+@pytest.mark.parametrize(
+    "path, value, said",
+    [
+        ("experiments: 0: speech", "wavlm", "'wavlm' is not defined, expected one of ['fbank'"),
+        ("experiments: 0: speech", "minilm", "'minilm' is a text encoder, expected one of"),
+        ("experiments: 0: variants", ["fulll"], "'fulll' is not defined, expected one of ['add"),
+        (
+            "variants: late-fusion: product_of",
+            ["speech-only", "x"],
+            "product_of: 'x' is not defined",
+        ),
+        ("variants: twice", {"product_of": ["late-fusion", "full"]}, "is a late fusion itself"),
+        ("labels: sad: codes", ["ang"], "code 'ang' stands in 'angry' and in 'sad'"),
+        ("folds: validation", "partner", "partner goes with hold_out: speaker"),
+        ("folds: fraction", 0.2, "fraction goes with validation: dialogues"),
+        ("encoders: minilm", {"modality": "text", "source": "path:x"}, "layer is missing"),
+    ],
+)
+def test_names_that_nothing_defines_are_refused_with_what_was_expected(path, value, said):
+    assert said in complaint(changed(path, value))
+
+
+def test_words_that_label_embeddings_start_from_must_be_there():
+    given = changed("variants: full", {"label_start": {"text": "words"}})
+    config.check(given, SCHEMA)
+    del given["labels"]["sad"]["words"]
+    assert "labels: ['sad'] have no words, and the variants ['full']" in complaint(given)
+
+
+def test_every_problem_is_said_at_once():
+    given = changed("experiments: 0: speech", "wavlm")
+    given["experiments"][0]["text"] = "bert"
+    assert complaint(given).count("is not defined") == 2
+
+
+def test_a_missing_corpus_says_where_to_put_it_and_how_to_do_without(tmp_path):
+    with pytest.raises(InputError) as caught:
+        config.sessions({"reader": "iemocap", "root": str(tmp_path / "none")})
+    said = str(caught.value)
+    assert "Session1 ... Session5" in said and "make demo" in said and str(tmp_path) in said
+
+
+def test_a_session_that_the_corpus_lacks_is_named(tmp_path):
+    for number in (1, 2):
+        (tmp_path / f"Session{number}").mkdir()
+    corpus = {"reader": "iemocap", "root": str(tmp_path)}
+    assert config.sessions(corpus) == ["Session1", "Session2"]
+    with pytest.raises(
+        InputError, match=r"'Session9' is not defined, expected one of \['Session1'"
+    ):
+        config.sessions({**corpus, "sessions": ["Session1", "Session9"]})

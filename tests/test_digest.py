@@ -1,0 +1,132 @@
+"""digest: a code digest sees edits and nothing else; content keys tell contents apart."""
+
+import hashlib
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from labelmer.digest import (
+    canonical_json,
+    code_digest,
+    content_key,
+    file_digest,
+    imported_modules,
+)
+
+STAGE = '''"""A stage."""
+
+import json
+
+from toy import helper
+from toy.tools import tool
+
+
+def main(x, y=(1, 2)):
+    """Say it."""
+    from toy import late
+
+    return helper.help(tool(x), late, f"{y}", json)
+'''
+
+
+@pytest.fixture
+def digest(tmp_path):
+    """digest(file=source, ...): the digest of `stage` in a package with these files replaced."""
+    versions = iter(range(99))
+
+    def make(**sources):
+        package = tmp_path / str(next(versions)) / "toy"
+        package.mkdir(parents=True)
+        files = {
+            "stage": STAGE,
+            "helper": "from toy import deep\n\n\ndef help(*x):\n    return deep.ANSWER\n",
+            "tools": "def tool(x):\n    return x\n",
+            "late": "LATE = 1\n",
+            "deep": "ANSWER = 42\n",
+            "other": "UNUSED = 1\n",
+        }
+        for name, source in (files | sources).items():
+            (package / f"{name}.py").write_text(source)
+        return code_digest("stage", package)
+
+    return make
+
+
+def test_comments_docstrings_and_layout_change_nothing(digest):
+    restyled = (
+        STAGE.replace('"""A stage."""', '"""Another text."""')
+        .replace('    """Say it."""\n', "    # why\n\n")
+        .replace("y=(1, 2)", "y=(\n        1,\n        2,\n    )")
+        .replace('f"{y}"', "f'{y}'")
+    )
+    assert digest(stage=restyled) == digest()
+
+
+def test_an_edit_changes_the_digest(digest):
+    edits = {
+        "stage": STAGE.replace("1, 2", "1, 3"),
+        "helper": "from toy import deep\n\n\ndef help(*x):\n    return -deep.ANSWER\n",
+        "tools": "def tool(x):\n    return x or 0\n",
+        "late": "LATE = 2\n",  # imported inside a function
+        "deep": "ANSWER = 43\n",  # imported by what the stage imports
+    }
+    digests = {digest(**{name: source}) for name, source in edits.items()}
+    assert len(digests | {digest()}) == 1 + len(edits)
+
+
+def test_a_text_that_is_no_docstring_counts(digest):
+    assert digest(late="LATE = 'a'\n") != digest(late="LATE = 'b'\n")
+
+
+def test_an_edit_in_a_module_that_is_not_imported_changes_nothing(digest):
+    assert digest(other="UNUSED = 2\n") == digest()
+
+
+def test_moving_and_touching_change_nothing(digest, tmp_path):
+    before = digest()
+    shutil.copytree(tmp_path / "0" / "toy", tmp_path / "elsewhere" / "toy")
+    os.utime(tmp_path / "elsewhere" / "toy" / "stage.py", (1, 1))
+    assert code_digest("stage", tmp_path / "elsewhere" / "toy") == before
+
+
+def test_imports_that_go_in_a_circle_end(digest):
+    assert digest(deep="from toy import stage\nANSWER = 42\n") != digest()
+
+
+def test_every_way_of_importing_is_seen(digest, tmp_path):
+    digest(stage="import toy.deep\nfrom toy import helper, late\nfrom toy.tools import tool\n")
+    found = imported_modules("stage", tmp_path / "0" / "toy")
+    assert found == {"deep", "helper", "late", "tools"}
+
+
+def test_the_house_itself_is_followed_through_its_layers():
+    assert {"audio", "tables", "ragged", "digest", "stage"} <= imported_modules("segment")
+    assert code_digest("segment") != code_digest("annotate")
+
+
+def test_canonical_json_does_not_depend_on_order():
+    assert canonical_json({"b": [1, {"d": 1, "c": "ä"}], "a": None}) == (
+        '{"a":null,"b":[1,{"c":"ä","d":1}]}'
+    )
+    assert canonical_json({"a": [1, 2]}) != canonical_json({"a": [2, 1]})
+
+
+def test_the_parts_of_a_content_key_cannot_run_together():
+    keys = [content_key(*p) for p in (["ab", "c"], ["a", "bc"], ["abc"], ["abc", ""], ["c", "ab"])]
+    assert len(set(keys)) == len(keys)
+    assert all(len(key) == 32 for key in keys)
+
+
+def test_a_content_key_is_of_the_bytes():
+    samples = np.arange(6, dtype=np.int16)
+    assert content_key(samples) == content_key(samples.tobytes()) == content_key(samples.copy())
+    samples[5] = 0
+    assert content_key(samples) != content_key(np.arange(6, dtype=np.int16))
+    assert content_key("ä") == content_key("ä".encode())
+
+
+def test_file_digest_is_sha256(tmp_path):
+    (tmp_path / "f").write_bytes(b"x" * 100)
+    assert file_digest(tmp_path / "f") == hashlib.sha256(b"x" * 100).hexdigest()

@@ -1,0 +1,164 @@
+"""manifest: any corpus given as a table, and every way in which the table can be wrong."""
+
+import json
+
+import pytest
+
+from labelmer import annotate, manifest, tables
+from labelmer.stage import InputError
+
+HEADER = ["id", "path", "speaker", "session", "label", "text"]
+ROWS = [
+    ["b", "wav/b.flac", "Bob", "two", "happy", "good news"],
+    ["a", "wav/a.wav", "Ann", "one", "sad", 'she said "no"'],
+    ["c", "wav/a.wav", "Ann", "one", "", ""],
+]
+
+
+@pytest.fixture
+def write(tmp_path):
+    """write(rows, header): the path of a manifest in a folder of its own."""
+    numbers = iter(range(99))
+
+    def write(rows=ROWS, header=HEADER):
+        path = tmp_path / str(next(numbers)) / "corpus.tsv"
+        path.parent.mkdir()
+        path.write_text("".join("\t".join(row) + "\n" for row in [header, *rows]))
+        return str(path)
+
+    return write
+
+
+def timed(*times):
+    """Rows with start and end."""
+    return [[*row, *time] for row, time in zip(ROWS, times, strict=True)]
+
+
+def test_sessions_and_speakers(write):
+    root = write()
+    assert manifest.sessions(root) == ["one", "two"]
+    assert manifest.speakers(root, "one") == ["Ann"]
+
+
+def test_utterances_of_a_session(write):
+    table, unread = manifest.utterances(write(), "one")
+    assert list(table.id) == ["a", "c"]
+    assert list(table.text) == ['she said "no"', ""]
+    assert table.start_s.isna().all() and table.end_s.isna().all()
+    assert list(table) == list(tables.TABLES["utterances"]) and len(unread) == 0
+
+
+def test_a_row_without_a_label_has_none(write):
+    table = manifest.labels(write(), "one")
+    assert list(zip(table.id, table.code, strict=True)) == [("a", "sad")]
+    assert list(table) == list(tables.TABLES["labels"])
+
+
+def test_each_file_is_a_dialogue_unless_the_manifest_says_otherwise(write):
+    table, _ = manifest.utterances(write(), "one")
+    assert list(table.dialogue) == ["wav/a.wav", "wav/a.wav"]
+    rows = [[*row, name] for row, name in zip(ROWS, ("d1", "d2", ""), strict=True)]
+    table, _ = manifest.utterances(write(rows, [*HEADER, "dialogue"]), "one")
+    assert list(table.dialogue) == ["d2", "wav/a.wav"]
+
+
+def test_paths_are_relative_to_the_manifest_and_times_cut(write, tmp_path):
+    root = write(timed(("", ""), ("0.5", "1"), ("1", "2.25")), [*HEADER, "start", "end"])
+    table, _ = manifest.utterances(root, "one")
+    audio = tmp_path / "0" / "wav" / "a.wav"
+    assert manifest.clips(root, table, None) == [("a", audio, 0.5, 1.0), ("c", audio, 1.0, 2.25)]
+    table, _ = manifest.utterances(root, "two")
+    assert manifest.clips(root, table, None) == [("b", audio.with_name("b.flac"), None, None)]
+    assert manifest.audio_files(root, "one", None) == [tmp_path / "0" / "wav"]
+
+
+def test_columns_may_stand_in_any_order_and_further_ones_are_ignored(write):
+    shuffled = [[*row[::-1], "x"] for row in ROWS]
+    table, _ = manifest.utterances(write(shuffled, [*HEADER[::-1], "age"]), "one")
+    expected, _ = manifest.utterances(write(), "one")
+    assert table.equals(expected)
+
+
+def test_blanks_around_a_name_do_not_make_another_speaker(write):
+    rows = [ROWS[0], [" a", *ROWS[1][1:]], ["c", "wav/a.wav", "Ann ", "one", " sad", ""]]
+    table, _ = manifest.utterances(write(rows), "one")
+    assert list(table.id) == ["a", "c"] and set(table.speaker) == {"Ann"}
+    assert manifest.speakers(write(rows), "one") == ["Ann"]
+    assert set(manifest.labels(write(rows), "one").code) == {"sad"}
+
+
+def test_what_a_table_depends_on_is_told_apart(write):
+    before = write()
+    rows = [ROWS[0], [*ROWS[1][:4], "happy", ROWS[1][5]], ROWS[2]]
+    after = write(rows)
+    assert manifest.label_rows(before, "one") != manifest.label_rows(after, "one")
+    assert manifest.label_rows(before, "two") == manifest.label_rows(after, "two")
+    assert manifest.transcript_rows(before, "one") == manifest.transcript_rows(after, "one")
+    rows = [ROWS[0], [*ROWS[1][:5], "other words"], ROWS[2]]
+    after = write(rows)
+    assert manifest.transcript_rows(before, "one") != manifest.transcript_rows(after, "one")
+    assert manifest.audio_rows(before, "one") == manifest.audio_rows(after, "one")
+
+
+def replaced(row, column, value):
+    rows = [list(cells) for cells in ROWS]
+    rows[row][HEADER.index(column)] = value
+    return rows
+
+
+TIMES = [*HEADER, "start", "end"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "header", "words"),
+    [
+        (ROWS, ["id", "path", "who", *HEADER[3:]], "columns ['speaker'] are missing"),
+        ([], HEADER, "no rows"),
+        (replaced(2, "id", "a"), HEADER, "id 'a' stands twice"),
+        (replaced(1, "speaker", " "), HEADER, ":3: id 'a': speaker is empty"),
+        (replaced(2, "path", ""), HEADER, ":4: id 'c': path is empty"),
+        (replaced(0, "session", ""), HEADER, ":2: id 'b': session is empty"),
+        (replaced(0, "id", ""), HEADER, ":2: id '': id is empty"),
+        (replaced(0, "speaker", "Ann"), HEADER, "speaker 'Ann' stands in the sessions ['one', 'tw"),
+        (timed(("", ""), ("x", "1"), ("", "")), TIMES, "id 'a': start is 'x', expected seconds"),
+        (timed(("", ""), ("0", "inf"), ("", "")), TIMES, "id 'a': end is 'inf', expected seconds"),
+        (timed(("", ""), ("2", "1"), ("", "")), TIMES, "id 'a': start '2.0', end '1.0', expected"),
+        (timed(("", ""), ("1", "1"), ("", "")), TIMES, "id 'a': start '1.0', end '1.0', expected"),
+        (timed(("", ""), ("-1", "1"), ("", "")), TIMES, "id 'a': start '-1.0'"),
+        (timed(("", ""), ("1", ""), ("", "")), TIMES, "id 'a': start '1.0', end 'nan'"),
+        ([[*ROWS[0], "surplus"], *ROWS[1:]], HEADER, ":2: more cells than the header's 6"),
+    ],
+)
+def test_a_bad_manifest_is_refused_and_the_row_named(write, rows, header, words):
+    root = write(rows, header)
+    with pytest.raises(InputError) as error:
+        manifest.rows(root)
+    assert str(error.value).startswith(root)
+    assert words in str(error.value)
+
+
+def test_a_start_without_an_end_column_is_refused(write):
+    rows = [[*row, "1"] for row in ROWS]
+    with pytest.raises(InputError, match="expected both in seconds"):
+        manifest.rows(write(rows, [*HEADER, "start"]))
+
+
+def test_a_missing_manifest_a_folder_and_other_files_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"no\.tsv: there is no such manifest"):
+        manifest.rows(str(tmp_path / "no.tsv"))
+    with pytest.raises(InputError, match="not a table of tab-separated UTF-8 text"):
+        manifest.rows(str(tmp_path))
+    (tmp_path / "latin.tsv").write_bytes("\t".join(HEADER).encode() + b"\n\xe9\t\n")
+    with pytest.raises(InputError, match=r"latin\.tsv: not a table"):
+        manifest.rows(str(tmp_path / "latin.tsv"))
+
+
+def test_annotate_writes_a_manifests_tables(write, tmp_path):
+    config = {"corpus": {"reader": "manifest", "root": write()}}
+    paths = {name: tmp_path / f"{name}.tsv" for name in ("utterances", "unread", "labels")}
+    options = [word for name, path in paths.items() for word in (f"--{name}", str(path))]
+    annotate.main(["--session", "one", "--config", json.dumps(config), *options])
+    made = {name: tables.read(path, name) for name, path in paths.items()}
+    assert list(made["utterances"].id) == ["a", "c"]
+    assert list(made["labels"].code) == ["sad"]
+    assert made["labels"].raters.tolist() == [0] and made["labels"].agreement.isna().all()

@@ -1,0 +1,213 @@
+"""ragged: what is written is what is mapped, whole or not at all, and plain h5py reads it."""
+
+import random
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+from labelmer.ragged import Ragged, Writer
+from labelmer.stage import InputError
+
+ITEMS = {"a": 3, "b": 0, "ä": 2}  # rows of each item
+MARKS = [["ja", "", "日本"], [], ["🎉", "##ed"]]
+
+
+def item(name, rows, width=4):
+    """Values that tell items and rows apart."""
+    return (ord(name) + np.arange(rows * width).reshape(rows, width) / 100).astype("float16")
+
+
+def key(name):
+    return name.encode().ljust(31, b"k") + b"\0"
+
+
+def write(path, order="abä", marks=None, attrs=None, items=ITEMS):
+    with Writer(path, items, list(items.values()), (4,), "float16", attrs or {}, marks) as writer:
+        for name in order:
+            writer.write(list(items).index(name), item(name, items[name]), key(name))
+    return path
+
+
+def test_features_come_back(tmp_path):
+    file = Ragged(write(tmp_path / "f.h5", attrs={"kind": "features", "layer": 3}))
+    assert len(file) == 3 and file.ids == ["a", "b", "ä"]
+    for index, (name, rows) in enumerate(ITEMS.items()):
+        np.testing.assert_array_equal(file[name], item(name, rows))
+        np.testing.assert_array_equal(file[index], item(name, rows))
+        assert bytes(file.keys[index]) == key(name)
+    assert file["b"].shape == (0, 4) and file["a"].dtype == np.float16
+    assert "a" in file and "c" not in file
+    assert (file.attrs["kind"], file.attrs["layer"]) == ("features", 3)
+    assert file.marks("a") is None
+
+
+def test_samples_come_back(tmp_path):
+    samples = np.array([-32768, 0, 32767], np.int16)
+    with Writer(tmp_path / "s.h5", ["x"], [3], (), "int16", {}) as writer:
+        writer.write(0, samples, b"\0" * 31 + b"k")
+    np.testing.assert_array_equal(Ragged(tmp_path / "s.h5")["x"], samples)
+
+
+def test_marks_come_back(tmp_path):
+    file = Ragged(write(tmp_path / "f.h5", marks=MARKS))
+    assert [file.marks(name) for name in ITEMS] == MARKS
+
+
+@pytest.mark.parametrize("items", [{}, {"a": 0, "b": 0}])
+def test_a_file_without_values(tmp_path, items):
+    file = Ragged(write(tmp_path / "f.h5", "".join(items), [[] for _ in items], items=items))
+    assert file.ids == list(items)
+    assert file.values.shape == (0, 4)
+    assert all(file[name].shape == (0, 4) and file.marks(name) == [] for name in items)
+
+
+def test_the_order_of_writing_and_the_time_do_not_show_in_the_bytes(tmp_path):
+    write(tmp_path / "1.h5", "abä", MARKS, {"kind": "x"})
+    time.sleep(1.1)  # HDF5 can stamp objects with the second they are made in
+    write(tmp_path / "2.h5", "äba", MARKS, {"kind": "x"})
+    assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "2.h5").read_bytes()
+
+
+def test_values_are_mapped_not_read(tmp_path):
+    file = Ragged(write(tmp_path / "f.h5"))
+    assert isinstance(file.values, np.memmap)
+    assert np.shares_memory(file["a"], file.values)
+    assert not file["a"].flags.writeable
+
+
+def test_plain_h5py_reads_it(tmp_path):
+    with h5py.File(write(tmp_path / "f.h5", marks=MARKS)) as file:
+        values = file["values"]
+        assert (values.chunks, values.compression) == (None, None)
+        start, stop = file["offsets"][2:4]
+        np.testing.assert_array_equal(values[start:stop], item("ä", 2))
+        assert [name.decode() for name in file["ids"]] == list(ITEMS)
+        assert [mark.decode() for mark in file["marks"][start:stop]] == MARKS[2]
+        assert file["keys"].shape == (3, 32)
+        assert file["ids"].asstr()[2] == "ä"
+
+
+@pytest.mark.parametrize("ids", [["b", "a"], ["a", "a"]])
+def test_ids_must_be_sorted_and_unique(tmp_path, ids):
+    with pytest.raises(ValueError, match="sorted and unique"):
+        Writer(tmp_path / "f.h5", ids, [1, 1], (), "int16", {})
+    assert not list(tmp_path.iterdir())
+
+
+def unwritten(writer):
+    writer.write(0, item("a", 3), key("a"))
+
+
+def wrong_length(writer):
+    writer.write(0, item("a", 2), key("a"))
+
+
+def wrong_width(writer):
+    writer.write(0, item("a", 3, width=5), key("a"))
+
+
+def interrupted(writer):
+    unwritten(writer)
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "words"),
+    [
+        (unwritten, ValueError, "item b was never written"),
+        (wrong_length, ValueError, r"a: values of shape \(2, 4\), expected \(3, 4\)"),
+        (wrong_width, ValueError, r"a: values of shape \(3, 5\), expected \(3, 4\)"),
+        (interrupted, KeyboardInterrupt, "^$"),
+    ],
+)
+def test_a_fault_leaves_the_old_file_and_no_litter(tmp_path, fault, error, words):
+    path = write(tmp_path / "f.h5")
+    before = path.read_bytes()
+    with (
+        pytest.raises(error, match=words),
+        Writer(path, ITEMS, list(ITEMS.values()), (4,), "float16", {}) as writer,
+    ):
+        fault(writer)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_is_at_the_path_before_all_is_written(tmp_path):
+    path = tmp_path / "f.h5"
+    with Writer(path, ["a"], [3], (4,), "float16", {}) as writer:
+        writer.write(0, item("a", 3), key("a"))
+        assert not path.exists()
+    assert path.exists()
+
+
+def test_the_old_file_stays_readable_while_the_new_one_takes_its_place(tmp_path):
+    old = Ragged(write(tmp_path / "f.h5"))
+    write(tmp_path / "f.h5", items={"a": 1}, order="a")
+    np.testing.assert_array_equal(old["ä"], item("ä", 2))
+    assert Ragged(tmp_path / "f.h5").ids == ["a"]
+
+
+def said(path):
+    """The message with which a file is refused."""
+    with pytest.raises(InputError) as error:
+        Ragged(path)
+    assert str(path) in str(error.value)
+    return str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    assert "no such file" in said(tmp_path / "no.h5")
+
+
+def test_a_truncated_file_is_refused_wherever_it_is_cut(tmp_path):
+    path = write(tmp_path / "f.h5")
+    whole = path.read_bytes()
+    for size in (0, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        assert "not a whole ragged HDF5 file" in said(path)
+
+
+def test_what_is_not_hdf5_is_refused(tmp_path):
+    (tmp_path / "f.h5").write_text("id\tsession\n" * 99)
+    assert "not a whole ragged HDF5 file" in said(tmp_path / "f.h5")
+
+
+def test_another_format_and_another_hdf5_file_are_refused(tmp_path):
+    path = write(tmp_path / "f.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["format"] = 99
+    assert "format 99, expected 1" in said(path)
+    with h5py.File(path, "w") as file:
+        file["values"] = [1]
+    assert "format None, expected 1" in said(path)
+
+
+def test_a_file_without_one_of_its_datasets_is_refused(tmp_path):
+    for name in ("values", "offsets", "ids", "keys"):
+        path = write(tmp_path / f"{name}.h5")
+        with h5py.File(path, "r+") as file:
+            del file[name]
+        assert "not a whole ragged HDF5 file" in said(path)
+
+
+def test_a_damaged_header_is_either_harmless_or_refused(tmp_path):
+    whole = write(tmp_path / "f.h5").read_bytes()
+    draw = random.Random(1)
+    refused = 0
+    for _ in range(200):
+        damaged = bytearray(whole)
+        damaged[draw.randrange(800)] ^= 1 << draw.randrange(8)
+        (tmp_path / "f.h5").write_bytes(damaged)
+        try:
+            Ragged(tmp_path / "f.h5")
+        except InputError as error:
+            assert "f.h5" in str(error)
+            refused += 1
+    assert refused > 20
+
+
+def test_an_id_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"f\.h5: id 'zoe' is not in this file"):
+        Ragged(write(tmp_path / "f.h5"))["zoe"]

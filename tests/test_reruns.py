@@ -1,0 +1,295 @@
+"""What runs again after what change, exactly: the specification of reruns, on the real workflow.
+
+A tiny corpus of three sessions is taken through the workflow once. Each test changes one thing in
+a copy of the result and asks a dry run which jobs it would do.
+"""
+
+import shutil
+
+import pytest
+import yaml
+from conftest import REPOSITORY, Workspace
+from corpora import Turn, turns_of, write_audio, write_release
+from test_encoders import snapshot  # noqa: F401
+
+FOLDS = (1, 2, 3)
+SESSIONS = ("Session1", "Session2", "Session3")
+TRAINED = ("full", "speech-only", "text-only")
+VARIANTS = (*TRAINED, "late-fusion")
+
+
+def tiny_config(bert):
+    """demo.yaml on the tiny corpus, with a tiny text encoder and a tiny model."""
+    config = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
+    config["corpus"].update(name="tiny", root="corpus")
+    config["encoders"]["bert"] = {"modality": "text", "source": f"path:{bert}", "layer": 1}
+    del config["encoders"]["minilm"], config["variants"]["additive"]
+    config["experiments"][0].update(text="bert", variants=list(VARIANTS))
+    config["model"] = {"width": 8, "heads": 2, "frame_stride": 8}
+    config["training"] = {"epochs": 1, "batch_size": 16}
+    return config
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, snapshot):  # noqa: F811
+    """A workspace in which the whole workflow has run."""
+    workspace = Workspace(tmp_path_factory.mktemp("finished"))
+    write_release(workspace.folder / "corpus", turns_of())
+    shutil.copytree(snapshot("bert"), workspace.folder / "bert")
+    workspace.configure(tiny_config("bert"))
+    workspace.snakemake()
+    return workspace
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """A copy of the finished workspace in another place."""
+    made = Workspace.__new__(Workspace)
+    made.folder = tmp_path / "elsewhere"
+    shutil.copytree(finished.folder, made.folder)
+    return made
+
+
+def change(workspace, path, old, new):
+    """Replace text in a file of the workspace."""
+    file = workspace.folder / path
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+
+def configure(workspace, **sections):
+    """Update sections of the config."""
+    config = workspace.config()
+    for name, values in sections.items():
+        if isinstance(values, dict):
+            config[name].update(values)
+        else:
+            config[name] = values
+    workspace.configure(config)
+
+
+# What a dry run prints of a job: its rule and its first output.
+
+
+def utterances(*sessions):
+    return {("annotate_utterances", f"results/tiny/utterances/{s}.tsv") for s in sessions}
+
+
+def labels(*sessions):
+    return {("annotate_labels", f"results/tiny/labels/{s}.tsv") for s in sessions}
+
+
+def segments(*sessions):
+    return {("segment", f"results/tiny/segments/{s}.h5") for s in sessions}
+
+
+def features(encoder, *sessions):
+    folder = f"results/tiny/features/{encoder}/frozen"
+    return {("extract_frozen", f"{folder}/{s}.h5") for s in sessions}
+
+
+def trainings(variants, folds=FOLDS, seeds=(1,)):
+    return _runs("train", "results/tiny/models", "/model.safetensors", variants, folds, seeds)
+
+
+def evaluations(variants, folds=FOLDS, seeds=(1,)):
+    return _runs("evaluate", "results/tiny/predictions", ".tsv", variants, folds, seeds)
+
+
+def fusions(folds=FOLDS, seeds=(1,)):
+    return _runs("fuse", "results/tiny/predictions", ".tsv", ["late-fusion"], folds, seeds)
+
+
+def _runs(rule, folder, end, variants, folds, seeds):
+    place = f"{folder}/fbank+bert/frozen"
+    return {
+        (rule, f"{place}/{v}/fold{f}.seed{s}{end}") for v in variants for f in folds for s in seeds
+    }
+
+
+REPORTS = {
+    ("tabulate", "results/tiny/reports/compare.tsv"),
+    ("plot_folds", "results/tiny/reports/figures/fbank+bert/frozen/folds.svg"),
+    ("page", "results/tiny/reports/index.html"),
+    *(
+        ("plot_confusion", f"results/tiny/reports/figures/fbank+bert/frozen/{v}.confusion.svg")
+        for v in VARIANTS
+    ),
+}
+CURVES = {("plot_training", "results/tiny/reports/figures/fbank+bert/frozen/training.svg")}
+PAGE = {("page", "results/tiny/reports/index.html")}
+SPLIT = {("split", "results/tiny/splits/fold1.tsv")}
+
+
+def runs_of(variants, folds=FOLDS):
+    """All that follows when these variants are trained anew on these folds."""
+    fused = fusions(folds) if {"speech-only", "text-only"} & set(variants) else set()
+    return trainings(variants, folds) | evaluations(variants, folds) | fused | REPORTS | CURVES
+
+
+# Changes that change nothing
+
+
+def test_nothing_runs_again_in_another_place(copy):
+    assert copy.jobs() == set()
+    assert "Nothing to be done" in copy.snakemake()[1]
+
+
+def test_touching_every_file_runs_nothing(copy):
+    for folder in ("labelmer", "workflow", "corpus", "bert"):
+        for path in (copy.folder / folder).rglob("*"):
+            if path.is_file():
+                path.touch()
+    for path in ("Snakefile", "config.yaml", "test.yaml"):
+        (copy.folder / path).touch()
+    assert copy.jobs() == set()
+
+
+def test_comments_docstrings_and_reformatting_run_nothing(copy):
+    for path in (copy.folder / "labelmer").glob("*.py"):
+        path.write_text("# a comment\n\n\n" + path.read_text() + "\n\n# and another\n")
+    change(copy, "labelmer/encoders.py", '"""One interface', '"""Some interface')
+    change(copy, "labelmer/train.py", "epochs: int = 8", "epochs:   int   =   8")
+    assert copy.jobs() == set()
+
+
+def test_the_order_of_keys_in_the_config_runs_nothing(copy):
+    config = copy.config()
+    config["encoders"] = dict(reversed(config["encoders"].items()))
+    copy.configure(dict(reversed(config.items())))
+    assert copy.jobs() == set()
+
+
+# Changes of the config
+
+
+def test_a_learning_rate_trains_every_model(copy):
+    configure(copy, training={"learning_rate": 5.0e-4})
+    assert copy.jobs() == runs_of(TRAINED)
+
+
+def test_two_values_that_change_places_are_seen(copy):
+    configure(copy, training={"learning_rate": 0.01, "weight_decay": 0.002})
+    copy.snakemake("--touch")  # as if all had been made with these
+    assert copy.jobs() == set()
+    configure(copy, training={"learning_rate": 0.002, "weight_decay": 0.01})
+    assert copy.jobs() == runs_of(TRAINED)
+
+
+def test_a_variant_trains_that_variant(copy):
+    configure(copy, variants={"speech-only": {"modalities": ["speech"], "dropout": 0.5}})
+    assert copy.jobs() == runs_of(["speech-only"])
+
+
+def test_a_seed_runs_that_seed(copy):
+    configure(copy, seeds=[1, 2])
+    seed = {"seeds": (2,)}
+    new = trainings(TRAINED, **seed) | evaluations(TRAINED, **seed) | fusions(**seed)
+    assert copy.jobs() == new | REPORTS | CURVES
+
+
+def test_a_label_scheme_splits_and_trains_and_extracts_nothing(copy):
+    configure(copy, labels={"happy": {"codes": ["exc"], "words": "happy and excited"}})
+    assert copy.jobs() >= SPLIT
+    assert not {rule for rule, _ in copy.jobs()} & {"segment", "extract_frozen", "fetch"}
+    copy.snakemake("split")
+    assert copy.jobs() == runs_of(TRAINED)
+
+
+def test_a_layer_extracts_that_encoder_and_trains_what_uses_it(copy):
+    encoder = copy.config()["encoders"]["bert"]
+    configure(copy, encoders={"bert": {**encoder, "layer": 2}})
+    assert copy.jobs() == features("bert", *SESSIONS) | runs_of(["full", "text-only"])
+
+
+def test_an_encoders_revision_fetches_and_extracts_that_encoder(copy):
+    shutil.copytree(copy.folder / "bert", copy.folder / "bert-2")
+    encoder = copy.config()["encoders"]["bert"]
+    configure(copy, encoders={"bert": {**encoder, "source": "path:bert-2"}})
+    fetched = {("fetch", "resources/encoders/bert")}
+    expected = fetched | features("bert", *SESSIONS) | runs_of(["full", "text-only"])
+    assert copy.jobs() == expected
+
+
+# Changes of the corpus
+
+
+def test_a_corrected_transcript_touches_only_its_sessions_text(copy):
+    path = "corpus/Session2/dialog/transcriptions/Ses02F_impro01.txt"
+    change(copy, path, "what a wonderful day", "what a wonderful morning")
+    assert utterances("Session2") | SPLIT | features("bert", "Session2") <= copy.jobs()
+    copy.snakemake("split")
+    exact = features("bert", "Session2") | runs_of(["full", "text-only"])
+    assert copy.jobs() == exact
+    copy.snakemake("features")
+    log = copy.folder / "logs/tiny/features/bert/frozen/Session2.log"
+    assert "19 items kept, 1 computed" in log.read_text()
+
+
+def test_a_corrected_label_extracts_nothing(copy):
+    path = "corpus/Session2/dialog/EmoEvaluation/Ses02F_impro01.txt"
+    change(copy, path, "\tneu\t", "\tsad\t")
+    assert labels("Session2") | SPLIT <= copy.jobs()
+    copy.snakemake("split")
+    assert copy.jobs() == runs_of(TRAINED)
+
+
+def test_a_new_utterance_computes_one_utterance(copy):
+    turns = [t for t in turns_of() if t.dialogue == "Ses02F_impro01"]
+    turns.append(Turn("Ses02F_impro01_F900", 30.0, 30.5, "ang", "not again please not again"))
+    write_release(copy.folder / "new", turns)
+    for kind in ("transcriptions", "EmoEvaluation"):
+        place = f"Session2/dialog/{kind}/Ses02F_impro01.txt"
+        shutil.copy(copy.folder / "new" / place, copy.folder / "corpus" / place)
+    folder = copy.folder / "corpus/Session2/sentences/wav/Ses02F_impro01"
+    write_audio(folder / "Ses02F_impro01_F900.wav", 0.5, "noise")
+    changed = utterances("Session2") | labels("Session2") | segments("Session2") | SPLIT
+    assert changed <= copy.jobs()
+    assert not {job for job in copy.jobs() if "Session1" in job[1] or "Session3" in job[1]}
+    copy.snakemake("split")
+    both = features("bert", "Session2") | features("fbank", "Session2")
+    assert copy.jobs() == both | runs_of(TRAINED)
+    copy.snakemake("features")
+    for encoder in ("bert", "fbank"):
+        log = copy.folder / f"logs/tiny/features/{encoder}/frozen/Session2.log"
+        assert "20 items kept, 1 computed" in log.read_text()
+
+
+def test_an_edited_fold_table_trains_that_fold(copy):
+    table = copy.folder / "results/tiny/splits/fold2.tsv"
+    first, second, *rest = table.read_text().splitlines(keepends=True)
+    table.write_text("".join([first, *rest]))  # one utterance fewer
+    assert second.startswith("Ses01F")
+    assert copy.jobs() == runs_of(TRAINED, folds=(2,))
+
+
+# Changes of the code
+
+
+@pytest.mark.parametrize(
+    "path, old, new, jobs",
+    [
+        ("page", "import base64", "import base64, html", PAGE),
+        ("tabulate", "VARIANT = [*EX", "SPARE = 1\nVARIANT = [*EX", REPORTS),
+        ("evaluate", ".double()", ".float()", evaluations(TRAINED) | fusions() | REPORTS),
+        (
+            "train",
+            "warm_up: float = 0.15",
+            "warm_up: float = 0.2",
+            runs_of(TRAINED),
+        ),
+        (
+            "encoders",
+            "ROWS_PER_BATCH = 3000",
+            "ROWS_PER_BATCH = 2000",
+            {("fetch", f"resources/encoders/{e}") for e in ("bert", "fbank")}
+            | features("bert", *SESSIONS)
+            | features("fbank", *SESSIONS)
+            | runs_of(TRAINED),
+        ),
+    ],
+)
+def test_an_edit_runs_its_stage_and_what_follows(copy, path, old, new, jobs):
+    change(copy, f"labelmer/{path}.py", old, new)
+    assert copy.jobs() == jobs

@@ -1,0 +1,249 @@
+"""audio and segment: whatever a file holds becomes 16 kHz, mono, 16 bit, of the right length."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from corpora import turns_of, write_release
+
+from labelmer import audio, segment, tables
+from labelmer.digest import content_key
+from labelmer.ragged import Ragged
+from labelmer.stage import InputError
+
+
+def sine(rate, seconds=1.0, hertz=440.0, amplitude=0.5):
+    """A tone, shape (frames,)."""
+    return amplitude * np.sin(2 * np.pi * hertz * np.arange(round(rate * seconds)) / rate)
+
+
+def noise(frames, channels=1):
+    """Noise as int16, shape (frames, channels)."""
+    draw = np.random.default_rng(frames)
+    return draw.integers(-32768, 32767, (frames, channels), np.int16, endpoint=True)
+
+
+def store(path, samples, rate=16_000, **how):
+    soundfile.write(path, samples, rate, **how)
+    return path
+
+
+def heard(path, start_s=None, end_s=None):
+    """What a clip becomes."""
+    first, stop, rate, _ = audio.span(path, start_s, end_s)
+    samples = audio.read(path, first, stop, rate)
+    assert samples.dtype == np.int16
+    assert samples.shape == (audio.resampled_length(stop - first, rate),)
+    return samples
+
+
+def tone(samples):
+    """The loudest frequency of 16 kHz samples, in Hz."""
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    return spectrum.argmax() * 16_000 / len(samples)
+
+
+def test_16_khz_mono_16_bit_passes_bit_for_bit(tmp_path):
+    samples = noise(5000)[:, 0]
+    samples[:2] = -32768, 32767
+    for name in ("a.wav", "a.flac"):
+        np.testing.assert_array_equal(heard(store(tmp_path / name, samples)), samples)
+
+
+def test_channels_are_averaged(tmp_path):
+    samples = noise(5000, channels=2)
+    mixed = heard(store(tmp_path / "a.wav", samples))
+    np.testing.assert_allclose(mixed, samples.mean(axis=1), atol=0.5)
+
+
+@pytest.mark.parametrize("rate", [8000, 16_000, 22_050, 24_000, 44_100, 48_000])
+def test_a_tone_keeps_its_length_pitch_and_loudness(tmp_path, rate):
+    samples = heard(store(tmp_path / "a.wav", sine(rate), rate, subtype="FLOAT"))
+    assert len(samples) == 16_000
+    assert tone(samples) == 440
+    assert np.abs(samples[1000:-1000]).max() == pytest.approx(16_384, rel=0.01)
+
+
+def test_tones_above_what_16_khz_can_hold_do_not_come_back_lower(tmp_path):
+    samples = heard(store(tmp_path / "a.wav", sine(48_000, hertz=11_000), 48_000))
+    assert np.abs(samples[1000:-1000]).max() < 300
+
+
+@pytest.mark.parametrize(
+    ("rate", "frames"), [(44_100, 529_302), (22_050, 333), (48_000, 1), (8000, 7)]
+)
+def test_a_length_that_does_not_divide_is_rounded_up(tmp_path, rate, frames):
+    # 529,302: torchaudio itself is one sample short here.
+    samples = heard(store(tmp_path / "a.wav", np.zeros(frames), rate))
+    assert len(samples) == -(-frames * 16_000 // rate)
+
+
+def test_loud_samples_are_clipped_not_wrapped(tmp_path):
+    samples = heard(store(tmp_path / "a.wav", np.array([1.0, 3.0, -3.0]), subtype="FLOAT"))
+    assert list(samples) == [32767, 32767, -32768]
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac"])
+def test_a_cut_is_the_files_samples(tmp_path, kind):
+    samples = noise(16_000)[:, 0]
+    cut = heard(store(tmp_path / f"a.{kind}", samples), 0.25, 0.50005)
+    np.testing.assert_array_equal(cut, samples[4000:8001])
+
+
+def test_a_cut_at_another_rate_is_in_seconds_of_that_rate(tmp_path):
+    halves = np.concatenate([sine(44_100, hertz=300), sine(44_100, hertz=700)])
+    path = store(tmp_path / "a.wav", halves, 44_100)
+    assert tone(heard(path, 0.0, 1.0)) == 300
+    assert tone(heard(path, 1.0, 2.0)) == 700
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_samples_that_are_not_numbers_are_refused(tmp_path, bad):
+    samples = sine(16_000)
+    samples[77] = bad
+    path = store(tmp_path / "a.wav", samples, subtype="FLOAT")
+    with pytest.raises(InputError, match=r"a\.wav: samples that are not numbers"):
+        heard(path)
+
+
+def test_what_is_no_audio_is_named(tmp_path):
+    for content in (b"", b"not audio" * 99):
+        (tmp_path / "a.wav").write_bytes(content)
+        with pytest.raises(InputError, match=r"a\.wav: not readable as audio"):
+            heard(tmp_path / "a.wav")
+
+
+def test_a_truncated_flac_is_named(tmp_path):
+    path = store(tmp_path / "a.flac", noise(16_000))
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(InputError, match=r"a\.flac: "):
+        heard(path)
+
+
+def test_a_truncated_wav_is_warned_of(tmp_path, caplog):
+    path = store(tmp_path / "a.wav", noise(16_000))
+    path.write_bytes(path.read_bytes()[:16_044])
+    assert len(heard(path)) == 8000
+    assert "a.wav: its header says 32000 bytes of audio, it holds 16000" in caplog.text
+
+
+@pytest.fixture
+def turns():
+    return turns_of(sessions=1, dialogues=2, turns=4)
+
+
+@pytest.fixture
+def run(tmp_path, turns):
+    """run(audio): (ragged file, table by id) of a made session; run.root is the release."""
+
+    def run(kind="sentences", reader="iemocap", root=None):
+        out = tmp_path / kind
+        corpus = {"reader": reader, "root": str(root or run.root), "audio": kind}
+        options = {
+            "--session": "Session1",
+            "--segments": out / "Session1.h5",
+            "--table": out / "Session1.tsv",
+            "--config": json.dumps({"corpus": corpus, "code": "c0de"}),
+            "--log": out / "log",
+        }
+        segment.main([str(word) for option in options.items() for word in option])
+        table = tables.read(out / "Session1.tsv", "segments").set_index("id")
+        return Ragged(out / "Session1.h5"), table
+
+    run.root = write_release(tmp_path / "release", turns)
+    return run
+
+
+def test_segment_writes_every_sentence_as_it_is(run, turns):
+    file, table = run()
+    assert file.ids == list(table.index) == sorted(turn.id for turn in turns)
+    for turn in turns:
+        source = run.root / table.source[turn.id]
+        samples, rate = soundfile.read(source, dtype="int16")
+        assert (source.stem, rate) == (turn.id, 16_000)
+        np.testing.assert_array_equal(file[turn.id], samples)
+        assert table.seconds[turn.id] == pytest.approx(len(samples) / 16_000)
+        assert bytes(file.keys[file.index[turn.id]]) == content_key(samples)
+    assert set(table.problem) == {""}
+    assert {"kind": "segments", "unit": "samples", "rate_hz": 16_000, "code": "c0de"}.items() <= (
+        file.attrs.items()
+    )
+
+
+def test_segment_cuts_dialogues_by_their_times_and_mixes_them_down(run, turns):
+    file, table = run("dialogues")
+    for turn in turns:
+        assert table.source[turn.id] == f"Session1/dialog/wav/{turn.dialogue}.wav"
+        samples, _ = soundfile.read(run.root / table.source[turn.id], dtype="int16")
+        cut = samples[round(turn.start * 16_000) : round(turn.end * 16_000)]
+        assert cut.shape[1] == 2
+        np.testing.assert_allclose(file[turn.id], cut.mean(axis=1), atol=0.5)
+
+
+def test_a_missing_file_is_a_problem_in_the_table(run, turns):
+    name = turns[2].id
+    (run.root / "Session1/sentences/wav" / turns[2].dialogue / f"{name}.wav").unlink()
+    file, table = run()
+    assert name not in file and len(file) == len(turns) - 1
+    assert table.problem[name] == "no audio file" and np.isnan(table.seconds[name])
+    assert (table.problem != "").sum() == 1
+
+
+def test_a_file_without_samples_is_a_problem_in_the_table(run, turns):
+    path = run.root / "Session1/sentences/wav" / turns[0].dialogue / f"{turns[0].id}.wav"
+    store(path, np.zeros(0))
+    file, table = run()
+    assert table.problem[turns[0].id] == "no samples"
+    assert turns[0].id not in file
+
+
+def test_a_cut_past_the_end_stops_there_and_is_warned_of_by_name(run, turns, caplog):
+    turn = turns[3]  # its dialogue's last
+    path = run.root / f"Session1/dialog/wav/{turn.dialogue}.wav"
+    samples, rate = soundfile.read(path, dtype="int16")
+    first, stop = round(turn.start * rate), round((turn.end - 0.1) * rate)
+    store(path, samples[:stop])
+    file, _ = run("dialogues")
+    np.testing.assert_allclose(file[turn.id], samples[first:stop].mean(axis=1), atol=0.5)
+    warned = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert len(warned) == 1
+    assert warned[0].startswith(f"{turn.id}: ends at {turn.end:.3f} s, but {path} ends at")
+
+
+def test_a_cut_that_begins_past_the_end_is_a_problem_in_the_table(run, turns):
+    path = run.root / f"Session1/dialog/wav/{turns[3].dialogue}.wav"
+    store(path, noise(round((turns[3].start - 0.05) * 16_000)))
+    file, table = run("dialogues")
+    assert table.problem[turns[3].id] == "no samples"
+    assert len(file) == len(turns) - 1
+
+
+def test_corrupt_audio_stops_segment_by_name_and_writes_nothing(run, turns, tmp_path, caplog):
+    path = run.root / "Session1/sentences/wav" / turns[1].dialogue / f"{turns[1].id}.wav"
+    path.write_bytes(b"no audio" * 99)
+    with pytest.raises(SystemExit, match="1"):
+        run()
+    assert f"{path}: not readable as audio" in caplog.text
+    assert {p.name for p in (tmp_path / "sentences").iterdir()} == {"log"}
+    assert str(path) in (tmp_path / "sentences" / "log").read_text()
+
+
+def test_segment_reads_a_manifests_audio_of_any_rate(run, tmp_path):
+    folder = tmp_path / "own"
+    folder.mkdir()
+    store(folder / "long.flac", sine(44_100, 2.0, 300), 44_100)
+    store(folder / "short.wav", sine(8000, 0.5, 600), 8000)
+    rows = [
+        ["id", "path", "speaker", "session", "label", "text", "start", "end"],
+        ["a", "long.flac", "Ann", "Session1", "sad", "", "0.5", "1.75"],
+        ["b", "short.wav", "Ann", "Session1", "sad", "", "", ""],
+        ["c", "gone.wav", "Ann", "Session1", "sad", "", "", ""],
+    ]
+    (folder / "corpus.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
+    file, table = run(reader="manifest", root=folder / "corpus.tsv")
+    assert [len(file[name]) for name in file.ids] == [20_000, 8000]
+    assert tone(file["a"]) == pytest.approx(300, abs=1)
+    assert tone(file["b"]) == pytest.approx(600, abs=2)
+    assert list(table.source) == ["long.flac", "short.wav", "gone.wav"]
+    assert list(table.problem) == ["", "", "no audio file"]

@@ -1,0 +1,396 @@
+"""split: no speaker of the test part trains or validates, nothing is dropped unsaid."""
+
+import itertools
+import json
+import random
+from collections import Counter
+
+import pandas as pd
+import pytest
+from corpora import turns_of, write_release
+from test_iemocap import full_release
+
+from labelmer import annotate, segment, split, tables
+from labelmer.stage import InputError
+
+CLASSES = {"angry": ["ang"], "happy": ["hap", "exc"], "neutral": ["neu"], "sad": ["sad"]}
+DEFAULTS = {"hold_out": "session", "validation": "session", "shared_scripts": "keep"}
+DEFAULTS |= {"fraction": 0.2, "seed": 1}
+SETTINGS = [
+    {"hold_out": hold_out, "validation": validation, "shared_scripts": scripts}
+    for hold_out, validation, scripts in itertools.product(
+        ("session", "speaker"), ("session", "dialogues", "partner"), ("keep", "drop")
+    )
+    if (hold_out, validation) != ("session", "partner")
+]
+
+
+def corpus(seed=1, sessions=5, dialogues=6, speakers=2, turns=12):
+    """A usable() table, drawn at random: some lines are said in several places."""
+    draw = random.Random(seed)
+    rows = []
+    for session, dialogue in itertools.product(range(sessions), range(dialogues)):
+        for turn in range(turns):
+            speaker = draw.randrange(speakers)
+            script = f"this line is number {draw.randrange(60)}"
+            rows.append(
+                {
+                    "id": f"s{session}d{dialogue}t{turn:02d}",
+                    "session": f"s{session}",
+                    "dialogue": f"s{session}d{dialogue}",
+                    "speaker": f"s{session}p{speaker}",
+                    "text": draw.choice([script, "oh no", f"own words of {len(rows)}"]),
+                    "label": draw.choice(["angry", "sad", "sad"]),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def made(table, **settings):
+    return split.folds(table, **DEFAULTS | settings)
+
+
+def parts(fold):
+    return {part: fold[fold.part == part] for part in tables.PARTS}
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: "-".join(s.values()))
+@pytest.mark.parametrize("seed", range(4))
+def test_no_speaker_or_dialogue_of_the_test_part_stands_in_another(settings, seed):
+    table = corpus(seed, sessions=3 + seed % 3)
+    for held_out, fold, left_out in made(table, **settings, seed=seed):
+        part = parts(fold)
+        others = pd.concat([part["train"], part["validation"]])
+        assert not set(part["test"].speaker) & set(others.speaker)
+        if settings["validation"] != "partner":
+            assert not set(part["test"].dialogue) & set(others.dialogue)
+        assert not set(part["train"].dialogue) & set(part["validation"].dialogue)
+        unit = part["test"][settings["hold_out"]]
+        assert set(unit) == {held_out}
+        # All that is held out is tested, and each utterance has one place.
+        assert len(unit) == (table[settings["hold_out"]] == held_out).sum()
+        assert sorted([*fold.id, *left_out.id]) == sorted(table.id)
+
+
+def test_session_folds_validate_on_the_next_session():
+    folds = made(corpus())
+    assert [held_out for held_out, _, _ in folds] == ["s0", "s1", "s2", "s3", "s4"]
+    for number, (_, fold, left_out) in enumerate(folds):
+        assert set(parts(fold)["validation"].session) == {f"s{(number + 1) % 5}"}
+        assert parts(fold)["train"].session.nunique() == 3
+        assert len(left_out) == 0
+
+
+def test_speaker_folds_leave_out_the_partner_or_validate_on_them():
+    table = corpus()
+    speakers = sorted(table.speaker.unique())
+    for validation in ("session", "partner"):
+        folds = made(table, hold_out="speaker", validation=validation)
+        assert [held_out for held_out, _, _ in folds] == speakers and len(speakers) == 10
+        for held_out, fold, left_out in folds:
+            partner = held_out[:-1] + "10"[int(held_out[-1])]
+            theirs = set(table.id[table.speaker == partner])
+            validating = parts(fold)["validation"]
+            if validation == "partner":
+                assert set(validating.id) == theirs
+                assert len(left_out) == 0
+            else:
+                assert set(validating.session) == {f"s{(int(held_out[1]) + 1) % 5}"}
+                assert set(left_out.id) == theirs
+                assert set(left_out.reason) == {"shares its dialogues with the test speaker"}
+
+
+def test_dialogues_validation_is_whole_dialogues_of_the_size_and_classes_asked_for():
+    table = corpus(dialogues=20)
+    for _, fold, _ in made(table, validation="dialogues", fraction=0.25):
+        part = parts(fold)
+        training = pd.concat([part["train"], part["validation"]])
+        assert len(part["validation"]) / len(training) == pytest.approx(0.25, abs=0.02)
+        shares = [part[p].label.value_counts(normalize=True).sad for p in ("train", "validation")]
+        assert shares[0] == pytest.approx(shares[1], abs=0.05)
+        assert part["validation"].session.nunique() > 1
+
+
+def test_folds_depend_on_the_seed_alone():
+    table = corpus()
+    pick = {}
+    for seed in (1, 1, 2):
+        folds = [fold.part for _, fold, _ in made(table, validation="dialogues", seed=seed)]
+        if seed in pick:
+            assert all(a.equals(b) for a, b in zip(pick[seed], folds, strict=True))
+        pick[seed] = folds
+    assert not all(a.equals(b) for a, b in zip(pick[1], pick[2], strict=True))
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: "-".join(s.values()))
+def test_the_labels_of_the_test_part_have_no_say_in_the_other_parts(settings):
+    table = corpus()
+    for number, (_, fold, _) in enumerate(made(table, **settings)):
+        other = table.copy()
+        mine = other.id.isin(parts(fold)["test"].id)
+        other.loc[mine, "label"] = other.label[mine].map({"sad": "angry", "angry": "sad"})
+        assert made(other, **settings)[number][1].part.equals(fold.part)
+
+
+def say(session, dialogue, lines):
+    """Turns of one dialogue, by one speaker per session: lines as (text, label)."""
+    return [
+        {"id": f"{session}{dialogue}{i}", "session": session, "dialogue": session + dialogue}
+        | {"speaker": f"p{session}", "text": text, "label": label}
+        for i, (text, label) in enumerate(lines)
+    ]
+
+
+@pytest.fixture
+def scripted():
+    """Three sessions: "a" is tested, "b" validates, "c" trains in the first fold."""
+    own = [("my own words for once", "angry"), ("and some more of them", "sad")]
+    tested = [("What's the matter with you?", "sad"), ("Not at all", "sad"), *own]
+    validated = [("I will never, EVER go", "angry"), ("what do you mean", "sad")]
+    validated.append(("the bus was late today", "angry"))
+    trained = [
+        ("what's the matter -- with you!", "angry"),  # said in the test part
+        ("i will never ever go.", "sad"),  # said in the validation part
+        ("not at all", "sad"),  # three words
+        ("nobody else says this here", "angry"),
+        ("", "sad"),
+    ]
+    return pd.DataFrame(say("a", "x", tested) + say("b", "x", validated) + say("c", "x", trained))
+
+
+def test_shared_scripts_drop_takes_just_the_training_turns_said_elsewhere(scripted):
+    held_out, kept, _ = made(scripted)[0]
+    _, fold, left_out = made(scripted, shared_scripts="drop")[0]
+    assert held_out == "a" and len(kept) == len(scripted)
+    assert list(left_out.id) == ["cx0", "cx1"]
+    assert set(left_out.reason) == {"its words stand in validation or test"}
+    for part in ("validation", "test"):
+        assert parts(fold)[part].equals(parts(kept)[part])
+    assert list(parts(fold)["train"].id) == ["cx2", "cx3", "cx4"]
+
+
+def test_audit_by_hand(scripted):
+    rows = {}
+    for scripts in ("keep", "drop"):
+        held_out, fold, _ = made(scripted, shared_scripts=scripts)[0]
+        table = pd.DataFrame(split.audit(1, held_out, fold, ["angry", "sad"]))
+        assert set(table.held_out) == {"a"} and set(table.fold) == {1}
+        rows[scripts] = table.set_index("part")
+    kept, dropped = rows["keep"], rows["drop"]
+    assert list(kept.index) == ["train", "validation", "test"]
+    assert list(kept.utterances) == [5, 3, 4]
+    assert list(kept.n_angry) == [2, 2, 1] and list(kept.n_sad) == [3, 1, 3]
+    assert list(kept.speakers) == list(kept.dialogues) == [1, 1, 1]
+    for what in ("speakers", "dialogues"):
+        overlaps = kept[[f"{what}_in_{part}" for part in tables.PARTS]].to_numpy().tolist()
+        assert overlaps == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    overlaps = [f"transcripts_in_{part}" for part in tables.PARTS]
+    assert kept[overlaps].to_numpy().tolist() == [[3, 1, 1], [1, 3, 0], [1, 0, 3]]
+    assert list(dropped.utterances) == [3, 3, 4]
+    assert dropped[overlaps].to_numpy().tolist() == [[1, 0, 0], [0, 3, 0], [0, 0, 3]]
+
+
+def test_audit_shows_the_speakers_that_dialogues_validation_shares_with_training():
+    _, fold, _ = made(corpus(), validation="dialogues")[0]
+    row = pd.DataFrame(split.audit(1, "s0", fold, ["angry", "sad"])).set_index("part")
+    shared = len(set(parts(fold)["validation"].speaker))
+    assert row.speakers_in_train["validation"] == shared > 0
+    assert row.speakers_in_test["validation"] == row.speakers_in_test["train"] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("What's the MATTER -- with you?!", "what's the matter with you"),
+        ("one two three", ""),
+        ("one, two: three... four", "one two three four"),
+        ("... -- !? ...", ""),
+        ("", ""),
+    ],
+)
+def test_normalised(text, words):
+    assert split.normalised(text) == words
+
+
+def test_a_class_that_a_part_lacks_is_named():
+    table = corpus(sessions=3)
+    table.loc[table.session == "s1", "label"] = "sad"
+    with pytest.raises(InputError, match=r"held out s0: the validation part has no .*\['angry'\]"):
+        made(table)
+    with pytest.raises(InputError, match="the train part has no utterance"):
+        made(corpus(sessions=2))
+
+
+def test_a_partner_among_three_speakers_is_refused():
+    with pytest.raises(InputError, match=r"needs two speakers .* \['s0p0', 's0p1', 's0p2'\]"):
+        made(corpus(speakers=3), hold_out="speaker", validation="partner")
+
+
+def test_a_speaker_in_training_and_in_test_is_an_error():
+    table = corpus()
+    table.loc[table.speaker == "s4p1", "speaker"] = "s0p1"
+    for settings in ({}, {"validation": "dialogues"}):
+        with pytest.raises(InputError, match=r"held out s0: speakers \['s0p1'\] of the test part"):
+            made(table, **settings)
+
+
+def test_too_few_dialogues_are_counted():
+    with pytest.raises(InputError, match=r"needs 20 dialogues in the training sessions, .* 8"):
+        made(corpus(dialogues=2), validation="dialogues", fraction=0.05)
+
+
+def words(options):
+    """Command line words of {option: value or values}."""
+    given = {k: v if isinstance(v, list) else [v] for k, v in options.items()}
+    return [str(word) for option, values in given.items() for word in (option, *values)]
+
+
+def run_split(out, given, **config):
+    """main() on tables {name: [paths]}; the folder that it writes."""
+    config = {"reader": "iemocap", "classes": CLASSES, "folds": DEFAULTS} | config
+    options = {f"--{name}": paths for name, paths in given.items()}
+    options |= {"--out": out, "--config": json.dumps(config), "--log": out / "log"}
+    split.main(words(options))
+    return out
+
+
+def annotated(root, out):
+    """The tables of every session of a release, by annotate and segment: {name: [paths]}."""
+    given = {name: [] for name in ("utterances", "unread", "segments", "labels")}
+    for folder in sorted(root.iterdir()):
+        session = folder.name
+        paths = {name: out / name / f"{session}.tsv" for name in given}
+        paths["unread"] = out / "utterances" / f"{session}.unread.tsv"
+        corpus = {"reader": "iemocap", "root": str(root), "audio": "sentences"}
+        config = json.dumps({"corpus": corpus, "code": "c0de"})
+        common = {"--session": session, "--config": config}
+        written = {f"--{name}": paths[name] for name in ("utterances", "unread", "labels")}
+        annotate.main(words(common | written))
+        files = {"--segments": out / "segments" / f"{session}.h5", "--table": paths["segments"]}
+        segment.main(words(common | files))
+        for name, path in paths.items():
+            given[name].append(path)
+    return given
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    """A made release with one of each thing that is left out: (turns, tables)."""
+    turns = turns_of(sessions=5, dialogues=3, turns=12)
+    names = [f"Ses01F_impro01_{turn}" for turn in ("F000", "M000", "F001")]
+    assert {turn.id for turn in turns} >= set(names)
+    root = write_release(tmp_path_factory.mktemp("made") / "release", turns)
+    dialog = root / "Session1" / "dialog"
+    path = dialog / "EmoEvaluation" / "Ses01F_impro01.txt"
+    blocks = path.read_text().split("\n\n")
+    path.write_text("\n\n".join(b for b in blocks if names[0] not in b))
+    path = dialog / "transcriptions" / "Ses01F_impro01.txt"
+    lines = [line for line in path.read_text().splitlines() if names[1] not in line]
+    path.write_text("\n".join([*lines, "M: nobody knows who"]))
+    (root / f"Session1/sentences/wav/Ses01F_impro01/{names[2]}.wav").unlink()
+    return turns, annotated(root, root.parent / "tables")
+
+
+def test_every_id_is_kept_or_left_out_with_its_reason(release, tmp_path):
+    turns, given = release
+    out = run_split(tmp_path, given)
+    left_out = tables.read(out / "left_out.tsv", "left_out")
+    reasons = left_out.set_index("id").reason.to_dict()
+    expected = {
+        "Ses01F_impro01_F000": "no label",
+        "Ses01F_impro01_M000": "no transcript",
+        "Ses01F_impro01_F001": "no audio file",
+        "Ses01F_impro01.txt:12": "no utterance id",
+    }
+    first = list(expected)[:3]
+    other = [turn.id for turn in turns if turn.code == "fru" and turn.id not in first]
+    assert reasons == expected | dict.fromkeys(other, "code fru is in no class")
+    assert set(left_out.fold) == {"all"}
+    assert all(row.session == f"Session{row.id[4]}" for row in left_out.itertuples())
+    for number in range(1, 6):
+        fold = tables.read(out / f"fold{number}.tsv", "fold")
+        assert sorted([*fold.id, *reasons]) == sorted(
+            [*(t.id for t in turns), first_line(expected)]
+        )
+
+
+def first_line(expected):
+    """The one entry that is a line and no utterance."""
+    return next(name for name in expected if ":" in name)
+
+
+def test_split_writes_folds_and_audit(release, tmp_path):
+    turns, given = release
+    out = run_split(tmp_path, given)
+    assert {p.name for p in out.iterdir()} == {
+        *(f"fold{n}.tsv" for n in range(1, 6)),
+        *("audit.tsv", "left_out.tsv", "log"),
+    }
+    audit = tables.read(out / "audit.tsv", "audit")
+    codes = {code: name for name, members in CLASSES.items() for code in members}
+    label = {turn.id: codes.get(turn.code) for turn in turns}
+    for number in range(1, 6):
+        fold = tables.read(out / f"fold{number}.tsv", "fold")
+        assert dict(zip(fold.id, fold.label, strict=True)).items() <= label.items()
+        assert set(fold.session[fold.part == "test"]) == {f"Session{number}"}
+        for part, rows in parts(fold).items():
+            told = audit[(audit.fold == number) & (audit.part == part)].iloc[0]
+            counts = Counter(rows.label)
+            assert told.utterances == len(rows)
+            assert {name: told[f"n_{name}"] for name in CLASSES} == dict(counts)
+            assert told.held_out == f"Session{number}"
+
+
+def test_split_by_speaker_names_what_each_fold_leaves_out(release, tmp_path):
+    turns, given = release
+    speakers = DEFAULTS | {"hold_out": "speaker"}
+    out = run_split(tmp_path, given, folds=speakers)
+    left_out = tables.read(out / "left_out.tsv", "left_out")
+    everything = {turn.id for turn in turns}
+    for number in range(1, 11):
+        fold = tables.read(out / f"fold{number}.tsv", "fold")
+        gone = set(left_out.id[left_out.fold.isin(["all", str(number)])])
+        assert everything <= set(fold.id) | gone
+        assert not set(fold.id) & gone
+    assert not (out / "fold11.tsv").exists()
+
+
+def test_the_same_tables_give_the_same_bytes(release, tmp_path):
+    _, given = release
+    dialogues = DEFAULTS | {"validation": "dialogues"}
+    first, second = (run_split(tmp_path / n, given, folds=dialogues) for n in "12")
+    for path in first.glob("*.tsv"):
+        assert path.read_bytes() == (second / path.name).read_bytes()
+
+
+def test_a_class_without_utterances_is_named_with_the_codes_there_are(release, tmp_path, caplog):
+    _, given = release
+    with pytest.raises(SystemExit, match="1"):
+        run_split(tmp_path, given, classes=CLASSES | {"calm": ["clm"]})
+    assert "no utterance of the class 'calm', codes ['clm']" in caplog.text
+    assert "'ang', 'exc', 'fru'" in caplog.text
+
+
+def test_a_full_release_with_a_changed_label_is_warned_of(tmp_path, caplog):
+    _, labels = full_release()
+    session = labels.id.str[4]
+    texts = {"dialogue": labels.id.str[:14], "speaker": labels.id.str[:5] + labels.id.str[15]}
+    utterances = pd.DataFrame({"id": labels.id, "session": "Session" + session, **texts})
+    utterances = utterances.assign(start_s=None, end_s=None, text="")
+    empty = dict.fromkeys(("valence", "activation", "dominance", "agreement"))
+    segments = utterances[["id"]].assign(seconds=1.0, source="x.wav", problem="")
+    frames = {"utterances": utterances, "labels": labels.assign(raters=3, **empty)}
+    frames |= {"segments": segments, "unread": pd.DataFrame(columns=list(tables.TABLES["unread"]))}
+    given = {name: [] for name in ("utterances", "unread", "segments", "labels")}
+    for (name, frame), number in itertools.product(frames.items(), "12345"):
+        given[name].append(tmp_path / name / f"Session{number}.tsv")
+        mine = frame[session == number] if len(frame) else frame
+        tables.write(given[name][-1], mine, name)
+    run_split(tmp_path / "exact", given)
+    assert "NOT THE FULL RELEASE" not in caplog.text
+    changed = tables.read(given["labels"][0], "labels")
+    changed.loc[changed.code.eq("ang").idxmax(), "code"] = "xxx"
+    tables.write(given["labels"][0], changed, "labels")
+    run_split(tmp_path / "changed", given)
+    assert "NOT THE FULL RELEASE: utterances of the code ang: 1102 here" in caplog.text
+    assert "NOT THE FULL RELEASE" in (tmp_path / "changed" / "log").read_text()

@@ -1,0 +1,123 @@
+"""stage: one message and exit status 1, a log file, progress that says rate and time left."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+
+import pytest
+
+from labelmer import stage
+
+STAGE = """
+from labelmer.stage import InputError, command, log, parse, stage_parser
+
+@command
+def main(argv=None):
+    args = parse(stage_parser("Says it."), argv)
+    log.info("config %s", args.config)
+    log.warning("look out")
+    if args.config.get("fault") == "input":
+        raise InputError("a.tsv: id 'x' is wrong")
+    if args.config.get("fault") == "bug":
+        raise ZeroDivisionError("ours")
+
+main()
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """run(config): (exit status, standard error, log file) of a stage of its own."""
+
+    def run(config):
+        path = tmp_path / "logs" / "stage.log"
+        options = ["--config", json.dumps(config), "--log", str(path)]
+        done = subprocess.run(
+            [sys.executable, "-c", STAGE, *options],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.stdout == ""
+        return done.returncode, done.stderr, path.read_text()
+
+    return run
+
+
+def test_a_clean_run_shows_warnings_and_logs_everything(run):
+    status, shown, logged = run({"ä": 1})
+    assert (status, shown) == (0, "look out\n")
+    lines = [line.split(" ", 1) for line in logged.splitlines()]
+    assert [text for _, text in lines] == ["config {'ä': 1}", "look out"]
+    assert all(len(clock.split(":")) == 3 for clock, _ in lines)
+
+
+def test_bad_input_is_one_message_and_exit_status_1(run):
+    status, shown, logged = run({"fault": "input"})
+    assert status == 1
+    assert shown == "look out\nerror: a.tsv: id 'x' is wrong\n"
+    assert logged.endswith("error: a.tsv: id 'x' is wrong\n")
+
+
+def test_a_bug_shows_its_traceback_in_the_log_too(run):
+    status, shown, logged = run({"fault": "bug"})
+    assert status == 1
+    for text in (shown, logged):
+        assert "did not expect" in text and "Traceback" in text
+        assert "ZeroDivisionError: ours" in text
+
+
+def test_write_atomically_makes_the_folder_and_leaves_no_part_file(tmp_path):
+    stage.write_atomically(tmp_path / "a" / "b.txt", "ä\n")
+    assert (tmp_path / "a" / "b.txt").read_bytes() == "ä\n".encode()
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["b.txt"]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still until it is set: clock.now in seconds."""
+
+    class Clock:
+        now = 0.0
+
+    monkeypatch.setattr(stage.time, "monotonic", lambda: Clock.now)
+    return Clock
+
+
+def test_progress_logs_done_rate_and_time_left_once_per_tenth(caplog, clock):
+    with (
+        caplog.at_level(logging.INFO, "labelmer"),
+        stage.Progress("segments", 200, "s") as progress,
+    ):
+        for _ in range(100):
+            clock.now += 0.5
+            progress.advance(2)
+    assert len(caplog.messages) == 10
+    assert caplog.messages[0] == "segments: 20 of 200 s, 4.0 s/s, 45 s left"
+    assert caplog.messages[-1] == "segments: 200 of 200 s, 4.0 s/s, 0 s left"
+
+
+def test_progress_reaches_its_last_tenth_in_fractions(caplog):
+    with caplog.at_level(logging.INFO, "labelmer"), stage.Progress("x", 1, "s") as progress:
+        for _ in range(10):
+            progress.advance(0.1)  # their sum is below 1
+    assert caplog.messages[-1].startswith("x: 1 of 1 s")
+    assert len(caplog.messages) == 10
+
+
+def test_progress_over_nothing(caplog):
+    with caplog.at_level(logging.INFO, "labelmer"), stage.Progress("x", 0, "s") as progress:
+        progress.advance(0)
+    assert len(caplog.messages) == 1
+
+
+def test_progress_moves_one_line_on_a_terminal_only(capsys, monkeypatch):
+    for terminal in (True, False):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
+        with stage.Progress("x", 4, "items") as progress:
+            progress.advance(1)
+        shown = capsys.readouterr().err
+        assert ("\rx: 1 of 4 items" in shown) == terminal
+        assert "\n" not in shown

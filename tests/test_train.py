@@ -1,0 +1,322 @@
+"""Training: nothing but the training part teaches, validation alone chooses, a seed repeats."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from test_batches import write_features
+
+from labelmer import batches, model, tables, train
+from labelmer.model import ModelOptions
+
+torch.set_num_threads(1)
+CLASSES = ["angry", "neutral", "sad"]
+WIDTHS = {"speech": 6, "text": 5}
+SMALL = {"width": 16, "frame_stride": 2, "dropout": 0.1}
+NAMES = ["made-speech", "made-text", "frozen", "full"]
+QUICK = {"epochs": 3, "batch_size": 16, "learning_rate": 5e-3}
+
+
+def made_fold(counts, seed=0):
+    """A fold table with counts[part] utterances of each class, in two sessions."""
+    parts = [(p, c) for p, n in counts.items() for c in CLASSES for _ in range(n)]
+    table = pd.DataFrame(parts, columns=["part", "label"]).sample(frac=1, random_state=seed)
+    ids = [f"s{i % 2}_u{i:03d}" for i in range(len(table))]
+    return table.assign(id=ids, session="s", dialogue="d", speaker="p").reset_index(drop=True)
+
+
+def made_features(table, seed=0):
+    """{modality: {id: (rows, width)}}: noise around a place of its own for each class."""
+    draw = np.random.default_rng(seed)
+    places = {m: draw.normal(0, 1, (len(CLASSES), w)) for m, w in WIDTHS.items()}
+    features = {m: {} for m in WIDTHS}
+    for row in table.itertuples():
+        for m, width in WIDTHS.items():
+            noise = draw.normal(0, 1, (draw.integers(1, 9), width))
+            features[m][row.id] = 10 + 3 * (places[m][CLASSES.index(row.label)] + noise)
+    return features
+
+
+class Corpus:
+    """A fold on disk: its table and, for each modality, the feature files of two sessions."""
+
+    def __init__(self, folder, table, features):
+        self.folder, self.table, self.features = Path(folder), table, features
+        self.fold = self.folder / "fold1.tsv"
+        tables.write(self.fold, table, "fold")
+        self.paths = {}
+        for m, items in features.items():
+            by_session = {s: {i: v for i, v in items.items() if i[:2] == s} for s in ("s0", "s1")}
+            self.paths[m] = [
+                write_features(self.folder / f"{m}.{s}.h5", some) for s, some in by_session.items()
+            ]
+
+    def part(self, name, options):
+        rows = self.table[self.table.part == name]
+        strides = options.modalities, options.frame_stride
+        return batches.load_part(rows, self.paths, CLASSES, *strides)
+
+    def train(self, out, *more, seed=1, training=QUICK, **options):
+        """Train by the command line; return the folder of the model."""
+        config = {"classes": CLASSES, "model": {**SMALL, **options}, "training": training}
+        files = [a for m, paths in self.paths.items() for a in (f"--{m}", *map(str, paths))]
+        arguments = [str(self.fold), str(self.folder / out), *files, *more]
+        run = [*NAMES, "1", str(seed)]
+        train.main([*arguments, "--run", *run, "--config", json.dumps(config)])
+        return self.folder / out
+
+
+@pytest.fixture
+def table():
+    return made_fold({"train": 12, "validation": 5, "test": 5})
+
+
+@pytest.fixture
+def corpus(tmp_path, table):
+    return Corpus(tmp_path, table, made_features(table))
+
+
+def altered(corpus, folder, part, labels=True, features=True):
+    """The corpus with other labels and other features in one part."""
+    mine = corpus.table.part == part
+    table = corpus.table.copy()
+    if labels:
+        table.loc[mine, "label"] = np.roll(table.label[mine], 1)
+    other = {m: dict(items) for m, items in corpus.features.items()}
+    if features:
+        for items in other.values():
+            items.update({i: -7 * items[i] for i in table.id[mine]})
+    return Corpus(folder, table, other)
+
+
+def weights(folder):
+    return (folder / "model.safetensors").read_bytes()
+
+
+def history(folder):
+    return tables.read(folder / "history.tsv", "history")
+
+
+# From features to a model on disk
+
+
+def test_the_command_writes_a_model_its_description_and_its_history(corpus):
+    folder = corpus.train("m")
+    assert sorted(p.name for p in folder.iterdir()) == [
+        *("config.json", "history.tsv", "model.safetensors")
+    ]
+    loaded, classes = model.load(folder)
+    assert classes == CLASSES and loaded.widths == WIDTHS and loaded.options.width == 16
+    about = json.loads((folder / "config.json").read_text())
+    assert about["run"]["variant"] == "full" and about["run"]["seed"] == "1"
+    assert about["training"]["epochs"] == 3
+    assert about["encoders"]["speech"]["encoder"] == "made"
+    rows = history(folder)
+    assert rows.epoch.tolist() == [1, 2, 3] and rows.chosen.sum() == 1
+    own = rows[["speech", "text", "mode", "variant", "fold", "seed"]].drop_duplicates()
+    assert own.to_numpy().tolist() == [[*NAMES, 1, 1]]
+    assert rows.learning_rate.is_monotonic_decreasing and rows.learning_rate.iloc[-1] < 1e-5
+
+
+def test_it_learns_something_easy(corpus):
+    folder = corpus.train("m", training={**QUICK, "epochs": 6})
+    assert history(folder).validation_ua.max() > 0.9
+    loaded, _ = model.load(folder)
+    test = corpus.part("test", loaded.options)
+    right = batches.predict(loaded, test).argmax(-1).numpy() == test.labels
+    assert right.mean() > 0.9
+
+
+def test_an_id_without_features_is_named(corpus, tmp_path, caplog):
+    table = corpus.table.copy()
+    table.loc[table.part == "validation", "id"] = [f"nobody{i}" for i in range(15)]
+    tables.write(corpus.fold, table, "fold")
+    with pytest.raises(SystemExit):
+        corpus.train("m")
+    assert "id 'nobody0' (and 14 more)" in caplog.text and "speech.s0.h5" in caplog.text
+    assert not (tmp_path / "m").exists()
+
+
+def test_one_modality_needs_no_files_of_the_other(corpus):
+    corpus.paths = {"text": corpus.paths["text"]}
+    loaded, _ = model.load(corpus.train("m", modalities=["text"]))
+    assert list(loaded.sides) == ["text"]
+
+
+# What may teach
+
+
+def test_a_seed_repeats_and_another_differs(corpus):
+    first, again, other = corpus.train("a"), corpus.train("b"), corpus.train("c", seed=2)
+    assert weights(first) == weights(again) != weights(other)
+    timeless = [history(f).drop(columns=["seconds", "seed"]) for f in (first, again, other)]
+    assert timeless[0].equals(timeless[1]) and not timeless[0].equals(timeless[2])
+
+
+def test_the_test_part_teaches_nothing(corpus, tmp_path):
+    plain = weights(corpus.train("m"))
+    assert weights(altered(corpus, tmp_path / "test", "test").train("m")) == plain
+    assert weights(altered(corpus, tmp_path / "train", "train").train("m")) != plain
+
+
+@pytest.mark.parametrize("part", ["validation", "train"])
+def test_validation_changes_no_statistics_and_no_prototypes(corpus, tmp_path, part):
+    frozen = {"label_embeddings": "frozen"}
+    before = load_file(corpus.train("m", **frozen) / "model.safetensors")
+    other = altered(corpus, tmp_path / "other", part)
+    after = load_file(other.train("m", **frozen) / "model.safetensors")
+    for m in WIDTHS:
+        for name in ("mean", "sd", "label_embeddings"):
+            same = torch.equal(before[f"sides.{m}.{name}"], after[f"sides.{m}.{name}"])
+            assert same == (part == "validation"), name
+
+
+def test_validation_labels_teach_nothing_within_an_epoch(corpus, tmp_path):
+    one_epoch = {**QUICK, "epochs": 1}
+    other = altered(corpus, tmp_path / "other", "validation")
+    folders = [c.train("m", training=one_epoch) for c in (corpus, other)]
+    assert weights(folders[0]) == weights(folders[1])
+    assert history(folders[0]).validation_ua[0] != history(folders[1]).validation_ua[0]
+
+
+def test_statistics_and_prototypes_come_from_the_training_part(corpus):
+    options = ModelOptions.of(SMALL)
+    built = train.build(options, corpus.part("train", options), CLASSES)
+    rows = corpus.table[corpus.table.part == "train"]
+    for m, side in built.sides.items():
+        stride = 2 if m == "speech" else 1
+        halved = {i: np.float32(np.float16(corpus.features[m][i])) for i in rows.id}
+        items = [batches.averaged(value, stride) for value in halved.values()]
+        frames, labels = np.concatenate(items), np.repeat(rows.label, list(map(len, items)))
+        mean, sd = frames.mean(0, dtype=float), frames.std(0, dtype=float)
+        np.testing.assert_allclose(side.mean, mean, rtol=1e-5)
+        np.testing.assert_allclose(side.sd, sd, rtol=1e-5)
+        means = np.stack([((frames - mean) / sd)[labels == c].mean(0) for c in CLASSES])
+        np.testing.assert_allclose(side.label_embeddings.detach(), unit(means), atol=1e-4)
+
+
+def unit(means):
+    centred = means - means.mean(0)
+    return centred / np.sqrt((centred**2).mean(1, keepdims=True))
+
+
+def test_labels_may_start_from_their_words(corpus, tmp_path):
+    draw = np.random.default_rng(5)
+    words = {name: np.float16(draw.normal(10, 3, (3, 5))) for name in reversed(CLASSES)}
+    path = write_features(tmp_path / "labels.h5", words)
+    start = {"label_start": {"text": "words"}, "label_embeddings": "frozen"}
+    saved = load_file(corpus.train("m", "--label-words", str(path), **start) / "model.safetensors")
+    mean, sd = saved["sides.text.mean"].numpy(), saved["sides.text.sd"].numpy()
+    means = np.stack([(words[name].astype(float).mean(0) - mean) / sd for name in CLASSES])
+    np.testing.assert_allclose(saved["sides.text.label_embeddings"], unit(means), atol=1e-4)
+
+
+def test_random_labels_know_nothing_of_the_classes(corpus):
+    options = ModelOptions.of({**SMALL, "label_start": {"speech": "random"}})
+    starts = []
+    for name in ("train", "test"):
+        torch.manual_seed(0)
+        starts.append(train.build(options, corpus.part(name, options), CLASSES).sides)
+    first, second = (s["speech"].label_embeddings for s in starts)
+    assert torch.equal(first, second)
+    assert not torch.equal(*(s["text"].label_embeddings for s in starts))
+    np.testing.assert_allclose(first.detach().square().mean(1), 1, rtol=1e-5)
+
+
+def test_unstandardised_features_stay_as_they_are(corpus):
+    options = ModelOptions.of({**SMALL, "standardise": False})
+    for side in train.build(options, corpus.part("train", options), CLASSES).sides.values():
+        assert not side.mean.any() and (side.sd == 1).all()
+
+
+# Weights, dropout, choice
+
+
+def test_class_weights_are_n_over_c_times_n_c():
+    found = train.class_weights(np.array([0, 0, 0, 1, 2, 2]), 3)
+    torch.testing.assert_close(found, torch.tensor([6 / 9, 6 / 3, 6 / 6]))
+
+
+@pytest.mark.parametrize("probability", [0.1, 0.5])
+def test_each_modality_is_missing_at_times_and_never_both(probability):
+    there = train.missing(20_000, probability, np.random.default_rng(0))
+    assert (there["speech"] | there["text"]).all()
+    for m in ("speech", "text"):
+        assert (~there[m]).float().mean().item() == pytest.approx(probability, abs=0.01)
+
+
+def test_modalities_are_dropped_in_training_only_and_only_where_there_are_two(corpus, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        train, "missing", lambda size, *_: drawn.append(size) or dict.fromkeys(WIDTHS, ones(size))
+    )
+
+    def ones(size):
+        return torch.ones(size, dtype=torch.bool)
+
+    corpus.train("a", modality_dropout=0.0)
+    corpus.train("b", modalities=["speech"])
+    assert drawn == []
+    corpus.train("c")
+    assert sum(drawn) == 3 * 36
+
+
+def test_the_kept_epoch_is_the_first_best_on_validation(corpus, monkeypatch):
+    options = ModelOptions.of(SMALL)
+    parts = {name: corpus.part(name, options) for name in ("train", "validation")}
+    built = train.build(options, parts["train"], CLASSES)
+    # WA and UA by epoch: their mean is greatest in the second and again in the third
+    scores = iter([(0.9, 0.1), (0.4, 0.8), (0.8, 0.4), (0.3, 0.85), (0.5, 0.5)])
+    seen = []
+
+    def accuracies(true, _):
+        assert true is parts["validation"].labels
+        seen.append({name: value.clone() for name, value in built.state_dict().items()})
+        return dict(zip(("wa", "ua"), next(scores), strict=True))
+
+    monkeypatch.setattr(train, "accuracies", accuracies)
+    training = train.TrainingOptions(**{**QUICK, "epochs": 5})
+    rows = train.fit(built, parts["train"], parts["validation"], training, seed=1)
+    assert [row["chosen"] for row in rows] == [0, 1, 0, 0, 0]
+    for name, value in built.state_dict().items():
+        assert torch.equal(value, seen[1][name])
+    assert not torch.equal(seen[1]["joint.3.weight"], seen[4]["joint.3.weight"])
+
+
+def test_the_history_tells_what_the_kept_model_scores(corpus):
+    folder = corpus.train("m")
+    chosen = history(folder).query("chosen == 1").iloc[0]
+    loaded, _ = model.load(folder)
+    part = corpus.part("validation", loaded.options)
+    logits = batches.predict(loaded, part)
+    right = logits.argmax(-1).numpy() == part.labels
+    assert chosen.validation_wa == pytest.approx(right.mean())
+    loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(part.labels))
+    assert chosen.validation_loss == pytest.approx(loss.item(), rel=1e-5)  # equal classes
+
+
+def test_the_rate_rises_then_falls_in_one_cycle(corpus):
+    one_batch = {"epochs": 40, "batch_size": 64, "learning_rate": 1e-2}
+    rates = history(corpus.train("m", training=one_batch)).learning_rate
+    top = rates.argmax()
+    assert 4 <= top <= 6  # 15 % of 40 steps
+    assert rates[:top].is_monotonic_increasing and rates[top:].is_monotonic_decreasing
+    assert rates.max() == pytest.approx(1e-2, rel=0.05) and rates.iloc[-1] < 1e-6
+
+
+def test_poor_corpora_train_to_finite_numbers(tmp_path):
+    table = made_fold({"train": 1, "validation": 1, "test": 1})  # one utterance of each class
+    features = made_features(table)
+    for items in features.values():
+        for name, value in items.items():
+            value[:, 0] = 3.3  # a dimension that never changes
+            items[name] = value[:1]  # one token
+    corpus = Corpus(tmp_path, table, features)
+    folder = corpus.train("m", training={**QUICK, "batch_size": 1}, modality_dropout=0.5)
+    saved = load_file(folder / "model.safetensors")
+    assert all(value.isfinite().all() for value in saved.values())
+    assert np.isfinite(history(folder).train_loss).all()
