@@ -31,8 +31,8 @@ def sessions(corpus):
         put = {
             "iemocap": "Put IEMOCAP there (the folder that holds Session1 ... Session5; its "
             "authors at USC give it out under a licence)",
-            "manifest": "Put the manifest there (a TSV with the columns id, path, speaker, session, "
-            "label, text)",
+            "manifest": "Put the manifest there (a TSV with the columns id, path, speaker, "
+            "session, label, text)",
         }[reader]
         raise InputError(
             f"corpus: root: there is no '{root}'. {put}, or correct the path in the config. "
