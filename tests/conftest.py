@@ -33,12 +33,14 @@ class Workspace:
         """The config as it stands."""
         return yaml.safe_load((self.folder / "test.yaml").read_text())
 
-    def snakemake(self, *arguments, config="test.yaml", check=True):
-        """Run the workflow; return its exit status and its output. Colours and progress are off."""
+    def snakemake(self, *arguments, config="test.yaml", gpu=True, check=True):
+        """Run the workflow; return its exit status and its output."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         command = ["snakemake", *arguments, "--configfile", config, "--cores", "2"]
+        if gpu:
+            command += ["--resources", "gpu=1"]
         done = subprocess.run(
-            [*command, "--resources", "gpu=1"],
+            command,
             cwd=self.folder,
             env={**os.environ, "PATH": path, "PYTHONPATH": str(self.folder)},
             capture_output=True,

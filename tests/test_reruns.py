@@ -12,6 +12,8 @@ from conftest import REPOSITORY, Workspace
 from corpora import Turn, turns_of, write_audio, write_release
 from test_encoders import snapshot  # noqa: F401
 
+from labelmer.ragged import Ragged
+
 FOLDS = (1, 2, 3)
 SESSIONS = ("Session1", "Session2", "Session3")
 TRAINED = ("full", "speech-only", "text-only")
@@ -210,6 +212,19 @@ def test_an_encoders_revision_fetches_and_extracts_that_encoder(copy):
     fetched = {("fetch", "resources/encoders/bert")}
     expected = fetched | features("bert", *SESSIONS) | runs_of(["full", "text-only"])
     assert copy.jobs() == expected
+
+
+def test_a_variant_that_starts_from_words_encodes_the_words_once(copy):
+    configure(copy, variants={"words": {"label_start": {"text": "words"}}})
+    experiment = copy.config()["experiments"][0]
+    configure(copy, experiments=[{**experiment, "variants": ["words"]}])
+    words = {("extract_labels", "results/tiny/features/bert/frozen/labels.h5")}
+    assert words | trainings(["words"]) | evaluations(["words"]) <= copy.jobs()
+    assert not {rule for rule, _ in copy.jobs()} & {"extract_frozen", "fetch"}
+    copy.snakemake("results/tiny/predictions/fbank+bert/frozen/words/fold1.seed1.tsv")
+    file = Ragged(copy.folder / "results/tiny/features/bert/frozen/labels.h5")
+    assert file.ids == ["angry", "happy", "neutral", "sad"]
+    assert file.marks("sad")[0] == "[CLS]" and len(file["sad"]) == len(file.marks("sad"))
 
 
 # Changes of the corpus

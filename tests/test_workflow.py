@@ -1,0 +1,75 @@
+"""The workflow as people meet it: its errors, its warnings, its other protocols, its report."""
+
+import pytest
+import yaml
+from conftest import REPOSITORY, Workspace
+from corpora import turns_of, write_release
+
+from labelmer import tables
+from labelmer.ragged import Ragged
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    """The repository's code with a tiny corpus, nothing run yet, and demo.yaml on that corpus."""
+    made = Workspace(tmp_path / "work")
+    write_release(made.folder / "corpus", turns_of())
+    config = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
+    config["corpus"].update(name="tiny", root="corpus")
+    made.configure(config)
+    return made
+
+
+def configure(workspace, section, **values):
+    config = workspace.config()
+    config[section].update(values)
+    workspace.configure(config)
+
+
+def test_without_a_corpus_one_reads_where_to_put_it(workspace):
+    status, output = workspace.snakemake("--dry-run", config="config.yaml", check=False)
+    assert status == 1
+    assert "there is no 'IEMOCAP_full_release'" in output and "make demo" in output
+    assert "Traceback" not in output
+
+
+def test_a_typo_in_the_config_stops_before_any_job(workspace):
+    configure(workspace, "training", epoch=3)
+    status, output = workspace.snakemake(check=False)
+    assert status == 1 and "training: unknown keys ['epoch']" in output
+    assert not (workspace.folder / "results").exists()
+
+
+def test_gpu_jobs_without_a_gpu_resource_are_warned_of(workspace):
+    config = workspace.config()
+    workspace.configure({**config, "gpu": True})
+    warning = "no --resources gpu=1"
+    assert warning in workspace.snakemake("--dry-run", gpu=False)[1]
+    assert warning not in workspace.snakemake("--dry-run")[1]
+
+
+def test_speakers_held_out_partners_validating_and_audio_cut_from_dialogues(workspace):
+    configure(workspace, "corpus", audio="dialogues")
+    configure(workspace, "folds", hold_out="speaker", validation="partner", shared_scripts="drop")
+    workspace.snakemake("splits")
+    results = workspace.folder / "results" / "tiny"
+    audit = tables.read(results / "splits" / "audit.tsv", "audit")
+    test = audit[audit["part"] == "test"]
+    assert test["held_out"].tolist() == [f"Ses0{s}{letter}" for s in (1, 2, 3) for letter in "FM"]
+    assert set(test["speakers_in_train"] + test["speakers_in_validation"]) == {0}
+    utterances = tables.read(results / "utterances" / "Session1.tsv", "utterances")
+    segments = Ragged(results / "segments" / "Session1.h5")
+    for name, start, end in zip(
+        utterances["id"], utterances["start_s"], utterances["end_s"], strict=True
+    ):
+        assert len(segments[name]) == pytest.approx((end - start) * 16_000, abs=1)
+
+
+def test_a_subset_of_the_sessions_is_a_corpus_of_its_own(workspace):
+    configure(workspace, "corpus", sessions=["Session1", "Session3"])
+    configure(workspace, "folds", validation="dialogues", fraction=0.5)
+    workspace.snakemake("splits")
+    splits = sorted((workspace.folder / "results/tiny/splits").glob("fold*.tsv"))
+    assert [p.name for p in splits] == ["fold1.tsv", "fold2.tsv"]
+    first = tables.read(splits[0], "fold")
+    assert set(first["session"]) == {"Session1", "Session3"}
