@@ -18,7 +18,7 @@ def main(argv=None):
     parser.add_argument("--utterances", type=Path, metavar="TSV", help="table to write")
     parser.add_argument("--unread", type=Path, metavar="TSV", help="lines that are no utterance")
     parser.add_argument("--labels", type=Path, metavar="TSV", help="table to write")
-    args = parse(parser, argv)
+    args = parse(parser, argv, ["corpus"])
     corpus = args.config["corpus"]
     reader = READERS[corpus["reader"]]
     if args.utterances:

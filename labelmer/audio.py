@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from labelmer.stage import InputError, log
+from labelmer.errors import InputError
+from labelmer.stage import log
 
 RATE = 16_000  # Hz
 

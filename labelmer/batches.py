@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from labelmer.errors import InputError
 from labelmer.ragged import Ragged
-from labelmer.stage import InputError
 
 
 class Features:

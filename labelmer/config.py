@@ -1,13 +1,39 @@
 """config.yaml, checked: by the schema, and across its keys where a schema cannot look."""
 
+import math
 import re
 from pathlib import Path
 
 import jsonschema
 import yaml
 
+from labelmer.errors import InputError
+from labelmer.options import ModelOptions
 from labelmer.readers import READERS
-from labelmer.stage import InputError
+
+KINDS = {
+    "object": "keys with values ({} for none)",
+    "array": "a list",
+    "string": "text (put numbers in quotes)",
+    "integer": "a whole number, without a point",
+    "number": "a number",
+    "boolean": "true or false",
+}
+
+
+def _whole(_, value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _finite(_, value):
+    return _whole(_, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+# JSON's own types let 2.0 pass for a whole number, and infinity for a number.
+TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+    {"integer": _whole, "number": _finite}
+)
+Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=TYPES)
 
 
 def check(config, schema_path):
@@ -16,10 +42,11 @@ def check(config, schema_path):
     config: dict as YAML gives it; schema_path: the JSON schema, as YAML.
     """
     schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
-    errors = jsonschema.Draft202012Validator(schema).iter_errors(config)
+    errors = Validator(schema).iter_errors(config)
     problems = [_sentence(e) for e in sorted(errors, key=lambda e: list(map(str, e.path)))]
     if not problems:
-        problems = [*_labels(config), *_encoders(config), *_experiments(config), *_folds(config)]
+        checks = (_corpus, _labels, _encoders, _variants, _experiments, _folds)
+        problems = [problem for check_of in checks for problem in check_of(config)]
     if problems:
         raise InputError("\n".join(["the config is not valid.", *problems]))
 
@@ -35,7 +62,8 @@ def sessions(corpus):
             "session, label, text)",
         }[reader]
         raise InputError(
-            f"corpus: root: there is no '{root}'. {put}, or correct the path in the config. "
+            f"corpus: root: there is no '{root}' in {Path.cwd()}. {put}, or correct the "
+            "path in the config. "
             "To see labelmer at work without a corpus: make demo"
         )
     present = READERS[reader].sessions(root)
@@ -48,7 +76,7 @@ def sessions(corpus):
 
 def options_of(config, variant):
     """The options of one variant's model: those of `model`, replaced by the variant's."""
-    return {**config["model"], **config["variants"][variant]}
+    return {**config.get("model", {}), **config["variants"][variant]}
 
 
 def starts_from_words(options):
@@ -65,14 +93,20 @@ def _sentence(error):
         unknown = sorted(set(map(str, value)) - set(known))
         return f"{place}: unknown keys {unknown}, expected some of {known}"
     if rule == "enum":
-        return f"{place}: '{value}', expected one of {wanted}"
-    if rule in ("type", "pattern") and isinstance(value, str | int | float):
-        hint = ""
-        if match := re.fullmatch(r"([+-]?\d+)e([+-]?\d+)", str(value), re.IGNORECASE):
-            hint = f"; YAML takes this for text, write {match[1]}.0e{match[2]}"
-        wanted = error.schema.get("description", wanted)
-        return f"{place}: '{value}', expected {wanted}{hint}"
+        return f"{place}: {value!r}, expected one of {wanted}"
+    if rule == "pattern":
+        return f"{place}: {value!r}, expected {error.schema.get('description', wanted)}"
+    if rule == "type":
+        return f"{place}: {value!r}, expected {KINDS[wanted]}{_exponent(value, wanted)}"
     return f"{place}: {error.message}"
+
+
+def _exponent(value, wanted):
+    """What to write for a number such as 1e-4, which YAML takes for text."""
+    match = re.fullmatch(r"([+-]?\d+)e([+-]?\d+)", str(value), re.IGNORECASE)
+    if wanted != "number" or not match:
+        return ""
+    return f"; YAML takes this for text, write {match[1]}.0e{match[2]}"
 
 
 def _unknown(name, known, place):
@@ -80,6 +114,11 @@ def _unknown(name, known, place):
     if name in known:
         return []
     return [f"{place}: '{name}' is not defined, expected one of {sorted(known)}"]
+
+
+def _corpus(config):
+    if config["corpus"]["reader"] == "manifest" and "audio" in config["corpus"]:
+        yield "corpus: audio goes with reader: iemocap; a manifest has start and end; remove it"
 
 
 def _labels(config):
@@ -107,8 +146,14 @@ def _encoders(config):
             )
 
 
-def _experiments(config):
-    encoders, variants = config["encoders"], config["variants"]
+def _variants(config):
+    variants = config["variants"]
+    for name, variant in variants.items():
+        if "product_of" not in variant:
+            try:
+                ModelOptions.of(options_of(config, name))
+            except InputError as error:
+                yield f"variants: {name}: {error}"
     for name, variant in variants.items():
         for part in variant.get("product_of", []):
             yield from _unknown(part, variants, f"variants: {name}: product_of")
@@ -117,6 +162,10 @@ def _experiments(config):
                     f"variants: {name}: product_of: '{part}' is a late fusion itself, "
                     "expected a variant that is trained"
                 )
+
+
+def _experiments(config):
+    encoders, variants = config["encoders"], config["variants"]
     for number, experiment in enumerate(config["experiments"]):
         for modality in ("speech", "text"):
             place, name = f"experiments: {number}: {modality}", experiment[modality]

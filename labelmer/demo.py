@@ -21,7 +21,8 @@ import numpy as np
 import soundfile
 from scipy.signal import lfilter, resample_poly
 
-from labelmer.stage import InputError, command, stage_parser
+from labelmer.errors import InputError
+from labelmer.stage import command, stage_parser
 
 RECIPE = 1  # count up whenever the same seed would give other files
 RATE = 16000  # Hz, the release's own

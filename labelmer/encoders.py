@@ -30,7 +30,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from labelmer.digest import canonical_json, file_digest
-from labelmer.stage import InputError
+from labelmer.errors import InputError
 
 SAMPLE_RATE = 16000
 ROWS_PER_BATCH = 3000  # padded rows: a minute of speech at 50 frames/s

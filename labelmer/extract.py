@@ -19,8 +19,9 @@ import numpy as np
 
 from labelmer import __version__, tables
 from labelmer.digest import canonical_json, code_digest, content_key
+from labelmer.errors import InputError
 from labelmer.ragged import Ragged, Writer
-from labelmer.stage import InputError, Progress, command, log, parse, stage_parser
+from labelmer.stage import Progress, command, log, parse, stage_parser
 
 DTYPE = "float16"
 UNITS = {"speech": "frames", "text": "tokens"}

@@ -20,7 +20,8 @@ import shutil
 from fnmatch import fnmatch
 from pathlib import Path
 
-from labelmer.stage import InputError, command, log, parse, stage_parser
+from labelmer.errors import InputError
+from labelmer.stage import command, log, parse, stage_parser
 
 FORMS = "hub:OWNER/NAME@40-HEX-REVISION, path:DIR, package:MODULE/DIR or builtin:fbank"
 HUB = re.compile(r"([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
@@ -90,25 +91,23 @@ def _download(repository, revision, folder):
     import huggingface_hub
 
     def download(patterns):
-        huggingface_hub.snapshot_download(
-            repository,
-            revision=revision,
-            local_dir=folder,
-            allow_patterns=patterns,
-            ignore_patterns=["*/*"],
+        # Into the hub's own cache, which is asked first: a pinned revision is had only once.
+        cached = huggingface_hub.snapshot_download(
+            repository, revision=revision, allow_patterns=patterns, ignore_patterns=["*/*"]
         )
+        return Path(cached)
 
     try:
-        download(SETTINGS + SAFE)
-        if not _files(folder, SAFE):
-            download(PICKLED)
+        cached = download(SETTINGS + SAFE)
+        if not _files(cached, SAFE):
+            cached = download(SETTINGS + PICKLED)
     except Exception as error:  # the hub, its HTTP client and its transfers have one each
         raise InputError(
             f"cannot be had from {huggingface_hub.constants.ENDPOINT} ({_first_line(error)}); "
             "check name and revision; the machine must be online once for an encoder, or have a "
             "copy of it: path:DIR"
         ) from error
-    shutil.rmtree(folder / ".cache", ignore_errors=True)  # the download's own notes
+    _copy(cached, folder)
 
 
 def _copy(origin, folder):

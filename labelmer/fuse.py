@@ -14,7 +14,8 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp
 
 from labelmer import tables
-from labelmer.stage import InputError, command, log, parse, stage_parser
+from labelmer.errors import InputError
+from labelmer.stage import command, log, parse, stage_parser
 
 SMALLEST = 1e-12  # probabilities are taken to be at least this, so that no logarithm is infinite
 COLDEST, HOTTEST = 0.1, 100.0  # bounds: a perfect validation part would ask for temperature 0

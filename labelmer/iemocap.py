@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from labelmer.stage import InputError, log
+from labelmer.errors import InputError
+from labelmer.stage import log
 
 UTTERANCE = re.compile(
     r"(?P<id>Ses\d\d[FM]_\w+_[FM]\w+) \[(?P<start>[\d.]+)-(?P<end>[\d.]+)\]:(?P<text>.*)"
@@ -81,7 +82,7 @@ RELEASE_SPEAKERS = {
 
 def sessions(root):
     """Names of the sessions under a release's root, in order."""
-    names = sorted(p.name for p in Path(root).glob("Session*") if p.is_dir())
+    names = sorted(p.name for p in Path(root).glob("Session[0-9]*") if p.is_dir())
     if not names:
         raise InputError(
             f"{root}: no Session1 ... Session5 in this folder; corpus: root: must name the "

@@ -13,7 +13,7 @@ import pandas as pd
 
 from labelmer import tables
 from labelmer.digest import canonical_json
-from labelmer.stage import InputError
+from labelmer.errors import InputError
 
 COLUMNS = ["id", "path", "speaker", "session", "label", "text"]
 FILLED = ["id", "path", "speaker", "session"]
@@ -31,7 +31,10 @@ def rows(root):
     table = tables.cells(root)
     missing = [c for c in COLUMNS if c not in table.columns]
     if missing:
-        raise InputError(f"{root}: columns {missing} are missing; expected {COLUMNS}")
+        raise InputError(
+            f"{root}: columns {missing} are missing, it has {list(table.columns)}; expected "
+            f"{COLUMNS}, separated by tabs"
+        )
     if table.empty:
         raise InputError(f"{root}: no rows under the header; expected one for each utterance")
     # As the tables are written, or "Ann" and "Ann " would be two speakers.
@@ -47,6 +50,7 @@ def rows(root):
     twice = table.id[table.id.duplicated()]
     if len(twice):
         raise InputError(f"{root}: id '{twice.iloc[0]}' stands twice; every id must stand once")
+    _check_sessions(root, table)
     _check_speakers(root, table)
     for column in ("start", "end"):
         table[column] = _seconds(root, table, column)
@@ -93,8 +97,13 @@ def audio_rows(root, session):
 def audio_files(root, session, audio):
     """The folders that hold the audio of a session: they stand for the files in them."""
     table = rows(root)
-    paths = table.path[table.session == session]
-    return sorted({(Path(root).parent / path).parent for path in paths})
+    folders = {}
+    for name, path in table[table.session == session][["id", "path"]].itertuples(index=False):
+        folders.setdefault((Path(root).parent / path).parent, name)
+    for folder, name in folders.items():
+        if not folder.is_dir():
+            raise InputError(f"{root}: id '{name}': there is no folder {folder}; correct its path")
+    return sorted(folders)
 
 
 def utterances(root, session):
@@ -143,6 +152,16 @@ def _of_session(root, session):
 
 def _rows_as_json(root, session, columns):
     return canonical_json(_of_session(root, session)[columns].astype(str).to_numpy().tolist())
+
+
+def _check_sessions(root, table):
+    """Sessions become file names."""
+    odd = table[~table.session.str.fullmatch(r"\w[\w-]*")]
+    if len(odd):
+        raise InputError(
+            f"{root}: id '{odd.id.iloc[0]}': session '{odd.session.iloc[0]}', expected letters, "
+            "digits, _ and -, since sessions become file names; rename the session"
+        )
 
 
 def _check_speakers(root, table):

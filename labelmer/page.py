@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment
 
-from labelmer import tables
-from labelmer.stage import InputError, command, log, parse, stage_parser, write_atomically
+from labelmer import result_tables, tables
+from labelmer.errors import InputError
+from labelmer.stage import command, log, parse, stage_parser, write_atomically
 
 EXPERIMENT = ["speech", "text", "mode"]
 
@@ -122,11 +123,11 @@ test utterances, pooled over folds, mean over seeds. {{ scope }}. {{ rule }}</p>
 <div class="grid">
 {% for variant, uri in e.confusion %}{{ figure(uri, "Confusion matrix of " ~ variant, "", "") }}
 {% endfor %}</div>
-<h3>Training</h3>
+{% if e.training_figure %}<h3>Training</h3>
 {{ figure(e.training_figure, "Loss and unweighted accuracy over the epochs, per variant",
   "A line per fold and seed. The training loss sums all terms, the validation loss is that of the
 prediction alone, so their heights do not compare. " ~ scope ~ ". " ~ rule, "full") }}
-<details><summary>Every fold and seed ({{ e.folds | length }} rows)</summary>
+{% endif %}<details><summary>Every fold and seed ({{ e.folds | length }} rows)</summary>
 <div class="wide"><table>
 <caption>Test part of one fold, one seed; n: its utterances. {{ rule }}</caption>
 <thead><tr><th class="name">variant</th><th>fold</th><th class="name">held out</th><th>seed</th>
@@ -224,9 +225,14 @@ def experiment(names, results, figures):
         ],
         "folds": of_experiment["folds"].to_dict("records"),
         "folds_figure": data_uri(folder / "folds.svg"),
-        "training_figure": data_uri(folder / "training.svg"),
+        "training_figure": _training_figure(folder / "training.svg"),
         "confusion": [(v, data_uri(folder / f"{v}.confusion.svg")) for v in variants],
     }
+
+
+def _training_figure(path):
+    """None for an experiment of late fusions alone: nothing was trained."""
+    return data_uri(path) if path.exists() else None
 
 
 def left_out_counts(left_out):
@@ -259,7 +265,7 @@ def main(argv=None):
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.html")
     args = parse(parser, argv)
     results = {
-        n: tables.read(args.reports / f"{n}.tsv", n) for n in ("compare", "classes", "folds")
+        n: result_tables.read(args.reports / f"{n}.tsv", n) for n in ("compare", "classes", "folds")
     }
     splits = {n: tables.read(args.splits / f"{n}.tsv", n) for n in ("audit", "left_out")}
     page = render(args.corpus, results, splits, args.reports / "figures")

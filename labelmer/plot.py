@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from labelmer import tables
-from labelmer.stage import InputError, command, log, parse, stage_parser
+from labelmer import result_tables, tables
+from labelmer.errors import InputError
+from labelmer.stage import command, log, parse, stage_parser
 
 # Okabe and Ito's palette: told apart by colour-blind readers, too.
 BLUE, VERMILION, GREY, PALE, INK = "#0072b2", "#d55e00", "#8a8a8a", "#d5d9dd", "#222222"
@@ -228,7 +229,7 @@ def select(table, path, **wanted):
 
 def draw_table(kind, path, variant, experiment_columns):
     """The figure of one table of results: kind is confusion or folds."""
-    rows = select(tables.read(path, kind), path, **experiment_columns)
+    rows = select(result_tables.read(path, kind), path, **experiment_columns)
     if kind == "folds":
         return folds_figure(rows)
     return confusion_figure(select(rows, path, variant=variant))

@@ -17,7 +17,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from labelmer.stage import InputError
+from labelmer.errors import InputError
 
 FORMAT = 1
 KEY_BYTES = 32

@@ -10,6 +10,7 @@ import pandas as pd
 
 from labelmer import audio, tables
 from labelmer.digest import content_key
+from labelmer.errors import InputError
 from labelmer.ragged import Writer
 from labelmer.readers import READERS
 from labelmer.stage import Progress, command, log, parse, stage_parser
@@ -26,7 +27,7 @@ def find(clips, root):
         if not path.exists():
             problem = "no audio file"
         else:
-            first, stop, rate, frames = audio.span(path, start_s, end_s)
+            first, stop, rate, frames = for_id(name, audio.span, path, start_s, end_s)
             if start_s is not None and end_s * rate > frames + 0.05 * rate:
                 log.warning(
                     "%s: ends at %.3f s, but %s ends at %.3f s; cut there",
@@ -42,6 +43,14 @@ def find(clips, root):
     return spans, pd.DataFrame(rows, columns=["id", "seconds", "source", "problem"])
 
 
+def for_id(name, function, *arguments):
+    """Call a function of an utterance's audio; what it says of bad audio is said with the id."""
+    try:
+        return function(*arguments)
+    except InputError as error:
+        raise InputError(f"id '{name}': {error}; mend the file, or take the id out") from None
+
+
 def write_segments(spans, path, attrs):
     """Write the spans' samples as a ragged file of int16, one item per utterance."""
     ids = sorted(spans)
@@ -52,7 +61,7 @@ def write_segments(spans, path, attrs):
         Progress("segments", sum(lengths) / audio.RATE, "s") as progress,
     ):
         for index, name in enumerate(ids):
-            samples = audio.read(*spans[name])
+            samples = for_id(name, audio.read, *spans[name])
             writer.write(index, samples, content_key(samples))
             progress.advance(len(samples) / audio.RATE)
 
@@ -64,11 +73,11 @@ def main(argv=None):
     parser.add_argument("--session", required=True)
     parser.add_argument("--segments", type=Path, required=True, help="ragged file to write")
     parser.add_argument("--table", type=Path, required=True, help="table of segments to write")
-    args = parse(parser, argv)
+    args = parse(parser, argv, ["corpus", "code"])
     corpus = args.config["corpus"]
     reader = READERS[corpus["reader"]]
     utterances, _ = reader.utterances(corpus["root"], args.session)
-    clips = reader.clips(corpus["root"], utterances.sort_values("id"), corpus["audio"])
+    clips = reader.clips(corpus["root"], utterances.sort_values("id"), corpus.get("audio"))
     spans, table = find(clips, corpus["root"])
     write_segments(spans, args.segments, {"code": args.config["code"]})
     tables.write(args.table, table, "segments")

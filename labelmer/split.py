@@ -10,17 +10,19 @@ No speaker of the test part ever stands in another part; that is checked, not ho
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from labelmer import iemocap, tables
-from labelmer.stage import InputError, command, log, parse, stage_parser
+from labelmer.errors import InputError
+from labelmer.stage import command, log, parse, stage_parser
 
 SHARED_WORDS = 4  # a transcript this long counts as the same when it stands elsewhere
 
 
 def normalised(text):
     """A transcript's words, lower-case and without punctuation, or "" if there are under four."""
-    words = re.sub(r"[^\w\s']", " ", text.lower()).split()
+    words = re.sub(r"[^\w\s']", " ", text.lower().replace("’", "'")).split()
     return " ".join(words) if len(words) >= SHARED_WORDS else ""
 
 
@@ -46,15 +48,40 @@ def usable(utterances, labels, segments, classes):
     reasons[table.source == "right_only"] = "no transcript"
     left_out = table.assign(reason=reasons)[reasons != ""]
     kept = table[reasons == ""].sort_values("id", ignore_index=True)
+    known = sorted(labels.code.unique())
+    for code in sorted(set(classes_of) - set(known)):
+        log.warning(
+            "labels: code '%s' of the class '%s' stands at no utterance; the corpus has %s",
+            *(code, classes_of[code], known),
+        )
+    silent = table[table.label.notna() & (table.problem.fillna("") != "")]
+    if len(silent):
+        log.warning(
+            "%d utterances of the classes have no audio, the first is '%s' (%s): left out",
+            *(len(silent), silent.id.iloc[0], silent.problem.iloc[0]),
+        )
     for name in sorted(set(classes) - set(kept.label)):
+        gone = left_out.reason[left_out.label == name].value_counts().to_dict()
         raise InputError(
             f"labels: no utterance of the class '{name}', codes {classes[name]}; "
-            f"the corpus has the codes {sorted(labels.code.unique())}"
+            + (f"left out: {gone}" if gone else f"the corpus has the codes {known}")
         )
     return (
         kept[["id", "session", "dialogue", "speaker", "text", "label"]],
         left_out[["session", "id", "reason"]],
     )
+
+
+def check_held_out(utterances, table, hold_out):
+    """Raise InputError if a session or speaker of the corpus has nothing to be tested on."""
+    absent = sorted(set(utterances[hold_out]) - set(table[hold_out]))
+    if absent:
+        home = sorted(utterances.session[utterances[hold_out].isin(absent)].unique())
+        raise InputError(
+            f"folds: hold_out: {hold_out}: {absent} of {home} have no utterance of the classes "
+            f"{sorted(table.label.unique())}; leave these sessions out by corpus: sessions:, or "
+            "change labels:"
+        )
 
 
 def folds(table, hold_out, validation, shared_scripts, fraction, seed):
@@ -125,21 +152,20 @@ def _whole_dialogues(training, fraction, seed):
     """Index of whole dialogues: about `fraction` of the utterances, classes in proportion."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    parts = max(2, round(1 / fraction))
-    if training.dialogue.nunique() < parts:
+    # The training sessions are dealt into small stratified groups of dialogues, and as many of
+    # these are taken as come nearest to the share.
+    groups = min(20, training.dialogue.nunique(), training.label.value_counts().min())
+    if groups < 2:
         raise InputError(
-            f"folds: validation: dialogues with fraction {fraction} needs {parts} dialogues in "
-            f"the training sessions, there are {training.dialogue.nunique()}; raise the fraction"
+            "folds: validation: dialogues needs two dialogues, and two utterances of every class, "
+            f"in the training sessions; {sorted(training.session.unique())} have "
+            f"{training.dialogue.nunique()} dialogues; use validation: session"
         )
-    splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
-    wanted = training.label.value_counts() / parts
-
-    def distance(rows):
-        counts = training.label.iloc[rows].value_counts().reindex(wanted.index, fill_value=0)
-        return (counts - wanted).abs().sum()
-
-    choices = [rows for _, rows in splitter.split(training, training.label, training.dialogue)]
-    return training.index[min(choices, key=distance)]
+    splitter = StratifiedGroupKFold(groups, shuffle=True, random_state=seed)
+    dealt = [rows for _, rows in splitter.split(training, training.label, training.dialogue)]
+    shares = np.cumsum([len(rows) for rows in dealt[:-1]]) / len(training)
+    count = 1 + int(np.abs(shares - fraction).argmin())
+    return training.index[np.concatenate(dealt[:count])]
 
 
 def _said_elsewhere(text, part):
@@ -203,7 +229,7 @@ def main(argv=None):
     for name in ("utterances", "unread", "segments", "labels"):
         parser.add_argument(f"--{name}", type=Path, nargs="+", required=True, metavar="TSV")
     parser.add_argument("--out", type=Path, required=True, help="folder of the fold tables")
-    args = parse(parser, argv)
+    args = parse(parser, argv, ["classes", "folds", "reader"])
     classes, settings = args.config["classes"], args.config["folds"]
     given = {
         name: _concatenate(getattr(args, name), name)
@@ -213,6 +239,7 @@ def main(argv=None):
         for difference in iemocap.release_differences(given["utterances"], given["labels"]):
             log.warning("NOT THE FULL RELEASE: %s", difference)
     table, dropped = usable(given["utterances"], given["labels"], given["segments"], classes)
+    check_held_out(given["utterances"], table, settings["hold_out"])
     made = folds(table, **settings)
     rows = []
     for number, (held_out, fold, left_out) in enumerate(made, 1):

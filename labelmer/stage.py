@@ -9,11 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+from labelmer.errors import InputError
+
 log = logging.getLogger("labelmer")
-
-
-class InputError(Exception):
-    """Bad input. The message names the file, the id, the value, what was expected, what to do."""
 
 
 def command(main):
@@ -44,21 +42,32 @@ def log_to_terminal():
     log.setLevel(logging.INFO)
 
 
-def parse(parser, argv=None):
+def parse(parser, argv=None, sections=()):
     """Parse a stage's arguments, with the two that all have: --config JSON and --log FILE.
 
     The workflow passes in --config just what it tracks for a rerun, so a stage cannot depend on
-    a value whose change would go unseen.
+    a value whose change would go unseen. sections: keys that the stage cannot do without.
     """
-    parser.add_argument("--config", type=json.loads, default={}, metavar="JSON")
+    parser.add_argument("--config", type=json_object, default={}, metavar="JSON")
     parser.add_argument("--log", type=Path, metavar="FILE", help="plain lines go here")
     args = parser.parse_args(argv)
+    absent = [name for name in sections if name not in args.config]
+    if absent:
+        parser.error(f"--config lacks {absent}, expected a JSON object with {list(sections)}")
     if args.log:
         args.log.parent.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(args.log, mode="w", encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
         log.addHandler(handler)
     return args
+
+
+def json_object(text):
+    """A JSON object from the command line."""
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
 
 
 def stage_parser(docstring):

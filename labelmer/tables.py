@@ -1,14 +1,15 @@
 """Every TSV of a run: its columns, their units and checks; reading and writing.
 
 A table is UTF-8, tab-separated, unquoted, with a header row. Missing numbers are empty. What a
-table holds is written down once, in TABLES.
+table holds is written down once: in TABLES, and for result tables in result_tables.py.
 """
 
 from dataclasses import dataclass
 
 import pandas as pd
 
-from labelmer.stage import InputError, write_atomically
+from labelmer.errors import InputError
+from labelmer.stage import write_atomically
 
 PARTS = ("train", "validation", "test")
 
@@ -35,14 +36,6 @@ VARIANT = {
     "variant": Column(str, "variant of the model"),
 }
 RUN = {**VARIANT, "fold": Column(int, "fold"), "seed": Column(int, "seed")}
-PROTOCOL = {
-    "protocol": Column(str, "what is held out, what validates, what becomes of shared scripts"),
-    "selection": Column(str, "how the epoch was chosen"),
-    "folds": Column(int, "number of folds"),
-    "seeds": Column(int, "number of seeds"),
-    "utterances": Column(int, "number of test utterances behind the row"),
-}
-
 TABLES = {
     "utterances": {
         "id": ID,
@@ -127,61 +120,12 @@ TABLES = {
         "p_*": Column(float, "probability of the class"),
         **RUN,
     },
-    "folds": {
-        **VARIANT,
-        "fold": Column(int, "fold"),
-        "held_out": Column(str, "session or speaker of the test part"),
-        "seed": Column(int, "seed"),
-        "wa": Column(float, "weighted accuracy"),
-        "ua": Column(float, "unweighted accuracy"),
-        "weighted_f1": Column(float, "F1, mean over classes by their size"),
-        "macro_f1": Column(float, "F1, mean over classes"),
-        **PROTOCOL,
-    },
-    "summary": {
-        **VARIANT,
-        "metric": Column(str, "name of the metric", ("wa", "ua", "weighted_f1", "macro_f1")),
-        "mean": Column(float, "mean over folds of the mean over seeds"),
-        "sd": Column(float, "standard deviation over folds of the mean over seeds", empty=True),
-        "seed_sd": Column(float, "standard deviation over seeds of the fold mean", empty=True),
-        "pooled": Column(float, "over the utterances of all folds at once, mean over seeds"),
-        **PROTOCOL,
-    },
-    "classes": {
-        **VARIANT,
-        "label": Column(str, "class"),
-        "precision": Column(float, "pooled over folds, mean over seeds", empty=True),
-        "recall": Column(float, "pooled over folds, mean over seeds", empty=True),
-        "f1": Column(float, "pooled over folds, mean over seeds", empty=True),
-        "support": Column(int, "number of test utterances of the class"),
-        **PROTOCOL,
-    },
-    "confusion": {
-        **VARIANT,
-        "true": Column(str, "class"),
-        "predicted": Column(str, "class"),
-        "count": Column(float, "test utterances, pooled over folds, mean over seeds"),
-        "share": Column(float, "of the true class", empty=True),
-        **PROTOCOL,
-    },
-    "compare": {
-        **VARIANT,
-        "ua": Column(float, "unweighted accuracy, fold mean"),
-        "ua_sd": Column(float, "over folds", empty=True),
-        "wa": Column(float, "weighted accuracy, fold mean"),
-        "wa_sd": Column(float, "over folds", empty=True),
-        "weighted_f1": Column(float, "fold mean"),
-        "macro_f1": Column(float, "fold mean"),
-        "ua_pooled": Column(float, "over the utterances of all folds at once"),
-        "wa_pooled": Column(float, "over the utterances of all folds at once"),
-        **PROTOCOL,
-    },
 }
 
 
-def read(path, name):
-    """Read the table `name` from a TSV file; raise InputError if it is not what TABLES says."""
-    return typed(cells(path), name, path)
+def read(path, name, known=TABLES):
+    """Read the table `name` from a TSV file; raise InputError if it is not what `known` says."""
+    return typed(cells(path), name, path, known)
 
 
 def cells(path):
@@ -202,19 +146,19 @@ def cells(path):
     return raw
 
 
-def write(path, frame, name):
-    """Check a frame against TABLES and write it as a TSV file, whole or not at all."""
-    ordered = frame[[c for c in _expected(frame.columns, name) if c in frame.columns]]
+def write(path, frame, name, known=TABLES):
+    """Check a frame against what `known` says and write it as a TSV file, whole or not at all."""
+    ordered = frame[[c for c in _expected(frame.columns, known[name]) if c in frame.columns]]
     text = {c: ordered[c].map(_cell) for c in ordered.columns}
-    checked = typed(pd.DataFrame(text, columns=ordered.columns, dtype=str), name, path)
+    checked = typed(pd.DataFrame(text, columns=ordered.columns, dtype=str), name, path, known)
     lines = ["\t".join(checked.columns)]
     lines += ["\t".join(row) for row in zip(*text.values(), strict=True)]
     write_atomically(path, "\n".join(lines) + "\n")
 
 
-def typed(raw, name, path):
+def typed(raw, name, path, known=TABLES):
     """A frame of strings with its columns checked and converted to their types."""
-    expected = _expected(raw.columns, name)
+    expected = _expected(raw.columns, known[name])
     missing = [c for c in expected if c not in raw.columns]
     extra = [c for c in raw.columns if c not in expected]
     if missing or extra:
@@ -228,9 +172,9 @@ def typed(raw, name, path):
     return pd.DataFrame({c: _convert(raw, c, expected[c], path) for c in raw.columns})
 
 
-def _expected(columns, name):
+def _expected(columns, table):
     expected = {}
-    for key, column in TABLES[name].items():
+    for key, column in table.items():
         names = [c for c in columns if c.startswith(key[:-1])] if key.endswith("*") else [key]
         expected.update(dict.fromkeys(names, column))
     return expected

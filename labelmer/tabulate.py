@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from labelmer import tables
+from labelmer import result_tables, tables
+from labelmer.errors import InputError
 from labelmer.metrics import METRICS, by_class, confusion, scores
-from labelmer.stage import InputError, command, log, parse, stage_parser
+from labelmer.stage import command, log, parse, stage_parser
 
 EXPERIMENT = ["speech", "text", "mode"]
 VARIANT = [*EXPERIMENT, "variant"]
@@ -180,7 +181,7 @@ def compare_table(summary):
     for metric in ("ua", "wa"):
         compared[f"{metric}_sd"] = wide["sd", metric]
         compared[f"{metric}_pooled"] = wide["pooled", metric]
-    protocol = summary.drop_duplicates(VARIANT)[[*VARIANT, *tables.PROTOCOL]]
+    protocol = summary.drop_duplicates(VARIANT)[[*VARIANT, *result_tables.PROTOCOL]]
     compared = protocol.merge(compared.reset_index(), on=VARIANT)  # experiments in their order
     return pd.concat(
         frame.sort_values("ua", ascending=False)
@@ -263,7 +264,7 @@ def main(argv=None):
     parser.add_argument("--show", type=Path, metavar="COMPARE.tsv", help="print this and stop")
     args = parse(parser, argv)
     if args.show:
-        print(compare_text(tables.read(args.show, "compare")))
+        print(compare_text(result_tables.read(args.show, "compare")))
         return
     if not (args.predictions and args.audit and args.out):
         parser.error("--predictions, --audit and --out are needed")
@@ -273,7 +274,7 @@ def main(argv=None):
     predictions = pd.concat([read_run(path, classes) for path in args.predictions])
     check_grid(predictions, sorted(held_out))
     for name, table in all_tables(predictions, held_out, args.config).items():
-        tables.write(args.out / f"{name}.tsv", table, name)
+        result_tables.write(args.out / f"{name}.tsv", table, name)
     log.info("%d runs tabulated in %s", len(args.predictions), args.out)
 
 

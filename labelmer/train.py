@@ -138,7 +138,7 @@ def main(argv=None):
     """Command line of the rule train."""
     parser = run_parser(__doc__)
     parser.add_argument("--label-words", type=Path, nargs="*", default=[], metavar="H5")
-    args = parse(parser, argv)
+    args = parse(parser, argv, ["classes", "model", "training"])
     run = dict(zip(RUN, args.run, strict=True))
     seed = int(run["seed"])
     classes = args.config["classes"]

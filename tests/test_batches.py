@@ -9,8 +9,8 @@ import torch
 
 from labelmer import batches
 from labelmer.digest import content_key
+from labelmer.errors import InputError
 from labelmer.ragged import Writer
-from labelmer.stage import InputError
 
 torch.set_num_threads(1)
 ATTRS = {"encoder": "made", "source": "test", "revision": "1", "weights": "none", "layer": 0}

@@ -7,7 +7,7 @@ import yaml
 from conftest import REPOSITORY
 
 from labelmer import config
-from labelmer.stage import InputError
+from labelmer.errors import InputError
 
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
 DEMO = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
@@ -65,6 +65,15 @@ def test_the_config_for_iemocap_pins_every_encoder_and_has_every_variant_of_the_
         ),
         ("encoders: fbank: source", "hub:a/b@main", "'hub:a/b@main', expected hub:OWNER/NAME@REV"),
         ("seeds", [1, 1], "seeds"),
+        ("seeds", 1, "seeds: 1, expected a list"),
+        ("training: epochs", 2.0, "epochs: 2.0, expected a whole number, without a point"),
+        ("training: learning_rate", float("inf"), "learning_rate: inf, expected a number"),
+        ("model: dropout", float("nan"), "dropout: nan, expected a number"),
+        ("model: standardise", 1, "standardise: 1, expected true or false"),
+        ("variants: full", None, "variants: full: None, expected keys with values ({} for none)"),
+        ("corpus: name", 2024, "corpus: name: 2024, expected text (put numbers in quotes)"),
+        ("corpus: name", "a/b", "corpus: name: 'a/b', expected text of letters, digits"),
+        ("corpus: name", "demo\n", "expected text of letters, digits"),
         ("labels: happy: codes", [], "labels: happy: codes"),
         ("experiments: 0: mode", "fine", "mode: 'fine', expected one of ['frozen']"),
     ],
@@ -91,6 +100,7 @@ def test_a_number_that_yaml_takes_for_text_is_explained():
             "product_of: 'x' is not defined",
         ),
         ("variants: twice", {"product_of": ["late-fusion", "full"]}, "is a late fusion itself"),
+        ("model: width", 66, "variants: full: model: width 66 is no multiple of heads 4"),
         ("labels: sad: codes", ["ang"], "code 'ang' stands in 'angry' and in 'sad'"),
         ("folds: validation", "partner", "partner goes with hold_out: speaker"),
         ("folds: fraction", 0.2, "fraction goes with validation: dialogues"),
@@ -99,6 +109,19 @@ def test_a_number_that_yaml_takes_for_text_is_explained():
 )
 def test_names_that_nothing_defines_are_refused_with_what_was_expected(path, value, said):
     assert said in complaint(changed(path, value))
+
+
+def test_what_a_manifest_says_itself_is_not_in_the_config():
+    given = changed(
+        "corpus", {"name": "x", "reader": "manifest", "root": "x.tsv", "audio": "dialogues"}
+    )
+    assert "audio goes with reader: iemocap" in complaint(given)
+
+
+def test_sections_with_defaults_may_be_left_out():
+    given = copy.deepcopy(DEMO)
+    del given["model"], given["training"]
+    config.check(given, SCHEMA)
 
 
 def test_words_that_label_embeddings_start_from_must_be_there():

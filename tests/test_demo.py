@@ -15,7 +15,7 @@ import soundfile
 pytest.importorskip("espeakng_loader")
 
 from labelmer import demo
-from labelmer.stage import InputError
+from labelmer.errors import InputError
 
 ENTRY = re.compile(
     r"^\[(\d+\.\d{4}) - (\d+\.\d{4})\]\t(Ses\d\d[FM]_\w+_[FM]\d{3})\t(\w{3})"

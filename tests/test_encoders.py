@@ -11,7 +11,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from labelmer import encoders, fetch
-from labelmer.stage import InputError
+from labelmer.errors import InputError
 
 SHARED = Path(__file__).parents[2] / "shared"
 WHISPER = SHARED / "models" / "whisper-tiny.en-encoder"

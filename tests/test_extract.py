@@ -13,8 +13,8 @@ from test_encoders import SENTENCES, noise, snapshot  # noqa: F401
 
 from labelmer import encoders, extract, fetch, tables
 from labelmer.digest import code_digest, content_key
+from labelmer.errors import InputError
 from labelmer.ragged import Ragged, Writer
-from labelmer.stage import InputError
 
 
 def write_segments(path, clips):

@@ -3,7 +3,6 @@
 import json
 import shutil
 import sys
-from pathlib import Path
 
 import huggingface_hub
 import numpy as np
@@ -15,17 +14,18 @@ from test_encoders import CONVOLUTIONS, SIZES, assert_close, noise, snapshot  # 
 
 from labelmer import encoders, fetch
 from labelmer.digest import file_digest
-from labelmer.stage import InputError
+from labelmer.errors import InputError
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture
-def hub(monkeypatch):
-    """hub(folder): snapshot_download copies from that folder what its patterns allow."""
+def hub(monkeypatch, tmp_path):
+    """hub(folder): snapshot_download caches of that folder what its patterns allow."""
+    cache = tmp_path / "hub-cache"
 
     def serve(folder):
-        def download(repository, revision, local_dir, allow_patterns, ignore_patterns):
+        def download(repository, revision, allow_patterns, ignore_patterns):
             assert (repository, revision) == ("owner/name", REVISION)
             everything = [
                 p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()
@@ -33,9 +33,10 @@ def hub(monkeypatch):
             wanted = huggingface_hub.utils.filter_repo_objects(
                 everything, allow_patterns=allow_patterns, ignore_patterns=ignore_patterns
             )
+            cache.mkdir(exist_ok=True)
             for name in wanted:
-                shutil.copyfile(folder / name, Path(local_dir) / name)
-            (Path(local_dir) / ".cache" / "huggingface").mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / name, cache / name)
+            return str(cache)
 
         monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
 
@@ -151,7 +152,13 @@ def test_hub_out_of_reach(monkeypatch, tmp_path):
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     with pytest.raises(InputError) as error:
         fetch.fetch(f"hub:owner/name@{REVISION}", tmp_path / "out")
-    for part in ("owner/name", "https://huggingface.co", "(no connection)", "online once", "path:"):
+    for part in (
+        "owner/name",
+        huggingface_hub.constants.ENDPOINT,
+        "(no connection)",
+        "online once",
+        "path:",
+    ):
         assert part in str(error.value)
     assert names(tmp_path) == []
 

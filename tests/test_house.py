@@ -11,18 +11,19 @@ from labelmer.__main__ import VERBS
 from labelmer.digest import imported_modules
 
 LAYERS = [
-    {"stage", "digest", "tables", "ragged"},
+    {"errors", "stage", "digest", "tables", "ragged"},
     {"iemocap", "manifest", "readers", "config", "audio", "encoders"}
-    | {"batches", "model", "metrics", "accuracy", "compute"},
+    | {"batches", "model", "options", "metrics", "accuracy", "compute", "result_tables"},
     set(VERBS),
 ]
 # Within a layer, these lean on a sibling.
 SIBLINGS = {
-    "tables": {"stage"},
-    "ragged": {"stage"},
-    "manifest": {"digest", "stage"},
+    "stage": {"errors"},
+    "tables": {"errors", "stage"},
+    "ragged": {"errors"},
     "readers": {"iemocap", "manifest"},
-    "config": {"readers"},
+    "config": {"readers", "options"},
+    "model": {"options"},
     "metrics": {"accuracy"},
 }
 

@@ -8,7 +8,7 @@ import pytest
 from corpora import turns_of, write_evaluation, write_release
 
 from labelmer import annotate, iemocap, tables
-from labelmer.stage import InputError
+from labelmer.errors import InputError
 
 TRANSCRIPT = """\
 Ses01F_impro01_F000 [000.5000-001.0000]: Hello. [LAUGHTER] You're here?

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from labelmer import annotate, manifest, tables
-from labelmer.stage import InputError
+from labelmer.errors import InputError
 
 HEADER = ["id", "path", "speaker", "session", "label", "text"]
 ROWS = [
@@ -69,7 +69,10 @@ def test_paths_are_relative_to_the_manifest_and_times_cut(write, tmp_path):
     assert manifest.clips(root, table, None) == [("a", audio, 0.5, 1.0), ("c", audio, 1.0, 2.25)]
     table, _ = manifest.utterances(root, "two")
     assert manifest.clips(root, table, None) == [("b", audio.with_name("b.flac"), None, None)]
-    assert manifest.audio_files(root, "one", None) == [tmp_path / "0" / "wav"]
+    with pytest.raises(InputError, match=r"id 'a': there is no folder .*wav; correct its path"):
+        manifest.audio_files(root, "one", None)
+    audio.parent.mkdir()
+    assert manifest.audio_files(root, "one", None) == [audio.parent]
 
 
 def test_columns_may_stand_in_any_order_and_further_ones_are_ignored(write):
@@ -162,3 +165,10 @@ def test_annotate_writes_a_manifests_tables(write, tmp_path):
     assert list(made["utterances"].id) == ["a", "c"]
     assert list(made["labels"].code) == ["sad"]
     assert made["labels"].raters.tolist() == [0] and made["labels"].agreement.isna().all()
+
+
+def test_a_session_that_cannot_be_a_file_name_is_named(tmp_path):
+    path = tmp_path / "m.tsv"
+    path.write_text("id\tpath\tspeaker\tsession\tlabel\ttext\na\ta.wav\tAnn\tS/1\tang\thi\n")
+    with pytest.raises(InputError, match="id 'a': session 'S/1', expected letters"):
+        manifest.sessions(path)

@@ -10,8 +10,8 @@ import yaml
 from torch.nn import functional as F
 
 from labelmer import model as module
+from labelmer.errors import InputError
 from labelmer.model import LabelGuidedFusion, ModelOptions
-from labelmer.stage import InputError
 
 torch.set_num_threads(1)
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text(encoding="utf-8"))

@@ -4,7 +4,7 @@ import pandas as pd
 import yaml
 from conftest import REPOSITORY, Workspace
 
-from labelmer import tables
+from labelmer import result_tables, tables
 
 
 def half_of(nemo, folder):
@@ -31,7 +31,7 @@ def test_speech_alone_is_far_above_chance_on_speakers_never_heard(nemo, whisper,
     workspace.snakemake()
 
     results = workspace.folder / "results" / "nemo"
-    compare = tables.read(results / "reports" / "compare.tsv", "compare")
+    compare = result_tables.read(results / "reports" / "compare.tsv", "compare")
     assert compare["utterances"].tolist() == [len(half)]
     assert compare["ua"].tolist()[0] > 0.45  # chance is 0.25
     audit = tables.read(results / "splits" / "audit.tsv", "audit")

@@ -7,8 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
+from labelmer.errors import InputError
 from labelmer.ragged import Ragged, Writer
-from labelmer.stage import InputError
 
 ITEMS = {"a": 3, "b": 0, "ä": 2}  # rows of each item
 MARKS = [["ja", "", "日本"], [], ["🎉", "##ed"]]

@@ -13,7 +13,7 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 from matplotlib.image import imread
 
-from labelmer import page, plot, tables, tabulate
+from labelmer import page, plot, result_tables, tables, tabulate
 
 ROOT = Path(__file__).parents[1]
 CLASSES = ["angry", "sad"]
@@ -141,7 +141,7 @@ def root(tmp_path_factory):
 
 
 def read(root, name, **wanted):
-    table = tables.read(root / f"reports/{name}.tsv", name)
+    table = result_tables.read(root / f"reports/{name}.tsv", name)
     for column, value in wanted.items():
         table = table[table[column] == value]
     return table

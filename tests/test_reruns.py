@@ -286,6 +286,7 @@ def test_an_edited_fold_table_trains_that_fold(copy):
     "path, old, new, jobs",
     [
         ("page", "import base64", "import base64, html", PAGE),
+        ("result_tables", "fold mean", "mean over folds", REPORTS | CURVES),
         ("tabulate", "VARIANT = [*EX", "SPARE = 1\nVARIANT = [*EX", REPORTS),
         ("evaluate", ".double()", ".float()", evaluations(TRAINED) | fusions() | REPORTS),
         (

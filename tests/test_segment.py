@@ -9,8 +9,8 @@ from corpora import turns_of, write_release
 
 from labelmer import audio, segment, tables
 from labelmer.digest import content_key
+from labelmer.errors import InputError
 from labelmer.ragged import Ragged
-from labelmer.stage import InputError
 
 
 def sine(rate, seconds=1.0, hertz=440.0, amplitude=0.5):
@@ -224,7 +224,7 @@ def test_corrupt_audio_stops_segment_by_name_and_writes_nothing(run, turns, tmp_
     path.write_bytes(b"no audio" * 99)
     with pytest.raises(SystemExit, match="1"):
         run()
-    assert f"{path}: not readable as audio" in caplog.text
+    assert f"id '{turns[1].id}': {path}: not readable as audio" in caplog.text
     assert {p.name for p in (tmp_path / "sentences").iterdir()} == {"log"}
     assert str(path) in (tmp_path / "sentences" / "log").read_text()
 

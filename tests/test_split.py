@@ -11,7 +11,7 @@ from corpora import turns_of, write_release
 from test_iemocap import full_release
 
 from labelmer import annotate, segment, split, tables
-from labelmer.stage import InputError
+from labelmer.errors import InputError
 
 CLASSES = {"angry": ["ang"], "happy": ["hap", "exc"], "neutral": ["neu"], "sad": ["sad"]}
 DEFAULTS = {"hold_out": "session", "validation": "session", "shared_scripts": "keep"}
@@ -205,6 +205,7 @@ def test_audit_shows_the_speakers_that_dialogues_validation_shares_with_training
         ("one two three", ""),
         ("one, two: three... four", "one two three four"),
         ("... -- !? ...", ""),
+        ("It’s not what I said", "it's not what i said"),
         ("", ""),
     ],
 )
@@ -234,9 +235,25 @@ def test_a_speaker_in_training_and_in_test_is_an_error():
             made(table, **settings)
 
 
+@pytest.mark.parametrize("fraction", [0.1, 0.2, 0.3, 0.4, 0.5])
+def test_the_fraction_that_validates_is_the_one_asked_for(fraction):
+    for _, fold, _ in made(corpus(), validation="dialogues", fraction=fraction):
+        sizes = fold.part.value_counts()
+        share = sizes["validation"] / (sizes["train"] + sizes["validation"])
+        assert share == pytest.approx(fraction, abs=0.04)  # a dialogue is 1 / 24
+
+
 def test_too_few_dialogues_are_counted():
-    with pytest.raises(InputError, match=r"needs 20 dialogues in the training sessions, .* 8"):
-        made(corpus(dialogues=2), validation="dialogues", fraction=0.05)
+    with pytest.raises(InputError, match=r"needs two dialogues, .* \['s1'\] have 1 dialogues"):
+        made(corpus(sessions=2, dialogues=1), validation="dialogues")
+
+
+def test_a_speaker_without_an_utterance_of_the_classes_is_named():
+    table = corpus()
+    rest = table[table.speaker != "s2p1"]
+    split.check_held_out(table, rest, "session")
+    with pytest.raises(InputError, match=r"hold_out: speaker: \['s2p1'\] of \['s2'\] have no"):
+        split.check_held_out(table, rest, "speaker")
 
 
 def words(options):

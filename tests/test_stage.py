@@ -11,7 +11,8 @@ import pytest
 from labelmer import stage
 
 STAGE = """
-from labelmer.stage import InputError, command, log, parse, stage_parser
+from labelmer.errors import InputError
+from labelmer.stage import command, log, parse, stage_parser
 
 @command
 def main(argv=None):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from labelmer import tables
-from labelmer.stage import InputError
+from labelmer.errors import InputError
 
 
 def utterances(**columns):

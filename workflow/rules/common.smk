@@ -18,9 +18,9 @@ min_version("9.27")
 sys.path.insert(0, workflow.basedir)
 
 from labelmer.config import check, options_of, sessions, starts_from_words
-from labelmer.digest import canonical_json, code_digest, content_key
+from labelmer.digest import canonical_json, code_digest, content_key, file_digest
 from labelmer.readers import READERS
-from labelmer.stage import InputError
+from labelmer.errors import InputError
 
 SCHEMA = workflow.source_path("../schemas/config.schema.yaml")
 ENVIRONMENT = workflow.source_path("../../envs/labelmer.yaml")
@@ -48,7 +48,9 @@ SESSIONS = told(sessions, CORPUS)
 SPEAKERS = [speaker for session in SESSIONS for speaker in told(READER.speakers, ROOT, session)]
 if len(SESSIONS) < (3 if config["folds"]["validation"] == "session" else 2):
     raise WorkflowError(
-        f"folds: the corpus has the sessions {SESSIONS}: too few to test, validate and train on"
+        f"folds: the corpus has the sessions {SESSIONS}; expected three or more, so that one tests, "
+        "one validates and the rest trains (two, with validation: partner or dialogues); group its "
+        "speakers into more sessions"
     )
 if "labels" in SESSIONS:  # features/.../labels.h5 holds the labels' words
     raise WorkflowError("corpus: sessions: 'labels' names another file; rename the session")
@@ -131,9 +133,10 @@ def annotate_params(rows):
 
 
 def segment_params(wildcards):
-    corpus = {key: CORPUS[key] for key in ("reader", "root", "audio")}
+    corpus = {key: CORPUS[key] for key in ("reader", "root")}
     if MANIFEST:
         return tracked("segment", corpus=corpus, rows=rows_digest(wildcards.session, "audio_rows"))
+    corpus["audio"] = CORPUS["audio"]
     return tracked("segment", corpus=corpus, times=times_digest(wildcards.session))
 
 
@@ -157,17 +160,28 @@ def audio(wildcards):
     return told(READER.audio_files, ROOT, wildcards.session, CORPUS["audio"])
 
 
-def snapshot_files(wildcards):
-    """A snapshot that lies on this machine is an input; others are named by their revision."""
-    kind, _, place = encoder_of(wildcards)["source"].partition(":")
+def snapshot_files(source):
+    """The files of a snapshot that lies on this machine; others are named by their revision."""
+    kind, _, place = source.partition(":")
     if kind != "path":
         return []
     if not Path(place).is_dir():
         raise WorkflowError(
-            f"encoders: {wildcards.encoder}: source: there is no folder '{place}', expected one "
-            "with config.json and model.safetensors; correct the path"
+            f"encoders: source: there is no folder '{place}', expected one with config.json and "
+            "model.safetensors; correct the path"
         )
     return sorted(str(path) for path in Path(place).iterdir() if path.is_file())
+
+
+@cache
+def snapshot_digests(source):
+    """What a local snapshot's files hold: their times do not count, however large they are."""
+    return {Path(path).name: file_digest(path) for path in snapshot_files(source)}
+
+
+def fetch_params(wildcards):
+    source = encoder_of(wildcards)["source"]
+    return tracked("fetch", source=source, files=snapshot_digests(source))
 
 
 def segments_or_utterances(wildcards):

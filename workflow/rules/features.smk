@@ -15,7 +15,7 @@ OUTPUTS:
 
 rule fetch:
     input:
-        snapshot_files,
+        lambda wildcards: ancient(snapshot_files(encoder_of(wildcards)["source"])),
     output:
         directory("resources/encoders/{encoder}"),
     log:
@@ -26,7 +26,7 @@ rule fetch:
         ENVIRONMENT
     params:
         source=lambda wildcards: encoder_of(wildcards)["source"],
-        config=tracked("fetch"),
+        config=fetch_params,
     shell:
         """
         python -m labelmer.fetch \
