@@ -16,6 +16,7 @@ VERBS = {
     "tabulate": "predictions -> result tables",
     "plot": "result tables and predictions -> figures",
     "page": "tables and figures -> one HTML page",
+    "inspect": "what a ragged file holds, from what, and whether it is sane",
 }
 
 USAGE = "usage: labelmer VERB ...\n\n" + "\n".join(f"  {v:10}{w}" for v, w in VERBS.items())

@@ -16,7 +16,8 @@ class Features:
     ids     utterances, in the order by which items are numbered
     stride  this many neighbouring rows are averaged into one
 
-    features[i] is a float32 array (rows, width). Nothing stays in memory but the page cache.
+    features[i] is a float32 array (rows, *row), where row is (width,), or (layers, width) if the
+    files hold all layers. Nothing stays in memory but the page cache.
     """
 
     def __init__(self, paths, ids, stride=1):
@@ -31,7 +32,7 @@ class Features:
         self.items = [(home[name], home[name].index[name]) for name in ids]
         self.stride = stride
         self.attrs = files[0].attrs
-        self.width = files[0].values.shape[-1]
+        self.row = files[0].values.shape[1:]
         rows = [file.offsets[i + 1] - file.offsets[i] for file, i in self.items]
         self.lengths = -(-np.array(rows, dtype=np.int64) // stride)
 
@@ -43,7 +44,7 @@ class Features:
         return averaged(np.asarray(file[index], dtype=np.float32), self.stride)
 
     def batch(self, numbers):
-        """Items as (values (B, T, width), mask (B, T)); the mask is False on padding."""
+        """Items as (values (B, T, *row), mask (B, T)); the mask is False on padding."""
         items = [torch.from_numpy(self[i]) for i in numbers]
         values = torch.nn.utils.rnn.pad_sequence(items, batch_first=True)
         lengths = torch.tensor([len(item) for item in items])
@@ -51,7 +52,7 @@ class Features:
 
 
 def averaged(values, stride):
-    """Mean of every `stride` rows: (rows, width) -> (ceil(rows / stride), width).
+    """Mean of every `stride` rows: (rows, ...) -> (ceil(rows / stride), ...).
 
     The last mean is over the rows that are left.
     """
@@ -59,7 +60,8 @@ def averaged(values, stride):
         return values
     starts = np.arange(0, len(values), stride)
     counts = np.minimum(stride, len(values) - starts)
-    return np.add.reduceat(values, starts, axis=0) / counts[:, None].astype(np.float32)
+    counts = counts.reshape(-1, *[1] * (values.ndim - 1)).astype(np.float32)
+    return np.add.reduceat(values, starts, axis=0) / counts
 
 
 def in_order(lengths, size):
@@ -81,13 +83,13 @@ def shuffled(lengths, size, generator):
 
 
 def statistics(features, labels, classes):
-    """Mean and sd (width,) over the rows of a training part, and the means of its classes.
+    """Mean and sd, of a row's shape, over a training part, and the means of its classes.
 
-    labels: class number of each item; the third is (classes, width). A dimension that never
+    labels: class number of each item; the third is (classes, *row). A dimension that never
     changes has sd 1.
     """
-    total = np.zeros((classes, features.width))
-    squares = np.zeros(features.width)
+    total = np.zeros((classes, *features.row))
+    squares = np.zeros(features.row)
     rows = np.zeros(classes)
     for number, label in enumerate(labels):
         values = features[number].astype(np.float64)
@@ -97,7 +99,7 @@ def statistics(features, labels, classes):
     mean = total.sum(0) / rows.sum()
     variance = squares / rows.sum() - mean**2
     sd = np.where(variance > 1e-10, np.sqrt(np.maximum(variance, 1e-10)), 1.0)
-    return mean, sd, total / rows[:, None]
+    return mean, sd, total / rows.reshape(-1, *[1] * len(features.row))
 
 
 @dataclass

@@ -94,7 +94,7 @@ def _sentence(error):
         return f"{place}: unknown keys {unknown}, expected some of {known}"
     if rule == "enum":
         return f"{place}: {value!r}, expected one of {wanted}"
-    if rule == "pattern":
+    if rule in ("pattern", "anyOf"):
         return f"{place}: {value!r}, expected {error.schema.get('description', wanted)}"
     if rule == "type":
         return f"{place}: {value!r}, expected {KINDS[wanted]}{_exponent(value, wanted)}"

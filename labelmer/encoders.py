@@ -1,4 +1,4 @@
-"""One interface over all encoders: a list of inputs in, a list of (rows, width) arrays out.
+"""One interface over all encoders: a list of inputs in, a list of (rows, ...) arrays out.
 
 Speech goes in as mono 16 kHz samples, int16 (as the segments file holds them) or float32 in
 [-1, 1); text as strings. An item's rows (frames or tokens) never depend on its neighbours in the
@@ -16,7 +16,7 @@ What is out of the ordinary is defined, and nothing is dropped:
 `layer` counts as Hugging Face's hidden_states do: 0 is what enters the first layer, N the output
 of the last one, after the final layer norm where a model has one (for large wav2vec 2.0, HuBERT
 and WavLM that is last_hidden_state; transformers 5 ends their hidden_states before the norm).
-Layers above are not computed.
+Layers above are not computed. `layer: all` keeps every one of them: rows are (layers, width) then.
 """
 
 import hashlib
@@ -33,15 +33,16 @@ from labelmer.digest import canonical_json, file_digest
 from labelmer.errors import InputError
 
 SAMPLE_RATE = 16000
+ALL = "all"  # as a layer: every one of them
 ROWS_PER_BATCH = 3000  # padded rows: a minute of speech at 50 frames/s
 
 
 def load(folder, layer, device="cpu"):
     """The encoder in a snapshot's folder, cut to give the hidden states of `layer`.
 
-    layer: -(N + 1) ... N for a network of N layers; None or 0 for the filterbank. Everything is
-    read from the folder. InputError: not a snapshot, a family not known, a layer out of range,
-    weights that lack a part.
+    layer: -(N + 1) ... N for a network of N layers, or "all"; None or 0 for the filterbank.
+    Everything is read from the folder. InputError: not a snapshot, a family not known, a layer out
+    of range, weights that lack a part.
     """
     folder = Path(folder)
     return FAMILIES[model_type(folder)](folder, layer, device)
@@ -152,13 +153,18 @@ class Encoder:
     """What every encoder answers.
 
     modality  "speech" or "text"
-    width     numbers per row
+    width     numbers per row, and per layer where all are kept
     rate_hz   frames per second; None for text
-    layer     index of the hidden states, from 0
+    layer     index of the hidden states, from 0, or "all"
+    row       shape of a row: (width,), or (layers, width) where all are kept
     """
 
     modality = "speech"
     rate_hz = None
+
+    @property
+    def row(self):
+        return (self.depth + 1, self.width) if self.layer == ALL else (self.width,)
 
     def lengths(self, inputs):
         """Rows that each item will have; the network does not run."""
@@ -173,12 +179,12 @@ class Encoder:
 
     @torch.inference_mode()
     def encode(self, inputs, budget=ROWS_PER_BATCH):
-        """Features of each item, float32 (rows, width), in batches of `budget` padded rows."""
+        """Features of each item, float32 (rows, *row), in batches of `budget` padded rows."""
         windows = [self._windows(item) for item in inputs]
         flat = [window for item in windows for window in item]
         states = [None] * len(flat)
         for batch in batches_by_length([window.rows for window in flat], budget):
-            hidden = self._run([flat[i].content for i in batch])  # (batch, longest, width)
+            hidden = self._run([flat[i].content for i in batch])  # (batch, longest, *row)
             for i, rows in zip(batch, hidden.float().cpu().numpy(), strict=True):
                 states[i] = rows[: flat[i].rows][flat[i].keep]
         parts = iter(states)
@@ -230,10 +236,16 @@ class Waveform(Encoder):
         self.model = network(folder)
         config, encoder = self.model.config, self.model.encoder
         self.width, self.device = config.hidden_size, device
+        self.depth = config.num_hidden_layers
         self.layer = _cut(encoder, "layers", layer, folder)
         # The "stable" variants end in a layer norm; the others have one before the first layer.
-        if self.layer < config.num_hidden_layers and getattr(config, "do_stable_layer_norm", False):
+        stable = getattr(config, "do_stable_layer_norm", False)
+        if self.layer not in (ALL, self.depth) and stable:
             encoder.layer_norm = torch.nn.Identity()
+        self.entered = []  # what enters each layer, where all are kept
+        if self.layer == ALL:
+            for block in encoder.layers:
+                block.register_forward_pre_hook(lambda _, given: self.entered.append(given[0]))
         # Positions come from convolutions, which would see the padding: _front adds them instead.
         self.positions, encoder.pos_conv_embed = encoder.pos_conv_embed, _Nothing()
         self.convolutions = list(zip(config.conv_kernel, config.conv_stride, strict=True))
@@ -252,7 +264,9 @@ class Waveform(Encoder):
 
     def _run(self, batch):
         hidden, mask = _padded([self._front(samples) for samples in batch])
-        return self.model.encoder(hidden, attention_mask=mask)[0]
+        self.entered.clear()
+        last = self.model.encoder(hidden, attention_mask=mask)[0]
+        return torch.stack([*self.entered, last], dim=2) if self.layer == ALL else last
 
     def _front(self, samples):
         """One utterance up to the transformer: (rows, width)."""
@@ -275,8 +289,9 @@ class Whisper(Encoder):
         self.extractor = _feature_extractor(folder)
         self.encoder = network(folder, attn_implementation="sdpa").get_encoder()
         self.width, self.device = self.encoder.config.d_model, device
+        self.depth = self.encoder.config.encoder_layers
         self.layer = _cut(self.encoder, "layers", layer, folder)
-        if self.layer < self.encoder.config.encoder_layers:
+        if self.layer not in (ALL, self.depth):
             self.encoder.layer_norm = torch.nn.Identity()
         self.hop = self.extractor.hop_length * self.encoder.conv2.stride[0]
         self.longest = self.encoder.config.max_source_positions * self.hop
@@ -293,9 +308,12 @@ class Whisper(Encoder):
 
     def _run(self, batch):
         hidden, mask = _padded([self._front(clip) for clip in batch])
+        states = []
         for layer in self.encoder.layers:
+            states.append(hidden)
             hidden = layer(hidden, mask[:, None, None, :])
-        return self.encoder.layer_norm(hidden)
+        hidden = self.encoder.layer_norm(hidden)
+        return torch.stack([*states, hidden], dim=2) if self.layer == ALL else hidden
 
     def _front(self, clip):
         """One clip up to the transformer: (rows, width)."""
@@ -324,6 +342,7 @@ class Text(Encoder):
         self.model = network(folder)
         config = self.model.config
         self.width, self.device = config.hidden_size, device
+        self.depth = config.num_hidden_layers
         # DeBERTa cannot run on no layers at all, so one stays even for layer 0.
         self.layer = _cut(self.model.encoder, "layer", layer, folder, least=1)
         self.model.to(device)
@@ -363,7 +382,8 @@ class Text(Encoder):
             self.tokenizer.pad_token_id,
         )
         output = self.model(input_ids=tokens, attention_mask=mask.long(), output_hidden_states=True)
-        return output.hidden_states[self.layer]
+        states = output.hidden_states
+        return torch.stack(states, dim=2) if self.layer == ALL else states[self.layer]
 
 
 FAMILIES = {
@@ -390,12 +410,14 @@ def _padded(items, value=0.0):
 
 def _cut(stack, name, layer, folder, least=0):
     """Drop the layers above `layer` from stack.<name>, `least` remain; return its index from 0."""
+    if layer == ALL:
+        return ALL
     layers = getattr(stack, name)
     count = len(layers)
     if not isinstance(layer, int) or not -(count + 1) <= layer <= count:
         raise InputError(
-            f"{folder}: bad layer {layer}, expected a whole number from {-(count + 1)} to {count}; "
-            "correct the encoder's `layer`"
+            f"{folder}: bad layer {layer}, expected a whole number from {-(count + 1)} to {count}, "
+            "or all; correct the encoder's `layer`"
         )
     index = layer % (count + 1)
     setattr(stack, name, layers[: max(index, least)])

@@ -18,12 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from labelmer import __version__, tables
-from labelmer.digest import canonical_json, code_digest, content_key
+from labelmer.digest import code_digest
 from labelmer.errors import InputError
-from labelmer.ragged import Ragged, Writer
+from labelmer.ragged import FEATURE_DTYPE, Ragged, Writer, feature_key, feature_params
 from labelmer.stage import Progress, command, log, parse, stage_parser
 
-DTYPE = "float16"
 UNITS = {"speech": "frames", "text": "tokens"}
 
 
@@ -72,18 +71,15 @@ def extract(items, encoder, facts, out, code):
             f"{out}: '{facts['encoder']}' is a {encoder.modality} encoder, expected one for "
             f"{items.modality}, which the input is; correct the encoder's `modality` or its source"
         )
-    params = canonical_json(
-        {"encoder": facts["content"], "layer": encoder.layer, "dtype": DTYPE, "code": code}
-    )
-    keys = [content_key(content, params) for content in items.contents]
+    params = feature_params(facts["content"], encoder.layer, code)
+    keys = [feature_key(content, params) for content in items.contents]
     lengths = encoder.lengths(items.inputs)
     old = _previous(out)
     kept = {i: name for i, name in enumerate(items.ids) if _holds(old, name, keys[i])}
     wanted = [i for i in range(len(items.ids)) if i not in kept]
     attrs = _attributes(encoder, facts, params, code)
     marks = encoder.marks(items.inputs)
-    row = (encoder.width,)
-    with Writer(out, items.ids, lengths, row, DTYPE, attrs, marks) as writer:
+    with Writer(out, items.ids, lengths, encoder.row, FEATURE_DTYPE, attrs, marks) as writer:
         for i, name in kept.items():
             writer.write(i, old[name], keys[i])
         for i, features in _computed(items, wanted, lengths, encoder):
@@ -109,14 +105,14 @@ def _computed(items, wanted, lengths, encoder):
 
 def _half(features, name, out):
     """Features as float16; InputError naming the item if they are not finite there."""
-    limit = np.finfo(DTYPE).max
+    limit = np.finfo(FEATURE_DTYPE).max
     largest = np.abs(features).max()
     if not largest <= limit:  # so written, not a number is caught too
         raise InputError(
             f"{out}: {name}: largest feature {largest}, expected a finite number up to {limit}, "
-            f"which is what {DTYPE} holds; listen to the utterance, or choose another `layer`"
+            f"which is what {FEATURE_DTYPE} holds; listen to the utterance, or choose another `layer`"
         )
-    return features.astype(DTYPE)
+    return features.astype(FEATURE_DTYPE)
 
 
 def _previous(out):
@@ -146,7 +142,7 @@ def _attributes(encoder, facts, params, code):
         "revision": facts["revision"],
         "weights": facts["weights"],
         "layer": encoder.layer,
-        "dtype": DTYPE,
+        "dtype": FEATURE_DTYPE,
         "params": params,
         "code": code,
         "labelmer": __version__,

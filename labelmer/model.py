@@ -42,16 +42,16 @@ class Output:
 class LabelGuidedFusion(nn.Module):
     """The model of docs/method.md with every piece that the options leave in it.
 
-    widths: {modality: D}; classes: C. The buffers hold the training part's mean and sd.
+    rows: {modality: (D,), or (layers, D) where the features hold all layers}; classes: C. The
+    buffers hold the training part's mean and sd.
     """
 
-    def __init__(self, options, widths, classes):
+    def __init__(self, options, rows, classes):
         super().__init__()
-        self.options, self.widths, self.classes = options, dict(widths), classes
+        self.options, self.classes = options, classes
+        self.rows = {m: list(row) for m, row in rows.items()}
         d = options.width
-        self.sides = nn.ModuleDict(
-            {m: Side(options, widths[m], classes) for m in options.modalities}
-        )
+        self.sides = nn.ModuleDict({m: Side(options, rows[m], classes) for m in options.modalities})
         if not options.joint:
             return
         if options.cross_attention:
@@ -67,7 +67,7 @@ class LabelGuidedFusion(nn.Module):
     def forward(self, inputs, present=None):
         """Logits of a batch.
 
-        inputs: {modality: (values (B, T, D), mask (B, T))}; present: {modality: (B,) bool}, all
+        inputs: {modality: (values (B, T, *row), mask (B, T))}; present: {modality: (B,) bool}, all
         there if not given. A modality that is missing becomes one null token.
         """
         options = self.options
@@ -126,14 +126,19 @@ class SideState:
 
 
 class Side(nn.Module):
-    """One modality: standardise, project, compare with the labels, and the expert on it alone."""
+    """One modality: standardise, project, compare with the labels, and the expert on it alone.
 
-    def __init__(self, options, width, classes):
+    Where the features hold all layers, a learned softmax mixes them, as in SUPERB (Yang et al.
+    2021).
+    """
+
+    def __init__(self, options, row, classes):
         super().__init__()
-        d = options.width
+        d, width = options.width, row[-1]
         self.options = options
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("sd", torch.ones(width))
+        self.register_buffer("mean", torch.zeros(*row))
+        self.register_buffer("sd", torch.ones(*row))
+        self.layer_mix = nn.Parameter(torch.zeros(row[0])) if len(row) == 2 else None
         self.project = Projection(width, d, options.dropout)
         if options.joint:
             self.null = nn.Parameter(torch.randn(d) / math.sqrt(d))
@@ -178,6 +183,8 @@ class Side(nn.Module):
         options = self.options
         if options.standardise:
             values = (values - self.mean) / self.sd
+        if self.layer_mix is not None:
+            values = torch.einsum("btld,l->btd", values, self.layer_mix.softmax(0))  # (B, T, D)
         hidden = self.project(values, mask)  # (B, T, d)
         if present is not None:
             first = torch.arange(mask.shape[1], device=mask.device) == 0
@@ -311,7 +318,7 @@ def save(folder, model, classes, about):
     description = {
         "format": FORMAT,
         "classes": classes,
-        "widths": model.widths,
+        "rows": model.rows,
         "model": asdict(model.options),
         **about,
     }
@@ -331,7 +338,7 @@ def load(folder):
             )
         classes = description["classes"]
         options = ModelOptions.of(description["model"])
-        model = LabelGuidedFusion(options, description["widths"], len(classes))
+        model = LabelGuidedFusion(options, description["rows"], len(classes))
         model.load_state_dict(load_file(folder / "model.safetensors"))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise InputError(f"{folder}: not a whole model ({error}); train it") from None

@@ -17,10 +17,29 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from labelmer.digest import canonical_json, content_key
 from labelmer.errors import InputError
 
 FORMAT = 1
 KEY_BYTES = 32
+FEATURE_DTYPE = "float16"
+
+
+def feature_params(encoder, layer, code):
+    """What all items of a file of features were computed with, as canonical JSON.
+
+    encoder  digest of the encoder's files (`content` of its source.json)
+    layer    index of the hidden states, from 0, or "all"
+    code     digest of the code that computes a feature
+    """
+    return canonical_json(
+        {"encoder": encoder, "layer": layer, "dtype": FEATURE_DTYPE, "code": code}
+    )
+
+
+def feature_key(content, params):
+    """Key of an item of features: its text, or the key of its segment, with feature_params()."""
+    return content_key(content, params)
 
 
 class Writer:
@@ -109,6 +128,8 @@ class Ragged:
                 self._marks = file["marks"][:] if "marks" in file else None
                 values = file["values"]
                 mapped = values.dtype, values.shape, values.id.get_offset()
+            self._check(*mapped)
+            self.values = _map(self.path, *mapped, "r")
         except FileNotFoundError:
             raise InputError(f"{path}: there is no such file") from None
         except InputError:
@@ -117,7 +138,6 @@ class Ragged:
             raise InputError(
                 f"{path}: not a whole ragged HDF5 file ({error}); remove it, and it is made anew"
             ) from None
-        self.values = _map(self.path, *mapped, "r")
         self.index = {name: i for i, name in enumerate(self.ids)}
 
     def __len__(self):
@@ -134,6 +154,20 @@ class Ragged:
         if self._marks is None:
             return None
         return [mark.decode() for mark in self._marks[self._rows(item)]]
+
+    def _check(self, dtype, shape, place):
+        """Raise ValueError where the parts of the file do not fit together."""
+        items, steps = len(self.ids), np.diff(self.offsets)
+        if len(self.offsets) != items + 1 or self.offsets.dtype != np.int64 or (steps < 0).any():
+            raise ValueError("offsets that are not those of its items")
+        if (self.offsets[0], self.offsets[-1]) != (0, shape[0]):
+            raise ValueError(f"{shape[0]} rows, but offsets up to {self.offsets[-1]}")
+        if self.keys.shape != (items, KEY_BYTES) or self.keys.dtype != np.uint8:
+            raise ValueError(f"keys of shape {self.keys.shape}, expected {(items, KEY_BYTES)}")
+        if self._marks is not None and (self._marks.shape, self._marks.dtype.kind) != (shape[:1], "S"):
+            raise ValueError("marks that are not one string per row")
+        if dtype.kind not in "iuf" or (place is None and 0 not in shape):
+            raise ValueError(f"values of {dtype}, expected one contiguous block of numbers")
 
     def _rows(self, item):
         if isinstance(item, str):

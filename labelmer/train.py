@@ -39,9 +39,7 @@ def build(options, train, classes, label_words=None):
 
     label_words: {class: (tokens, width)}, needed where the options start from words.
     """
-    model = LabelGuidedFusion(
-        options, {m: f.width for m, f in train.features.items()}, len(classes)
-    )
+    model = LabelGuidedFusion(options, {m: f.row for m, f in train.features.items()}, len(classes))
     for m, side in model.sides.items():
         mean, sd, starts = batches.statistics(train.features[m], train.labels, len(classes))
         if not options.standardise:
@@ -51,7 +49,10 @@ def build(options, train, classes, label_words=None):
         if options.labels and options.label_start[m] == "words":
             starts = np.stack([label_words[name].mean(0) for name in classes])
         if options.labels and options.label_start[m] != "random":
-            side.start_labels(torch.from_numpy((starts - mean) / sd).float())
+            starts = (starts - mean) / sd
+            if starts.ndim == 3:  # all layers count alike at the start
+                starts = starts.mean(1)
+            side.start_labels(torch.from_numpy(starts).float())
     return model
 
 

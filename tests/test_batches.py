@@ -59,7 +59,7 @@ def test_a_stride_averages_neighbours_and_the_last_ones_that_are_left():
 def test_features_come_in_the_order_asked_for_with_their_lengths(paths, items, stride):
     ids = sorted(items, reverse=True)
     features = batches.Features(paths, ids, stride)
-    assert len(features) == len(ids) and features.width == 3
+    assert len(features) == len(ids) and features.row == (3,)
     for number, name in enumerate(ids):
         expected = batches.averaged(items[name], stride)
         assert np.array_equal(features[number], expected)

@@ -173,7 +173,7 @@ def assert_batch_is_single(encoder, inputs):
     batch = encoder.encode(inputs)
     assert encoder.lengths(inputs) == [len(features) for features in batch]
     for item, features in zip(inputs, batch, strict=True):
-        assert features.shape[1] == encoder.width
+        assert features.shape[1:] == encoder.row
         assert_close(features, encoder.encode([item])[0])
     return batch
 
@@ -229,6 +229,18 @@ def test_long_text_goes_in_windows_and_every_token_stands_once(kind, snapshot):
     assert (start, end) == (encoder.marks([""])[0][0], encoder.marks([""])[0][1])
     assert_close(features, np.concatenate([parts[0][:-1], parts[1][1:-1], parts[2][1:]]))
     assert_batch_is_single(encoder, [text, "", "no", text + " no"])
+
+
+@pytest.mark.parametrize("kind", [*WAVEFORMS, *TEXTS, "whisper"])
+def test_all_layers_are_each_layer_beside_the_others(kind, snapshot):
+    inputs = SENTENCES if kind in TEXTS else CLIPS
+    encoder = encoders.load(snapshot(kind), "all")
+    assert encoder.row == (LAYERS + 1, SIZES["hidden_size"])
+    together = assert_batch_is_single(encoder, inputs)
+    for layer in range(LAYERS + 1):
+        alone = encoders.load(snapshot(kind), layer).encode(inputs)
+        for features, expected in zip(together, alone, strict=True):
+            assert_close(np.ascontiguousarray(features[:, layer]), expected)
 
 
 def test_empty_text_is_the_special_tokens(snapshot):

@@ -112,6 +112,16 @@ def test_a_change_computes_what_it_changes(speech):
     assert speech(CLIPS, layer=1, code="other") == (0, 4)
 
 
+def test_all_layers_make_rows_of_layers(speech):
+    assert speech(CLIPS, layer="all") == (0, 4)
+    file = Ragged(speech.out)
+    last = encoders.load(speech.folder, -1)
+    assert file.attrs["layer"] == "all"
+    for name, clip in CLIPS.items():
+        assert file[name].shape[1:] == (4, 16)
+        assert np.allclose(file[name][:, -1], last.encode([clip])[0], rtol=2e-3, atol=1e-3)
+
+
 def test_one_corrected_transcript_computes_one(text):
     text(TEXTS)
     assert text({**TEXTS, "b": "the new tree"}) == (3, 1)

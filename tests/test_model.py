@@ -39,7 +39,7 @@ def fresh(variant, **more):
     """A variant as training starts it, small, with a mean and sd to standardise by."""
     torch.manual_seed(0)
     options = ModelOptions.of({**CONFIG["model"], **VARIANTS[variant], "width": 16, **more})
-    model = LabelGuidedFusion(options, WIDTHS, C)
+    model = LabelGuidedFusion(options, {m: (width,) for m, width in WIDTHS.items()}, C)
     for side in model.sides.values():
         side.mean.normal_()
         side.sd.uniform_(0.5, 2)
@@ -419,7 +419,7 @@ DAMAGE = {
     "no config": ("config.json", Path.unlink),
     "no dictionary": ("config.json", lambda path: path.write_text("[]")),
     "another format": ("config.json", edit(format=99)),
-    "another size": ("config.json", edit(widths={"speech": 7, "text": 5})),
+    "another size": ("config.json", edit(rows={"speech": [7], "text": [5]})),
     "unknown option": ("config.json", edit(model={"depth": 3})),
 }
 

@@ -101,6 +101,31 @@ def history(folder):
     return tables.read(folder / "history.tsv", "history")
 
 
+# All layers of an encoder
+
+
+def test_all_layers_are_mixed_and_the_mix_is_learned(table, tmp_path):
+    """Layer 0 and 2 are noise, layer 1 tells the class: the mix must lean towards it."""
+    draw = np.random.default_rng(0)
+    features = made_features(table)
+    for items in features.values():
+        for name, rows in items.items():
+            layers = draw.normal(0, 1, (len(rows), 3, rows.shape[1]))
+            layers[:, 1] = rows
+            items[name] = layers
+    stacked = Corpus(tmp_path, table, features)
+    untrained, _ = model.load(stacked.train("u", training={**QUICK, "learning_rate": 1e-9}))
+    trained, _ = model.load(stacked.train("t", training={**QUICK, "epochs": 20}))
+    for m, width in WIDTHS.items():
+        assert trained.rows[m] == [3, width] and trained.sides[m].mean.shape == (3, width)
+        equal = torch.full((3,), 1 / 3)
+        assert torch.allclose(untrained.sides[m].layer_mix.softmax(0), equal, atol=1e-4)
+        assert trained.sides[m].layer_mix.argmax() == 1
+    test = stacked.part("test", trained.options)
+    right = batches.predict(trained, test).argmax(-1).numpy() == test.labels
+    assert right.mean() > 0.6  # chance is 0.25
+
+
 # From features to a model on disk
 
 
@@ -110,7 +135,11 @@ def test_the_command_writes_a_model_its_description_and_its_history(corpus):
         *("config.json", "history.tsv", "model.safetensors")
     ]
     loaded, classes = model.load(folder)
-    assert classes == CLASSES and loaded.widths == WIDTHS and loaded.options.width == 16
+    assert (
+        classes == CLASSES
+        and loaded.rows == {m: [w] for m, w in WIDTHS.items()}
+        and loaded.options.width == 16
+    )
     about = json.loads((folder / "config.json").read_text())
     assert about["run"]["variant"] == "full" and about["run"]["seed"] == "1"
     assert about["training"]["epochs"] == 3
