@@ -46,6 +46,7 @@ lint: demo-corpus
 
 bench: install
 	$(BIN)/python bench/workflow.py
+	$(BIN)/python bench/store.py
 
 lock:
 	$(PYTHON) -m uv pip compile --quiet --universal --no-header --no-annotate --python-version 3.11 \

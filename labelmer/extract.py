@@ -110,7 +110,8 @@ def _half(features, name, out):
     if not largest <= limit:  # so written, not a number is caught too
         raise InputError(
             f"{out}: {name}: largest feature {largest}, expected a finite number up to {limit}, "
-            f"which is what {FEATURE_DTYPE} holds; listen to the utterance, or choose another `layer`"
+            f"which is what {FEATURE_DTYPE} holds; listen to the utterance, or choose another "
+            "`layer`"
         )
     return features.astype(FEATURE_DTYPE)
 

@@ -129,7 +129,8 @@ class Ragged:
                 values = file["values"]
                 mapped = values.dtype, values.shape, values.id.get_offset()
             self._check(*mapped)
-            self.values = _map(self.path, *mapped, "r")
+            # A plain array on the mapped memory: numpy's own class for it is slow to slice.
+            self.values = np.asarray(_map(self.path, *mapped, "r"))
         except FileNotFoundError:
             raise InputError(f"{path}: there is no such file") from None
         except InputError:
@@ -153,7 +154,7 @@ class Ragged:
         """The strings of an item's rows (tokens), or None where the file has no marks."""
         if self._marks is None:
             return None
-        return [mark.decode() for mark in self._marks[self._rows(item)]]
+        return [mark.decode(errors="replace") for mark in self._marks[self._rows(item)]]
 
     def _check(self, dtype, shape, place):
         """Raise ValueError where the parts of the file do not fit together."""
@@ -164,7 +165,8 @@ class Ragged:
             raise ValueError(f"{shape[0]} rows, but offsets up to {self.offsets[-1]}")
         if self.keys.shape != (items, KEY_BYTES) or self.keys.dtype != np.uint8:
             raise ValueError(f"keys of shape {self.keys.shape}, expected {(items, KEY_BYTES)}")
-        if self._marks is not None and (self._marks.shape, self._marks.dtype.kind) != (shape[:1], "S"):
+        marks = self._marks
+        if marks is not None and (marks.shape != shape[:1] or marks.dtype.kind != "S"):
             raise ValueError("marks that are not one string per row")
         if dtype.kind not in "iuf" or (place is None and 0 not in shape):
             raise ValueError(f"values of {dtype}, expected one contiguous block of numbers")

@@ -20,7 +20,7 @@ LAYERS = [
 SIBLINGS = {
     "stage": {"errors"},
     "tables": {"errors", "stage"},
-    "ragged": {"errors"},
+    "ragged": {"digest", "errors"},
     "readers": {"iemocap", "manifest"},
     "config": {"readers", "options"},
     "model": {"options"},
@@ -50,7 +50,10 @@ def test_the_package_knows_nothing_of_snakemake(module):
     assert not re.search(r"^\s*(import|from) snakemake", source, re.MULTILINE)
 
 
-@pytest.mark.parametrize("module", ["tabulate", "split", "annotate", "fuse", "segment", "config"])
+LIGHT = ["tabulate", "split", "annotate", "fuse", "segment", "config", "inspect"]
+
+
+@pytest.mark.parametrize("module", LIGHT)
 def test_light_stages_start_without_torch(module):
     code = f"import sys, labelmer.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY).returncode == 0
