@@ -196,7 +196,7 @@ def test_package_is_found_and_not_imported(snapshot, monkeypatch, tmp_path):  # 
         "path:",
         "package:module",
         "builtin:mfcc",
-        "https://huggingface.co/owner/name",
+        "https://example.org/owner/name",
     ],
 )
 def test_malformed_sources_show_the_forms(source, tmp_path):
