@@ -7,14 +7,12 @@ left_out.tsv.
 import base64
 from pathlib import Path
 
-import pandas as pd
 from jinja2 import Environment
 
 from labelmer import result_tables, tables
 from labelmer.errors import InputError
+from labelmer.result_tables import EXPERIMENT, percent
 from labelmer.stage import command, log, parse, stage_parser, write_atomically
-
-EXPERIMENT = ["speech", "text", "mode"]
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2329; --soft: #5c6670; --line: #dde2e7;
@@ -239,13 +237,6 @@ def left_out_counts(left_out):
     """(reason, folds, number) of every reason, the most frequent first."""
     counts = left_out.groupby(["reason", "fold"]).size().sort_values(ascending=False, kind="stable")
     return [(reason, fold, n) for (reason, fold), n in counts.items()]
-
-
-def percent(mean, sd=float("nan")):
-    """A share as percent with one decimal, with its standard deviation; '–' if there is none."""
-    if pd.isna(mean):
-        return "–"
-    return f"{100 * mean:.1f}" + ("" if pd.isna(sd) else f" ± {100 * sd:.1f}")
 
 
 def data_uri(path):

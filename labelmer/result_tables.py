@@ -3,9 +3,12 @@
 Apart from the other tables, so that a new metric trains nothing anew.
 """
 
+import pandas as pd
+
 from labelmer import tables
 from labelmer.tables import VARIANT, Column
 
+EXPERIMENT = ["speech", "text", "mode"]
 PROTOCOL = {
     "protocol": Column(str, "what is held out, what validates, what becomes of shared scripts"),
     "selection": Column(str, "how the epoch was chosen"),
@@ -75,3 +78,10 @@ def read(path, name):
 def write(path, frame, name):
     """Check a frame against RESULTS and write it as a TSV file, whole or not at all."""
     tables.write(path, frame, name, RESULTS)
+
+
+def percent(mean, sd=float("nan")):
+    """A share as percent with one decimal, with its standard deviation; '–' if there is none."""
+    if pd.isna(mean):
+        return "–"
+    return f"{100 * mean:.1f}" + ("" if pd.isna(sd) else f" ± {100 * sd:.1f}")

@@ -16,9 +16,9 @@ import pandas as pd
 from labelmer import result_tables, tables
 from labelmer.errors import InputError
 from labelmer.metrics import METRICS, by_class, confusion, scores
+from labelmer.result_tables import EXPERIMENT, percent
 from labelmer.stage import command, log, parse, stage_parser
 
-EXPERIMENT = ["speech", "text", "mode"]
 VARIANT = [*EXPERIMENT, "variant"]
 
 
@@ -236,11 +236,6 @@ def compare_text(compare):
         f"n test utterances.\nProtocol: {first['protocol']}.\nSelection: {first['selection']}."
     )
     return "\n\n".join(blocks)
-
-
-def percent(mean, sd=float("nan")):
-    """A share as percent with one decimal, with its standard deviation if there is one."""
-    return f"{100 * mean:.1f}" + ("" if pd.isna(sd) else f" ± {100 * sd:.1f}")
 
 
 def aligned(rows):

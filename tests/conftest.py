@@ -59,19 +59,21 @@ class Workspace:
         return {(rule, path.rstrip(",")) for rule, path in found}
 
 
+def beside(*parts):
+    """A folder beside the repository that is no part of it; without it the test is skipped."""
+    folder = SHARED.joinpath(*parts)
+    if not folder.exists():
+        pytest.skip(f"{folder} is not there: it is not part of the repository")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def nemo():
     """The folder of the real corpus nemo-mini."""
-    folder = SHARED / "data" / "nemo-mini"
-    if not folder.exists():
-        pytest.skip(f"{folder} is not there: the real corpus is not part of the repository")
-    return folder
+    return beside("data", "nemo-mini")
 
 
 @pytest.fixture(scope="session")
 def whisper():
     """The folder of the real Whisper encoder."""
-    folder = SHARED / "models" / "whisper-tiny.en-encoder"
-    if not folder.exists():
-        pytest.skip(f"{folder} is not there: the real encoder is not part of the repository")
-    return folder
+    return beside("models", "whisper-tiny.en-encoder")

@@ -13,8 +13,6 @@ from safetensors.torch import load_file, save_file
 from labelmer import encoders, fetch
 from labelmer.errors import InputError
 
-SHARED = Path(__file__).parents[2] / "shared"
-WHISPER = SHARED / "models" / "whisper-tiny.en-encoder"
 LAYERS = 3
 SIZES = {
     "hidden_size": 16,
@@ -280,12 +278,11 @@ def test_whisper_joins_windows(snapshot):
     assert_close(encoder.encode([long])[0], np.concatenate(parts))
 
 
-@pytest.mark.skipif(not WHISPER.exists(), reason=f"{WHISPER} is not here")
-def test_real_whisper():
+def test_real_whisper(whisper):
     clips = noise(30, 1.3)
-    expected = whisper_oracle(WHISPER, clips[0])
+    expected = whisper_oracle(whisper, clips[0])
     for layer in (0, 2, 4):
-        encoder = encoders.load(WHISPER, layer)
+        encoder = encoders.load(whisper, layer)
         batch = encoder.encode(clips)
         assert [len(features) for features in batch] == [1500, 65]
         assert_close(batch[0], expected[layer])
