@@ -2,16 +2,20 @@
 
 Speech goes in as mono 16 kHz samples, int16 (as the segments file holds them) or float32 in
 [-1, 1); text as strings. An item's rows (frames or tokens) never depend on its neighbours in the
-batch: all that looks across time before attention (normalisation, convolutions) runs on each item
-alone, and attention sees a mask.
+batch: what looks across time (normalisation, convolutions, attention) sees an item's own samples
+and frames, and nothing of the padding.
 
 What is out of the ordinary is defined, and nothing is dropped:
 
 - audio shorter than one frame's receptive field (400 samples for wav2vec 2.0 and the filterbank,
   320 for Whisper), empty audio too, is padded with zeros to it and gives one frame;
-- what is longer than a model can take (30 s for Whisper, 512 tokens for most text models) goes
-  through it in consecutive windows, joined so that every frame and token stands once;
+- what is longer than a model can take (30 s for Whisper, `window_s` for wav2vec 2.0 and its kin,
+  512 tokens for most text models) goes through it in windows of that length, each as if it stood
+  alone; neighbours overlap by a fifth, each gives up its half of that, and so every frame and
+  token stands once;
 - empty text gives the special tokens alone ([CLS], [SEP]).
+
+On a GPU the networks run in mixed precision (float16); on a CPU in float32.
 
 `layer` counts as Hugging Face's hidden_states do: 0 is what enters the first layer, N the output
 of the last one, after the final layer norm where a model has one (for large wav2vec 2.0, HuBERT
@@ -21,6 +25,7 @@ Layers above are not computed. `layer: all` keeps every one of them: rows are (l
 
 import hashlib
 import json
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,20 +37,34 @@ from torch.nn.utils.rnn import pad_sequence
 from labelmer.digest import canonical_json, file_digest
 from labelmer.errors import InputError
 
+log = logging.getLogger("labelmer")
+
 SAMPLE_RATE = 16000
 ALL = "all"  # as a layer: every one of them
-ROWS_PER_BATCH = 3000  # padded rows: a minute of speech at 50 frames/s
+WINDOW_S = 60  # seconds; IEMOCAP's longest utterance takes 34
+# Padded rows of a batch. Half a minute of speech fills a CPU; a GPU wants ten.
+ROWS_PER_BATCH = {"cpu": 1500, "cuda": 30000}
+GPU_MEMORY_PER_ROW = 2**20  # bytes, of which the first convolution takes most
 
 
-def load(folder, layer, device="cpu"):
+def load(folder, layer, device="cpu", window_s=None):
     """The encoder in a snapshot's folder, cut to give the hidden states of `layer`.
 
-    layer: -(N + 1) ... N for a network of N layers, or "all"; None or 0 for the filterbank.
+    layer     -(N + 1) ... N for a network of N layers, or "all"; None or 0 for the filterbank
+    window_s  seconds of speech that wav2vec 2.0 and its kin see at once; WINDOW_S if None
+
     Everything is read from the folder. InputError: not a snapshot, a family not known, a layer out
-    of range, weights that lack a part.
+    of range, weights that lack a part, a window for an encoder that has its own.
     """
     folder = Path(folder)
-    return FAMILIES[model_type(folder)](folder, layer, device)
+    family = FAMILIES[model_type(folder)]
+    if family is Waveform:
+        return Waveform(folder, layer, device, window_s or WINDOW_S)
+    if window_s is not None:
+        raise InputError(
+            f"{folder}: window_s goes with wav2vec 2.0, HuBERT, WavLM and data2vec; remove it"
+        )
+    return family(folder, layer, device)
 
 
 def model_type(folder):
@@ -152,15 +171,22 @@ class Window:
 class Encoder:
     """What every encoder answers.
 
-    modality  "speech" or "text"
-    width     numbers per row, and per layer where all are kept
-    rate_hz   frames per second; None for text
-    layer     index of the hidden states, from 0, or "all"
-    row       shape of a row: (width,), or (layers, width) where all are kept
+    modality   "speech" or "text"
+    width      numbers per row, and per layer where all are kept
+    rate_hz    frames per second; None for text
+    layer      index of the hidden states, from 0, or "all"
+    row        shape of a row: (width,), or (layers, width) where all are kept
+    window_s   seconds of speech that it sees at once, where that can be chosen; else None
+    budget     padded rows of a batch; halved, with a line in the log, when memory runs out
+    model      the whole network, None for the filterbank
+    front_end  its modules below the transformer, which fine-tuning may leave as they are
     """
 
     modality = "speech"
     rate_hz = None
+    window_s = None
+    model = None
+    front_end = ()
 
     @property
     def row(self):
@@ -177,18 +203,87 @@ class Encoder:
         """Per item the strings of its rows (tokens); None for speech."""
         return None
 
+    def encode(self, inputs):
+        """Features of each item: a list of float32 arrays (rows, *row)."""
+        return self.begin(inputs)()
+
     @torch.inference_mode()
-    def encode(self, inputs, budget=ROWS_PER_BATCH):
-        """Features of each item, float32 (rows, *row), in batches of `budget` padded rows."""
+    def begin(self, inputs, dtype=torch.float32, exact=False):
+        """Start to encode; returns a function that waits for the arrays of encode(), of `dtype`.
+
+        A GPU is still at work when this returns, so that what went before can be written.
+        exact: float32 throughout, on a GPU too.
+        """
+        with torch.autocast(self.device, torch.float16, self.device != "cpu" and not exact):
+            states = self.states(inputs)
+        flat, ends = torch.cat(states).to(dtype), np.cumsum([len(rows) for rows in states])
+        if self.device == "cpu":
+            return lambda: np.split(flat.numpy(), ends[:-1])
+        host = torch.empty(flat.shape, dtype=dtype, pin_memory=True)
+        host.copy_(flat, non_blocking=True)
+        copied = torch.cuda.Event()
+        copied.record()
+
+        def wait():
+            copied.synchronize()
+            return np.split(host.numpy(), ends[:-1])
+
+        return wait
+
+    def states(self, inputs):
+        """Features of each item as tensors (rows, *row) on the device, for a gradient too."""
         windows = [self._windows(item) for item in inputs]
         flat = [window for item in windows for window in item]
         states = [None] * len(flat)
-        for batch in batches_by_length([window.rows for window in flat], budget):
-            hidden = self._run([flat[i].content for i in batch])  # (batch, longest, *row)
-            for i, rows in zip(batch, hidden.float().cpu().numpy(), strict=True):
+        waiting = batches_by_length([window.rows for window in flat], self.budget)[::-1]
+        while waiting:
+            batch = waiting.pop()
+            hidden = self._attempt([flat[i].content for i in batch])  # (batch, longest, *row)
+            if hidden is None:
+                waiting += self._halved(batch, flat)
+                continue
+            for i, rows in zip(batch, hidden, strict=True):
                 states[i] = rows[: flat[i].rows][flat[i].keep]
         parts = iter(states)
-        return [np.concatenate([next(parts) for _ in item]) for item in windows]
+        return [torch.cat([next(parts) for _ in item]) for item in windows]
+
+    def _attempt(self, contents):
+        """The network's output, or None if memory ran out."""
+        try:
+            return self._run(contents)
+        except RuntimeError as error:
+            # PyTorch has a class of its own for the GPU's memory only.
+            lacking = isinstance(error, torch.OutOfMemoryError)
+            if not lacking and "can't allocate memory" not in str(error):
+                raise
+        if self.device != "cpu":
+            torch.cuda.empty_cache()
+        return None
+
+    def _halved(self, batch, windows):
+        """A batch that was too large, in two, and all later ones half as large."""
+        rows = len(batch) * max(windows[i].rows for i in batch)
+        if len(batch) == 1:
+            raise InputError(
+                f"memory ran out on one utterance of {rows} rows; use a machine with more, or give "
+                "the encoder a shorter window_s if it takes one"
+            )
+        self.budget = rows // 2
+        log.warning("memory ran out on a batch of %d rows; from now on %d", rows, self.budget)
+        middle = len(batch) // 2
+        return [batch[middle:], batch[:middle]]
+
+    def _place(self, device):
+        """Move the network to the device, and take batches that fit it."""
+        self.device = device
+        self.budget = ROWS_PER_BATCH[device]
+        if device == "cuda":
+            self.budget = min(self.budget, torch.cuda.mem_get_info()[0] // GPU_MEMORY_PER_ROW)
+            self.budget = max(1, self.budget // (self.depth + 1 if self.layer == ALL else 1))
+        if self.model is not None:
+            self.model.to(device)
+        if self.model is not None and device == "cpu":
+            _through_onednn(self.model)
 
 
 class Filterbank(Encoder):
@@ -200,11 +295,12 @@ class Filterbank(Encoder):
                 f"{folder}: bad layer {layer}, expected 0: a filterbank has no layers; remove it"
             )
         self.config = _fbank_config(folder)
-        self.layer, self.device = 0, device
+        self.layer = 0
         self.width = self.config["num_mel_bins"]
         self.field = _samples(self.config["frame_length_ms"])
         self.hop = _samples(self.config["frame_shift_ms"])
         self.rate_hz = SAMPLE_RATE / self.hop
+        self._place("cpu")
 
     def _windows(self, samples):
         rows = 1 + (max(len(samples), self.field) - self.field) // self.hop
@@ -231,12 +327,11 @@ class Filterbank(Encoder):
 class Waveform(Encoder):
     """wav2vec 2.0 and its kin (HuBERT, WavLM, data2vec): convolutions, then a transformer."""
 
-    def __init__(self, folder, layer, device):
-        self.extractor = _feature_extractor(folder)
+    def __init__(self, folder, layer, device, window_s):
+        self.normalise = _feature_extractor(folder).do_normalize
         self.model = network(folder)
         config, encoder = self.model.config, self.model.encoder
-        self.width, self.device = config.hidden_size, device
-        self.depth = config.num_hidden_layers
+        self.width, self.depth = config.hidden_size, config.num_hidden_layers
         self.layer = _cut(encoder, "layers", layer, folder)
         # The "stable" variants end in a layer norm; the others have one before the first layer.
         stable = getattr(config, "do_stable_layer_norm", False)
@@ -246,36 +341,58 @@ class Waveform(Encoder):
         if self.layer == ALL:
             for block in encoder.layers:
                 block.register_forward_pre_hook(lambda _, given: self.entered.append(given[0]))
-        # Positions come from convolutions, which would see the padding: _front adds them instead.
-        self.positions, encoder.pos_conv_embed = encoder.pos_conv_embed, _Nothing()
+        self.front_end = [self.model.feature_extractor]
+        self.norm = _norm_of_each(self.model.feature_extractor.conv_layers[0])
+        self.padding = _Padding(encoder.pos_conv_embed)
         self.convolutions = list(zip(config.conv_kernel, config.conv_stride, strict=True))
         self.field = 1
         for kernel, stride in reversed(self.convolutions):
             self.field = (self.field - 1) * stride + kernel
-        self.rate_hz = SAMPLE_RATE / math.prod(config.conv_stride)
-        self.model.to(device)
-        self.positions.to(device)
+        self.hop = math.prod(config.conv_stride)
+        self.rate_hz = SAMPLE_RATE / self.hop
+        self.window_s = float(window_s)
+        self.longest = self._rows(round(window_s * SAMPLE_RATE))
+        self._place(device)
+        # A CPU's cache holds the convolutions of one utterance; a GPU waits for its commands.
+        self.one_by_one = device == "cpu"
 
-    def _windows(self, samples):
-        rows = max(len(samples), self.field)
+    def _rows(self, samples):
+        rows = max(samples, self.field)
         for kernel, stride in self.convolutions:
             rows = (rows - kernel) // stride + 1
-        return [Window(samples, rows, slice(None))]
+        return rows
+
+    def _windows(self, samples):
+        spans = _spans(self._rows(len(samples)), self.longest)
+        if len(spans) == 1:
+            return [Window(samples, spans[0][1], slice(None))]
+        return [
+            Window(samples[a * self.hop : (b - 1) * self.hop + self.field], b - a, keep)
+            for a, b, keep in spans
+        ]
 
     def _run(self, batch):
-        hidden, mask = _padded([self._front(samples) for samples in batch])
+        groups = [[samples] for samples in batch] if self.one_by_one else [batch]
+        extracted = [rows for group in groups for rows in self._convolved(group)]
+        hidden, mask = _padded(extracted, [self._rows(len(samples)) for samples in batch])
+        projected = self.model.feature_projection(hidden)
+        hidden = projected[0] if isinstance(projected, tuple) else projected  # HuBERT: no tuple
+        self.padding.mask = mask
         self.entered.clear()
         last = self.model.encoder(hidden, attention_mask=mask)[0]
         return torch.stack([*self.entered, last], dim=2) if self.layer == ALL else last
 
-    def _front(self, samples):
-        """One utterance up to the transformer: (rows, width)."""
-        samples = _at_least(_unit(samples), self.field)
-        values = self.extractor(samples, sampling_rate=SAMPLE_RATE, return_tensors="pt")
-        extracted = self.model.feature_extractor(values["input_values"].to(self.device))
-        projected = self.model.feature_projection(extracted.transpose(1, 2))
-        hidden = projected[0] if isinstance(projected, tuple) else projected  # HuBERT: no tuple
-        return (hidden + self.positions(hidden))[0]
+    def _convolved(self, batch):
+        """Utterances through the convolutions: (batch, longest, channels)."""
+        clips = [torch.from_numpy(_at_least(_unit(samples), self.field)) for samples in batch]
+        samples, inside = (part.to(self.device) for part in _padded(clips))
+        counts = inside.sum(1, keepdim=True)
+        if self.normalise:
+            samples = _normalised(samples, inside, counts)
+        if self.norm is not None:
+            kernel, stride = self.convolutions[0]
+            self.norm.frames = (counts - kernel) // stride + 1
+        return self.model.feature_extractor(samples).transpose(1, 2)
 
 
 class Whisper(Encoder):
@@ -287,49 +404,53 @@ class Whisper(Encoder):
 
     def __init__(self, folder, layer, device):
         self.extractor = _feature_extractor(folder)
-        self.encoder = network(folder, attn_implementation="sdpa").get_encoder()
-        self.width, self.device = self.encoder.config.d_model, device
-        self.depth = self.encoder.config.encoder_layers
+        self.model = network(folder, attn_implementation="sdpa")
+        self.encoder = self.model.get_encoder()
+        self.width, self.depth = self.encoder.config.d_model, self.encoder.config.encoder_layers
         self.layer = _cut(self.encoder, "layers", layer, folder)
         if self.layer not in (ALL, self.depth):
             self.encoder.layer_norm = torch.nn.Identity()
+        self.front_end = [self.encoder.conv1, self.encoder.conv2]
+        self.padding = _Padding(*self.front_end)
         self.hop = self.extractor.hop_length * self.encoder.conv2.stride[0]
-        self.longest = self.encoder.config.max_source_positions * self.hop
+        self.longest = self.encoder.config.max_source_positions
         self.rate_hz = SAMPLE_RATE / self.hop
-        self.encoder.to(device)
+        self._place(device)
 
     def _windows(self, samples):
-        starts = range(0, max(len(samples), 1), self.longest)
-        clips = [samples[start : start + self.longest] for start in starts]
-        return [Window(clip, self._rows(clip), slice(None)) for clip in clips]
+        spans = _spans(self._rows(samples), self.longest)
+        return [Window(samples[a * self.hop : b * self.hop], b - a, keep) for a, b, keep in spans]
 
     def _rows(self, clip):
         return max(1, -(-len(clip) // self.hop))
 
     def _run(self, batch):
-        hidden, mask = _padded([self._front(clip) for clip in batch])
+        mel, inside = _padded([self._mel(clip) for clip in batch])
+        self.padding.mask = inside
+        hidden = mel.transpose(1, 2)
+        for convolution in self.front_end:
+            hidden = torch.nn.functional.gelu(convolution(hidden))
+        hidden = hidden.transpose(1, 2)
+        hidden = hidden + self.encoder.embed_positions.weight[: hidden.shape[1]]
+        mask = inside[:, :: self.encoder.conv2.stride[0]][:, None, None, :]
         states = []
         for layer in self.encoder.layers:
             states.append(hidden)
-            hidden = layer(hidden, mask[:, None, None, :])
+            hidden = layer(hidden, mask)
         hidden = self.encoder.layer_norm(hidden)
         return torch.stack([*states, hidden], dim=2) if self.layer == ALL else hidden
 
-    def _front(self, clip):
-        """One clip up to the transformer: (rows, width)."""
-        samples = _at_least(_unit(clip), self._rows(clip) * self.hop)
+    def _mel(self, clip):
+        """Log-mel frames of one clip: (two for each row, mel bins)."""
         mel = self.extractor(
-            samples,
+            _at_least(_unit(clip), self._rows(clip) * self.hop),
             sampling_rate=SAMPLE_RATE,
             padding="longest",
             truncation=False,
             return_tensors="pt",
+            device=self.device,
         )
-        hidden = mel["input_features"].to(self.device)
-        for convolution in (self.encoder.conv1, self.encoder.conv2):
-            hidden = torch.nn.functional.gelu(convolution(hidden))
-        hidden = hidden[0].T
-        return hidden + self.encoder.embed_positions.weight[: len(hidden)]
+        return mel["input_features"][0].T.to(self.device)
 
 
 class Text(Encoder):
@@ -341,11 +462,10 @@ class Text(Encoder):
         self.tokenizer = _tokenizer(folder)
         self.model = network(folder)
         config = self.model.config
-        self.width, self.device = config.hidden_size, device
-        self.depth = config.num_hidden_layers
+        self.width, self.depth = config.hidden_size, config.num_hidden_layers
         # DeBERTa cannot run on no layers at all, so one stays even for layer 0.
         self.layer = _cut(self.model.encoder, "layer", layer, folder, least=1)
-        self.model.to(device)
+        self._place(device)
         example = self.tokenizer("a", return_special_tokens_mask=True)
         content = [i for i, special in enumerate(example["special_tokens_mask"]) if not special]
         self.before = example["input_ids"][: content[0]]
@@ -367,19 +487,19 @@ class Text(Encoder):
 
     def _windows(self, text):
         content = self._content(text)
-        starts = range(0, max(len(content), 1), self.room)
         windows = []
-        for start in starts:
-            tokens = self.before + content[start : start + self.room] + self.after
-            first = 0 if start == 0 else len(self.before)
-            end = len(tokens) if start == starts[-1] else len(tokens) - len(self.after)
-            windows.append(Window(tokens, len(tokens), slice(first, end)))
+        for start, stop, keep in _spans(len(content), self.room):
+            tokens = self.before + content[start:stop] + self.after
+            # The special tokens stand once, at the ends of the whole text.
+            first = 0 if start == 0 else len(self.before) + keep.start
+            last = len(tokens) if stop == len(content) else len(self.before) + keep.stop
+            windows.append(Window(tokens, len(tokens), slice(first, last)))
         return windows
 
     def _run(self, batch):
         tokens, mask = _padded(
             [torch.tensor(window, device=self.device) for window in batch],
-            self.tokenizer.pad_token_id,
+            value=self.tokenizer.pad_token_id,
         )
         output = self.model(input_ids=tokens, attention_mask=mask.long(), output_hidden_states=True)
         states = output.hidden_states
@@ -394,18 +514,109 @@ FAMILIES = {
 }
 
 
-class _Nothing(torch.nn.Module):
-    """Adds nothing, whatever it is added to."""
+class _Padding:
+    """Zeros what is padding before every convolution within some modules, as at an item's end.
 
-    def forward(self, hidden):
-        return hidden.new_zeros(())
+    mask: (batch, longest), True inside an item; set before the modules run.
+    """
+
+    def __init__(self, *modules):
+        self.mask = None
+        for module in modules:
+            for part in module.modules():
+                if isinstance(part, torch.nn.Conv1d):
+                    part.register_forward_pre_hook(self._zeroed)
+
+    def _zeroed(self, _, given):
+        return given[0] * self.mask[:, None]  # (batch, channels, longest)
 
 
-def _padded(items, value=0.0):
-    """Items (rows, ...) as one batch (batch, longest, ...) and its mask (batch, longest)."""
+class _Linear(torch.nn.Linear):
+    """A linear layer as a convolution of width one.
+
+    PyTorch gives convolutions to oneDNN and matrix products to MKL, and on AMD's CPUs oneDNN is
+    twice as fast (bench/extract.py measures both).
+    """
+
+    def forward(self, hidden):  # (..., width)
+        pixels = hidden.reshape(1, -1, 1, self.in_features).permute(0, 3, 1, 2)
+        weight = self.weight[:, :, None, None]
+        rows = torch.nn.functional.conv2d(pixels, weight, self.bias).permute(0, 2, 3, 1)
+        return rows.reshape(*hidden.shape[:-1], self.out_features)
+
+
+def _through_onednn(network):
+    """Put _Linear in the place of a network's linear layers; the parameters stay what they are."""
+    for module in list(network.modules()):
+        for name, layer in module.named_children():
+            if type(layer) is torch.nn.Linear:
+                own = _Linear(layer.in_features, layer.out_features, device="meta")
+                own.weight, own.bias = layer.weight, layer.bias
+                setattr(module, name, own)
+
+
+class _GroupNorm(torch.nn.GroupNorm):
+    """Group norm with a group per channel, of each item over its own frames.
+
+    frames: (batch, 1), how many each item has; set before it runs.
+    """
+
+    frames = None
+
+    def forward(self, hidden):  # (batch, channels, longest)
+        if len(hidden) == 1:
+            return super().forward(hidden)
+        inside = torch.arange(hidden.shape[2], device=hidden.device) < self.frames[:, None]
+        frames = self.frames[:, None]
+        mean = (hidden * inside).sum(2, keepdim=True, dtype=torch.float32) / frames
+        centred = (hidden - mean) * inside
+        variance = centred.square().sum(2, keepdim=True) / frames
+        scaled = centred * torch.rsqrt(variance + self.eps) * self.weight[:, None]
+        return (scaled + self.bias[:, None]).to(hidden.dtype)
+
+
+def _norm_of_each(convolution):
+    """Make the group norm of a first convolution one of each item; None if it has no such norm."""
+    norm = getattr(convolution, "layer_norm", None)
+    if not isinstance(norm, torch.nn.GroupNorm):
+        return None
+    own = _GroupNorm(norm.num_groups, norm.num_channels, norm.eps)
+    own.weight, own.bias = norm.weight, norm.bias
+    convolution.layer_norm = own
+    return own
+
+
+def _normalised(samples, inside, counts):
+    """Utterances (batch, longest) with zero mean and unit variance, as Wav2Vec2FeatureExtractor."""
+    centred = (samples - samples.sum(1, keepdim=True) / counts) * inside
+    return centred * torch.rsqrt(centred.square().sum(1, keepdim=True) / counts + 1e-7)
+
+
+def _spans(rows, longest):
+    """Stretches (start, stop, keep) of up to `longest` rows that together cover all rows.
+
+    Neighbours share a fifth of `longest`; `keep` is a stretch's rows without its halves of that.
+    """
+    half = longest // 10
+    starts = range(0, max(rows - 2 * half, 1), longest - 2 * half)
+    return [
+        (
+            start,
+            min(start + longest, rows),
+            slice(half if start else 0, longest - half if start != starts[-1] else longest),
+        )
+        for start in starts
+    ]
+
+
+def _padded(items, lengths=None, value=0.0):
+    """Items (rows, ...) as one batch (batch, longest, ...) and its mask (batch, longest).
+
+    lengths: rows of each item that count; all of them, if not given.
+    """
     batch = pad_sequence(items, batch_first=True, padding_value=value)
-    lengths = torch.tensor([len(item) for item in items], device=batch.device)
-    return batch, torch.arange(batch.shape[1], device=batch.device) < lengths[:, None]
+    counts = torch.tensor(lengths or [len(item) for item in items], device=batch.device)
+    return batch, torch.arange(batch.shape[1], device=batch.device) < counts[:, None]
 
 
 def _cut(stack, name, layer, folder, least=0):

@@ -2,7 +2,7 @@
 
 INPUT is a session's segments (.h5, for a speech encoder) or its table of utterances (.tsv, for a
 text encoder). Without it, the words of the labels are run, as --config '{"labels": {NAME: WORDS}}'
-gives them. --config also holds the encoder's `layer`.
+gives them. --config also holds the encoder's `layer` and, if it has one, its `window_s`.
 
 If OUT is there already, its items whose key still matches are taken over and only the rest is
 computed. Equal input gives equal bytes.
@@ -11,51 +11,18 @@ computed. Equal input gives equal bytes.
 import importlib.metadata
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from labelmer import __version__, tables
+from labelmer import __version__
 from labelmer.digest import code_digest
 from labelmer.errors import InputError
+from labelmer.inputs import read_items, text_items
 from labelmer.ragged import FEATURE_DTYPE, Ragged, Writer, feature_key, feature_params
 from labelmer.stage import Progress, command, log, parse, stage_parser
 
 UNITS = {"speech": "frames", "text": "tokens"}
-
-
-@dataclass(frozen=True)
-class Items:
-    """What features are made of: ids (sorted), inputs, and what says when an input changed."""
-
-    modality: str  # "speech" or "text"
-    ids: list
-    inputs: Sequence  # int16 samples at 16 kHz, or strings
-    contents: Sequence  # bytes or strings, the items' part of their keys
-
-
-def read_items(path):
-    """Items of a segments file (.h5) or of a table of utterances."""
-    if Path(path).suffix == ".h5":
-        segments = Ragged(path)
-        if segments.attrs.get("kind") != "segments":
-            raise InputError(
-                f"{path}: a file of {segments.attrs.get('kind')}, expected segments; "
-                "give the file that `labelmer segment` wrote"
-            )
-        inputs = [segments[i] for i in range(len(segments))]
-        return Items("speech", segments.ids, inputs, [key.tobytes() for key in segments.keys])
-    table = tables.read(path, "utterances")
-    return text_items(dict(zip(table["id"], table["text"], strict=True)))
-
-
-def text_items(texts):
-    """Items of a dict of id and text."""
-    ids = sorted(texts)
-    inputs = [texts[i] for i in ids]
-    return Items("text", ids, inputs, inputs)
 
 
 def extract(items, encoder, facts, out, code):
@@ -71,7 +38,7 @@ def extract(items, encoder, facts, out, code):
             f"{out}: '{facts['encoder']}' is a {encoder.modality} encoder, expected one for "
             f"{items.modality}, which the input is; correct the encoder's `modality` or its source"
         )
-    params = feature_params(facts["content"], encoder.layer, code)
+    params = feature_params(facts["content"], encoder.layer, encoder.window_s, code)
     keys = [feature_key(content, params) for content in items.contents]
     lengths = encoder.lengths(items.inputs)
     old = _previous(out)
@@ -90,14 +57,14 @@ def extract(items, encoder, facts, out, code):
 
 def _computed(items, wanted, lengths, encoder):
     """Yield (index, features) of the wanted items, batch by batch of similar lengths."""
-    from labelmer.encoders import ROWS_PER_BATCH, SAMPLE_RATE, batches_by_length
+    from labelmer.encoders import SAMPLE_RATE, batches_by_length
 
     if items.modality == "speech":
         unit, sizes = "seconds of audio", [len(samples) / SAMPLE_RATE for samples in items.inputs]
     else:
         unit, sizes = "texts", [1] * len(items.inputs)
     with Progress("extract", sum(sizes[i] for i in wanted), unit) as progress:
-        for batch in batches_by_length([lengths[i] for i in wanted], ROWS_PER_BATCH):
+        for batch in batches_by_length([lengths[i] for i in wanted], encoder.budget):
             chosen = [wanted[b] for b in batch]
             yield from zip(chosen, encoder.encode([items.inputs[i] for i in chosen]), strict=True)
             progress.advance(sum(sizes[i] for i in chosen))
@@ -133,6 +100,7 @@ def _holds(old, name, key):
 
 def _attributes(encoder, facts, params, code):
     rate = {"rate_hz": encoder.rate_hz} if encoder.rate_hz else {}
+    window = {"window_s": encoder.window_s} if encoder.window_s else {}
     return {
         "kind": "features",
         "unit": UNITS[encoder.modality],
@@ -143,6 +111,7 @@ def _attributes(encoder, facts, params, code):
         "revision": facts["revision"],
         "weights": facts["weights"],
         "layer": encoder.layer,
+        **window,
         "dtype": FEATURE_DTYPE,
         "params": params,
         "code": code,
@@ -191,7 +160,8 @@ def main(argv=None):
     from labelmer.compute import device_of
 
     torch.set_num_threads(args.threads)
-    encoder = encoders.load(args.folder, args.config.get("layer"), device_of(args.gpu))
+    layer, window_s = args.config.get("layer"), args.config.get("window_s")
+    encoder = encoders.load(args.folder, layer, device_of(args.gpu), window_s)
     extract(items, encoder, facts, args.out, code_digest("encoders"))
 
 

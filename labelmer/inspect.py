@@ -4,8 +4,9 @@ Without ID: the file's facts, whether its keys match what lies beside it, and th
 numbers are not finite or all alike. With ID: that item's shape, statistics and tokens.
 
 Features are compared with the session's segments or utterances, with the encoder's source.json
-and with the encoders' code. --config '{"layer": N}' compares with another layer than the file's
-own, and '{"labels": {NAME: WORDS}}' gives the words of a labels.h5, both as for `labelmer extract`.
+and with the encoders' code. --config takes what `labelmer extract` takes: '{"layer": N}' and
+'{"window_s": S}' compare with another layer and window than the file's own, and
+'{"labels": {NAME: WORDS}}' gives the words of a labels.h5.
 """
 
 import difflib
@@ -25,7 +26,7 @@ from labelmer.stage import Progress, command, parse, stage_parser
 
 PIECE = 1 << 20  # numbers looked at in one go: 8 MB as float64
 NAMED = 5  # items of a kind that are named
-PROVENANCE = ("encoder", "source", "revision", "layer", "code")
+PROVENANCE = ("encoder", "source", "revision", "layer", "window_s", "code")
 LIBRARIES = ("labelmer", "torch", "transformers")
 
 
@@ -56,7 +57,7 @@ def _was_ragged(path):
 def about_file(file, config):
     """Facts of a ragged file as a dict for JSON; None or empty where it has no such thing.
 
-    config: `layer` and `labels`, as labelmer.extract takes them, see judge().
+    config: `layer`, `window_s` and `labels`, as labelmer.extract takes them, see judge().
     """
     lengths, rate = np.diff(file.offsets), _rate(file)
     rows = int(file.offsets[-1])
@@ -207,7 +208,8 @@ def _samples_changed(file):
 def _features_changed(file, contents, facts, config):
     recorded = str(_attribute(file, "params"))
     layer = _layer(config.get("layer", _attribute(file, "layer")), facts)
-    present = feature_params(facts["content"], layer, code_digest("encoders"))
+    window_s = config.get("window_s", _attribute(file, "window_s"))
+    present = feature_params(facts["content"], layer, window_s, code_digest("encoders"))
     parts = _differences(recorded, present)
 
     def changed(name, key):

@@ -25,16 +25,16 @@ KEY_BYTES = 32
 FEATURE_DTYPE = "float16"
 
 
-def feature_params(encoder, layer, code):
+def feature_params(encoder, layer, window_s, code):
     """What all items of a file of features were computed with, as canonical JSON.
 
-    encoder  digest of the encoder's files (`content` of its source.json)
-    layer    index of the hidden states, from 0, or "all"
-    code     digest of the code that computes a feature
+    encoder   digest of the encoder's files (`content` of its source.json)
+    layer     index of the hidden states, from 0, or "all"
+    window_s  seconds of speech that the encoder sees at once, or None
+    code      digest of the code that computes a feature
     """
-    return canonical_json(
-        {"encoder": encoder, "layer": layer, "dtype": FEATURE_DTYPE, "code": code}
-    )
+    parts = {"encoder": encoder, "layer": layer, "window_s": window_s and float(window_s)}
+    return canonical_json({**parts, "dtype": FEATURE_DTYPE, "code": code})
 
 
 def feature_key(content, params):

@@ -212,21 +212,64 @@ def test_text_encoders_equal_the_plain_forward(kind, snapshot):
             assert_close(features, states[layer][0].numpy())
 
 
+@pytest.mark.parametrize("kind", WAVEFORMS)
+def test_convolutions_on_the_padded_batch_give_the_same(kind, snapshot):
+    """What a GPU does; a CPU takes them one by one."""
+    encoder = encoders.load(snapshot(kind), -1)
+    alone = encoder.encode(CLIPS)
+    assert encoder.one_by_one
+    encoder.one_by_one = False
+    for features, expected in zip(encoder.encode(CLIPS), alone, strict=True):
+        assert_close(features, expected)
+
+
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
 def test_long_text_goes_in_windows_and_every_token_stands_once(kind, snapshot):
     encoder = encoders.load(snapshot(kind), 2)
-    words = ["tree", "car", "old"] * 25  # 75 words; 30 a window
+    words = ["tree", "car", "old"] * 25  # 75 words; windows of 30, which share 6
     text = " ".join(words)
     (marks,) = encoder.marks([text])
     assert marks[1:-1] == words
     start, end = marks[0], marks[-1]
+    assert (start, end) == (encoder.marks([""])[0][0], encoder.marks([""])[0][1])
     (features,) = encoder.encode([text])
     assert encoder.lengths([text]) == [77] == [len(features)]
-    first, second, third = (" ".join(words[i : i + 30]) for i in (0, 30, 60))
-    parts = encoder.encode([first, second, third])
-    assert (start, end) == (encoder.marks([""])[0][0], encoder.marks([""])[0][1])
-    assert_close(features, np.concatenate([parts[0][:-1], parts[1][1:-1], parts[2][1:]]))
+    parts = encoder.encode([" ".join(words[i : i + 30]) for i in (0, 24, 48)])
+    # With the start token before it, word i of a window is row i + 1.
+    joined = [parts[0][: 1 + 27], parts[1][1 + 3 : 1 + 27], parts[2][1 + 3 :]]
+    assert_close(features, np.concatenate(joined))
     assert_batch_is_single(encoder, [text, "", "no", text + " no"])
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2-group", "wavlm-layer", "data2vec"])
+def test_long_speech_goes_in_windows_and_every_frame_stands_once(kind, snapshot):
+    whole = encoders.load(snapshot(kind), 2)
+    encoder = encoders.load(snapshot(kind), 2, window_s=1.0)  # of 49 frames, which share 8
+    (long,) = noise(2.2)
+    (features,) = encoder.encode([long])
+    assert encoder.lengths([long]) == whole.lengths([long]) == [109] == [len(features)]
+    starts = 0, 41, 82
+    parts = whole.encode([long[320 * s : 320 * min(s + 48, 108) + 400] for s in starts])
+    joined = [parts[0][:45], parts[1][4:45], parts[2][4:]]
+    assert_close(features, np.concatenate(joined))
+    short = long[:16000]
+    assert_close(encoder.encode([short])[0], whole.encode([short])[0])
+    assert_batch_is_single(encoder, [long, short, *CLIPS])
+    assert (encoder.window_s, whole.window_s) == (1.0, encoders.WINDOW_S)
+
+
+@pytest.mark.parametrize("seconds", np.arange(0.02, 4, 0.317))
+def test_every_length_gives_the_frames_of_the_plain_forward(seconds, snapshot):
+    (clip,) = noise(seconds)
+    plain = encoders.load(snapshot("wav2vec2-group"), 1)
+    windows = encoders.load(snapshot("wav2vec2-group"), 1, window_s=0.3)
+    assert len(windows.encode([clip])[0]) == len(plain.encode([clip])[0])
+
+
+def test_a_window_goes_with_encoders_that_take_one(snapshot):
+    for kind in ("bert", "whisper"):
+        with pytest.raises(InputError, match=r"window_s goes with wav2vec 2\.0"):
+            encoders.load(snapshot(kind), 1, window_s=10)
 
 
 @pytest.mark.parametrize("kind", [*WAVEFORMS, *TEXTS, "whisper"])
@@ -274,8 +317,10 @@ def test_whisper_equals_the_plain_forward_on_a_whole_window(snapshot):
 def test_whisper_joins_windows(snapshot):
     encoder = encoders.load(snapshot("whisper"), 2)
     (long,) = noise(4.5)
-    parts = encoder.encode([long[:32000], long[32000:64000], long[64000:]])
-    assert_close(encoder.encode([long])[0], np.concatenate(parts))
+    parts = encoder.encode([long[s : s + 32000] for s in (0, 25600, 51200)])
+    # Windows of 100 rows, which share 20; the last one has 65.
+    joined = [parts[0][:90], parts[1][10:90], parts[2][10:]]
+    assert_close(encoder.encode([long])[0], np.concatenate(joined))
 
 
 def test_real_whisper(whisper):
@@ -349,8 +394,53 @@ def test_int16_and_float32_are_the_same_audio(kind, snapshot):
 
 def test_budget_changes_nothing(snapshot):
     encoder = encoders.load(snapshot("wavlm-group"), 2)
-    for left, right in zip(encoder.encode(CLIPS), encoder.encode(CLIPS, budget=1), strict=True):
+    together = encoder.encode(CLIPS)
+    encoder.budget = 1
+    for left, right in zip(together, encoder.encode(CLIPS), strict=True):
         assert_close(left, right)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_batches_are_halved_when_memory_runs_out(error, snapshot, monkeypatch, caplog):
+    encoder = encoders.load(snapshot("wavlm-group"), 2)
+    expected = encoder.encode(CLIPS)
+    run, sizes = encoder._run, []
+
+    def small(batch):
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise error
+        return run(batch)
+
+    monkeypatch.setattr(encoder, "_run", small)
+    with caplog.at_level("WARNING", "labelmer"):
+        found = encoder.encode(CLIPS)
+    for left, right in zip(found, expected, strict=True):
+        assert_close(left, right)
+    assert sizes == [5, 2, 3, 1, 2]
+    assert "memory ran out on a batch of 495 rows; from now on 247" in caplog.text
+    encoder.encode(CLIPS)
+    assert max(sizes[5:]) == 2  # it does not try again what failed
+    monkeypatch.setattr(encoder, "_run", lambda batch: small([None] * 9))
+    with pytest.raises(InputError, match=r"one utterance of 99 rows; .* shorter window_s"):
+        encoder.encode(CLIPS)
+
+
+def test_other_errors_of_a_network_are_not_taken_for_a_lack_of_memory(snapshot, monkeypatch):
+    encoder = encoders.load(snapshot("wavlm-group"), 2)
+
+    def broken(batch):
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(encoder, "_run", broken)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        encoder.encode(CLIPS)
 
 
 @pytest.mark.parametrize("kind", ["wav2vec2-layer", "whisper", "bert"])

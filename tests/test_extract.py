@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from test_encoders import SENTENCES, noise, snapshot  # noqa: F401
 
-from labelmer import encoders, extract, fetch, tables
+from labelmer import encoders, extract, fetch, inputs, tables
 from labelmer.digest import code_digest, content_key
 from labelmer.errors import InputError
 from labelmer.ragged import Ragged, Writer
@@ -55,7 +55,7 @@ def runner(tmp_path, origin, write, name):
     facts = extract.read_facts(folder, "tiny")
 
     def run(content, layer=2, code="c0de", out="out.h5"):
-        items = extract.read_items(write(tmp_path / name, content))
+        items = inputs.read_items(write(tmp_path / name, content))
         encoder = encoders.load(folder, layer)
         return extract.extract(items, encoder, facts, tmp_path / out, code)
 
@@ -75,7 +75,13 @@ def test_speech_file(speech):
     expected |= {"encoder": "tiny", "source": source["source"], "weights": source["weights"]}
     expected |= {"dtype": "float16", "code": "c0de", "revision": ""}
     assert {name: file.attrs[name] for name in expected} == expected
-    assert set(json.loads(file.attrs["params"])) == {"encoder", "layer", "dtype", "code"}
+    assert set(json.loads(file.attrs["params"])) == {
+        "encoder",
+        "layer",
+        "window_s",
+        "dtype",
+        "code",
+    }
     assert {"labelmer", "torch", "transformers"} < set(file.attrs)
     assert file.marks("a") is None
 
@@ -134,7 +140,7 @@ def test_another_tokenizer_computes_all(text):
     settings.write_text(settings.read_text() + " ")
     fetch.fetch(f"path:{text.folder}", text.folder.with_name("other"))
     facts = extract.read_facts(text.folder.with_name("other"), "tiny")
-    items = extract.text_items(TEXTS)
+    items = inputs.text_items(TEXTS)
     assert extract.extract(items, encoders.load(text.folder, 2), facts, text.out, "c0de") == (0, 4)
 
 
@@ -174,10 +180,10 @@ def test_wrong_input_is_an_error(text, tmp_path):
     with pytest.raises(InputError, match="'x' is a speech encoder, expected one for text"):
         facts = {"encoder": "x"}
         encoder = encoders.load(fetched(tmp_path / "fbank"), None)
-        extract.extract(extract.text_items(TEXTS), encoder, facts, tmp_path / "x.h5", "c")
+        extract.extract(inputs.text_items(TEXTS), encoder, facts, tmp_path / "x.h5", "c")
     text(TEXTS)
     with pytest.raises(InputError, match="a file of features, expected segments"):
-        extract.read_items(text.out)
+        inputs.read_items(text.out)
     with pytest.raises(InputError, match="labelmer fetch"):
         extract.read_facts(tmp_path / "nowhere", "x")
 

@@ -13,7 +13,7 @@ from labelmer.digest import imported_modules
 LAYERS = [
     {"errors", "stage", "digest", "tables", "ragged"},
     {"iemocap", "manifest", "readers", "config", "audio", "encoders"}
-    | {"batches", "model", "options", "metrics", "accuracy", "compute", "result_tables"},
+    | {"batches", "model", "options", "metrics", "accuracy", "compute", "result_tables", "inputs"},
     set(VERBS),
 ]
 # Within a layer, these lean on a sibling.

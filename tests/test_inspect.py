@@ -41,7 +41,7 @@ def write_utterances(path, texts):
 
 def write_features(path, contents, values, marks=None, layer=2, code=None):
     """A file of features as extract writes it; values: {id: (rows, width)}."""
-    params = feature_params(CONTENT, layer, code or code_digest("encoders"))
+    params = feature_params(CONTENT, layer, None, code or code_digest("encoders"))
     about = {"unit": "tokens"} if marks else {"unit": "frames", "rate_hz": 50.0}
     about |= {"kind": "features", "encoder": "tiny", "source": "path:x", "revision": ""}
     about |= {"weights": "ab" * 32, "layer": layer, "params": params, "labelmer": "0.1.0"}
@@ -236,6 +236,8 @@ def stale(reasons, absent=()):
 def test_changed_encoder_layer_and_code(corpus, facts, capsys):
     assert facts(corpus.frames, "--config", '{"layer": -5}')["keys"] == current()  # of 6: layer 2
     assert facts(corpus.frames, "--config", '{"layer": 3}')["keys"] == stale({"layer changed": 3})
+    window = facts(corpus.frames, "--config", '{"window_s": 9}')["keys"]
+    assert window == stale({"window_s changed": 3})
     corpus.fetch("another")
     assert facts(corpus.frames)["keys"] == stale({"encoder changed": 3})
     assert facts(corpus.frames, "a1")["keys"] == stale({"encoder changed": 1})

@@ -297,8 +297,8 @@ def test_an_edited_fold_table_trains_that_fold(copy):
         ),
         (
             "encoders",
-            "ROWS_PER_BATCH = 3000",
-            "ROWS_PER_BATCH = 2000",
+            "WINDOW_S = 60",
+            "WINDOW_S = 50",
             {("fetch", f"resources/encoders/{e}") for e in ("bert", "fbank")}
             | features("bert", *SESSIONS)
             | features("fbank", *SESSIONS)

@@ -144,6 +144,12 @@ def encoder_of(wildcards):
     return config["encoders"][wildcards.encoder]
 
 
+def encoding(wildcards):
+    """What an encoder's entry says of how features are made with it."""
+    encoder = encoder_of(wildcards)
+    return {key: encoder[key] for key in ("layer", "window_s") if key in encoder}
+
+
 # Inputs
 
 

@@ -53,7 +53,7 @@ rule extract_frozen:
     resources:
         gpu=GPU,
     params:
-        config=lambda wildcards: tracked("extract", layer=encoder_of(wildcards).get("layer")),
+        config=lambda wildcards: tracked("extract", **encoding(wildcards)),
     shell:
         """
         python -m labelmer.extract \
@@ -82,7 +82,7 @@ rule extract_labels:
     params:
         config=lambda wildcards: tracked(
             "extract",
-            layer=encoder_of(wildcards).get("layer"),
+            **encoding(wildcards),
             labels={name: config["labels"][name]["words"] for name in CLASSES},
         ),
     shell:
