@@ -145,6 +145,11 @@ def network(folder, use_safetensors=True, **options):
     return model.eval()
 
 
+def lacks_memory(error):
+    """Does an error say that memory ran out? PyTorch has a class of its own for a GPU's only."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 def batches_by_length(lengths, budget):
     """Indices of items in batches of similar length, the longest first.
 
@@ -208,12 +213,13 @@ class Encoder:
         return self.begin(inputs)()
 
     @torch.inference_mode()
-    def begin(self, inputs, dtype=torch.float32, exact=False):
+    def begin(self, inputs, dtype="float32", exact=False):
         """Start to encode; returns a function that waits for the arrays of encode(), of `dtype`.
 
         A GPU is still at work when this returns, so that what went before can be written.
         exact: float32 throughout, on a GPU too.
         """
+        dtype = getattr(torch, dtype)
         with torch.autocast(self.device, torch.float16, self.device != "cpu" and not exact):
             states = self.states(inputs)
         flat, ends = torch.cat(states).to(dtype), np.cumsum([len(rows) for rows in states])
@@ -252,9 +258,8 @@ class Encoder:
         try:
             return self._run(contents)
         except RuntimeError as error:
-            # PyTorch has a class of its own for the GPU's memory only.
-            lacking = isinstance(error, torch.OutOfMemoryError)
-            if not lacking and "can't allocate memory" not in str(error):
+            # A gradient keeps what all batches computed: smaller ones would not save memory.
+            if torch.is_grad_enabled() or not lacks_memory(error):
                 raise
         if self.device != "cpu":
             torch.cuda.empty_cache()
@@ -278,7 +283,9 @@ class Encoder:
         self.device = device
         self.budget = ROWS_PER_BATCH[device]
         if device == "cuda":
-            self.budget = min(self.budget, torch.cuda.mem_get_info()[0] // GPU_MEMORY_PER_ROW)
+            # All of it, not what is free: a run that goes on must find the batches it began with.
+            memory = torch.cuda.get_device_properties(0).total_memory
+            self.budget = min(self.budget, memory // GPU_MEMORY_PER_ROW)
             self.budget = max(1, self.budget // (self.depth + 1 if self.layer == ALL else 1))
         if self.model is not None:
             self.model.to(device)

@@ -5,12 +5,14 @@ text encoder). Without it, the words of the labels are run, as --config '{"label
 gives them. --config also holds the encoder's `layer` and, if it has one, its `window_s`.
 
 If OUT is there already, its items whose key still matches are taken over and only the rest is
-computed. Equal input gives equal bytes.
+computed; so it is with OUT.part, which an interrupted run leaves. Equal input gives equal bytes,
+however often it was interrupted.
 """
 
 import importlib.metadata
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from labelmer import __version__
 from labelmer.digest import code_digest
 from labelmer.errors import InputError
 from labelmer.inputs import read_items, text_items
-from labelmer.ragged import FEATURE_DTYPE, Ragged, Writer, feature_key, feature_params
+from labelmer.ragged import FEATURE_DTYPE, Writer, feature_key, feature_params
 from labelmer.stage import Progress, command, log, parse, stage_parser
 
 UNITS = {"speech": "frames", "text": "tokens"}
@@ -41,33 +43,74 @@ def extract(items, encoder, facts, out, code):
     params = feature_params(facts["content"], encoder.layer, encoder.window_s, code)
     keys = [feature_key(content, params) for content in items.contents]
     lengths = encoder.lengths(items.inputs)
-    old = _previous(out)
-    kept = {i: name for i, name in enumerate(items.ids) if _holds(old, name, keys[i])}
-    wanted = [i for i in range(len(items.ids)) if i not in kept]
     attrs = _attributes(encoder, facts, params, code)
     marks = encoder.marks(items.inputs)
     with Writer(out, items.ids, lengths, encoder.row, FEATURE_DTYPE, attrs, marks) as writer:
-        for i, name in kept.items():
-            writer.write(i, old[name], keys[i])
-        for i, features in _computed(items, wanted, lengths, encoder):
-            writer.write(i, _half(features, items.ids[i], out), keys[i])
-    log.info("%s: %d items kept, %d computed", out, len(kept), len(wanted))
-    return len(kept), len(wanted)
+        held, finished = writer.take_over(keys)
+        wanted = [i for i in range(len(items.ids)) if i not in held]
+        plan = _batches(wanted, lengths, encoder.budget)
+        # A batch begun is computed whole: the last bits of a feature hang on its batch, and a run
+        # that was interrupted shall end in the bytes of one that was not.
+        left = [batch for batch in plan if not finished.issuperset(batch)]
+        begun = [batch for batch in left if not finished.isdisjoint(batch)]
+        if len(begun) > 1:  # the interrupted run had another plan
+            left = _batches([i for i in wanted if i not in finished], lengths, encoder.budget)
+        if finished:
+            log.info("%s: %d items were left by an interrupted run", out, len(finished))
+        _compute(items, left, encoder, writer, keys)
+    computed = sum(map(len, left))
+    log.info("%s: %d items kept, %d computed", out, len(keys) - computed, computed)
+    return len(keys) - computed, computed
 
 
-def _computed(items, wanted, lengths, encoder):
-    """Yield (index, features) of the wanted items, batch by batch of similar lengths."""
-    from labelmer.encoders import SAMPLE_RATE, batches_by_length
+def _batches(wanted, lengths, budget):
+    """The wanted items in batches of similar length."""
+    from labelmer.encoders import batches_by_length
 
-    if items.modality == "speech":
-        unit, sizes = "seconds of audio", [len(samples) / SAMPLE_RATE for samples in items.inputs]
-    else:
-        unit, sizes = "texts", [1] * len(items.inputs)
-    with Progress("extract", sum(sizes[i] for i in wanted), unit) as progress:
-        for batch in batches_by_length([lengths[i] for i in wanted], encoder.budget):
-            chosen = [wanted[b] for b in batch]
-            yield from zip(chosen, encoder.encode([items.inputs[i] for i in chosen]), strict=True)
-            progress.advance(sum(sizes[i] for i in chosen))
+    batches = batches_by_length([lengths[i] for i in wanted], budget)
+    return [[wanted[b] for b in batch] for batch in batches]
+
+
+def _compute(items, batches, encoder, writer, keys):
+    """Encode and write the items of the batches; reading, encoding and writing overlap."""
+    from labelmer.encoders import SAMPLE_RATE
+
+    def read(batch):
+        return [np.array(items.inputs[i]) if speech else items.inputs[i] for i in batch]
+
+    def store(batch, features):
+        """Write a batch's features; returns the items that are not finite in float16."""
+        bad = []
+        for i, rows in zip(batch, features(), strict=True):
+            if np.isfinite(rows).all():
+                writer.write(i, rows, keys[i])
+            else:
+                bad.append(i)
+        return bad
+
+    speech = items.modality == "speech"
+    unit = "seconds of audio" if speech else "texts"
+    size = (lambda i: len(items.inputs[i]) / SAMPLE_RATE) if speech else (lambda _: 1)
+    total = sum(size(i) for batch in batches for i in batch)
+    with (
+        Progress("extract", total, unit) as progress,
+        ThreadPoolExecutor(1) as reader,
+        ThreadPoolExecutor(1) as storer,
+    ):
+        coming = [reader.submit(read, batch) for batch in batches[:1]]
+        stored = []
+        for number, batch in enumerate(batches):
+            inputs = coming.pop().result()
+            coming += [reader.submit(read, batch) for batch in batches[number + 1 : number + 2]]
+            features = encoder.begin(inputs, FEATURE_DTYPE)
+            stored.append(storer.submit(store, batch, features))
+            if number > 1:
+                stored[number - 2].result()  # so that no more than three batches are in memory
+            progress.advance(sum(size(i) for i in batch))
+        bad = [i for batch in stored for i in batch.result()]
+    for i in bad:  # mixed precision overflows where float32 may not
+        (features,) = encoder.begin(read([i]), "float32", exact=True)()
+        writer.write(i, _half(features, items.ids[i], writer.path), keys[i])
 
 
 def _half(features, name, out):
@@ -81,21 +124,6 @@ def _half(features, name, out):
             "`layer`"
         )
     return features.astype(FEATURE_DTYPE)
-
-
-def _previous(out):
-    """The file of an earlier run, or None if there is none or it cannot be read."""
-    if not Path(out).exists():
-        return None
-    try:
-        return Ragged(out)
-    except InputError as error:
-        log.warning("%s; all is computed", error)
-        return None
-
-
-def _holds(old, name, key):
-    return old is not None and name in old and old.keys[old.index[name]].tobytes() == key
 
 
 def _attributes(encoder, facts, params, code):

@@ -11,7 +11,12 @@ One flat, unchunked, uncompressed dataset is mapped, not read: several processes
 cache, and an item costs one slice. The audio, the features and the salience are all such files.
 """
 
+import fcntl
+import logging
 import os
+import shutil
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -20,9 +25,13 @@ import numpy as np
 from labelmer.digest import canonical_json, content_key
 from labelmer.errors import InputError
 
+log = logging.getLogger("labelmer")
+
 FORMAT = 1
 KEY_BYTES = 32
 FEATURE_DTYPE = "float16"
+HEADER_BYTES = 2**16  # of a file without items, with room to spare
+COMMIT_S = 1.0  # how often at most what is written is made to last
 
 
 def feature_params(encoder, layer, window_s, code):
@@ -43,7 +52,7 @@ def feature_key(content, params):
 
 
 class Writer:
-    """Writes a ragged file item by item, in any order, into a part file that then takes its place.
+    """Writes a ragged file item by item, in any order; it takes its place when it is whole.
 
     ids      item names, sorted and unique
     lengths  rows of each item (frames, tokens, samples)
@@ -51,9 +60,12 @@ class Writer:
     marks    per item a list of `length` strings, or None
     attrs    provenance: strings, numbers
 
-    Used as a context manager: on a clean exit the part file replaces path in one step, and it is
-    an error if an item was not written; on an exception the part file is removed and path stays
-    as it was.
+    Used as a context manager. On a clean exit the new file replaces path in one step, and it is an
+    error if an item was not written. Until then, and after an exception or a kill, path stays as
+    it was. After take_over() the unfinished file lasts too, as PATH.part, for the next Writer.
+
+    One process at a time writes a path: a second one says so, and waits. InputError: there is not
+    enough space, or the disk refuses to be written.
     """
 
     def __init__(self, path, ids, lengths, shape, dtype, attrs, marks=None):
@@ -62,47 +74,146 @@ class Writer:
             raise ValueError(f"{path}: ids of a ragged file must be sorted and unique")
         self.path, self.ids = Path(path), ids
         self.part = self.path.with_name(self.path.name + ".part")
+        self.place = self.path.with_name(self.path.name + ".new")  # where it is written
         self.offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        self.keys = np.zeros((len(ids), KEY_BYTES), np.uint8)
+        self.shape, self.dtype = (int(self.offsets[-1]), *shape), np.dtype(dtype)
+        self.committed = time.monotonic()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        total = int(self.offsets[-1])
-        with h5py.File(self.part, "w") as file:
+        self.lock = _alone(self.path)
+        try:
+            with self._written():
+                self._create(attrs, marks)
+        except BaseException:
+            self.place.unlink(missing_ok=True)
+            self._release()
+            raise
+
+    def _create(self, attrs, marks):
+        names, marked = _fixed_utf8(self.ids), None
+        if marks is not None:
+            marked = _fixed_utf8([mark for item in marks for mark in item])
+        header = HEADER_BYTES + sum(x.nbytes for x in (names, self.offsets, self.keys))
+        header += 0 if marked is None else marked.nbytes
+        needed = header + self.dtype.itemsize * int(np.prod(self.shape))
+        free = shutil.disk_usage(self.path.parent).free
+        if needed > free:
+            raise InputError(
+                f"{self.path}: needs {needed / 1e9:.3f} GB, but only {free / 1e9:.3f} GB are free "
+                "there; make room, or let `results` be a link to a larger disk"
+            )
+        # HDF5 crashes where it cannot write its header, as a quota may have it: we try before.
+        self.place.write_bytes(bytes(header))
+        # Its own lock would be on a file that nobody else looks at.
+        with h5py.File(self.place, "w", locking=False) as file:
             file.attrs.update({"format": FORMAT, **attrs})
             file["offsets"] = self.offsets
-            file["ids"] = _fixed_utf8(ids)
-            if marks is not None:
-                file["marks"] = _fixed_utf8([mark for item in marks for mark in item])
-            values = _contiguous(file, "values", (total, *shape), dtype)
-            keys = _contiguous(file, "keys", (len(ids), KEY_BYTES), np.uint8)
-            places = values.id.get_offset(), keys.id.get_offset()
-        self.values = _map(self.part, dtype, (total, *shape), places[0], "r+")
-        self.keys = _map(self.part, np.uint8, (len(ids), KEY_BYTES), places[1], "r+")
+            file["ids"] = names
+            if marked is not None:
+                file["marks"] = marked
+            values = _contiguous(file, "values", self.shape, self.dtype)
+            keys = _contiguous(file, "keys", self.keys.shape, np.uint8)
+            self.starts = values.id.get_offset(), keys.id.get_offset()
+        self.file = self.place.open("r+b")
+
+    def take_over(self, keys):
+        """Copy the items that are there already under the given keys; from now on nothing is lost.
+
+        keys: of every item, 32 bytes each.
+
+        Returns two sets of indices: of the items that the file at path holds, and of those that an
+        interrupted Writer left behind.
+        """
+        with self._written():
+            left = self._copied(self.part, keys)
+            held = self._copied(self.path, keys)
+            self._commit()
+            os.replace(self.place, self.part)
+        self.place = self.part
+        return held, left
+
+    def _copied(self, source, keys):
+        """Indices of the items of a ragged file that have the given keys, after copying them."""
+        if not source.exists():
+            return set()
+        try:
+            old = Ragged(source)
+        except InputError as error:
+            log.warning("%s; nothing is taken over from it", error)
+            return set()
+        copied = set()
+        for index, name in enumerate(self.ids):
+            if name in old and old.keys[old.index[name]].tobytes() == keys[index]:
+                self.write(index, old[name], keys[index])
+                copied.add(index)
+        return copied
 
     def write(self, index, values, key):
         """Write item `index`: its values (length, ...) and its 32-byte key."""
         start, stop = self.offsets[index], self.offsets[index + 1]
-        expected = (int(stop - start), *self.values.shape[1:])
+        expected = (int(stop - start), *self.shape[1:])
         if np.shape(values) != expected:
             raise ValueError(
                 f"{self.path}: {self.ids[index]}: values of shape {np.shape(values)}, "
                 f"expected {expected}"
             )
-        self.values[start:stop] = values
-        self.keys[index] = np.frombuffer(key, np.uint8)
+        with self._written():
+            if np.size(values):
+                self.file.seek(self.starts[0] + int(start) * self.dtype.itemsize * self._row())
+                self.file.write(np.ascontiguousarray(values, self.dtype))
+            self.keys[index] = np.frombuffer(key, np.uint8)
+            if time.monotonic() - self.committed > COMMIT_S:
+                self._commit()
+
+    def _row(self):
+        return int(np.prod(self.shape[1:]))
+
+    def _commit(self):
+        """Bring the values to the disk, and only then the keys that say that they are there."""
+        if len(self.keys):
+            self._synchronise()
+            self.file.seek(self.starts[1])
+            self.file.write(self.keys)
+        self._synchronise()
+        self.committed = time.monotonic()
+
+    def _synchronise(self):
+        self.file.flush()
+        os.fsync(self.file.fileno())
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, *_):
         unwritten = np.flatnonzero(~self.keys.any(axis=1))
-        for mapped in (self.values, self.keys):
-            if isinstance(mapped, np.memmap):
-                mapped.flush()
-        if kind is None and not len(unwritten):
-            os.replace(self.part, self.path)
-            return
-        self.part.unlink(missing_ok=True)
-        if kind is None:
-            raise ValueError(f"{self.path}: item {self.ids[unwritten[0]]} was never written")
+        try:
+            if kind is None and len(unwritten):
+                raise ValueError(f"{self.path}: item {self.ids[unwritten[0]]} was never written")
+            with self._written():
+                self._commit()
+                self.file.close()
+                if kind is None:
+                    os.replace(self.place, self.path)
+        finally:
+            if self.place != self.part:
+                self.place.unlink(missing_ok=True)
+            self._release()
+
+    @contextmanager
+    def _written(self):
+        """What the operating system says against writing, as an InputError."""
+        try:
+            yield
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: cannot be written ({error.strerror or error}); make room there, or "
+                "correct its permissions; what was there before is whole"
+            ) from error
+
+    def _release(self):
+        lock = Path(self.lock.name)
+        lock.unlink(missing_ok=True)
+        self.lock.close()
 
 
 class Ragged:
@@ -130,7 +241,7 @@ class Ragged:
                 mapped = values.dtype, values.shape, values.id.get_offset()
             self._check(*mapped)
             # A plain array on the mapped memory: numpy's own class for it is slow to slice.
-            self.values = np.asarray(_map(self.path, *mapped, "r"))
+            self.values = np.asarray(_map(self.path, *mapped))
         except FileNotFoundError:
             raise InputError(f"{path}: there is no such file") from None
         except InputError:
@@ -192,10 +303,29 @@ def _contiguous(file, name, shape, dtype):
     return file[name]
 
 
-def _map(path, dtype, shape, offset, mode):
+def _map(path, dtype, shape, offset):
     if 0 in shape:
         return np.zeros(shape, dtype)
-    return np.memmap(path, dtype=dtype, mode=mode, shape=shape, offset=offset)
+    return np.memmap(path, dtype=dtype, mode="r", shape=shape, offset=offset)
+
+
+def _alone(path):
+    """The open lock file PATH.lock, once no other process has it."""
+    lock = path.with_name(path.name + ".lock")
+    while True:
+        file = lock.open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.warning("%s: another process writes it; waiting until that is done", path)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:  # some network file systems cannot lock
+            log.warning("%s: cannot be locked (%s); let one process alone write it", path, error)
+            return file
+        # Whoever had it has removed it, and a third process may have made it anew.
+        if lock.exists() and os.path.samestat(os.fstat(file.fileno()), lock.stat()):
+            return file
+        file.close()
 
 
 def _fixed_utf8(strings):

@@ -1,17 +1,22 @@
 """extract: what the feature file holds, and that a change computes just what it changes."""
 
 import json
+import multiprocessing
 import os
+import random
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from test_encoders import SENTENCES, noise, snapshot  # noqa: F401
 
-from labelmer import encoders, extract, fetch, inputs, tables
+from labelmer import encoders, extract, fetch, inputs, ragged, tables
 from labelmer.digest import code_digest, content_key
 from labelmer.errors import InputError
 from labelmer.ragged import Ragged, Writer
@@ -161,19 +166,149 @@ def test_a_damaged_file_is_made_anew(speech):
 def test_what_float16_cannot_hold_is_an_error(value, speech, monkeypatch):
     speech(CLIPS)
     before = speech.out.read_bytes()
-    encode = encoders.Waveform.encode
+    states = encoders.Waveform.states
 
     def broken(self, inputs):
-        features = encode(self, inputs)
+        features = states(self, inputs)
         for clip, rows in zip(inputs, features, strict=True):
             if len(clip) == len(CLIPS["b"]):
                 rows[1, 3] = value
         return features
 
-    monkeypatch.setattr(encoders.Waveform, "encode", broken)
+    monkeypatch.setattr(encoders.Waveform, "states", broken)
     with pytest.raises(InputError, match=r"out\.h5: b: largest feature .* float16 holds"):
         speech(CLIPS, code="other")
     assert speech.out.read_bytes() == before
+
+
+def test_what_overflows_in_mixed_precision_is_computed_again_in_float32(speech, monkeypatch):
+    speech(CLIPS)
+    expected = speech.out.read_bytes()
+    begin = encoders.Waveform.begin
+
+    def overflowing(self, inputs, dtype, exact=False):
+        features = begin(self, inputs, dtype, exact)()
+        if not exact:
+            features[0][:] = np.inf
+        return lambda: features
+
+    monkeypatch.setattr(encoders.Waveform, "begin", overflowing)
+    assert speech(CLIPS, out="other.h5") == (0, 4)
+    assert speech.out.with_name("other.h5").read_bytes() == expected
+
+
+# Interruptions. The encoders here take their time, so that a kill strikes at every stage.
+
+MANY = {f"u{i:02d}": clip for i, clip in enumerate(noise(*np.linspace(0.1, 1.3, 40)))}
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
+    monkeypatch.setitem(encoders.ROWS_PER_BATCH, "cpu", 100)
+    monkeypatch.setattr(ragged, "COMMIT_S", 0.0)
+
+
+def in_another_process(run, *arguments, delay=0.0):
+    """Start run(*arguments) in a process of its own, with a delay before each batch."""
+
+    def target():
+        torch.set_num_threads(1)  # a forked process cannot use the parent's threads
+        begin = encoders.Waveform.begin
+
+        def slow(*arguments):
+            time.sleep(delay)
+            return begin(*arguments)
+
+        encoders.Waveform.begin = slow
+        run(*arguments)
+
+    process = multiprocessing.get_context("fork").Process(target=target)
+    process.start()
+    return process
+
+
+def finish(process):
+    process.join(60)
+    assert process.exitcode == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_run_killed_at_random_moments_ends_in_the_same_bytes(seed, speech, small_batches):
+    finish(in_another_process(speech, MANY, 2, "c0de", "undisturbed.h5"))
+    expected = speech.out.with_name("undisturbed.h5").read_bytes()
+    draw = random.Random(seed)
+    if seed % 2:  # an earlier file is there, of some of the items
+        finish(in_another_process(speech, dict(list(MANY.items())[::3])))
+        shutil.copy(speech.out, speech.out.with_name("undisturbed.h5"))
+        finish(in_another_process(speech, MANY, 2, "c0de", "undisturbed.h5"))
+        expected = speech.out.with_name("undisturbed.h5").read_bytes()
+    before = speech.out.read_bytes() if speech.out.exists() else None
+    for _ in range(5):
+        process = in_another_process(speech, MANY, delay=0.05)
+        process.join(draw.uniform(0.02, 0.6))
+        if not process.is_alive():
+            break
+        process.kill()
+        process.join()
+        # The old file, or the whole new one if the kill came just behind the end.
+        now = speech.out.read_bytes() if speech.out.exists() else None
+        assert now in (before, expected)
+    finish(in_another_process(speech, MANY))
+    assert speech.out.read_bytes() == expected
+    assert not list(speech.out.parent.glob("out.h5.*"))
+
+
+def killed_after(count, speech):
+    """Kill an extraction when so many items are finished; returns how many are."""
+    process = in_another_process(speech, MANY, delay=0.05)
+    part = speech.out.with_name("out.h5.part")
+    while not part.exists() or Ragged(part).keys.any(axis=1).sum() < count:
+        assert process.is_alive()
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    return int(Ragged(part).keys.any(axis=1).sum())
+
+
+def test_what_was_finished_before_a_kill_is_not_computed_again(speech, small_batches, caplog):
+    done = killed_after(10, speech)
+    with caplog.at_level("INFO", "labelmer"):
+        kept, computed = speech(MANY)
+    assert f"{done} items were left by an interrupted run" in caplog.text
+    assert done - 3 < kept <= done  # a batch begun (of three here) is computed whole
+    assert kept + computed == len(MANY)
+
+
+def test_what_was_finished_before_a_kill_serves_other_plans(speech, small_batches, monkeypatch):
+    done = killed_after(20, speech)
+    monkeypatch.setitem(encoders.ROWS_PER_BATCH, "cpu", 70)
+    kept, computed = speech({**MANY, "x": CLIPS["a"]})
+    assert done - 3 < kept <= done
+    assert kept + computed == len(MANY) + 1 == len(Ragged(speech.out))
+
+
+def test_an_interruption_leaves_the_old_file(speech, monkeypatch):
+    speech({"b": CLIPS["b"]})
+    before = speech.out.read_bytes()
+
+    def interrupted(self, inputs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(encoders.Waveform, "states", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            speech(CLIPS)
+    assert speech.out.read_bytes() == before
+    assert speech(CLIPS) == (1, 3)
+
+
+def test_two_processes_on_one_output_take_turns(speech, small_batches):
+    processes = [in_another_process(speech, MANY, delay=0.02) for _ in range(3)]
+    for process in processes:
+        finish(process)
+    finish(in_another_process(speech, MANY, 2, "c0de", "alone.h5"))
+    assert speech.out.read_bytes() == speech.out.with_name("alone.h5").read_bytes()
+    assert not list(speech.out.parent.glob("out.h5.*"))
 
 
 def test_wrong_input_is_an_error(text, tmp_path):

@@ -1,11 +1,15 @@
 """ragged: what is written is what is mapped, whole or not at all, and plain h5py reads it."""
 
 import random
+import shutil
+import subprocess
+import sys
 import time
 
 import h5py
 import numpy as np
 import pytest
+from conftest import REPOSITORY
 
 from labelmer.errors import InputError
 from labelmer.ragged import Ragged, Writer
@@ -131,6 +135,101 @@ def test_a_fault_leaves_the_old_file_and_no_litter(tmp_path, fault, error, words
     ):
         fault(writer)
     assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def keys(items=ITEMS):
+    return [key(name) for name in items]
+
+
+def test_after_taking_over_an_unfinished_file_lasts(tmp_path):
+    path = write(tmp_path / "f.h5")
+    before = path.read_bytes()
+    more = {"a": 3, "b": 0, "c": 1, "ä": 2, "ö": 5}
+    args = (path, more, list(more.values()), (4,), "float16", {})
+    with pytest.raises(KeyboardInterrupt), Writer(*args) as writer:
+        assert writer.take_over(keys(more)) == ({0, 1, 3}, set())
+        writer.write(2, item("c", 1), key("c"))
+        raise KeyboardInterrupt
+    assert path.read_bytes() == before
+    with Writer(*args) as writer:
+        assert writer.take_over(keys(more)) == ({0, 1, 3}, {0, 1, 2, 3})
+        writer.write(4, item("ö", 5), key("ö"))
+    assert list(tmp_path.iterdir()) == [path]
+    for name, rows in more.items():
+        np.testing.assert_array_equal(Ragged(path)[name], item(name, rows))
+
+
+def test_other_keys_are_not_taken_over(tmp_path):
+    path = write(tmp_path / "f.h5")
+    with Writer(path, ITEMS, list(ITEMS.values()), (4,), "float16", {}) as writer:
+        assert writer.take_over([b"x" * 32, key("b"), key("ä")]) == ({1, 2}, set())
+        writer.write(0, item("a", 3) + 1, b"x" * 32)
+    np.testing.assert_array_equal(Ragged(path)["a"], item("a", 3) + 1)
+
+
+def test_a_damaged_unfinished_file_is_of_no_use_and_no_harm(tmp_path, caplog):
+    path = tmp_path / "f.h5"
+    path.with_name("f.h5.part").write_bytes(b"not HDF5")
+    with Writer(path, ["a"], [3], (4,), "float16", {}) as writer:
+        assert writer.take_over([key("a")]) == (set(), set())
+        writer.write(0, item("a", 3), key("a"))
+    assert "nothing is taken over" in caplog.text
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_found_before_the_work(tmp_path, monkeypatch):
+    path = write(tmp_path / "f.h5")
+    before = path.read_bytes()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 10**6))
+    with pytest.raises(InputError, match=r"f\.h5: needs 0\.008 GB, but only 0\.001 GB are free"):
+        Writer(path, ["a"], [1000], (1000,), "float64", {})
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+WRITE_TOO_MUCH = """
+import resource, sys
+from labelmer.errors import InputError
+from labelmer.ragged import Writer
+
+items = {f"{i:03d}": 1000 for i in range(100)}
+try:
+    with Writer(sys.argv[1], items, list(items.values()), (10,), "float32", {}) as writer:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
+        for i in range(100):
+            writer.write(i, [[i] * 10] * 1000, b"k" * 32)
+except InputError as error:
+    print(error)
+"""
+
+
+def test_a_disk_that_fills_up_leaves_the_old_file(tmp_path):
+    """A limit on the size of files stands for it: the system refuses to write beyond."""
+    path = write(tmp_path / "f.h5")
+    before = path.read_bytes()
+    run = [sys.executable, "-c", WRITE_TOO_MUCH, str(path)]
+    done = subprocess.run(run, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert f"{path}: cannot be written (File too large)" in done.stdout
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_second_writer_waits_and_says_so(tmp_path):
+    path = tmp_path / "f.h5"
+    code = (
+        "import sys; from labelmer.ragged import Writer\n"
+        "with Writer(sys.argv[1], ['b'], [1], (), 'int16', {}) as w: w.write(0, [7], b'k' * 32)"
+    )
+    run = [sys.executable, "-c", code, str(path)]
+    with Writer(path, ["a"], [1], (), "int16", {}) as writer:
+        second = subprocess.Popen(run, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
+        said = second.stderr.readline()
+        assert second.poll() is None
+        writer.write(0, np.array([5], np.int16), key("a"))
+    assert f"{path}: another process writes it; waiting" in said
+    assert second.wait(30) == 0
+    assert Ragged(path).ids == ["b"]
     assert list(tmp_path.iterdir()) == [path]
 
 
