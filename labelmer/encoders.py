@@ -24,6 +24,7 @@ Layers above are not computed. `layer: all` keeps every one of them: rows are (l
 """
 
 import hashlib
+import itertools
 import json
 import logging
 import math
@@ -219,10 +220,9 @@ class Encoder:
         A GPU is still at work when this returns, so that what went before can be written.
         exact: float32 throughout, on a GPU too.
         """
-        dtype = getattr(torch, dtype)
         with torch.autocast(self.device, torch.float16, self.device != "cpu" and not exact):
-            states = self.states(inputs)
-        flat, ends = torch.cat(states).to(dtype), np.cumsum([len(rows) for rows in states])
+            flat, lengths = self._encoded(inputs, getattr(torch, dtype))
+        ends = np.cumsum(lengths)
         if self.device == "cpu":
             return lambda: np.split(flat.numpy(), ends[:-1])
         host = torch.empty(flat.shape, dtype=dtype, pin_memory=True)
@@ -238,20 +238,27 @@ class Encoder:
 
     def states(self, inputs):
         """Features of each item as tensors (rows, *row) on the device, for a gradient too."""
-        windows = [self._windows(item) for item in inputs]
-        flat = [window for item in windows for window in item]
-        states = [None] * len(flat)
-        waiting = batches_by_length([window.rows for window in flat], self.budget)[::-1]
+        flat, lengths = self._encoded(inputs)
+        return list(flat.split(lengths))
+
+    def _encoded(self, inputs, dtype=torch.float32):
+        """Features of all items in one tensor (all rows, *row), and the rows of each item."""
+        items = [self._windows(item) for item in inputs]
+        windows = [window for item in items for window in item]
+        parts = [None] * len(windows)
+        waiting = batches_by_length([window.rows for window in windows], self.budget)[::-1]
         while waiting:
             batch = waiting.pop()
-            hidden = self._attempt([flat[i].content for i in batch])  # (batch, longest, *row)
+            hidden = self._attempt([windows[i].content for i in batch])  # (batch, longest, *row)
             if hidden is None:
-                waiting += self._halved(batch, flat)
+                waiting += self._halved(batch, windows)
                 continue
+            hidden = hidden.to(dtype)
             for i, rows in zip(batch, hidden, strict=True):
-                states[i] = rows[: flat[i].rows][flat[i].keep]
-        parts = iter(states)
-        return [torch.cat([next(parts) for _ in item]) for item in windows]
+                parts[i] = rows[: windows[i].rows][windows[i].keep]
+        ends = np.cumsum([0, *map(len, items)])
+        lengths = [sum(map(len, parts[a:b])) for a, b in itertools.pairwise(ends)]
+        return torch.cat(parts), lengths
 
     def _attempt(self, contents):
         """The network's output, or None if memory ran out."""

@@ -178,10 +178,7 @@ def main(argv=None):
     items = text_items(labels) if args.input is None else read_items(args.input)
     facts = read_facts(args.folder, args.encoder)
 
-    # Before the imports below, which read them. Threads that spin while they wait take the CPU
-    # from the other jobs of a workflow, and each of them from itself.
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ["HF_HUB_OFFLINE"] = "1"  # read when it is imported
     import torch
 
     from labelmer import encoders

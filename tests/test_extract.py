@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import REPOSITORY
 from test_encoders import SENTENCES, noise, snapshot  # noqa: F401
 
 from labelmer import encoders, extract, fetch, inputs, ragged, tables
@@ -166,16 +167,16 @@ def test_a_damaged_file_is_made_anew(speech):
 def test_what_float16_cannot_hold_is_an_error(value, speech, monkeypatch):
     speech(CLIPS)
     before = speech.out.read_bytes()
-    states = encoders.Waveform.states
+    run = encoders.Waveform._run
 
-    def broken(self, inputs):
-        features = states(self, inputs)
-        for clip, rows in zip(inputs, features, strict=True):
+    def broken(self, batch):
+        hidden = run(self, batch)
+        for clip, rows in zip(batch, hidden, strict=True):
             if len(clip) == len(CLIPS["b"]):
                 rows[1, 3] = value
-        return features
+        return hidden
 
-    monkeypatch.setattr(encoders.Waveform, "states", broken)
+    monkeypatch.setattr(encoders.Waveform, "_run", broken)
     with pytest.raises(InputError, match=r"out\.h5: b: largest feature .* float16 holds"):
         speech(CLIPS, code="other")
     assert speech.out.read_bytes() == before
@@ -295,7 +296,7 @@ def test_an_interruption_leaves_the_old_file(speech, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(encoders.Waveform, "states", interrupted)
+        patch.setattr(encoders.Waveform, "_run", interrupted)
         with pytest.raises(KeyboardInterrupt):
             speech(CLIPS)
     assert speech.out.read_bytes() == before
@@ -365,3 +366,18 @@ def test_help_does_not_import_torch(stage):
     root = Path(__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     subprocess.run([sys.executable, "-c", program], check=True, env=environment, cwd=root)
+
+
+@pytest.mark.parametrize("count", [1, 2500])
+def test_an_hour_of_speech_takes_under_2_gb_of_memory(count, whisper, tmp_path):
+    fetch.fetch(f"path:{whisper}", tmp_path / "whisper")
+    draw = np.random.default_rng(0)
+    lengths = draw.multinomial(3600 * 16000, np.full(count, 1 / count))
+    clips = {f"u{i:04d}": draw.integers(-999, 999, n, np.int16) for i, n in enumerate(lengths)}
+    segments = write_segments(tmp_path / "segments.h5", clips)
+    command = [sys.executable, "-m", "labelmer.extract", segments, tmp_path / "whisper"]
+    command += [tmp_path / "out.h5", "--encoder", "whisper", "--config", '{"layer": 1}']
+    process = subprocess.Popen(command, cwd=REPOSITORY)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0 and len(Ragged(tmp_path / "out.h5")) == count
+    assert usage.ru_maxrss < 2e6  # kilobytes
