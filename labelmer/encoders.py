@@ -184,6 +184,7 @@ class Encoder:
     row        shape of a row: (width,), or (layers, width) where all are kept
     window_s   seconds of speech that it sees at once, where that can be chosen; else None
     budget     padded rows of a batch; halved, with a line in the log, when memory runs out
+    mixed      can it run in mixed precision on a GPU?
     model      the whole network, None for the filterbank
     front_end  its modules below the transformer, which fine-tuning may leave as they are
     """
@@ -191,6 +192,7 @@ class Encoder:
     modality = "speech"
     rate_hz = None
     window_s = None
+    mixed = True
     model = None
     front_end = ()
 
@@ -220,7 +222,8 @@ class Encoder:
         A GPU is still at work when this returns, so that what went before can be written.
         exact: float32 throughout, on a GPU too.
         """
-        with torch.autocast(self.device, torch.float16, self.device != "cpu" and not exact):
+        half = self.mixed and self.device != "cpu" and not exact
+        with torch.autocast(self.device, torch.float16, half):
             flat, lengths = self._encoded(inputs, getattr(torch, dtype))
         ends = np.cumsum(lengths)
         if self.device == "cpu":
@@ -456,14 +459,15 @@ class Whisper(Encoder):
 
     def _mel(self, clip):
         """Log-mel frames of one clip: (two for each row, mel bins)."""
-        mel = self.extractor(
-            _at_least(_unit(clip), self._rows(clip) * self.hop),
-            sampling_rate=SAMPLE_RATE,
-            padding="longest",
-            truncation=False,
-            return_tensors="pt",
-            device=self.device,
-        )
+        with torch.autocast(self.device, enabled=False):  # the power of a clip overflows float16
+            mel = self.extractor(
+                _at_least(_unit(clip), self._rows(clip) * self.hop),
+                sampling_rate=SAMPLE_RATE,
+                padding="longest",
+                truncation=False,
+                return_tensors="pt",
+                device=self.device,
+            )
         return mel["input_features"][0].T.to(self.device)
 
 
@@ -477,6 +481,7 @@ class Text(Encoder):
         self.model = network(folder)
         config = self.model.config
         self.width, self.depth = config.hidden_size, config.num_hidden_layers
+        self.mixed = config.model_type != "deberta"  # it masks with what float16 cannot hold
         # DeBERTa cannot run on no layers at all, so one stays even for layer 0.
         self.layer = _cut(self.model.encoder, "layer", layer, folder, least=1)
         self._place(device)

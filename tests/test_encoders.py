@@ -223,6 +223,18 @@ def test_convolutions_on_the_padded_batch_give_the_same(kind, snapshot):
         assert_close(features, expected)
 
 
+@pytest.mark.parametrize("kind", [*WAVEFORMS, *TEXTS, "whisper"])
+def test_mixed_precision_stays_close(kind, snapshot):
+    """What a GPU does; a CPU computes in float32 unless it is told to as here."""
+    encoder = encoders.load(snapshot(kind), "all")
+    inputs = SENTENCES if kind in TEXTS else CLIPS
+    with torch.inference_mode(), torch.autocast("cpu", torch.float16, encoder.mixed):
+        found = encoder.states(inputs)
+    for features, expected in zip(found, encoder.encode(inputs), strict=True):
+        assert_close(features.numpy(), expected, tolerance=0.03)
+    assert encoder.mixed == (kind != "deberta")
+
+
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
 def test_long_text_goes_in_windows_and_every_token_stands_once(kind, snapshot):
     encoder = encoders.load(snapshot(kind), 2)
