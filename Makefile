@@ -47,6 +47,7 @@ lint: demo-corpus
 bench: install
 	$(BIN)/python bench/workflow.py
 	$(BIN)/python bench/store.py
+	$(BIN)/python bench/extract.py
 
 lock:
 	$(PYTHON) -m uv pip compile --quiet --universal --no-header --no-annotate --python-version 3.11 \
