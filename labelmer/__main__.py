@@ -9,6 +9,7 @@ VERBS = {
     "annotate": "corpus annotations -> tables of utterances and of labels",
     "split": "folds, and the audit of them",
     "fetch": "an encoder's snapshot, to be used offline from then on",
+    "finetune": "an encoder, fine-tuned on one fold's training part",
     "extract": "utterances -> token or frame features",
     "train": "one model, one fold, one seed",
     "evaluate": "a trained model -> predictions",

@@ -120,18 +120,30 @@ class Part:
         return sum(f.lengths for f in self.features.values())
 
 
+def class_numbers(labels, classes):
+    """Numbers (N,) of labels in the list of classes; InputError if one is not among them."""
+    unknown = sorted(set(labels) - set(classes))
+    if unknown:
+        raise InputError(f"fold table: labels {unknown}, expected some of {classes}; split anew")
+    return np.array([classes.index(label) for label in labels], dtype=np.int64)
+
+
+def class_weights(labels, classes):
+    """n / (C n_c) for each class, from a training part's labels: (C,)."""
+    counts = np.bincount(labels, minlength=classes)
+    return torch.tensor(len(labels) / (classes * counts), dtype=torch.float32)
+
+
 def load_part(table, paths, classes, modalities, frame_stride):
     """The utterances of a table (columns id, label) and their features.
 
     paths: {modality: feature files}; classes: names in order; frame_stride: speech frames that
     are averaged into one.
     """
-    unknown = sorted(set(table.label) - set(classes))
-    if unknown:
-        raise InputError(f"fold table: labels {unknown}, expected some of {classes}; split anew")
+    labels = class_numbers(table.label, classes)
     strides = {"speech": frame_stride, "text": 1}
     features = {m: Features(paths[m], table.id, strides[m]) for m in modalities}
-    return Part(features, np.array([classes.index(label) for label in table.label], dtype=np.int64))
+    return Part(features, labels)
 
 
 @torch.inference_mode()

@@ -178,6 +178,12 @@ def _experiments(config):
                     f"expected one of {fitting}"
                 )
             yield from _unknown(name, encoders, place)
+            source = encoders.get(name, {}).get("source", "")
+            if experiment["mode"] == "finetuned" and source.startswith("builtin:"):
+                yield (
+                    f"{place}: '{name}' is {source}, which has nothing to fine-tune; expected an "
+                    "encoder with weights, or mode: frozen"
+                )
         for name in experiment["variants"]:
             yield from _unknown(name, variants, f"experiments: {number}: variants")
     runs = [(e["speech"], e["text"], e["mode"]) for e in config["experiments"]]

@@ -10,7 +10,6 @@ however often it was interrupted.
 """
 
 import importlib.metadata
-import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +19,7 @@ import numpy as np
 from labelmer import __version__
 from labelmer.digest import code_digest
 from labelmer.errors import InputError
-from labelmer.inputs import read_items, text_items
+from labelmer.inputs import read_facts, read_items, text_items
 from labelmer.ragged import FEATURE_DTYPE, Writer, feature_key, feature_params
 from labelmer.stage import Progress, command, log, parse, stage_parser
 
@@ -147,18 +146,6 @@ def _attributes(encoder, facts, params, code):
         "torch": importlib.metadata.version("torch"),
         "transformers": importlib.metadata.version("transformers"),
     }
-
-
-def read_facts(folder, name):
-    """What source.json says of an encoder's folder, with its name in the config."""
-    path = Path(folder) / "source.json"
-    try:
-        return {"encoder": name, **json.loads(path.read_text(encoding="utf-8"))}
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: cannot be read ({error}); expected a folder that `labelmer fetch` wrote: "
-            f"labelmer fetch {folder} --source SOURCE"
-        ) from None
 
 
 @command

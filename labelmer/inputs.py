@@ -1,5 +1,6 @@
 """What an encoder reads: the audio or the words of utterances, by id."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,3 +40,15 @@ def text_items(texts):
     ids = sorted(texts)
     inputs = [texts[i] for i in ids]
     return Items("text", ids, inputs, inputs)
+
+
+def read_facts(folder, name):
+    """What source.json says of an encoder's folder, with its name in the config."""
+    path = Path(folder) / "source.json"
+    try:
+        return {"encoder": name, **json.loads(path.read_text(encoding="utf-8"))}
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({error}); expected a folder that `labelmer fetch` wrote: "
+            f"labelmer fetch {folder} --source SOURCE"
+        ) from None

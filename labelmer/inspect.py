@@ -259,23 +259,33 @@ def contents_beside(file, config):
 
 
 def facts_beside(path):
-    """The source.json of the encoder that a features file stands under: a dict."""
-    results, encoder, _ = _place(path)
-    source = _there(results.parents[1] / "resources" / "encoders" / encoder / "source.json")
+    """The source.json of the encoder that a features file was made with: a dict."""
+    _, encoder, _ = _place(path)
+    source = _there(encoder / "source.json")
     try:
         facts = json.loads(source.read_text(encoding="utf-8"))
         return {"content": facts["content"], "layers": int(facts["layers"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{source}: cannot be read ({error!r}); fetch the encoder anew") from None
+        raise InputError(f"{source}: cannot be read ({error!r}); make its folder anew") from None
 
 
 def _place(path):
-    """(R, encoder, session) of R/features/ENCODER/MODE/SESSION.h5."""
+    """(R, the encoder's folder, session) of a file of features.
+
+    It stands at R/features/ENCODER/finetuned/RUN/SESSION.h5, and its encoder at
+    R/encoders/ENCODER/RUN; or at R/features/ENCODER/MODE/SESSION.h5, and its encoder at
+    resources/encoders/ENCODER.
+    """
     path = Path(os.path.normpath(path.absolute()))  # as named: results may be a link
-    if len(path.parents) < 6 or path.parents[2].name != "features":
-        raise InputError("the file does not stand at results/NAME/features/ENCODER/MODE/SESSION.h5")
     session = path.name.removesuffix(".part").removesuffix(".h5")
-    return path.parents[3], path.parents[1].name, session
+    names = [parent.name for parent in path.parents]
+    if len(names) >= 7 and names[3] == "features" and names[1] == "finetuned":
+        results = path.parents[4]
+        return results, results / "encoders" / names[2] / names[0], session
+    if len(names) >= 6 and names[2] == "features":
+        results = path.parents[3]
+        return results, results.parents[1] / "resources" / "encoders" / names[1], session
+    raise InputError("the file does not stand at results/NAME/features/ENCODER/MODE/SESSION.h5")
 
 
 def _there(path):

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from labelmer import batches, tables
 from labelmer.accuracy import accuracies
-from labelmer.batches import load_part, predict
+from labelmer.batches import class_weights, load_part, predict
 from labelmer.compute import device_of, make_deterministic
 from labelmer.model import LabelGuidedFusion, ModelOptions, parameter_count, save
 from labelmer.ragged import Ragged
@@ -54,12 +54,6 @@ def build(options, train, classes, label_words=None):
                 starts = starts.mean(1)
             side.start_labels(torch.from_numpy(starts).float())
     return model
-
-
-def class_weights(labels, classes):
-    """n / (C n_c) for each class, from a training part's labels: (C,)."""
-    counts = np.bincount(labels, minlength=classes)
-    return torch.tensor(len(labels) / (classes * counts), dtype=torch.float32)
 
 
 def missing(size, probability, generator):

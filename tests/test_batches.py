@@ -164,3 +164,8 @@ def test_predictions_stand_in_the_order_of_the_part(paths, items):
     logits = batches.predict(Mean(1, 1), part, size=4)
     expected = np.stack([value.mean(0) for value in items.values()])
     np.testing.assert_allclose(logits, expected, rtol=1e-5)
+
+
+def test_class_weights_are_n_over_c_times_n_c():
+    found = batches.class_weights(np.array([0, 0, 0, 1, 2, 2]), 3)
+    torch.testing.assert_close(found, torch.tensor([6 / 9, 6 / 3, 6 / 6]))

@@ -1,6 +1,7 @@
 """What config.yaml may say, and what is said to people when it says something else."""
 
 import copy
+from dataclasses import asdict
 
 import pytest
 import yaml
@@ -8,6 +9,7 @@ from conftest import REPOSITORY
 
 from labelmer import config
 from labelmer.errors import InputError
+from labelmer.finetune import FinetuningOptions
 
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
 DEMO = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
@@ -75,7 +77,12 @@ def test_the_config_for_iemocap_pins_every_encoder_and_has_every_variant_of_the_
         ("corpus: name", "a/b", "corpus: name: 'a/b', expected text of letters, digits"),
         ("corpus: name", "demo\n", "expected text of letters, digits"),
         ("labels: happy: codes", [], "labels: happy: codes"),
-        ("experiments: 0: mode", "fine", "mode: 'fine', expected one of ['frozen']"),
+        ("experiments: 0: mode", "fine", "mode: 'fine', expected one of ['frozen', 'finetuned']"),
+        ("finetuning", {"epoch": 3}, "finetuning: unknown keys ['epoch'], expected some of"),
+        ("finetuning", {"warm_up": 2.0}, "finetuning: warm_up: 2.0 is greater than the maximum"),
+        ("finetuning", {"dropout": 1}, "finetuning: dropout: 1 is greater than or equal to"),
+        ("finetuning", {"accumulation": 0}, "finetuning: accumulation: 0 is less than the minimum"),
+        ("finetuning", {"freeze_front_end": 1}, "freeze_front_end: 1, expected true or false"),
     ],
 )
 def test_typos_are_refused_by_place_value_and_what_was_expected(path, value, said):
@@ -105,6 +112,12 @@ def test_a_number_that_yaml_takes_for_text_is_explained():
         ("folds: validation", "partner", "partner goes with hold_out: speaker"),
         ("folds: fraction", 0.2, "fraction goes with validation: dialogues"),
         ("encoders: minilm", {"modality": "text", "source": "path:x"}, "layer is missing"),
+        (
+            "experiments: 0: mode",
+            "finetuned",
+            "experiments: 0: speech: 'fbank' is builtin:fbank, which has nothing to fine-tune; "
+            "expected an encoder with weights, or mode: frozen",
+        ),
     ],
 )
 def test_names_that_nothing_defines_are_refused_with_what_was_expected(path, value, said):
@@ -116,6 +129,10 @@ def test_what_a_manifest_says_itself_is_not_in_the_config():
         "corpus", {"name": "x", "reader": "manifest", "root": "x.tsv", "audio": "dialogues"}
     )
     assert "audio goes with reader: iemocap" in complaint(given)
+
+
+def test_every_option_of_fine_tuning_is_known_to_the_schema_and_its_default_allowed():
+    config.check(changed("finetuning", asdict(FinetuningOptions())), SCHEMA)
 
 
 def test_sections_with_defaults_may_be_left_out():

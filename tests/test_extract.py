@@ -58,7 +58,7 @@ def text(tmp_path, snapshot):  # noqa: F811
 def runner(tmp_path, origin, write, name):
     folder = tmp_path / "encoder"
     fetch.fetch(f"path:{origin}", folder)
-    facts = extract.read_facts(folder, "tiny")
+    facts = inputs.read_facts(folder, "tiny")
 
     def run(content, layer=2, code="c0de", out="out.h5"):
         items = inputs.read_items(write(tmp_path / name, content))
@@ -145,7 +145,7 @@ def test_another_tokenizer_computes_all(text):
     settings = text.folder / "tokenizer_config.json"
     settings.write_text(settings.read_text() + " ")
     fetch.fetch(f"path:{text.folder}", text.folder.with_name("other"))
-    facts = extract.read_facts(text.folder.with_name("other"), "tiny")
+    facts = inputs.read_facts(text.folder.with_name("other"), "tiny")
     items = inputs.text_items(TEXTS)
     assert extract.extract(items, encoders.load(text.folder, 2), facts, text.out, "c0de") == (0, 4)
 
@@ -321,7 +321,7 @@ def test_wrong_input_is_an_error(text, tmp_path):
     with pytest.raises(InputError, match="a file of features, expected segments"):
         inputs.read_items(text.out)
     with pytest.raises(InputError, match="labelmer fetch"):
-        extract.read_facts(tmp_path / "nowhere", "x")
+        inputs.read_facts(tmp_path / "nowhere", "x")
 
 
 def fetched(folder):

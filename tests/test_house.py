@@ -13,7 +13,8 @@ from labelmer.digest import imported_modules
 LAYERS = [
     {"errors", "stage", "digest", "tables", "ragged"},
     {"iemocap", "manifest", "readers", "config", "audio", "encoders"}
-    | {"batches", "model", "options", "metrics", "accuracy", "compute", "result_tables", "inputs"},
+    | {"batches", "model", "options", "metrics", "accuracy", "compute", "result_tables", "inputs"}
+    | {"checkpoints"},
     set(VERBS),
 ]
 # Within a layer, these lean on a sibling.

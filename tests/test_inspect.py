@@ -247,6 +247,27 @@ def test_changed_encoder_layer_and_code(corpus, facts, capsys):
     assert "  keys       stale: 3 (code and encoder changed)\n" in capsys.readouterr().out
 
 
+def test_features_of_a_fine_tuned_encoder(corpus, facts):
+    """They are compared with the encoder of their own fold and seed."""
+    results, run = corpus.utterances.parents[1], "fold1.seed2"
+    folder = results / "features" / "tiny" / "finetuned" / run
+    folder.mkdir(parents=True)
+    frames, words = folder / "S1.h5", folder / "labels.h5"
+    frames.write_bytes(corpus.frames.read_bytes())
+    assert facts(frames)["keys"]["why"].endswith(
+        "encoders/tiny/fold1.seed2/source.json is not there"
+    )
+    source = results / "encoders" / "tiny" / run / "source.json"
+    source.parent.mkdir(parents=True)
+    source.write_text(json.dumps({"content": CONTENT, "layers": 6}))
+    corpus.fetch("the one that it was made from")
+    assert facts(frames)["keys"] == current()
+    write_features(words, {"angry": "x"}, {"angry": drawn(2)}, {"angry": ["[CLS]", "x"]})
+    assert facts(words, "--config", '{"labels": {"angry": "x"}}')["keys"] == current()
+    source.write_text(json.dumps({"content": "tuned anew", "layers": 6}))
+    assert facts(frames)["keys"] == stale({"encoder changed": 3})
+
+
 def test_all_layers(corpus, facts):
     segments = Ragged(corpus.segments)
     keys = {i: key.tobytes() for i, key in zip(segments.ids, segments.keys, strict=True)}

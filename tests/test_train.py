@@ -265,11 +265,6 @@ def test_unstandardised_features_stay_as_they_are(corpus):
 # Weights, dropout, choice
 
 
-def test_class_weights_are_n_over_c_times_n_c():
-    found = train.class_weights(np.array([0, 0, 0, 1, 2, 2]), 3)
-    torch.testing.assert_close(found, torch.tensor([6 / 9, 6 / 3, 6 / 6]))
-
-
 @pytest.mark.parametrize("probability", [0.1, 0.5])
 def test_each_modality_is_missing_at_times_and_never_both(probability):
     there = train.missing(20_000, probability, np.random.default_rng(0))

@@ -17,6 +17,7 @@ from snakemake.utils import min_version, validate
 min_version("9.27")
 sys.path.insert(0, workflow.basedir)
 
+from labelmer import tables
 from labelmer.config import check, options_of, sessions, starts_from_words
 from labelmer.digest import canonical_json, code_digest, content_key, file_digest
 from labelmer.readers import READERS
@@ -58,6 +59,8 @@ FOLDS = range(1, 1 + len(SESSIONS if config["folds"]["hold_out"] == "session" el
 SEEDS = config["seeds"]
 CLASSES = list(config["labels"])
 GPU = int(config["gpu"])
+# Of an encoder's job, so that the jobs of all sessions, or of all folds, run beside each other.
+SHARE_OF_CORES = max(1, (workflow.resource_settings.cores or 1) // len(SESSIONS))
 
 if GPU and "gpu" not in workflow.global_resources:
     logger.warning("gpu: true, but no --resources gpu=1: jobs may crowd on one GPU.")
@@ -68,6 +71,7 @@ if GPU and "gpu" not in workflow.global_resources:
 R = f"results/{CORPUS['name']}"
 LOGS = f"logs/{CORPUS['name']}"
 BENCHMARKS = f"benchmarks/{CORPUS['name']}"
+TUNED = "fold{fold}.seed{seed}"  # an encoder, for this fold and seed
 EXPERIMENT = "{speech}+{text}/{mode}"
 RUN = f"{EXPERIMENT}/{{variant}}/fold{{fold}}.seed{{seed}}"
 FIGURES = f"{R}/reports/figures/{EXPERIMENT}"
@@ -91,7 +95,7 @@ wildcard_constraints:
     encoder=one_of(config["encoders"]),
     speech=one_of(name for name, e in config["encoders"].items() if e["modality"] == "speech"),
     text=one_of(name for name, e in config["encoders"].items() if e["modality"] == "text"),
-    mode="frozen",
+    mode="frozen|finetuned",
     fold=r"\d+",
     seed=r"\d+",
 
@@ -150,6 +154,11 @@ def encoding(wildcards):
     return {key: encoder[key] for key in ("layer", "window_s") if key in encoder}
 
 
+def finetune_params(wildcards):
+    window = {key: value for key, value in encoding(wildcards).items() if key == "window_s"}
+    return tracked("finetune", classes=CLASSES, finetuning=config["finetuning"], **window)
+
+
 # Inputs
 
 
@@ -190,10 +199,15 @@ def fetch_params(wildcards):
     return tracked("fetch", source=source, files=snapshot_digests(source))
 
 
+def content_of(encoder, session):
+    """What an encoder reads of a session."""
+    if config["encoders"][encoder]["modality"] == "speech":
+        return f"{R}/segments/{session}.h5"
+    return f"{R}/utterances/{session}.tsv"
+
+
 def segments_or_utterances(wildcards):
-    if encoder_of(wildcards)["modality"] == "speech":
-        return f"{R}/segments/{wildcards.session}.h5"
-    return f"{R}/utterances/{wildcards.session}.tsv"
+    return content_of(wildcards.encoder, wildcards.session)
 
 
 def split_table(name):
@@ -206,8 +220,21 @@ def split_table(name):
     return table
 
 
+def taught_by(wildcards):
+    """What an encoder reads of the sessions that train and validate, and of no other."""
+    fold = told(tables.read, split_table("fold{fold}")(wildcards), "fold")
+    teaching = fold["session"][fold["part"].isin(["train", "validation"])]
+    return [content_of(wildcards.encoder, session) for session in sorted(set(teaching))]
+
+
 def modalities(variant):
     return options_of(config, variant).get("modalities", ["speech", "text"])
+
+
+def feature_folder(encoder, mode, fold, seed):
+    """Where an encoder's features are: the same for all folds and seeds, or for each its own."""
+    folder = f"{R}/features/{encoder}/{mode}"
+    return folder if mode == "frozen" else f"{folder}/{TUNED}".format(fold=fold, seed=seed)
 
 
 def features_of(modality):
@@ -216,7 +243,8 @@ def features_of(modality):
     def files(wildcards):
         if modality not in modalities(wildcards.variant):
             return []
-        folder = f"{R}/features/{wildcards[modality]}/{wildcards.mode}"
+        run = wildcards.mode, wildcards.fold, wildcards.seed
+        folder = feature_folder(wildcards[modality], *run)
         return [f"{folder}/{session}.h5" for session in SESSIONS]
 
     return files
@@ -227,7 +255,8 @@ def label_words(wildcards):
     starts = starts_from_words(options_of(config, wildcards.variant))
     if not starts or "text" not in modalities(wildcards.variant):
         return []
-    return f"{R}/features/{wildcards.text}/{wildcards.mode}/labels.h5"
+    run = wildcards.mode, wildcards.fold, wildcards.seed
+    return f"{feature_folder(wildcards.text, *run)}/labels.h5"
 
 
 def fused_predictions(wildcards):
@@ -251,8 +280,14 @@ def histories(wildcards):
 
 
 def all_features():
-    used = sorted({e[m] for e in config["experiments"] for m in ("speech", "text")})
-    return expand(f"{R}/features/{{encoder}}/frozen/{{session}}.h5", encoder=used, session=SESSIONS)
+    folders = {
+        feature_folder(experiment[modality], experiment["mode"], fold, seed)
+        for experiment in config["experiments"]
+        for modality in ("speech", "text")
+        for fold in FOLDS
+        for seed in SEEDS
+    }
+    return expand("{folder}/{session}.h5", folder=sorted(folders), session=SESSIONS)
 
 
 def all_predictions():

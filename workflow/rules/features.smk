@@ -4,12 +4,17 @@ REQUIRED INPUTS:
 
     R/segments/{session}.h5       for speech
     R/utterances/{session}.tsv    for text
+    R/splits/fold{fold}.tsv       for fine-tuning
 
 OUTPUTS:
 
     resources/encoders/{encoder}/               a snapshot, offline from then on
+    R/encoders/{encoder}/fold{fold}.seed{seed}/     the same, fine-tuned on a fold's training part
+    R/encoders/{encoder}/fold{fold}.seed{seed}.tsv  how that went
     R/features/{encoder}/frozen/{session}.h5    a ragged file of frames or tokens
     R/features/{encoder}/frozen/labels.h5       the same for the labels' words
+    R/features/{encoder}/finetuned/fold{fold}.seed{seed}/
+        {session}.h5, labels.h5                 the same from the fine-tuned encoder
 """
 
 
@@ -37,6 +42,43 @@ rule fetch:
         """
 
 
+rule finetune:
+    input:
+        fold=split_table("fold{fold}"),
+        content=taught_by,
+        encoder=rules.fetch.output,
+    output:
+        encoder=directory(f"{R}/encoders/{{encoder}}/{TUNED}"),
+        history=f"{R}/encoders/{{encoder}}/{TUNED}.tsv",
+    log:
+        f"{LOGS}/encoders/{{encoder}}/{TUNED}.log",
+    benchmark:
+        f"{BENCHMARKS}/encoders/{{encoder}}/{TUNED}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: SHARE_OF_CORES
+    resources:
+        gpu=GPU,
+    params:
+        config=finetune_params,
+    shell:
+        """
+        python -m labelmer.finetune \
+            {input.fold:q} \
+            {input.encoder:q} \
+            {output.encoder:q} \
+            --history {output.history:q} \
+            --inputs {input.content:q} \
+            --encoder {wildcards.encoder:q} \
+            --fold {wildcards.fold} \
+            --seed {wildcards.seed} \
+            --threads {threads} \
+            --gpu {resources.gpu} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
 rule extract_frozen:
     input:
         content=segments_or_utterances,
@@ -49,7 +91,7 @@ rule extract_frozen:
         f"{BENCHMARKS}/features/{{encoder}}/frozen/{{session}}.tsv"
     conda:
         ENVIRONMENT
-    threads: max(1, (workflow.resource_settings.cores or 1) // len(SESSIONS))
+    threads: SHARE_OF_CORES
     resources:
         gpu=GPU,
     params:
@@ -91,6 +133,33 @@ rule extract_labels:
             {input.encoder:q} \
             {output:q} \
             --encoder {wildcards.encoder:q} \
+            --threads {threads} \
             --config {params.config:q} \
             --log {log:q}
         """
+
+
+# The same commands on the fine-tuned encoder.
+
+
+use rule extract_frozen as extract_finetuned with:
+    input:
+        content=segments_or_utterances,
+        encoder=rules.finetune.output.encoder,
+    output:
+        update(f"{R}/features/{{encoder}}/finetuned/{TUNED}/{{session}}.h5"),
+    log:
+        f"{LOGS}/features/{{encoder}}/finetuned/{TUNED}/{{session}}.log",
+    benchmark:
+        f"{BENCHMARKS}/features/{{encoder}}/finetuned/{TUNED}/{{session}}.tsv"
+
+
+use rule extract_labels as extract_finetuned_labels with:
+    input:
+        encoder=rules.finetune.output.encoder,
+    output:
+        update(f"{R}/features/{{encoder}}/finetuned/{TUNED}/labels.h5"),
+    log:
+        f"{LOGS}/features/{{encoder}}/finetuned/{TUNED}/labels.log",
+    benchmark:
+        f"{BENCHMARKS}/features/{{encoder}}/finetuned/{TUNED}/labels.tsv"

@@ -3,7 +3,8 @@
 REQUIRED INPUTS:
 
     R/splits/fold{fold}.tsv
-    R/features/{encoder}/{mode}/{session}.h5
+    R/features/{encoder}/frozen/{session}.h5
+    R/features/{encoder}/finetuned/fold{fold}.seed{seed}/{session}.h5
 
 OUTPUTS:
 

@@ -1,0 +1,143 @@
+"""mode: finetuned through the real workflow, and what runs again after what change.
+
+A tiny corpus of two sessions is taken through the workflow once, with tiny encoders. Speech is
+fine-tuned on one fold only, which tests that its sessions' audio gets there.
+"""
+
+import json
+import shutil
+
+import pytest
+import yaml
+from conftest import REPOSITORY, Workspace
+from corpora import turns_of, write_release
+from test_encoders import snapshot  # noqa: F401
+from test_reruns import change
+
+from labelmer import result_tables, tables
+from labelmer.inspect import compare
+from labelmer.ragged import Ragged
+
+
+def tuned_config():
+    """demo.yaml on a tiny corpus of two sessions, its tiny encoders fine-tuned."""
+    config = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
+    config["corpus"].update(name="tiny", root="corpus")
+    config["folds"].update(validation="dialogues", fraction=0.5)
+    config["encoders"] = {
+        "wave": {"modality": "speech", "source": "path:wave", "layer": -1, "window_s": 30},
+        "bert": {"modality": "text", "source": "path:bert", "layer": -1},
+    }
+    config["model"] = {"width": 8, "heads": 2, "frame_stride": 8}
+    config["training"] = {"epochs": 1, "batch_size": 16}
+    config["finetuning"] = {"epochs": 1, "learning_rate": 1.0e-3}
+    words = {"modalities": ["text"], "label_start": {"text": "words"}}
+    config["variants"] = {"text-only": words, "full": {}}
+    experiment = {"speech": "wave", "text": "bert", "mode": "finetuned"}
+    return {**config, "experiments": [{**experiment, "variants": ["text-only"]}]}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, snapshot):  # noqa: F811
+    """A workspace in which a whole workflow with fine-tuned encoders has run."""
+    workspace = Workspace(tmp_path_factory.mktemp("finished"))
+    write_release(workspace.folder / "corpus", turns_of(sessions=2))
+    shutil.copytree(snapshot("bert"), workspace.folder / "bert")
+    shutil.copytree(snapshot("wav2vec2-group"), workspace.folder / "wave")
+    workspace.configure(tuned_config())
+    workspace.snakemake("all", features("wave", 1, 1).pop()[1])
+    return workspace
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """A copy of the finished workspace in another place."""
+    made = Workspace.__new__(Workspace)
+    made.folder = tmp_path / "elsewhere"
+    shutil.copytree(finished.folder, made.folder)
+    return made
+
+
+# What a dry run prints of a job: its rule and its first output.
+
+
+def tunings(encoder, *folds):
+    folder = f"results/tiny/encoders/{encoder}"
+    return {("finetune", f"{folder}/fold{fold}.seed1") for fold in folds}
+
+
+def features(encoder, fold, *sessions):
+    folder = f"results/tiny/features/{encoder}/finetuned/fold{fold}.seed1"
+    return {("extract_finetuned", f"{folder}/Session{session}.h5") for session in sessions}
+
+
+def words(*folds):
+    folder = "results/tiny/features/bert/finetuned"
+    return {("extract_finetuned_labels", f"{folder}/fold{f}.seed1/labels.h5") for f in folds}
+
+
+def runs(variant, *folds):
+    """A variant's trainings and what follows."""
+    place = f"wave+bert/finetuned/{variant}"
+    figures = "results/tiny/reports/figures/wave+bert/finetuned"
+    return {
+        *(("train", f"results/tiny/models/{place}/fold{f}.seed1/model.safetensors") for f in folds),
+        *(("evaluate", f"results/tiny/predictions/{place}/fold{f}.seed1.tsv") for f in folds),
+        ("tabulate", "results/tiny/reports/compare.tsv"),
+        ("plot_folds", f"{figures}/folds.svg"),
+        ("plot_training", f"{figures}/training.svg"),
+        ("plot_confusion", f"{figures}/{variant}.confusion.svg"),
+        ("page", "results/tiny/reports/index.html"),
+    }
+
+
+def test_a_finetuned_experiment_runs_through_and_then_has_nothing_to_do(finished):
+    assert finished.jobs() == set()
+    results = finished.folder / "results" / "tiny"
+    for fold in (1, 2):
+        run = f"fold{fold}.seed1"
+        source = json.loads((results / "encoders" / "bert" / run / "source.json").read_text())
+        assert source["finetuned"] == {"fold": fold, "seed": 1}
+        tables.read(results / "encoders" / "bert" / f"{run}.tsv", "finetuning")
+        folder = results / "features" / "bert" / "finetuned" / run
+        made = {path.stem for path in folder.glob("*.h5")}
+        assert made == {"Session1", "Session2", "labels"}
+        file = Ragged(folder / "Session1.h5")
+        assert file.attrs["weights"] == source["weights"] and file.attrs["layer"] == 3
+        assert compare(file, {})["state"] == "current"
+    compared = result_tables.read(results / "reports" / "compare.tsv", "compare")
+    assert compared["mode"].tolist() == ["finetuned"]
+    wave = Ragged(results / "features" / "wave" / "finetuned" / "fold1.seed1" / "Session1.h5")
+    assert wave.attrs["window_s"] == 30
+
+
+def test_an_option_of_fine_tuning_tunes_extracts_and_trains_and_fetches_nothing(copy):
+    config = copy.config()
+    config["finetuning"]["learning_rate"] = 2.0e-3
+    copy.configure(config)
+    bert = tunings("bert", 1, 2) | features("bert", 1, 1, 2) | features("bert", 2, 1, 2)
+    assert copy.jobs() == bert | words(1, 2) | runs("text-only", 1, 2)
+
+
+def test_a_layer_extracts_and_tunes_nothing(copy):
+    config = copy.config()
+    config["encoders"]["bert"]["layer"] = 2
+    copy.configure(config)
+    bert = features("bert", 1, 1, 2) | features("bert", 2, 1, 2)
+    assert copy.jobs() == bert | words(1, 2) | runs("text-only", 1, 2)
+
+
+def test_a_variant_of_both_modalities_tunes_what_is_not_tuned_yet(copy):
+    config = copy.config()
+    config["experiments"][0]["variants"] = ["full"]
+    copy.configure(config)
+    wave = tunings("wave", 2) | features("wave", 1, 2) | features("wave", 2, 1, 2)
+    assert copy.jobs() == wave | runs("full", 1, 2)
+
+
+def test_a_test_sessions_transcript_does_not_tune_its_fold_again(copy):
+    path = "corpus/Session1/dialog/transcriptions/Ses01F_impro01.txt"
+    change(copy, path, "what a wonderful day", "what a wonderful morning")
+    copy.snakemake("split")
+    second = tunings("bert", 2) | features("bert", 2, 1, 2) | words(2)
+    assert copy.jobs() == features("bert", 1, 1) | second | runs("text-only", 1, 2)
