@@ -402,7 +402,7 @@ class Waveform(Encoder):
     def _convolved(self, batch):
         """Utterances through the convolutions: (batch, longest, channels)."""
         clips = [torch.from_numpy(_at_least(_unit(samples), self.field)) for samples in batch]
-        samples, inside = (part.to(self.device) for part in _padded(clips))
+        samples, inside = (_sent(part, self.device) for part in _padded(clips))
         counts = inside.sum(1, keepdim=True)
         if self.normalise:
             samples = _normalised(samples, inside, counts)
@@ -516,10 +516,9 @@ class Text(Encoder):
         return windows
 
     def _run(self, batch):
-        tokens, mask = _padded(
-            [torch.tensor(window, device=self.device) for window in batch],
-            value=self.tokenizer.pad_token_id,
-        )
+        padding = self.tokenizer.pad_token_id
+        padded = _padded([torch.tensor(window) for window in batch], value=padding)
+        tokens, mask = (_sent(part, self.device) for part in padded)
         output = self.model(input_ids=tokens, attention_mask=mask.long(), output_hidden_states=True)
         states = output.hidden_states
         return torch.stack(states, dim=2) if self.layer == ALL else states[self.layer]
@@ -628,13 +627,18 @@ def _spans(rows, longest):
     ]
 
 
+def _sent(tensor, device):
+    """A CPU's tensor on a device, without waiting for what the device still has to do."""
+    return tensor if device == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
+
+
 def _padded(items, lengths=None, value=0.0):
     """Items (rows, ...) as one batch (batch, longest, ...) and its mask (batch, longest).
 
     lengths: rows of each item that count; all of them, if not given.
     """
     batch = pad_sequence(items, batch_first=True, padding_value=value)
-    counts = torch.tensor(lengths or [len(item) for item in items], device=batch.device)
+    counts = _sent(torch.tensor(lengths or [len(item) for item in items]), batch.device.type)
     return batch, torch.arange(batch.shape[1], device=batch.device) < counts[:, None]
 
 
