@@ -4,7 +4,7 @@
     FOLDER/epochN/state.pt             what else the next epoch starts from
     FOLDER/epochN/digests.json         of the run and of the two files
 
-An epoch's folder is made under another name and renamed: it is there whole or not at all.
+An epoch's folder is made, and removed, under another name: it is there whole or not at all.
 """
 
 import json
@@ -43,7 +43,7 @@ class Checkpoints:
         (part / "digests.json").write_text(json.dumps(facts), encoding="utf-8")
         part.rename(self._of(epoch))
         for other in set(self._epochs()) - {epoch, best}:
-            shutil.rmtree(self._of(other))
+            self._discard(self._of(other))
 
     def load(self, epoch, model):
         """Put a kept epoch's parameters into the model."""
@@ -67,7 +67,16 @@ class Checkpoints:
 
     def remove(self):
         """Remove the folder."""
+        for epoch in self._epochs():
+            self._discard(self._of(epoch))
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _discard(self, folder):
+        """Remove an epoch's folder, under another name: it would look damaged after a kill here."""
+        gone = self.folder / "gone"
+        shutil.rmtree(gone, ignore_errors=True)
+        folder.rename(gone)
+        shutil.rmtree(gone)
 
     def _problem(self, epoch):
         folder = self._of(epoch)

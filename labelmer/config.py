@@ -144,8 +144,9 @@ def _encoders(config):
                 f"encoders: {name}: layer is missing, expected a number: 0 is what enters the "
                 "first layer, -1 the last layer; a middle one is usually best"
             )
-        if "window_s" in encoder and encoder["modality"] == "text":
-            yield f"encoders: {name}: window_s goes with speech; remove it"
+        whole = encoder["modality"] == "text" or encoder["source"].startswith("builtin:")
+        if "window_s" in encoder and whole:
+            yield f"encoders: {name}: window_s goes with wav2vec 2.0 and its kin; remove it"
 
 
 def _variants(config):

@@ -15,7 +15,11 @@ What is out of the ordinary is defined, and nothing is dropped:
   token stands once;
 - empty text gives the special tokens alone ([CLS], [SEP]).
 
-On a GPU the networks run in mixed precision (float16); on a CPU in float32.
+Of a checkpoint's preprocessor_config.json, do_normalize and the sampling rate are obeyed. Whether
+it asks for an attention mask makes no difference: padding is masked everywhere.
+
+On a GPU the networks run in mixed precision (float16), but for DeBERTa of the first version; on a
+CPU in float32.
 
 `layer` counts as Hugging Face's hidden_states do: 0 is what enters the first layer, N the output
 of the last one, after the final layer norm where a model has one (for large wav2vec 2.0, HuBERT
@@ -28,6 +32,7 @@ import itertools
 import json
 import logging
 import math
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,8 +152,10 @@ def network(folder, use_safetensors=True, **options):
 
 
 def lacks_memory(error):
-    """Does an error say that memory ran out? PyTorch has a class of its own for a GPU's only."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Does an error say that memory ran out? PyTorch has a class of its own for some of them."""
+    signs = "out of memory", "can't allocate memory", "ALLOC_FAILED"
+    lacking = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return lacking or any(sign in str(error) for sign in signs)
 
 
 def batches_by_length(lengths, budget):
@@ -185,6 +192,7 @@ class Encoder:
     window_s   seconds of speech that it sees at once, where that can be chosen; else None
     budget     padded rows of a batch; halved, with a line in the log, when memory runs out
     mixed      can it run in mixed precision on a GPU?
+    precision  "float16" where it does, else "float32"
     model      the whole network, None for the filterbank
     front_end  its modules below the transformer, which fine-tuning may leave as they are
     """
@@ -199,6 +207,10 @@ class Encoder:
     @property
     def row(self):
         return (self.depth + 1, self.width) if self.layer == ALL else (self.width,)
+
+    @property
+    def precision(self):
+        return "float16" if self.mixed and self.device != "cpu" else "float32"
 
     def lengths(self, inputs):
         """Rows that each item will have; the network does not run."""
@@ -222,13 +234,14 @@ class Encoder:
         A GPU is still at work when this returns, so that what went before can be written.
         exact: float32 throughout, on a GPU too.
         """
-        half = self.mixed and self.device != "cpu" and not exact
-        with torch.autocast(self.device, torch.float16, half):
+        half = self.precision == "float16" and not exact
+        # What the modules must know of a batch is kept in them while it goes through.
+        with self.lock, torch.autocast(self.device, torch.float16, half):
             flat, lengths = self._encoded(inputs, getattr(torch, dtype))
         ends = np.cumsum(lengths)
         if self.device == "cpu":
             return lambda: np.split(flat.numpy(), ends[:-1])
-        host = torch.empty(flat.shape, dtype=dtype, pin_memory=True)
+        host = torch.empty_like(flat, device="cpu", pin_memory=True)
         host.copy_(flat, non_blocking=True)
         copied = torch.cuda.Event()
         copied.record()
@@ -267,7 +280,7 @@ class Encoder:
         """The network's output, or None if memory ran out."""
         try:
             return self._run(contents)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             # A gradient keeps what all batches computed: smaller ones would not save memory.
             if torch.is_grad_enabled() or not lacks_memory(error):
                 raise
@@ -288,19 +301,19 @@ class Encoder:
         middle = len(batch) // 2
         return [batch[middle:], batch[:middle]]
 
-    def _place(self, device):
+    def _place(self, device, network=None):
         """Move the network to the device, and take batches that fit it."""
-        self.device = device
+        self.device, self.lock = device, threading.Lock()
         self.budget = ROWS_PER_BATCH[device]
         if device == "cuda":
             # All of it, not what is free: a run that goes on must find the batches it began with.
             memory = torch.cuda.get_device_properties(0).total_memory
             self.budget = min(self.budget, memory // GPU_MEMORY_PER_ROW)
             self.budget = max(1, self.budget // (self.depth + 1 if self.layer == ALL else 1))
-        if self.model is not None:
-            self.model.to(device)
-        if self.model is not None and device == "cpu":
-            _through_onednn(self.model)
+        if network is not None:
+            network.to(device)
+        if network is not None and device == "cpu":
+            _through_onednn(network)
 
 
 class Filterbank(Encoder):
@@ -369,7 +382,7 @@ class Waveform(Encoder):
         self.rate_hz = SAMPLE_RATE / self.hop
         self.window_s = float(window_s)
         self.longest = self._rows(round(window_s * SAMPLE_RATE))
-        self._place(device)
+        self._place(device, self.model)
         # A CPU's cache holds the convolutions of one utterance; a GPU waits for its commands.
         self.one_by_one = device == "cpu"
 
@@ -389,15 +402,16 @@ class Waveform(Encoder):
         ]
 
     def _run(self, batch):
+        self.entered.clear()  # an attempt for which memory ran out may have left something
         groups = [[samples] for samples in batch] if self.one_by_one else [batch]
         extracted = [rows for group in groups for rows in self._convolved(group)]
         hidden, mask = _padded(extracted, [self._rows(len(samples)) for samples in batch])
         projected = self.model.feature_projection(hidden)
         hidden = projected[0] if isinstance(projected, tuple) else projected  # HuBERT: no tuple
         self.padding.mask = mask
-        self.entered.clear()
         last = self.model.encoder(hidden, attention_mask=mask)[0]
-        return torch.stack([*self.entered, last], dim=2) if self.layer == ALL else last
+        states, self.entered[:] = [*self.entered, last], []  # nothing of a batch shall outlive it
+        return torch.stack(states, dim=2) if self.layer == ALL else last
 
     def _convolved(self, batch):
         """Utterances through the convolutions: (batch, longest, channels)."""
@@ -432,7 +446,7 @@ class Whisper(Encoder):
         self.hop = self.extractor.hop_length * self.encoder.conv2.stride[0]
         self.longest = self.encoder.config.max_source_positions
         self.rate_hz = SAMPLE_RATE / self.hop
-        self._place(device)
+        self._place(device, self.encoder)  # the decoder never runs
 
     def _windows(self, samples):
         spans = _spans(self._rows(samples), self.longest)
@@ -452,7 +466,8 @@ class Whisper(Encoder):
         mask = inside[:, :: self.encoder.conv2.stride[0]][:, None, None, :]
         states = []
         for layer in self.encoder.layers:
-            states.append(hidden)
+            if self.layer == ALL:
+                states.append(hidden)
             hidden = layer(hidden, mask)
         hidden = self.encoder.layer_norm(hidden)
         return torch.stack([*states, hidden], dim=2) if self.layer == ALL else hidden
@@ -484,7 +499,7 @@ class Text(Encoder):
         self.mixed = config.model_type != "deberta"  # it masks with what float16 cannot hold
         # DeBERTa cannot run on no layers at all, so one stays even for layer 0.
         self.layer = _cut(self.model.encoder, "layer", layer, folder, least=1)
-        self._place(device)
+        self._place(device, self.model)
         example = self.tokenizer("a", return_special_tokens_mask=True)
         content = [i for i, special in enumerate(example["special_tokens_mask"]) if not special]
         self.before = example["input_ids"][: content[0]]

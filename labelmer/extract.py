@@ -5,8 +5,8 @@ text encoder). Without it, the words of the labels are run, as --config '{"label
 gives them. --config also holds the encoder's `layer` and, if it has one, its `window_s`.
 
 If OUT is there already, its items whose key still matches are taken over and only the rest is
-computed; so it is with OUT.part, which an interrupted run leaves. Equal input gives equal bytes,
-however often it was interrupted.
+computed; so it is with OUT.part, which an interrupted run leaves. Equal input gives equal bytes on
+a machine, with the same threads and if no memory runs out, however often a run was interrupted.
 """
 
 import importlib.metadata
@@ -78,14 +78,12 @@ def _compute(items, batches, encoder, writer, keys):
         return [np.array(items.inputs[i]) if speech else items.inputs[i] for i in batch]
 
     def store(batch, features):
-        """Write a batch's features; returns the items that are not finite in float16."""
-        bad = []
         for i, rows in zip(batch, features(), strict=True):
-            if np.isfinite(rows).all():
-                writer.write(i, rows, keys[i])
-            else:
-                bad.append(i)
-        return bad
+            if not np.isfinite(rows).all():  # mixed precision overflows where float32 may not
+                exact = encoder.begin(read([i]), "float32", exact=True)()[0]
+                rows = _half(exact, items.ids[i], writer.path)
+            writer.write(i, rows, keys[i])
+        writer.commit()
 
     speech = items.modality == "speech"
     unit = "seconds of audio" if speech else "texts"
@@ -101,15 +99,17 @@ def _compute(items, batches, encoder, writer, keys):
         for number, batch in enumerate(batches):
             inputs = coming.pop().result()
             coming += [reader.submit(read, batch) for batch in batches[number + 1 : number + 2]]
-            features = encoder.begin(inputs, FEATURE_DTYPE)
+            try:
+                features = encoder.begin(inputs, FEATURE_DTYPE)
+            except InputError as error:
+                longest = items.ids[batch[0]]
+                raise InputError(f"{writer.path}: with '{longest}' or less: {error}") from None
             stored.append(storer.submit(store, batch, features))
             if number > 1:
                 stored[number - 2].result()  # so that no more than three batches are in memory
             progress.advance(sum(size(i) for i in batch))
-        bad = [i for batch in stored for i in batch.result()]
-    for i in bad:  # mixed precision overflows where float32 may not
-        (features,) = encoder.begin(read([i]), "float32", exact=True)()
-        writer.write(i, _half(features, items.ids[i], writer.path), keys[i])
+        for batch in stored[-2:]:
+            batch.result()
 
 
 def _half(features, name, out):
@@ -140,6 +140,7 @@ def _attributes(encoder, facts, params, code):
         "layer": encoder.layer,
         **window,
         "dtype": FEATURE_DTYPE,
+        "precision": encoder.precision,
         "params": params,
         "code": code,
         "labelmer": __version__,

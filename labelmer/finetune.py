@@ -32,6 +32,7 @@ from labelmer.compute import device_of, make_deterministic
 from labelmer.digest import canonical_json, code_digest, content_key
 from labelmer.errors import InputError
 from labelmer.inputs import read_facts, read_items
+from labelmer.ragged import alone
 from labelmer.stage import Progress, command, log, parse, stage_parser
 
 
@@ -204,10 +205,14 @@ def train_epoch(classifier, train, weights, optimiser, schedule, options, genera
                 "finetuning: lower batch_size and raise accumulation, or set "
                 "gradient_checkpointing: true"
             ) from None
-    loss = float(np.mean(losses))
+    return finite(float(np.mean(losses)), "training")
+
+
+def finite(loss, part):
+    """The loss; InputError if it is no number, as after steps that were too large."""
     if not np.isfinite(loss):
         raise InputError(
-            f"the training loss is {loss}, expected a finite number; lower learning_rate under "
+            f"the {part} loss is {loss}, expected a finite number; lower learning_rate under "
             "finetuning"
         )
     return loss
@@ -233,9 +238,10 @@ def backward(classifier, part, group, weights, progress):
 def validate(classifier, part, weights, size, progress):
     """Loss, weighted and unweighted accuracy on a part, as the history's columns."""
     logits = predict(classifier, part, size, progress)
+    loss = F.cross_entropy(logits, torch.from_numpy(part.labels), weights)
     scores = accuracies(part.labels, logits.argmax(-1).numpy())
     return {
-        "validation_loss": F.cross_entropy(logits, torch.from_numpy(part.labels), weights).item(),
+        "validation_loss": finite(loss.item(), "validation"),
         "validation_wa": scores["wa"],
         "validation_ua": scores["ua"],
     }
@@ -342,24 +348,26 @@ def main(argv=None):
     contents = [content for _, content in items.values()]
     key = content_key(canonical_json(deciding), *contents).hex()
     part = args.out.with_name(args.out.name + ".part")
-    checkpoints = Checkpoints(part, key)
+    part.parent.mkdir(parents=True, exist_ok=True)
+    with alone(args.out):
+        checkpoints = Checkpoints(part, key)
 
-    reseeded(args.seed, 0)
-    classifier = Classifier(encoder, len(classes), options)
-    log.info("%d training utterances, %d for validation", len(train.ids), len(validation.ids))
-    history = fit(classifier, train, validation, options, args.seed, checkpoints)
+        reseeded(args.seed, 0)
+        classifier = Classifier(encoder, len(classes), options)
+        log.info("%d training utterances, %d for validation", len(train.ids), len(validation.ids))
+        history = fit(classifier, train, validation, options, args.seed, checkpoints)
 
-    run = {"encoder": args.encoder, "fold": args.fold, "seed": args.seed}
-    tables.write(args.history, pd.DataFrame(history).assign(**run), "finetuning")
-    snapshot = part / "snapshot"
-    shutil.rmtree(snapshot, ignore_errors=True)
-    snapshot.mkdir()
-    origin = {name: facts[name] for name in ("source", "revision")}
-    about = {**origin, "finetuned": {"fold": args.fold, "seed": args.seed}}
-    write_snapshot(classifier.network, args.folder, snapshot, about)
-    shutil.rmtree(args.out, ignore_errors=True)
-    snapshot.rename(args.out)
-    checkpoints.remove()
+        run = {"encoder": args.encoder, "fold": args.fold, "seed": args.seed}
+        tables.write(args.history, pd.DataFrame(history).assign(**run), "finetuning")
+        snapshot = part / "snapshot"
+        shutil.rmtree(snapshot, ignore_errors=True)
+        snapshot.mkdir()
+        origin = {name: facts[name] for name in ("source", "revision")}
+        about = {**origin, "finetuned": {"fold": args.fold, "seed": args.seed}}
+        write_snapshot(classifier.network, args.folder, snapshot, about)
+        shutil.rmtree(args.out, ignore_errors=True)
+        snapshot.rename(args.out)
+        checkpoints.remove()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import logging
 import os
 import shutil
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import h5py
@@ -31,7 +31,7 @@ FORMAT = 1
 KEY_BYTES = 32
 FEATURE_DTYPE = "float16"
 HEADER_BYTES = 2**16  # of a file without items, with room to spare
-COMMIT_S = 1.0  # how often at most what is written is made to last
+COMMIT_S = 1.0  # between two times that what is written is made to last
 
 
 def feature_params(encoder, layer, window_s, code):
@@ -79,15 +79,12 @@ class Writer:
         self.keys = np.zeros((len(ids), KEY_BYTES), np.uint8)
         self.shape, self.dtype = (int(self.offsets[-1]), *shape), np.dtype(dtype)
         self.committed = time.monotonic()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.lock = _alone(self.path)
-        try:
-            with self._written():
-                self._create(attrs, marks)
-        except BaseException:
-            self.place.unlink(missing_ok=True)
-            self._release()
-            raise
+        with self._written(), ExitStack() as stack:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(alone(self.path))
+            stack.callback(self._discard)
+            self._create(attrs, marks)
+            self.stack = stack.pop_all()  # left at the end of the writing
 
     def _create(self, attrs, marks):
         names, marked = _fixed_utf8(self.ids), None
@@ -111,8 +108,8 @@ class Writer:
             file["ids"] = names
             if marked is not None:
                 file["marks"] = marked
-            values = _contiguous(file, "values", self.shape, self.dtype)
             keys = _contiguous(file, "keys", self.keys.shape, np.uint8)
+            values = _contiguous(file, "values", self.shape, self.dtype)
             self.starts = values.id.get_offset(), keys.id.get_offset()
         self.file = self.place.open("r+b")
 
@@ -162,7 +159,11 @@ class Writer:
                 self.file.seek(self.starts[0] + int(start) * self.dtype.itemsize * self._row())
                 self.file.write(np.ascontiguousarray(values, self.dtype))
             self.keys[index] = np.frombuffer(key, np.uint8)
-            if time.monotonic() - self.committed > COMMIT_S:
+
+    def commit(self):
+        """Make what is written last, if it is a while since the last time."""
+        if time.monotonic() - self.committed > COMMIT_S:
+            with self._written():
                 self._commit()
 
     def _row(self):
@@ -186,7 +187,7 @@ class Writer:
 
     def __exit__(self, kind, *_):
         unwritten = np.flatnonzero(~self.keys.any(axis=1))
-        try:
+        with self.stack:
             if kind is None and len(unwritten):
                 raise ValueError(f"{self.path}: item {self.ids[unwritten[0]]} was never written")
             with self._written():
@@ -194,10 +195,11 @@ class Writer:
                 self.file.close()
                 if kind is None:
                     os.replace(self.place, self.path)
-        finally:
-            if self.place != self.part:
-                self.place.unlink(missing_ok=True)
-            self._release()
+
+    def _discard(self):
+        """Remove what was written, but for what the next Writer can take over."""
+        if self.place != self.part:
+            self.place.unlink(missing_ok=True)
 
     @contextmanager
     def _written(self):
@@ -209,11 +211,6 @@ class Writer:
                 f"{self.path}: cannot be written ({error.strerror or error}); make room there, or "
                 "correct its permissions; what was there before is whole"
             ) from error
-
-    def _release(self):
-        lock = Path(self.lock.name)
-        lock.unlink(missing_ok=True)
-        self.lock.close()
 
 
 class Ragged:
@@ -309,9 +306,22 @@ def _map(path, dtype, shape, offset):
     return np.memmap(path, dtype=dtype, mode="r", shape=shape, offset=offset)
 
 
-def _alone(path):
-    """The open lock file PATH.lock, once no other process has it."""
+@contextmanager
+def alone(path):
+    """While no other process is in here for the same path; before that it says so, and waits.
+
+    The lock is on a file PATH.lock, which is gone in the end.
+    """
     lock = path.with_name(path.name + ".lock")
+    with _locked(lock, path):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def _locked(lock, path):
+    """The lock file, open, once no other process has it."""
     while True:
         file = lock.open("a")
         try:
@@ -322,9 +332,11 @@ def _alone(path):
         except OSError as error:  # some network file systems cannot lock
             log.warning("%s: cannot be locked (%s); let one process alone write it", path, error)
             return file
-        # Whoever had it has removed it, and a third process may have made it anew.
-        if lock.exists() and os.path.samestat(os.fstat(file.fileno()), lock.stat()):
-            return file
+        try:  # whoever had it has removed it, and a third process may have made it anew
+            if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
+                return file
+        except FileNotFoundError:
+            pass
         file.close()
 
 

@@ -216,9 +216,9 @@ def in_another_process(run, *arguments, delay=0.0):
         torch.set_num_threads(1)  # a forked process cannot use the parent's threads
         begin = encoders.Waveform.begin
 
-        def slow(*arguments):
+        def slow(*arguments, **options):
             time.sleep(delay)
-            return begin(*arguments)
+            return begin(*arguments, **options)
 
         encoders.Waveform.begin = slow
         run(*arguments)
@@ -286,6 +286,24 @@ def test_what_was_finished_before_a_kill_serves_other_plans(speech, small_batche
     kept, computed = speech({**MANY, "x": CLIPS["a"]})
     assert done - 3 < kept <= done
     assert kept + computed == len(MANY) + 1 == len(Ragged(speech.out))
+
+
+def test_what_overflows_does_not_change_the_bytes_after_a_kill(speech, small_batches, monkeypatch):
+    begin = encoders.Waveform.begin
+
+    def overflowing(self, inputs, dtype, exact=False):
+        features = begin(self, inputs, dtype, exact)()
+        if not exact:
+            features[0][:] = np.inf
+        return lambda: features
+
+    monkeypatch.setattr(encoders.Waveform, "begin", overflowing)
+    finish(in_another_process(speech, MANY, 2, "c0de", "undisturbed.h5"))
+    for count in (8, 22):
+        killed_after(count, speech)
+    finish(in_another_process(speech, MANY))
+    expected = speech.out.with_name("undisturbed.h5").read_bytes()
+    assert speech.out.read_bytes() == expected
 
 
 def test_an_interruption_leaves_the_old_file(speech, monkeypatch):

@@ -191,27 +191,62 @@ def test_a_full_disk_is_found_before_the_work(tmp_path, monkeypatch):
 WRITE_TOO_MUCH = """
 import resource, sys
 from labelmer.errors import InputError
+from labelmer import ragged
 from labelmer.ragged import Writer
 
+ragged.COMMIT_S = 0.0
 items = {f"{i:03d}": 1000 for i in range(100)}
 try:
     with Writer(sys.argv[1], items, list(items.values()), (10,), "float32", {}) as writer:
+        if sys.argv[2] == "take over":
+            writer.take_over([b"k" * 32] * 100)
         resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
         for i in range(100):
             writer.write(i, [[i] * 10] * 1000, b"k" * 32)
+            writer.commit()
 except InputError as error:
     print(error)
 """
 
 
-def test_a_disk_that_fills_up_leaves_the_old_file(tmp_path):
+@pytest.mark.parametrize("lasting", ["take over", ""])
+def test_a_disk_that_fills_up_leaves_the_old_file(lasting, tmp_path):
     """A limit on the size of files stands for it: the system refuses to write beyond."""
     path = write(tmp_path / "f.h5")
     before = path.read_bytes()
-    run = [sys.executable, "-c", WRITE_TOO_MUCH, str(path)]
+    run = [sys.executable, "-c", WRITE_TOO_MUCH, str(path), lasting]
     done = subprocess.run(run, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert f"{path}: cannot be written (File too large)" in done.stdout
     assert path.read_bytes() == before
+    part = tmp_path / "f.h5.part"
+    assert set(tmp_path.iterdir()) == ({path, part} if lasting else {path})
+    if lasting:  # with room again, what was written need not be written again
+        items = {f"{i:03d}": 1000 for i in range(100)}
+        with Writer(path, items, list(items.values()), (10,), "float32", {}) as writer:
+            held, left = writer.take_over([b"k" * 32] * 100)
+            assert held == set() and 0 < len(left) < 100
+            for i in set(range(100)) - left:
+                writer.write(i, np.full((1000, 10), i), b"k" * 32)
+        assert (Ragged(path).values[::1000, 0] == range(100)).all()
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"f\.h5: cannot be written"):
+        Writer(tmp_path / "file" / "f.h5", ["a"], [1], (), "int16", {})
+
+
+def test_many_writers_take_turns(tmp_path):
+    path = tmp_path / "f.h5"
+    code = (
+        "import logging, sys; from labelmer.ragged import Writer\n"
+        "logging.disable()\n"
+        "for _ in range(40):\n"
+        "    with Writer(sys.argv[1], ['b'], [1], (), 'int16', {}) as w: w.write(0, [7], b'k' * 32)"
+    )
+    run = [sys.executable, "-c", code, str(path)]
+    running = [subprocess.Popen(run, cwd=REPOSITORY) for _ in range(5)]
+    assert [process.wait(60) for process in running] == [0] * 5
     assert list(tmp_path.iterdir()) == [path]
 
 
