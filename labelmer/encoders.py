@@ -38,6 +38,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch.nn.utils.rnn import pad_sequence
 
 from labelmer.digest import canonical_json, file_digest
@@ -136,7 +137,7 @@ def network(folder, use_safetensors=True, **options):
             output_loading_info=True,
             **options,
         )
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise InputError(
             f"{folder}: no weights to load ({error}); fetch the encoder anew"
         ) from None
@@ -676,13 +677,18 @@ def _cut(stack, name, layer, folder, least=0):
 def _tokenizer(folder):
     from transformers import AutoTokenizer
 
+    advice = "take its files from the checkpoint that this one was made from"
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
+        raise InputError(f"{folder}: no readable tokenizer ({error}); {advice}") from None
+    # Without its files, transformers makes one up that knows no word.
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
         raise InputError(
-            f"{folder}: no readable tokenizer ({error}); take its files from the checkpoint that "
-            "this one was made from"
-        ) from None
+            f"{folder}: a tokenizer of {len(tokenizer)} special tokens alone, expected its "
+            f"vocabulary (tokenizer.json, vocab.txt or the like); {advice}"
+        )
+    return tokenizer
 
 
 def _feature_extractor(folder):

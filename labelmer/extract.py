@@ -163,6 +163,10 @@ def main(argv=None):
     labels = args.config.get("labels")
     if (args.input is None) == (labels is None):
         raise InputError(f"{args.out}: expected either INPUT or labels in --config, and not both")
+    if args.out.suffix != ".h5" or args.out.is_dir() or args.out == args.input:
+        raise InputError(
+            f"{args.out}: expected a file of its own that ends in .h5; correct the name"
+        )
     items = text_items(labels) if args.input is None else read_items(args.input)
     facts = read_facts(args.folder, args.encoder)
 

@@ -21,7 +21,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from labelmer.errors import InputError
-from labelmer.stage import command, log, parse, stage_parser
+from labelmer.stage import command, log, parse, refuse_foreign, stage_parser
 
 FORMS = "hub:OWNER/NAME@40-HEX-REVISION, path:DIR, package:MODULE/DIR or builtin:fbank"
 HUB = re.compile(r"([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
@@ -40,12 +40,14 @@ FBANK = {
 def fetch(source, folder):
     """Put the snapshot that `source` names into a folder, whole or not at all.
 
-    Replaces what the folder held. Returns what source.json says. InputError: a malformed source, a
-    source that is not there or cannot be reached, a snapshot that is no known encoder.
+    Replaces the encoder that the folder held. Returns what source.json says. InputError: a
+    malformed source, a source that is not there or cannot be reached, a snapshot that is no known
+    encoder, a folder that holds something else.
     """
     from labelmer import encoders  # here, for --help to answer without importing torch
 
     folder = Path(folder)
+    refuse_foreign(folder)
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)

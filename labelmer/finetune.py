@@ -33,7 +33,7 @@ from labelmer.digest import canonical_json, code_digest, content_key
 from labelmer.errors import InputError
 from labelmer.inputs import read_facts, read_items
 from labelmer.ragged import alone
-from labelmer.stage import Progress, command, log, parse, stage_parser
+from labelmer.stage import Progress, command, log, parse, refuse_foreign, stage_parser
 
 
 @dataclass(frozen=True)
@@ -285,7 +285,7 @@ def load_items(paths, ids, modality):
     if absent:
         raise InputError(
             f"id '{absent[0]}' (and {len(absent) - 1} more) of the fold is in none of "
-            f"{[str(path) for path in paths]}; remove these files, and they are made anew"
+            f"{[str(path) for path in paths]}; give those of its sessions too"
         )
     return {name: found[name] for name in ids}
 
@@ -299,7 +299,7 @@ def write_snapshot(network, base, folder, facts):
     saved = folder / "saved"
     network.save_pretrained(saved)
     for path in saved.glob("*.safetensors*"):  # one file, or shards and their index
-        path.rename(folder / path.name)
+        shutil.copyfile(path, folder / path.name)  # safetensors lets nobody else read its own
     shutil.rmtree(saved)
     for path in Path(base).iterdir():
         other = ".safetensors" in path.name or path.name == "source.json"
@@ -324,6 +324,7 @@ def main(argv=None):
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
     parser.add_argument("--gpu", type=int, choices=(0, 1), default=0, help="1: use a GPU")
     args = parse(parser, argv, ["classes", "finetuning"])
+    refuse_foreign(args.out)
     os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers is imported
     make_deterministic(args.seed, args.threads)
     classes, options = args.config["classes"], FinetuningOptions(**args.config["finetuning"])
@@ -333,6 +334,13 @@ def main(argv=None):
 
     table = tables.read(args.table, "fold")
     rows = table[table.part.isin(["train", "validation"])]
+    for part in ("train", "validation"):
+        absent = sorted(set(classes) - set(rows[rows.part == part].label))
+        if absent:
+            raise InputError(
+                f"{args.table}: no row of class '{absent[0]}' in part {part}, expected some of "
+                f"each of {classes}; correct the classes, or the fold table"
+            )
     items = load_items(args.inputs, rows.id, encoder.modality)
     train, validation = (
         load_part(rows[rows.part == part], items, encoder, classes)

@@ -102,6 +102,17 @@ def write_atomically(path, text):
     os.replace(part, path)
 
 
+def refuse_foreign(folder):
+    """InputError if a folder that would be replaced holds something else than an encoder."""
+    folder = Path(folder)
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if names - {".snakemake_timestamp"} and "source.json" not in names:
+        raise InputError(
+            f"{folder}: a folder with {sorted(names)[0]} and no source.json, expected an encoder's "
+            "folder, or none: it would be replaced; give another folder"
+        )
+
+
 class Progress:
     """Done, rate and time left: one moving line on a terminal, a plain line per tenth in the log.
 

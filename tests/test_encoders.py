@@ -505,6 +505,22 @@ def test_missing_weights_are_an_error(snapshot, tmp_path):
         encoders.load(folder, 3)
 
 
+def test_a_text_encoder_without_vocabulary_is_an_error(snapshot, tmp_path):
+    folder = shutil.copytree(snapshot("bert"), tmp_path / "bert")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    with pytest.raises(InputError, match=r"bert: .*tokenizer.*; take its files from"):
+        encoders.load(folder, 1)
+
+
+def test_damaged_weights_are_an_error(snapshot, tmp_path):
+    folder = shutil.copytree(snapshot("bert"), tmp_path / "bert")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"bert: no weights to load .*; fetch the encoder anew"):
+        encoders.load(folder, 1)
+
+
 def test_other_sampling_rate_is_an_error(snapshot, tmp_path):
     folder = shutil.copytree(snapshot("wav2vec2-group"), tmp_path / "w")
     transformers.Wav2Vec2FeatureExtractor(sampling_rate=8000).save_pretrained(folder)

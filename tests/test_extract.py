@@ -361,6 +361,18 @@ def test_command_line_of_speech(tmp_path):
     )
 
 
+def test_an_extraction_does_not_overwrite_what_it_reads(tmp_path, capsys):
+    table = write_utterances(tmp_path / "words.tsv", TEXTS)
+    before = table.read_bytes()
+    segments = write_segments(tmp_path / "segments.h5", CLIPS)
+    fbank = fetched(tmp_path / "fbank")
+    for out in (table, tmp_path, segments):
+        argv = [segments, fbank, out, "--encoder", "fbank"]
+        with pytest.raises(SystemExit):
+            extract.main([str(word) for word in argv])
+    assert table.read_bytes() == before and Ragged(segments).attrs["kind"] == "segments"
+
+
 def test_command_line_of_labels(snapshot, tmp_path):  # noqa: F811
     fetch.fetch(f"path:{snapshot('bert')}", tmp_path / "bert")
     config = {"layer": 1, "labels": {"sad": "old and no", "angry": "tree"}}

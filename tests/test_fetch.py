@@ -225,3 +225,13 @@ def test_command_line(tmp_path):
     with pytest.raises(SystemExit):
         fetch.main([str(out), "--source", "builtin:nothing"])
     assert names(out) == ["config.json", "source.json"]
+
+
+def test_a_folder_of_something_else_is_not_replaced(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("precious")
+    with pytest.raises(InputError, match=r"mine: a folder with thesis\.txt and no source\.json"):
+        fetch.fetch("builtin:fbank", tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
+    fetch.fetch("builtin:fbank", tmp_path / "fbank")
+    fetch.fetch("builtin:fbank", tmp_path / "fbank")

@@ -534,6 +534,30 @@ def test_a_filterbank_has_nothing_to_fine_tune(bench, caplog):
     assert "use mode: frozen" in caplog.text
 
 
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_a_class_that_a_part_lacks_is_named(part, bench, caplog):
+    made = bench()
+    of_class = made.table.label == made.classes[0]
+    made.table = made.table[~(of_class & (made.table.part == part))]
+    made.write()
+    assert f"no row of class '{made.classes[0]}' in part {part}" in refusal(made, caplog)
+
+
+def test_a_folder_of_something_else_is_not_replaced(bench):
+    made = bench()
+    (made.folder / "out").mkdir()
+    (made.folder / "out" / "thesis.txt").write_text("precious")
+    with pytest.raises(SystemExit):
+        made.tune("out")
+    assert (made.folder / "out" / "thesis.txt").read_text() == "precious"
+
+
+def test_others_can_read_the_weights_as_far_as_they_can_read_anything(bench):
+    made = bench()
+    modes = {path.stat().st_mode for path in made.tune("out").iterdir()}
+    assert len(modes) == 1
+
+
 def test_an_utterance_without_words_in_the_files_is_named(bench, caplog):
     made = bench()
     made.texts.pop(made.table.id[made.table.part == "train"].iloc[0])
