@@ -25,6 +25,12 @@ class Workspace:
         for name in ("Snakefile", "config.yaml", "demo.yaml"):
             shutil.copy(REPOSITORY / name, self.folder / name)
 
+    def copied(self, folder):
+        """A copy of it, with all its results, in a folder that is not there yet."""
+        made = Workspace.__new__(Workspace)
+        made.folder = Path(shutil.copytree(self.folder, folder))
+        return made
+
     def configure(self, config):
         """Write the config that snakemake() uses."""
         (self.folder / "test.yaml").write_text(yaml.safe_dump(config, sort_keys=False))

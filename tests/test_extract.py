@@ -182,18 +182,24 @@ def test_what_float16_cannot_hold_is_an_error(value, speech, monkeypatch):
     assert speech.out.read_bytes() == before
 
 
-def test_what_overflows_in_mixed_precision_is_computed_again_in_float32(speech, monkeypatch):
-    speech(CLIPS)
-    expected = speech.out.read_bytes()
-    begin = encoders.Waveform.begin
+@pytest.fixture
+def overflowing(monkeypatch):
+    """overflowing(): from now on the first of a batch overflows, unless it is computed exactly."""
 
-    def overflowing(self, inputs, dtype, exact=False):
-        features = begin(self, inputs, dtype, exact)()
+    def begin(self, inputs, dtype, exact=False):
+        features = given(self, inputs, dtype, exact)()
         if not exact:
             features[0][:] = np.inf
         return lambda: features
 
-    monkeypatch.setattr(encoders.Waveform, "begin", overflowing)
+    given = encoders.Waveform.begin
+    return lambda: monkeypatch.setattr(encoders.Waveform, "begin", begin)
+
+
+def test_what_overflows_in_mixed_precision_is_computed_again_in_float32(speech, overflowing):
+    speech(CLIPS)
+    expected = speech.out.read_bytes()
+    overflowing()
     assert speech(CLIPS, out="other.h5") == (0, 4)
     assert speech.out.with_name("other.h5").read_bytes() == expected
 
@@ -288,16 +294,8 @@ def test_what_was_finished_before_a_kill_serves_other_plans(speech, small_batche
     assert kept + computed == len(MANY) + 1 == len(Ragged(speech.out))
 
 
-def test_what_overflows_does_not_change_the_bytes_after_a_kill(speech, small_batches, monkeypatch):
-    begin = encoders.Waveform.begin
-
-    def overflowing(self, inputs, dtype, exact=False):
-        features = begin(self, inputs, dtype, exact)()
-        if not exact:
-            features[0][:] = np.inf
-        return lambda: features
-
-    monkeypatch.setattr(encoders.Waveform, "begin", overflowing)
+def test_what_overflows_does_not_change_the_bytes_after_a_kill(speech, small_batches, overflowing):
+    overflowing()
     finish(in_another_process(speech, MANY, 2, "c0de", "undisturbed.h5"))
     for count in (8, 22):
         killed_after(count, speech)

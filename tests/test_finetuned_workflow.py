@@ -52,10 +52,7 @@ def finished(tmp_path_factory, snapshot):  # noqa: F811
 @pytest.fixture
 def copy(finished, tmp_path):
     """A copy of the finished workspace in another place."""
-    made = Workspace.__new__(Workspace)
-    made.folder = tmp_path / "elsewhere"
-    shutil.copytree(finished.folder, made.folder)
-    return made
+    return finished.copied(tmp_path / "elsewhere")
 
 
 # What a dry run prints of a job: its rule and its first output.
