@@ -10,42 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
-from scipy.special import log_softmax, logsumexp
 
 from labelmer import tables
+from labelmer.calibration import best_temperatures, combined, log_probabilities
 from labelmer.errors import InputError
 from labelmer.stage import command, log, parse, stage_parser
-
-SMALLEST = 1e-12  # probabilities are taken to be at least this, so that no logarithm is infinite
-COLDEST, HOTTEST = 0.1, 100.0  # bounds: a perfect validation part would ask for temperature 0
 
 
 def fuse(log_a, log_b, temperatures):
     """Log probabilities (N, C) of the product of two posteriors, given as logs (N, C)."""
-    return log_softmax(log_a / temperatures[0] + log_b / temperatures[1], axis=1)
-
-
-def choose_temperatures(log_a, log_b, true):
-    """The pair (T_a, T_b) with the least mean negative log probability of the true classes.
-
-    log_a, log_b: (N, C) log probabilities; true: (N,) class indices; all of the validation part.
-    The loss is convex in 1 / T_a and 1 / T_b, so the minimum does not depend on the start.
-    """
-    rows = np.arange(len(true))
-    both = np.stack([log_a, log_b])  # (2, N, C)
-
-    def loss_and_gradient(inverse):
-        logits = np.tensordot(inverse, both, axes=1)  # (N, C)
-        log_sum = logsumexp(logits, axis=1, keepdims=True)
-        p = np.exp(logits - log_sum)
-        wanted = both[:, rows, true]  # (2, N)
-        loss = (log_sum[:, 0] - inverse @ wanted).mean()
-        return loss, ((p * both).sum(axis=2) - wanted).mean(axis=1)
-
-    bounds = [(1 / HOTTEST, 1 / COLDEST)] * 2
-    found = minimize(loss_and_gradient, [1.0, 1.0], jac=True, method="L-BFGS-B", bounds=bounds)
-    return tuple(float(t) for t in 1 / found.x)
+    return combined([log_a, log_b], temperatures)
 
 
 def fuse_tables(a, b, variant):
@@ -56,11 +30,11 @@ def fuse_tables(a, b, variant):
     """
     columns = probability_columns(a)
     classes = np.array([c.removeprefix("p_") for c in columns])
-    log_a, log_b = (np.log(np.maximum(t[columns].to_numpy(), SMALLEST)) for t in (a, b))
+    logs = np.stack([log_probabilities(t[columns].to_numpy()) for t in (a, b)])  # (2, N, C)
     true = pd.Index(classes).get_indexer(a["true"])
     chooses = (a["part"] == "validation").to_numpy()
-    temperatures = choose_temperatures(log_a[chooses], log_b[chooses], true[chooses])
-    p = np.exp(fuse(log_a, log_b, temperatures))
+    temperatures = best_temperatures(logs[:, chooses], true[chooses])
+    p = np.exp(fuse(*logs, temperatures))
     fused = a.assign(predicted=classes[p.argmax(axis=1)], variant=variant)
     fused[columns] = p
     return fused, temperatures

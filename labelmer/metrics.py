@@ -33,6 +33,25 @@ def scores(true, predicted, classes):
     }
 
 
+def scores_of_counts(counts):
+    """The METRICS of many confusions at once: a dict of arrays (...,).
+
+    counts: (..., C, C), rows are true classes, at least one utterance in each confusion.
+    """
+    right = np.diagonal(counts, axis1=-2, axis2=-1)
+    support, named = counts.sum(axis=-1), counts.sum(axis=-2)
+    present = support > 0
+    recall = np.divide(right, support, out=np.zeros(right.shape), where=present)
+    f1 = np.divide(2 * right, support + named, out=np.zeros(right.shape), where=present)
+    classes, total = present.sum(axis=-1), support.sum(axis=-1)
+    return {
+        "wa": right.sum(axis=-1) / total,
+        "ua": recall.sum(axis=-1) / classes,
+        "weighted_f1": (f1 * support).sum(axis=-1) / total,
+        "macro_f1": f1.sum(axis=-1) / classes,
+    }
+
+
 def by_class(true, predicted, classes):
     """Precision, recall, F1 and support: a dict of arrays (C,) in the order of classes.
 

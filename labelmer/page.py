@@ -14,6 +14,7 @@ from labelmer.errors import InputError
 from labelmer.result_tables import EXPERIMENT, percent
 from labelmer.stage import command, log, parse, stage_parser, write_atomically
 
+RESULTS = ("compare", "pairs", "classes", "folds")
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2329; --soft: #5c6670; --line: #dde2e7;
   --back: #ffffff; --band: #f5f7f9; --accent: #0072b2; }
@@ -89,19 +90,57 @@ the test parts.</dd>
 <h3>Variants compared</h3>
 <div class="wide"><table>
 <caption>Mean ± standard deviation over folds of the mean over seeds; pooled: over the utterances
-of all folds at once. {{ scope }}. {{ rule }}</caption>
+of all folds at once, mean over seeds, with its 95% interval from {{ draws }} bootstrap draws of
+speakers ({{ design.speakers }}), all seeds of an utterance together. ECE: expected calibration
+error in 15 bins of equal width, as predicted → after scaling each run by the temperature that its
+validation part asks for. {{ scope }}. {{ rule }}</caption>
 <thead><tr><th class="name">variant</th><th>UA</th><th>WA</th><th>weighted F1</th>
-<th>macro F1</th><th>UA pooled</th><th>WA pooled</th><th>n</th></tr></thead>
+<th>macro F1</th><th>UA pooled [95%]</th><th>WA pooled [95%]</th><th>ECE</th><th>n</th></tr></thead>
 <tbody>
 {% for row in e.compare %}<tr><td class="name">{{ row.variant }}</td>
 <td>{{ row.ua | percent(row.ua_sd) }}</td><td>{{ row.wa | percent(row.wa_sd) }}</td>
 <td>{{ row.weighted_f1 | percent }}</td><td>{{ row.macro_f1 | percent }}</td>
-<td>{{ row.ua_pooled | percent }}</td><td>{{ row.wa_pooled | percent }}</td>
+<td>{{ row.ua_pooled | percent }} {{ row.ua_low | interval(row.ua_high) }}</td>
+<td>{{ row.wa_pooled | percent }} {{ row.wa_low | interval(row.wa_high) }}</td>
+<td>{{ row.ece | percent }} → {{ row.ece_scaled | percent }}</td>
 <td>{{ row.utterances }}</td></tr>
 {% endfor %}</tbody></table></div>
 {{ figure(e.folds_figure, "Unweighted accuracy of every fold, per variant",
   "Unweighted accuracy of every fold (mean over seeds), with mean and standard deviation over
 folds. " ~ scope ~ ". " ~ rule, "full") }}
+{% if e.pairs %}<h3>Paired differences</h3>
+{{ figure(e.pairs_figure, "Differences in unweighted accuracy, with intervals",
+  "Pooled UA of each variant minus that of " ~ e.pairs[0].other ~ ", mean over seeds, with its 95%
+interval from " ~ draws ~ " bootstrap draws of speakers. Band: up to the smallest true difference
+that this design finds with a chance of 80%, two-sided at 5%. p: bootstrap, corrected by Holm for "
+~ comparisons ~ " pairs. " ~ scope ~ "; speakers: " ~ design.speakers ~ ". " ~ rule, "full") }}
+<details><summary>Every pair ({{ e.pairs | length }} rows)</summary>
+<div class="wide"><table>
+<caption>Pooled UA of the variant minus that of the other, in percentage points, with its 95%
+interval and two-sided p from {{ draws }} bootstrap draws of speakers. Alone: utterances that
+only the variant, or only the other, has right, by the votes of the seeds; McNemar's exact p of
+these, which takes utterances to be independent. Holm: corrected for {{ comparisons }} pairs.
+Detectable: smallest true difference found with a chance of 80%, two-sided at 5%. {{ scope }};
+speakers: {{ design.speakers }}. {{ rule }}</caption>
+<thead><tr><th colspan="2"></th><th colspan="4">bootstrap</th><th colspan="4">McNemar</th>
+<th></th></tr>
+<tr><th class="name">variant</th><th class="name">other</th><th>difference</th><th>95%</th>
+<th>p</th><th>Holm</th><th>alone</th><th>other</th><th>p</th><th>Holm</th>
+<th>detectable</th></tr></thead>
+<tbody>
+{% for row in e.pairs %}<tr><td class="name">{{ row.variant }}</td>
+<td class="name">{{ row.other }}</td><td>{{ row.difference | points }}</td>
+<td>{{ row.low | points_interval(row.high) }}</td><td>{{ row.p_bootstrap | p }}</td>
+<td>{{ row.p_bootstrap_holm | p }}</td><td>{{ row.right_alone }}</td>
+<td>{{ row.other_right_alone }}</td><td>{{ row.p_mcnemar | p }}</td>
+<td>{{ row.p_mcnemar_holm | p }}</td><td>{{ row.detectable | percent }}</td></tr>
+{% endfor %}</tbody></table></div></details>
+{% endif %}<h3>Calibration</h3>
+{{ figure(e.calibration_figure, "Accuracy by confidence, per variant",
+  "Share of right predictions in each of 15 bins of equal width of the predicted class's
+probability, and the share of utterances in each bin; as predicted, and after scaling each run by
+the temperature that its validation part asks for. ECE: mean distance from the diagonal, weighted
+by the bins' counts, mean over seeds. " ~ scope ~ ". " ~ rule, "full") }}
 <h3>Classes</h3>
 <div class="wide"><table>
 <caption>Recall (R), precision (P) and F1 of each class, pooled over folds, mean over seeds; n: test
@@ -179,19 +218,27 @@ names every one.</caption>
 def render(corpus, results, splits, figures):
     """The page as text.
 
-    corpus: its name; results: the tables compare, classes and folds by name; splits: the tables
-    audit and left_out by name; figures: the folder of the SVG files.
+    corpus: its name; results: the tables of RESULTS by name; splits: the tables audit and left_out
+    by name; figures: the folder of the SVG files.
     """
     first = results["compare"].iloc[0]
     audit = splits["audit"]
     environment = Environment(autoescape=True)
-    environment.filters["percent"] = percent
+    environment.filters |= {
+        "percent": percent,
+        "interval": result_tables.percent_interval,
+        "points": result_tables.points,
+        "points_interval": result_tables.points_interval,
+        "p": result_tables.p_text,
+    }
     return environment.from_string(TEMPLATE).render(
         style=STYLE,
         corpus=corpus,
         design=first,
         scope=f"Folds: {first['folds']}; seeds: {first['seeds']}; "
         f"n = {first['utterances']} test utterances",
+        draws=f"{first['draws']:,}",
+        comparisons=len(results["pairs"]),
         rule=f"Protocol: {first['protocol']}. Selection: {first['selection']}.",
         experiments=[
             experiment(names, results, figures)
@@ -223,6 +270,9 @@ def experiment(names, results, figures):
         ],
         "folds": of_experiment["folds"].to_dict("records"),
         "folds_figure": data_uri(folder / "folds.svg"),
+        "pairs": of_experiment["pairs"].to_dict("records"),
+        "pairs_figure": data_uri(folder / "pairs.svg") if len(of_experiment["pairs"]) else None,
+        "calibration_figure": data_uri(folder / "calibration.svg"),
         "training_figure": _training_figure(folder / "training.svg"),
         "confusion": [(v, data_uri(folder / f"{v}.confusion.svg")) for v in variants],
     }
@@ -255,9 +305,7 @@ def main(argv=None):
     parser.add_argument("--splits", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.html")
     args = parse(parser, argv)
-    results = {
-        n: result_tables.read(args.reports / f"{n}.tsv", n) for n in ("compare", "classes", "folds")
-    }
+    results = {n: result_tables.read(args.reports / f"{n}.tsv", n) for n in RESULTS}
     splits = {n: tables.read(args.splits / f"{n}.tsv", n) for n in ("audit", "left_out")}
     page = render(args.corpus, results, splits, args.reports / "figures")
     write_atomically(args.out, page)

@@ -2,6 +2,8 @@
 
     plot confusion CONFUSION.tsv OUT_STEM --variant NAME   confusion matrix of one variant
     plot folds FOLDS.tsv OUT_STEM                          accuracy of every fold, per variant
+    plot pairs PAIRS.tsv OUT_STEM                          differences from the reference variant
+    plot calibration CALIBRATION.tsv OUT_STEM              accuracy by confidence, per variant
     plot training HISTORY.tsv ... OUT_STEM                 loss and accuracy over the epochs
 
 OUT_STEM is the path without .svg and .png. The same tables give the same bytes.
@@ -18,10 +20,13 @@ from matplotlib.ticker import MaxNLocator
 
 from labelmer import result_tables, tables
 from labelmer.errors import InputError
+from labelmer.result_tables import SCALINGS, p_text, points, points_interval
 from labelmer.stage import command, log, parse, stage_parser
 
 # Okabe and Ito's palette: told apart by colour-blind readers, too.
 BLUE, VERMILION, GREY, PALE, INK = "#0072b2", "#d55e00", "#8a8a8a", "#d5d9dd", "#222222"
+
+LEAST_JOINED = 0.01  # share of the utterances in a bin from which on a line goes through its dot
 
 STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
@@ -110,6 +115,118 @@ def folds_figure(rows):
         figure,
         "Unweighted accuracy: a dot per fold, mean (line) ± sd (band)",
         f"{experiment(first)}; {design(first['folds'], first['seeds'], tested)}",
+    )
+    return figure
+
+
+def pairs_figure(rows):
+    """UA of each variant minus that of the reference, with its interval, from the table "pairs"."""
+    reference = rows.iloc[0]["other"]  # the reference stands before all others (tabulate)
+    rows = rows[rows["other"] == reference].sort_values("difference", kind="stable")
+    places = range(len(rows))
+    figure = Figure(figsize=(7.2, 1.7 + 0.36 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    axes.use_sticky_edges = False  # or the longest band would touch the frame
+    difference, low, high, detectable = (
+        100 * rows[name] for name in ("difference", "low", "high", "detectable")
+    )
+    axes.barh(places, 2 * detectable, left=-detectable, height=0.5, color=PALE)
+    axes.axvline(0, color=GREY, lw=1)
+    axes.hlines(places, low, high, color=BLUE, lw=2)
+    axes.scatter(difference, places, s=22, color=BLUE, zorder=3)
+    lines = [
+        (p, *texts) for p, texts in zip(places, map(pair_texts, rows.itertuples()), strict=True)
+    ]
+    for place, *texts in [*lines, (len(rows) - 0.3, "difference", "95%", "p (Holm)")]:
+        for text, right in zip(texts, (50, 132, 180), strict=True):  # edges of the columns, points
+            axes.annotate(
+                text,
+                (1, place),
+                xycoords=axes.get_yaxis_transform(),
+                xytext=(right, 0),
+                textcoords="offset points",
+                ha="right",
+                va="center",
+                color=INK if place in places else GREY,
+            )
+    axes.set_yticks(places, rows["variant"])
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel(f"unweighted accuracy minus that of {reference} (percentage points)")
+    axes.grid(axis="x", color=PALE, lw=0.6)
+    axes.set_axisbelow(True)
+    first = rows.iloc[0]
+    entitle(
+        figure,
+        f"Difference from {reference}: 95% interval (line); needed for 80% power (edge of band)",
+        f"{experiment(first)}; {design(first['folds'], first['seeds'], first['utterances'])}, "
+        f"{counted(first['speakers'], 'speaker')}",
+    )
+    return figure
+
+
+def pair_texts(row):
+    """What stands beside a row of the table "pairs": difference, interval, corrected p."""
+    return points(row.difference), points_interval(row.low, row.high), p_text(row.p_bootstrap_holm)
+
+
+def calibration_figure(rows):
+    """Accuracy by confidence, and how often, per variant, from the table "calibration"."""
+    rows = rows.assign(share=rows["count"] / rows["utterances"])
+    variants = list(dict.fromkeys(rows["variant"]))
+    colours = dict(zip(SCALINGS, (VERMILION, BLUE), strict=True))
+    across = min(len(variants), 4)
+    blocks = -(-len(variants) // across)
+    figure = Figure(figsize=(max(7.2, 1.9 * across), 0.9 + 3.1 * blocks), layout="constrained")
+    panels = figure.subplots(
+        2 * blocks, across, sharex=True, squeeze=False, height_ratios=[3, 1] * blocks
+    )
+    for place in range(blocks * across):
+        block, column = divmod(place, across)
+        curve, bars = panels[2 * block, column], panels[2 * block + 1, column]
+        if place >= len(variants):
+            curve.remove()
+            bars.remove()
+            continue
+        curve.sharey(panels[0, 0])
+        bars.sharey(panels[1, 0])
+        of_variant = rows[rows["variant"] == variants[place]]
+        curve.plot([0, 100], [0, 100], color=GREY, lw=0.8)
+        errors = []
+        for scaling, colour in colours.items():
+            bins = of_variant[of_variant["scaling"] == scaling]
+            used = bins[bins["count"] > 0]
+            at = 100 * used["confidence"], 100 * used["accuracy"]
+            joined = used["share"] >= LEAST_JOINED
+            curve.plot(*(values[joined] for values in at), color=colour, lw=0.7, alpha=0.6)
+            curve.scatter(
+                *at, s=3 + 60 * used["share"], color=colour, lw=0, zorder=3, clip_on=False
+            )
+            edges = [0, *(100 * bins["up_to"])]
+            bars.stairs(100 * bins["share"], edges, color=colour, lw=1)
+            errors.append(percent(bins["ece"].iloc[0]))
+        curve.set_title(f"{variants[place]}\nECE {' → '.join(errors)}")
+        curve.set(xlim=(0, 100), ylim=(0, 100), xticks=(0, 50, 100), yticks=(0, 50, 100))
+        bars.set_ylim(0, 105 * rows["share"].max())
+        below = place + across >= len(variants)
+        bars.tick_params(labelbottom=below)
+        bars.set_xlabel("confidence (percent)" if below else "")
+        for panel, label in ((curve, "accuracy (percent)"), (bars, "share\n(percent)")):
+            panel.set_ylabel("" if column else label)
+            panel.tick_params(labelleft=not column)
+    keys = [
+        Line2D([], [], color=GREY, lw=1, label="confidence = accuracy"),
+        Line2D([], [], color=VERMILION, marker="o", ms=3, lw=1, label="as predicted"),
+        Line2D([], [], color=BLUE, marker="o", ms=3, lw=1, label="scaled by temperature"),
+    ]
+    figure.legend(handles=keys, loc="outside lower center", ncols=3, frameon=False)
+    first = rows.iloc[0]
+    entitle(
+        figure,
+        f"Calibration: accuracy and share of utterances in {rows['bin'].max()} bins of confidence; "
+        "ECE before → after scaling (percent)",
+        f"{experiment(first)}; {design(first['folds'], first['seeds'], first['utterances'])}",
     )
     return figure
 
@@ -227,11 +344,18 @@ def select(table, path, **wanted):
     return rows
 
 
+OF_ALL_VARIANTS = {
+    "folds": folds_figure,
+    "pairs": pairs_figure,
+    "calibration": calibration_figure,
+}
+
+
 def draw_table(kind, path, variant, experiment_columns):
-    """The figure of one table of results: kind is confusion or folds."""
+    """The figure of one table of results: kind is confusion or one of OF_ALL_VARIANTS."""
     rows = select(result_tables.read(path, kind), path, **experiment_columns)
-    if kind == "folds":
-        return folds_figure(rows)
+    if kind in OF_ALL_VARIANTS:
+        return OF_ALL_VARIANTS[kind](rows)
     return confusion_figure(select(rows, path, variant=variant))
 
 
@@ -245,7 +369,7 @@ def draw_histories(paths, experiment_columns):
 def main(argv=None):
     """Draw one figure."""
     parser = stage_parser(__doc__)
-    parser.add_argument("kind", choices=("confusion", "folds", "training"))
+    parser.add_argument("kind", choices=("confusion", *OF_ALL_VARIANTS, "training"))
     parser.add_argument("tables", type=Path, nargs="+", metavar="TABLE.tsv")
     parser.add_argument("out", type=Path, metavar="OUT_STEM")
     parser.add_argument("--speech", required=True)

@@ -16,6 +16,21 @@ PROTOCOL = {
     "seeds": Column(int, "number of seeds"),
     "utterances": Column(int, "number of test utterances behind the row"),
 }
+SCALINGS = ("none", "temperature")
+BOOTSTRAP = {
+    "speakers": Column(int, "number of test speakers"),
+    "draws": Column(int, "number of bootstrap draws"),
+}
+
+
+def bounds(prefix, what, units):
+    """The two columns of a 95% bootstrap interval that resamples units."""
+    end = f"end of the 95% bootstrap interval of {what}, resampling {units}"
+    return {
+        f"{prefix}low": Column(float, f"lower {end}", empty=True),
+        f"{prefix}high": Column(float, f"upper {end}", empty=True),
+    }
+
 
 RESULTS = {
     "folds": {
@@ -36,6 +51,9 @@ RESULTS = {
         "sd": Column(float, "standard deviation over folds of the mean over seeds", empty=True),
         "seed_sd": Column(float, "standard deviation over seeds of the fold mean", empty=True),
         "pooled": Column(float, "over the utterances of all folds at once, mean over seeds"),
+        **bounds("speaker_", "pooled", "speakers"),
+        **bounds("utterance_", "pooled", "utterances"),
+        **BOOTSTRAP,
         **PROTOCOL,
     },
     "classes": {
@@ -65,6 +83,43 @@ RESULTS = {
         "macro_f1": Column(float, "fold mean"),
         "ua_pooled": Column(float, "over the utterances of all folds at once"),
         "wa_pooled": Column(float, "over the utterances of all folds at once"),
+        **bounds("ua_", "ua_pooled", "speakers"),
+        **bounds("wa_", "wa_pooled", "speakers"),
+        "ece": Column(float, "expected calibration error, 15 equal bins; pooled, mean over seeds"),
+        "ece_scaled": Column(float, "the same after scaling by the temperature of each run"),
+        "temperature": Column(
+            float, "geometric mean over runs; each fitted on its validation part"
+        ),
+        **BOOTSTRAP,
+        **PROTOCOL,
+    },
+    "pairs": {
+        **VARIANT,
+        "other": Column(str, "variant that it is compared with"),
+        "difference": Column(float, "pooled UA of the variant minus that of the other"),
+        **bounds("", "the difference", "speakers"),
+        "p_bootstrap": Column(float, "two-sided, of the bootstrap over speakers", empty=True),
+        "p_bootstrap_holm": Column(float, "corrected for all rows by Holm's method", empty=True),
+        "right_alone": Column(int, "utterances that the variant alone has right, seeds voting"),
+        "other_right_alone": Column(int, "utterances that the other alone has right"),
+        "p_mcnemar": Column(float, "McNemar's exact test of these two numbers"),
+        "p_mcnemar_holm": Column(float, "corrected for all rows by Holm's method"),
+        "detectable": Column(
+            float, "smallest true difference that is found with chance 80% at 5%", empty=True
+        ),
+        **BOOTSTRAP,
+        **PROTOCOL,
+    },
+    "calibration": {
+        **VARIANT,
+        "scaling": Column(str, "by no temperature, or by that of each run", SCALINGS),
+        "bin": Column(int, "from 1"),
+        "above": Column(float, "confidences of the bin are above this"),
+        "up_to": Column(float, "and at most this"),
+        "count": Column(float, "test utterances, pooled over folds, mean over seeds"),
+        "confidence": Column(float, "mean probability of the predicted class", empty=True),
+        "accuracy": Column(float, "share that is right", empty=True),
+        "ece": Column(float, "expected calibration error of all bins, as in compare"),
         **PROTOCOL,
     },
 }
@@ -85,3 +140,31 @@ def percent(mean, sd=float("nan")):
     if pd.isna(mean):
         return "–"
     return f"{100 * mean:.1f}" + ("" if pd.isna(sd) else f" ± {100 * sd:.1f}")
+
+
+def percent_interval(low, high):
+    """An interval of shares as percent: '[70.1, 76.6]'; '–' if there is none."""
+    return "–" if pd.isna(low) else f"[{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def points(difference):
+    """A difference of shares in percent, with its sign: '+1.2', '−0.4', '0.0'."""
+    text = f"{100 * difference:+.1f}".replace("-", "−")
+    return "0.0" if text in ("+0.0", "−0.0") else text
+
+
+def points_interval(low, high):
+    """An interval of differences: '[−0.3, +2.5]'; '–' if there is none."""
+    return "–" if pd.isna(low) else f"[{points(low)}, {points(high)}]"
+
+
+def p_text(p):
+    """A p-value to three decimals; '–' if there is none."""
+    if pd.isna(p):
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def reference_of(variants):
+    """The variant that the others of an experiment are compared with: full, or the first."""
+    return "full" if "full" in variants else variants[0]

@@ -2,29 +2,36 @@
 
 Only the test part is reported. Each fold's metrics are averaged over seeds first; mean and
 standard deviation are then taken over folds. "Pooled" takes the utterances of all folds at once,
-for each seed, and averages over seeds. Every table states protocol, selection rule, numbers of
-folds, seeds and utterances.
+for each seed, and averages over seeds; so do the bootstrap's intervals and tests (statistics) and
+the calibration error, after each run's temperature was fitted on its validation part. Every table
+states protocol, selection rule, numbers of folds, seeds and utterances.
 
 --config holds {"protocol": sentence, "selection": sentence, "classes": [names in order]}.
 With --show, a compare table that exists is printed and nothing is computed.
 """
 
+import itertools
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from labelmer import result_tables, tables
+from labelmer import calibration, result_tables, statistics, tables
 from labelmer.errors import InputError
 from labelmer.metrics import METRICS, by_class, confusion, scores
-from labelmer.result_tables import EXPERIMENT, percent
+from labelmer.result_tables import EXPERIMENT, SCALINGS, percent, percent_interval
 from labelmer.stage import command, log, parse, stage_parser
 
 VARIANT = [*EXPERIMENT, "variant"]
+DESIGN = [*result_tables.BOOTSTRAP, *result_tables.PROTOCOL]
 
 
 def read_run(path, classes):
-    """One run's test predictions: the run's columns, id, true, predicted.
+    """One run's test predictions: the run's columns, id, true, predicted, p_CLASS.
 
+    temperature is the one fitted on the run's validation part; confidence_none and
+    confidence_temperature are the predicted class's probability before and after it.
     Raise InputError if the file's classes are not `classes` or if it holds more than one run.
     """
     table = tables.read(path, "predictions")
@@ -47,13 +54,59 @@ def read_run(path, classes):
             f"{path}: no row has part 'test', expected one run's test predictions; "
             "evaluate the model again"
         )
+    validation = table[table["part"] == "validation"]
+    if len(validation) == 0:
+        raise InputError(
+            f"{path}: no row has part 'validation', expected the part that the temperature is "
+            "fitted on; evaluate the model again"
+        )
     runs = test[[*VARIANT, "fold", "seed"]].drop_duplicates()
     if len(runs) > 1:
         raise InputError(
             f"{path}: holds the runs {runs.to_dict('records')}, expected one run to a file; "
             "evaluate the model again"
         )
-    return test[[*VARIANT, "fold", "seed", "id", "true", "predicted"]]
+    columns = [f"p_{name}" for name in classes]
+    true = pd.Index(classes).get_indexer(validation["true"])
+    of_validation, of_test = (
+        calibration.log_probabilities(t[columns].to_numpy())[None] for t in (validation, test)
+    )
+    fitted = calibration.best_temperatures(of_validation, true)
+    return test[[*VARIANT, "fold", "seed", "id", "true", "predicted", *columns]].assign(
+        temperature=fitted[0],
+        confidence_none=test[columns].max(axis=1),
+        confidence_temperature=np.exp(calibration.combined(of_test, fitted)).max(axis=1),
+    )
+
+
+def read_speakers(paths):
+    """The speaker of every test utterance, from the fold tables: a series by id.
+
+    Raise InputError if an utterance has two.
+    """
+    folds = [tables.read(path, "fold") for path in paths]
+    tested = [fold.loc[fold["part"] == "test", ["id", "speaker"]] for fold in folds]
+    speakers = pd.concat(tested).drop_duplicates().set_index("id")["speaker"]
+    twice = speakers.index[speakers.index.duplicated()]
+    if len(twice):
+        raise InputError(
+            f"{paths[0].parent}: id '{twice[0]}' has the speakers {sorted(speakers[twice[0]])}, "
+            "expected the same in every fold; split the corpus again"
+        )
+    return speakers
+
+
+def with_speakers(predictions, speakers):
+    """The predictions with a column speaker; raise InputError if an id has none."""
+    named = predictions.assign(speaker=predictions["id"].map(speakers))
+    without = named[named["speaker"].isna()]
+    if len(without):
+        first = without.iloc[0]
+        raise InputError(
+            f"id '{first['id']}' of fold {first['fold']} stands in no fold table's test part, "
+            "expected every test utterance there with its speaker; evaluate the models again"
+        )
+    return named
 
 
 def check_grid(predictions, folds):
@@ -127,10 +180,36 @@ def pooled_table(predictions, classes):
     return pd.DataFrame(rows)
 
 
-def summary_table(folds, pooled):
+@dataclass(frozen=True)
+class Sampled:
+    """What a variant's predictions say under the bootstrap, and by the votes of its seeds."""
+
+    speakers: dict  # {metric: (draws,)}, speakers resampled
+    utterances: dict  # the same, utterances resampled
+    right: np.ndarray  # (N,) is the class that most seeds name the true one?
+
+
+def sample(predictions, classes):
+    """The bootstrap of one variant's predictions: a Sampled, utterances in order of fold and id."""
+    ordered = predictions.sort_values(["seed", "fold", "id"])
+    seeds, size = ordered["seed"].nunique(), len(classes)
+    one = ordered[: len(ordered) // seeds]  # each seed has the same utterances (check_grid)
+    true = pd.Index(classes).get_indexer(one["true"])
+    predicted = pd.Index(classes).get_indexer(ordered["predicted"]).reshape(seeds, -1)
+    p = ordered[[f"p_{name}" for name in classes]].to_numpy().reshape(seeds, -1, size)
+    of_speakers = statistics.by_speaker(true, predicted, one["speaker"].to_numpy(), size)
+    return Sampled(
+        speakers=statistics.resampled(*of_speakers),
+        utterances=statistics.resampled(*statistics.by_utterance(true, predicted, size)),
+        right=statistics.voted(predicted, p) == true,
+    )
+
+
+def summary_table(folds, pooled, sampled):
     """The table "summary" without its protocol, from the tables of folds and of pooled metrics.
 
-    sd and seed_sd have n - 1 in the denominator; they are nan for one fold or one seed.
+    sampled: {variant: Sampled}. sd and seed_sd have n - 1 in the denominator; they are nan for one
+    fold or one seed.
     """
     rows = []
     for variant, frame in folds.groupby(VARIANT, sort=False):
@@ -142,8 +221,69 @@ def summary_table(folds, pooled):
                 dict(zip(VARIANT, variant, strict=True))
                 | {"metric": metric, "mean": over_folds.mean(), "sd": over_folds.std()}
                 | {"seed_sd": over_seeds.std(), "pooled": pooled.loc[of_variant, metric].mean()}
+                | named_interval("speaker_", sampled[variant].speakers[metric])
+                | named_interval("utterance_", sampled[variant].utterances[metric])
             )
     return pd.DataFrame(rows)
+
+
+def named_interval(prefix, draws):
+    """The interval of a bootstrap's draws, as columns."""
+    low, high = statistics.interval(draws)
+    return {f"{prefix}low": low, f"{prefix}high": high}
+
+
+def pair_table(summary, sampled):
+    """The table "pairs": a row for any two variants of an experiment, with Holm's corrections.
+
+    Each variant is compared with those before it, and the experiment's reference is before all.
+    """
+    of_ua = summary[summary["metric"] == "ua"].set_index(VARIANT)
+    rows = []
+    for names, frame in of_ua.groupby(level=EXPERIMENT, sort=False):
+        variants = list(frame.index.get_level_values("variant"))
+        reference = result_tables.reference_of(variants)
+        variants.sort(key=lambda variant, reference=reference: variant != reference)
+        for other, variant in itertools.combinations(variants, 2):
+            a, b = sampled[*names, variant], sampled[*names, other]
+            of_draws = statistics.paired(a.speakers["ua"], b.speakers["ua"])
+            alone, other_alone, p = statistics.mcnemar(a.right, b.right)
+            row = of_ua.loc[(*names, variant)]
+            rows.append(
+                dict(zip(VARIANT, (*names, variant), strict=True))
+                | {"other": other, "difference": row["pooled"] - frame.loc[(*names, other)].pooled}
+                | {name: of_draws[name] for name in ("low", "high", "detectable")}
+                | {"p_bootstrap": of_draws["p"], "p_mcnemar": p}
+                | {"right_alone": alone, "other_right_alone": other_alone}
+                | {name: row[name] for name in DESIGN}
+            )
+    pairs = pd.DataFrame(rows, columns=list(result_tables.RESULTS["pairs"]))
+    for test in ("p_bootstrap", "p_mcnemar"):
+        pairs[f"{test}_holm"] = statistics.holm(pairs[test])
+    return pairs
+
+
+def calibration_table(predictions):
+    """The table "calibration" without its protocol: pooled over folds, mean over seeds.
+
+    The errors are means over seeds of the error of one seed; the bins hold all seeds.
+    """
+    edges = np.arange(calibration.BINS + 1) / calibration.BINS
+    rows = []
+    for variant, frame in predictions.groupby(VARIANT, sort=False):
+        right = frame["true"] == frame["predicted"]
+        for scaling in SCALINGS:
+            confidence = frame[f"confidence_{scaling}"]
+            errors = [
+                calibration.expected_calibration_error(confidence[one.index], right[one.index])
+                for _, one in frame.groupby("seed")
+            ]
+            bins = pd.DataFrame(calibration.reliability(confidence, right))
+            bins["count"] /= len(errors)
+            bins = bins.assign(bin=bins.index + 1, above=edges[:-1], up_to=edges[1:])
+            bins = bins.assign(scaling=scaling, ece=np.mean(errors))
+            rows.append(bins.assign(**dict(zip(VARIANT, variant, strict=True))))
+    return pd.concat(rows)
 
 
 def class_table(predictions, classes):
@@ -174,14 +314,24 @@ def confusion_table(predictions, classes):
     return pd.concat(rows)
 
 
-def compare_table(summary):
-    """The table "compare" from the summary: one row per variant, best fold mean of UA first."""
-    wide = summary.pivot(index=VARIANT, columns="metric", values=["mean", "sd", "pooled"])
+def compare_table(summary, calibrated, predictions):
+    """The table "compare" from the summary: one row per variant, best fold mean of UA first.
+
+    calibrated: the table "calibration"; predictions: for the temperatures.
+    """
+    values = ["mean", "sd", "pooled", "speaker_low", "speaker_high"]
+    wide = summary.pivot(index=VARIANT, columns="metric", values=values)
     compared = pd.DataFrame({metric: wide["mean", metric] for metric in METRICS})
     for metric in ("ua", "wa"):
         compared[f"{metric}_sd"] = wide["sd", metric]
         compared[f"{metric}_pooled"] = wide["pooled", metric]
-    protocol = summary.drop_duplicates(VARIANT)[[*VARIANT, *result_tables.PROTOCOL]]
+        compared[f"{metric}_low"] = wide["speaker_low", metric]
+        compared[f"{metric}_high"] = wide["speaker_high", metric]
+    errors = calibrated.groupby([*VARIANT, "scaling"])["ece"].first().unstack()
+    compared["ece"], compared["ece_scaled"] = errors["none"], errors["temperature"]
+    of_runs = predictions.groupby([*VARIANT, "fold", "seed"])["temperature"].first()
+    compared["temperature"] = np.exp(np.log(of_runs).groupby(VARIANT).mean())
+    protocol = summary.drop_duplicates(VARIANT)[[*VARIANT, *DESIGN]]
     compared = protocol.merge(compared.reset_index(), on=VARIANT)  # experiments in their order
     return pd.concat(
         frame.sort_values("ua", ascending=False)
@@ -198,18 +348,23 @@ def all_tables(predictions, held_out, config):
         "folds": predictions["fold"].nunique(),
         "seeds": predictions["seed"].nunique(),
     }
+    predictions = predictions.reset_index(drop=True)
     folds = fold_table(predictions, held_out, classes)
-    summary = summary_table(folds, pooled_table(predictions, classes))
+    sampled = {v: sample(frame, classes) for v, frame in predictions.groupby(VARIANT, sort=False)}
+    summary = summary_table(folds, pooled_table(predictions, classes), sampled)
     # Each run of a fold tests the same utterances (check_grid), so one number holds for all.
     protocol["utterances"] = len(predictions[["fold", "id"]].drop_duplicates())
+    bootstrap = {"speakers": predictions["speaker"].nunique(), "draws": statistics.DRAWS}
     built = {
-        "summary": summary,
+        "summary": summary.assign(**bootstrap),
+        "calibration": calibration_table(predictions),
         "classes": class_table(predictions, classes),
         "confusion": confusion_table(predictions, classes),
     }
     built = {name: table.assign(**protocol) for name, table in built.items()}
     built["folds"] = folds.assign(**{k: protocol[k] for k in protocol if k != "utterances"})
-    built["compare"] = compare_table(built["summary"])
+    built["compare"] = compare_table(built["summary"], built["calibration"], predictions)
+    built["pairs"] = pair_table(built["summary"], sampled)
     return built
 
 
@@ -217,7 +372,7 @@ def compare_text(compare):
     """A compare table as aligned plain text, in percent: one block per experiment."""
     blocks = []
     for (speech, text, mode), frame in compare.groupby(EXPERIMENT, sort=False):
-        rows = [("variant", "UA", "WA", "weighted F1", "macro F1", "n")]
+        rows = [("variant", "UA", "WA", "weighted F1", "macro F1", "UA pooled", "ECE")]
         rows += [
             (
                 row.variant,
@@ -225,15 +380,18 @@ def compare_text(compare):
                 percent(row.wa, row.wa_sd),
                 percent(row.weighted_f1),
                 percent(row.macro_f1),
-                str(row.utterances),
+                f"{percent(row.ua_pooled)} {percent_interval(row.ua_low, row.ua_high)}",
+                percent(row.ece),
             )
             for row in frame.itertuples()
         ]
         blocks.append(f"{speech} + {text}, {mode} encoders, in percent\n\n{aligned(rows)}")
     first = compare.iloc[0]
     blocks.append(
-        f"Mean ± standard deviation over folds; folds: {first['folds']}, seeds: {first['seeds']}; "
-        f"n test utterances.\nProtocol: {first['protocol']}.\nSelection: {first['selection']}."
+        "Mean ± standard deviation over folds; pooled: over all folds at once, with its 95%\n"
+        f"bootstrap interval over {first['speakers']} speakers; ECE: expected calibration error.\n"
+        f"Folds: {first['folds']}, seeds: {first['seeds']}, n = {first['utterances']:,} test "
+        f"utterances.\nProtocol: {first['protocol']}.\nSelection: {first['selection']}."
     )
     return "\n\n".join(blocks)
 
@@ -254,6 +412,7 @@ def main(argv=None):
     """Write the result tables of a corpus, or print a compare table."""
     parser = stage_parser(__doc__)
     parser.add_argument("--predictions", type=Path, nargs="+", metavar="FILE", help="one per run")
+    parser.add_argument("--folds", type=Path, nargs="+", metavar="FOLD.tsv", help="name speakers")
     parser.add_argument("--audit", type=Path, metavar="AUDIT.tsv", help="names what is held out")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="gets the tables")
     parser.add_argument("--show", type=Path, metavar="COMPARE.tsv", help="print this and stop")
@@ -261,13 +420,14 @@ def main(argv=None):
     if args.show:
         print(compare_text(result_tables.read(args.show, "compare")))
         return
-    if not (args.predictions and args.audit and args.out):
-        parser.error("--predictions, --audit and --out are needed")
+    if not (args.predictions and args.folds and args.audit and args.out):
+        parser.error("--predictions, --folds, --audit and --out are needed")
     audit = tables.read(args.audit, "audit")
     held_out = dict(zip(audit["fold"], audit["held_out"], strict=True))
     classes = args.config["classes"]
     predictions = pd.concat([read_run(path, classes) for path in args.predictions])
     check_grid(predictions, sorted(held_out))
+    predictions = with_speakers(predictions, read_speakers(args.folds))
     for name, table in all_tables(predictions, held_out, args.config).items():
         result_tables.write(args.out / f"{name}.tsv", table, name)
     log.info("%d runs tabulated in %s", len(args.predictions), args.out)

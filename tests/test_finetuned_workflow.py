@@ -82,6 +82,7 @@ def runs(variant, *folds):
         *(("evaluate", f"results/tiny/predictions/{place}/fold{f}.seed1.tsv") for f in folds),
         ("tabulate", "results/tiny/reports/compare.tsv"),
         ("plot_folds", f"{figures}/folds.svg"),
+        ("plot_calibration", f"{figures}/calibration.svg"),
         ("plot_training", f"{figures}/training.svg"),
         ("plot_confusion", f"{figures}/{variant}.confusion.svg"),
         ("page", "results/tiny/reports/index.html"),

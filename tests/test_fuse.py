@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.special import log_softmax
 
-from labelmer import fuse, tables
+from labelmer import calibration, fuse, tables
 from labelmer.accuracy import accuracies
 
 CLASSES = ["angry", "happy", "neutral", "sad"]
@@ -89,7 +89,7 @@ def test_a_perfect_validation_part_and_a_zero_probability_stay_finite(speech):
     sure[PROBABILITIES] = np.eye(4)[pd.Index(CLASSES).get_indexer(sure["true"])]
     fused, temperatures = fuse.fuse_tables(sure, sure, "late-fusion")
     assert np.isfinite(fused[PROBABILITIES].to_numpy()).all()
-    assert all(fuse.COLDEST <= t <= fuse.HOTTEST for t in temperatures)
+    assert all(calibration.COLDEST <= t <= calibration.HOTTEST for t in temperatures)
 
 
 def run(tmp_path, a, b):

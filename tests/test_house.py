@@ -14,7 +14,7 @@ LAYERS = [
     {"errors", "stage", "digest", "tables", "ragged"},
     {"iemocap", "manifest", "readers", "config", "audio", "encoders"}
     | {"batches", "model", "options", "metrics", "accuracy", "compute", "result_tables", "inputs"}
-    | {"checkpoints"},
+    | {"checkpoints", "statistics", "calibration"},
     set(VERBS),
 ]
 # Within a layer, these lean on a sibling.
@@ -26,6 +26,7 @@ SIBLINGS = {
     "config": {"readers", "options"},
     "model": {"options"},
     "metrics": {"accuracy"},
+    "statistics": {"metrics"},
 }
 
 

@@ -13,7 +13,8 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 from matplotlib.image import imread
 
-from labelmer import page, plot, result_tables, tables, tabulate
+from labelmer import calibration, page, plot, result_tables, statistics, tables, tabulate
+from labelmer.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 CLASSES = ["angry", "sad"]
@@ -86,8 +87,22 @@ def write_splits(folder):
     tables.write(folder / "audit.tsv", pd.DataFrame(rows), "audit")
     left_out = [("all", "Session1", f"x{i}", "code xxx is in no class") for i in range(23)]
     left_out.append(("2", "Session2", "y", "its words stand in validation or test"))
+    write_folds(folder)
     columns = list(tables.TABLES["left_out"])
     tables.write(folder / "left_out.tsv", pd.DataFrame(left_out, columns=columns), "left_out")
+
+
+# Who speaks the test utterances of each fold: a speaker is in one fold alone.
+SPEAKERS = {1: ["s1", "s1", "s2", "s2"], 2: ["s3", "s4"]}
+
+
+def write_folds(folder, speakers=SPEAKERS):
+    for fold, of_fold in speakers.items():
+        ids = [f"f{fold}u{i}" for i in range(len(of_fold))]
+        rows = pd.DataFrame({"id": ids, "speaker": of_fold, "part": "test"})
+        rows.loc[len(rows)] = ["v", "s9", "validation"]
+        rows = rows.assign(session=f"Session{fold}", dialogue="d", label="sad")
+        tables.write(folder / f"fold{fold}.tsv", rows, "fold")
 
 
 def write_predictions(folder, runs=SAID):
@@ -105,7 +120,8 @@ def run_tabulate(paths, root, config=CONFIG):
         "--config": json.dumps(config),
         "--log": root / "log",
     }
-    tabulate.main(["--predictions", *map(str, paths), *words(options)])
+    folds = sorted(map(str, (root / "splits").glob("fold*.tsv")))
+    tabulate.main(["--predictions", *map(str, paths), "--folds", *folds, *words(options)])
 
 
 def run_page(reports, splits, out):
@@ -122,7 +138,8 @@ def draw_all(root, figures):
     for variant in ("full", ODD):
         confusion = [str(reports / "confusion.tsv"), str(figures / f"{variant}.confusion")]
         plot.main(["confusion", *confusion, *OPTIONS, "--variant", variant])
-    plot.main(["folds", str(reports / "folds.tsv"), str(figures / "folds"), *OPTIONS])
+    for kind in ("folds", "pairs", "calibration"):
+        plot.main([kind, str(reports / f"{kind}.tsv"), str(figures / kind), *OPTIONS])
     paths = [str(root / f"history{i}.tsv") for i in range(4)]
     for number, path in enumerate(paths):
         tables.write(path, history(number, ["full", ODD][number // 2]), "history")
@@ -148,7 +165,7 @@ def read(root, name, **wanted):
 
 
 def test_every_table_states_protocol_selection_and_numbers(root):
-    for name in ("summary", "folds", "classes", "confusion", "compare"):
+    for name in result_tables.RESULTS:
         table = read(root, name)
         assert set(table["protocol"]) == {CONFIG["protocol"]}
         assert set(table["selection"]) == {CONFIG["selection"]}
@@ -199,6 +216,73 @@ def test_compare_has_the_best_variant_first(root):
     assert list(table["ua_pooled"]) == pytest.approx([13 / 16, 1 / 2])
 
 
+def test_pairs_by_hand(root):
+    row = read(root, "pairs").iloc[0]
+    assert (row["variant"], row["other"]) == (ODD, "full")
+    assert row["difference"] == pytest.approx(1 / 2 - 13 / 16)
+    # The seeds of full vote: 5 right, ties going to the first class; odd says sad: 2 right.
+    assert (row["right_alone"], row["other_right_alone"]) == (1, 4)
+    assert row["p_mcnemar"] == pytest.approx(2 * (1 + 5) / 2**5)
+    assert row["p_mcnemar_holm"] == row["p_mcnemar"]  # one row: nothing to correct
+    assert row["p_bootstrap_holm"] == row["p_bootstrap"]
+    assert row["low"] <= row["difference"] <= row["high"]
+    assert (row["speakers"], row["seeds"], row["utterances"]) == (4, 2, 6)
+
+
+def test_the_reference_stands_first_wherever_it_is_given(tmp_path):
+    write_splits(tmp_path / "splits")
+    paths = write_predictions(tmp_path, [(ODD, *run[1:]) for run in SAID if run[0] == ODD])
+    full = write_predictions(tmp_path / "full", [run for run in SAID if run[0] == "full"])
+    run_tabulate([*paths, *full], tmp_path)
+    assert list(read(tmp_path, "pairs")["other"]) == ["full"]
+    assert result_tables.reference_of(["additive", "text-only"]) == "additive"
+
+
+def test_pairs_of_one_table_are_corrected_together(tmp_path):
+    """Holm counts the pairs of all experiments; a pair of the same predictions does not differ."""
+    write_splits(tmp_path / "splits")
+    paths = write_predictions(tmp_path)
+    for number, run in enumerate(SAID):
+        twin = predictions(*run).assign(variant="twin" if run[0] == "full" else "odd")
+        for name in ("minilm", "bert"):
+            paths.append(tmp_path / f"{name}{number}.tsv")
+            tables.write(paths[-1], twin.assign(text=name), "predictions")
+    run_tabulate(paths, tmp_path)
+    pairs = read(tmp_path, "pairs")
+    assert list(pairs["text"]) == ["minilm"] * 6 + ["bert"]
+    lowest = pairs.loc[pairs["p_mcnemar"].idxmin()]
+    assert lowest["p_mcnemar_holm"] == pytest.approx(min(1, 7 * lowest["p_mcnemar"]))
+    same = pairs[(pairs["variant"] == "twin") & (pairs["other"] == "full")].iloc[0]
+    assert (same["difference"], same["low"], same["high"], same["detectable"]) == (0, 0, 0, 0)
+    assert (same["p_bootstrap"], same["p_mcnemar"]) == (1, 1)
+
+
+def test_intervals_hold_the_pooled_value_and_stand_in_compare(root):
+    summary = read(root, "summary")
+    for unit in ("speaker", "utterance"):
+        assert (summary[f"{unit}_low"] <= summary["pooled"]).all()
+        assert (summary["pooled"] <= summary[f"{unit}_high"]).all()
+    ua = read(root, "summary", variant="full", metric="ua").iloc[0]
+    compare = read(root, "compare", variant="full").iloc[0]
+    assert (compare["ua_low"], compare["ua_high"]) == (ua["speaker_low"], ua["speaker_high"])
+    assert (compare["speakers"], compare["draws"]) == (4, statistics.DRAWS)
+
+
+def test_calibration_by_hand(root):
+    # All predictions are sure. Each seed of full has 5 of 6 right; the validation part is all
+    # wrong, so the temperature is the hottest: 100, which leaves 1e-12 ^ (1/100) : 1.
+    table = read(root, "calibration", variant="full", scaling="none").set_index("bin")
+    assert list(table["count"]) == [0] * 14 + [6]
+    assert (table.loc[15, "confidence"], table.loc[15, "accuracy"]) == pytest.approx((1, 5 / 6))
+    compare = read(root, "compare", variant="full").iloc[0]
+    confidence = 1 / (1 + 10 ** (-12 / 100))
+    assert compare["temperature"] == pytest.approx(100)
+    assert compare["ece"] == pytest.approx(1 / 6)
+    assert compare["ece_scaled"] == pytest.approx(5 / 6 - confidence)
+    odd = read(root, "compare", variant=ODD).iloc[0]
+    assert odd["ece"] == pytest.approx(4 / 6)
+
+
 def test_compare_as_text(root, capsys):
     tabulate.main(["--show", str(root / "reports/compare.tsv")])
     lines = capsys.readouterr().out.splitlines()
@@ -217,6 +301,7 @@ def test_one_fold_and_one_seed_have_no_spread(tmp_path):
     summary = read(tmp_path, "summary")
     assert summary["sd"].isna().all()
     assert summary["seed_sd"].isna().all()
+    assert len(read(tmp_path, "pairs")) == 0
     assert "±" not in tabulate.compare_text(read(tmp_path, "compare")).split("\n\n")[1]
 
 
@@ -282,9 +367,92 @@ def test_a_fold_that_the_audit_lacks_is_refused(tmp_path, caplog):
     assert "full, fold 3, seed 2 belong to no fold of the audit" in message
 
 
+def test_without_a_validation_part_there_is_no_temperature(tmp_path, caplog):
+    message = refused(tmp_path, caplog, spoiled(tmp_path, lambda t: t[t["part"] == "test"]))
+    assert "0.tsv: no row has part 'validation'" in message
+
+
+@pytest.mark.parametrize(
+    ("speakers", "words"),
+    [
+        ({1: ["s1"] * 3, 2: ["s3", "s4"]}, ["id 'f1u3' of fold 1", "no fold table's test part"]),
+        ({1: ["s1"] * 4}, ["id 'f2u0' of fold 2"]),
+    ],
+)
+def test_an_utterance_without_a_speaker_is_named(tmp_path, caplog, speakers, words):
+    paths = write_predictions(tmp_path)
+    write_splits(tmp_path / "splits")
+    for path in (tmp_path / "splits").glob("fold*.tsv"):
+        path.unlink()
+    write_folds(tmp_path / "splits", speakers)
+    with pytest.raises(SystemExit):
+        run_tabulate(paths, tmp_path)
+    assert all(word in caplog.text for word in words)
+
+
+def test_an_utterance_with_two_speakers_is_named(tmp_path, caplog):
+    write_folds(tmp_path, {1: ["s1"]})
+    write_folds(tmp_path / "other", {1: ["s2"]})
+    with pytest.raises(InputError, match=r"id 'f1u0' has the speakers \['s1', 's2'\]"):
+        tabulate.read_speakers([tmp_path / "fold1.tsv", tmp_path / "other/fold1.tsv"])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("speakers", [["s1"] * 6, list("abcdef")])
+def test_one_speaker_one_seed_one_variant_and_an_empty_class(tmp_path, speakers):
+    """The smallest design: all is there, and what is not defined is empty."""
+    write_splits(tmp_path / "splits")
+    write_folds(tmp_path / "splits", {1: speakers[:4], 2: speakers[4:]})
+    frames = [predictions("full", fold, 1).assign(p_glad=0.0) for fold in TRUE]
+    paths = [tmp_path / "1.tsv", tmp_path / "2.tsv"]
+    for path, frame in zip(paths, frames, strict=True):
+        tables.write(path, frame, "predictions")
+    run_tabulate(paths, tmp_path, CONFIG | {"classes": [*CLASSES, "glad"]})
+    summary = read(tmp_path, "summary")
+    assert summary["speaker_low"].isna().all() == (len(set(speakers)) == 1)
+    assert summary["utterance_low"].notna().all()
+    assert len(read(tmp_path, "pairs")) == 0
+    for kind in ("calibration", "folds"):
+        plot.main([kind, str(tmp_path / f"reports/{kind}.tsv"), str(tmp_path / kind), *OPTIONS])
+    figures = tmp_path / "reports/figures/fbank+minilm/frozen"
+    figures.mkdir(parents=True)
+    for name in ("calibration", "folds", "full.confusion"):
+        (figures / f"{name}.svg").write_bytes((tmp_path / "folds.svg").read_bytes())
+    run_page(tmp_path / "reports", tmp_path / "splits", tmp_path / "index.html")
+    assert "Paired differences" not in (tmp_path / "index.html").read_text()
+
+
+@pytest.mark.filterwarnings("error")
+def test_pairs_of_one_speaker_are_drawn_without_intervals(tmp_path):
+    write_splits(tmp_path / "splits")
+    write_folds(tmp_path / "splits", {1: ["s1"] * 4, 2: ["s1"] * 2})
+    run_tabulate(write_predictions(tmp_path), tmp_path)
+    row = read(tmp_path, "pairs").iloc[0]
+    assert row[["low", "high", "p_bootstrap", "p_bootstrap_holm", "detectable"]].isna().all()
+    assert row["p_mcnemar"] == 0.375
+    plot.main(["pairs", str(tmp_path / "reports/pairs.tsv"), str(tmp_path / "pairs"), *OPTIONS])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0123, "+1.2"), (-0.0123, "−1.2"), (0.0004, "0.0"), (-0.0004, "0.0")],
+)
+def test_differences_are_points_with_a_sign(value, text):
+    assert result_tables.points(value) == text
+
+
+def test_captions_name_the_draws_and_the_bins_that_there_are():
+    texts = [path.read_text() for path in (ROOT / "workflow/report").glob("*.rst")]
+    assert {f for text in texts for f in re.findall(r"([\d,]+) bootstrap", text)} == {
+        f"{statistics.DRAWS:,}"
+    }
+    named = [" ".join(text.split()) for text in [*texts, page.TEMPLATE]]
+    assert {n for text in named for n in re.findall(r"(\d+) bins", text)} == {str(calibration.BINS)}
+
+
 def test_figures_are_written_in_both_formats_and_are_not_blank(root):
     figures = root / "reports/figures/fbank+minilm/frozen"
-    stems = {"folds", "training", "full.confusion", f"{ODD}.confusion"}
+    stems = {"folds", "pairs", "calibration", "training", "full.confusion", f"{ODD}.confusion"}
     assert {p.name for p in figures.iterdir()} == {
         f"{s}.{k}" for s in stems for k in ("svg", "png")
     }
@@ -341,10 +509,11 @@ def test_the_page_holds_every_figure_and_needs_no_other_file(root, html):
 def test_the_page_holds_every_table(html):
     cells = re.findall(r"<td[^>]*>([^<]*)</td>", html)
     assert {"83.3 ± 11.8", "81.2 ± 8.8"} <= set(cells)  # compare
+    assert {"−31.2", "0.375", "16.7 → 26.5"} <= set(cells)  # pairs, calibration
     assert {"87.5", "90.0"} <= set(cells)  # classes
     assert cells.count("Session2") == 4 + 3  # folds and audit
     assert {"17", "41", "42"} <= set(cells)  # audit
-    assert html.count("<table>") == 5
+    assert html.count("<table>") == 6
     assert cells[-6:] == [
         *("code xxx is in no class", "all", "23"),
         *("its words stand in validation or test", "2", "1"),
@@ -373,7 +542,7 @@ def test_a_missing_figure_is_named(root, tmp_path, caplog):
 
 
 def test_a_corpus_of_which_nothing_is_left_out_says_so(root):
-    results = {name: read(root, name) for name in ("compare", "classes", "folds")}
+    results = {name: read(root, name) for name in page.RESULTS}
     splits = {
         name: tables.read(root / f"splits/{name}.tsv", name) for name in ("audit", "left_out")
     }

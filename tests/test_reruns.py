@@ -109,7 +109,10 @@ def _runs(rule, folder, end, variants, folds, seeds):
 
 REPORTS = {
     ("tabulate", "results/tiny/reports/compare.tsv"),
-    ("plot_folds", "results/tiny/reports/figures/fbank+bert/frozen/folds.svg"),
+    *(
+        (f"plot_{kind}", f"results/tiny/reports/figures/fbank+bert/frozen/{kind}.svg")
+        for kind in ("folds", "pairs", "calibration")
+    ),
     ("page", "results/tiny/reports/index.html"),
     *(
         ("plot_confusion", f"results/tiny/reports/figures/fbank+bert/frozen/{v}.confusion.svg")
@@ -285,6 +288,8 @@ def test_an_edited_fold_table_trains_that_fold(copy):
         ("page", "import base64", "import base64, html", PAGE),
         ("result_tables", "fold mean", "mean over folds", REPORTS | CURVES),
         ("tabulate", "VARIANT = [*EX", "SPARE = 1\nVARIANT = [*EX", REPORTS),
+        ("statistics", "ALPHA, POWER = 0.05, 0.8", "ALPHA, POWER = 0.05, 0.9", REPORTS),
+        ("calibration", "BINS = 15", "BINS = 10", fusions() | REPORTS),
         ("evaluate", ".double()", ".float()", evaluations(TRAINED) | fusions() | REPORTS),
         (
             "train",

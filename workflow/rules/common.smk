@@ -220,6 +220,11 @@ def split_table(name):
     return table
 
 
+def fold_tables(wildcards):
+    """The tables of all folds: they name the speakers of the utterances."""
+    return [split_table(f"fold{fold}")(wildcards) for fold in FOLDS]
+
+
 def taught_by(wildcards):
     """What an encoder reads of the sessions that train and validate, and of no other."""
     fold = told(tables.read, split_table("fold{fold}")(wildcards), "fold")
@@ -298,13 +303,19 @@ def all_predictions():
     ]
 
 
+def kinds_of_figures(variants):
+    """The figures of an experiment: without a training or a pair there are none of these."""
+    kinds = ["folds", "calibration", *(f"{v}.confusion" for v in variants)]
+    kinds += ["training"] if any(map(is_trained, variants)) else []
+    return kinds + (["pairs"] if len(variants) > 1 else [])
+
+
 def all_figures():
     return [
         f"{FIGURES}/{kind}.{suffix}".format(**experiment)
         for experiment in config["experiments"]
-        for kind in ["folds", "training", *(f"{v}.confusion" for v in experiment["variants"])]
+        for kind in kinds_of_figures(experiment["variants"])
         for suffix in ("svg", "png")
-        if kind != "training" or any(map(is_trained, experiment["variants"]))
     ]
 
 

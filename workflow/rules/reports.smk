@@ -4,15 +4,18 @@ REQUIRED INPUTS:
 
     R/predictions/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
     R/models/.../history.tsv
+    R/splits/fold{fold}.tsv
     R/splits/audit.tsv
 
 OUTPUTS:
 
     R/reports/compare.tsv        one row per variant
-    R/reports/summary.tsv        mean, deviation and pooled value of every metric
+    R/reports/pairs.tsv          one row per pair of variants: differences, tests
+    R/reports/summary.tsv        mean, deviation, pooled value and intervals of every metric
     R/reports/folds.tsv          every fold and seed
     R/reports/classes.tsv        precision, recall and F1 of every class
     R/reports/confusion.tsv      counts
+    R/reports/calibration.tsv    accuracy by confidence
     R/reports/figures/           SVG and PNG
     R/reports/index.html         all of it on one page
 """
@@ -21,11 +24,13 @@ OUTPUTS:
 rule tabulate:
     input:
         predictions=all_predictions(),
+        folds=fold_tables,
         audit=split_table("audit"),
     output:
         compare=report(
             f"{R}/reports/compare.tsv", category="Tables", caption="../report/compare.rst"
         ),
+        pairs=report(f"{R}/reports/pairs.tsv", category="Tables", caption="../report/pairs.rst"),
         summary=report(
             f"{R}/reports/summary.tsv", category="Tables", caption="../report/summary.rst"
         ),
@@ -35,6 +40,9 @@ rule tabulate:
         ),
         confusion=report(
             f"{R}/reports/confusion.tsv", category="Tables", caption="../report/confusion.rst"
+        ),
+        calibration=report(
+            f"{R}/reports/calibration.tsv", category="Tables", caption="../report/calibration.rst"
         ),
     log:
         f"{LOGS}/reports/tables.log",
@@ -48,6 +56,7 @@ rule tabulate:
         """
         python -m labelmer.tabulate \
             --predictions {input.predictions:q} \
+            --folds {input.folds:q} \
             --audit {input.audit:q} \
             --out "$(dirname {output.compare:q})" \
             --config {params.config:q} \
@@ -112,6 +121,72 @@ rule plot_folds:
         figure={output.svg:q}
         python -m labelmer.plot \
             folds \
+            {input:q} \
+            "${{figure%.svg}}" \
+            --speech {wildcards.speech:q} \
+            --text {wildcards.text:q} \
+            --mode {wildcards.mode:q} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
+rule plot_pairs:
+    input:
+        rules.tabulate.output.pairs,
+    output:
+        svg=report(
+            f"{FIGURES}/pairs.svg",
+            category="{speech}+{text} ({mode})",
+            caption="../report/pairs-figure.rst",
+        ),
+        png=f"{FIGURES}/pairs.png",
+    log:
+        f"{LOGS}/reports/figures/{EXPERIMENT}/pairs.log",
+    benchmark:
+        f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/pairs.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        config=tracked("plot"),
+    shell:
+        """
+        figure={output.svg:q}
+        python -m labelmer.plot \
+            pairs \
+            {input:q} \
+            "${{figure%.svg}}" \
+            --speech {wildcards.speech:q} \
+            --text {wildcards.text:q} \
+            --mode {wildcards.mode:q} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
+rule plot_calibration:
+    input:
+        rules.tabulate.output.calibration,
+    output:
+        svg=report(
+            f"{FIGURES}/calibration.svg",
+            category="{speech}+{text} ({mode})",
+            caption="../report/calibration-figure.rst",
+        ),
+        png=f"{FIGURES}/calibration.png",
+    log:
+        f"{LOGS}/reports/figures/{EXPERIMENT}/calibration.log",
+    benchmark:
+        f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/calibration.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        config=tracked("plot"),
+    shell:
+        """
+        figure={output.svg:q}
+        python -m labelmer.plot \
+            calibration \
             {input:q} \
             "${{figure%.svg}}" \
             --speech {wildcards.speech:q} \
