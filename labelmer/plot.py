@@ -171,27 +171,49 @@ def pair_texts(row):
     return points(row.difference), points_interval(row.low, row.high), p_text(row.p_bootstrap_holm)
 
 
+def panels_of(variants, block_height, heights, labels, bottom):
+    """A figure with a panel above another for each variant, four across.
+
+    block_height in inches; heights: of the upper and the lower panel, as a ratio; labels: of their
+    axes; bottom: label below. Panels of one kind share their scale, so that variants can be
+    compared. Returns (figure, [(variant, upper, lower), ...]).
+    """
+    across = min(len(variants), 4)
+    blocks = -(-len(variants) // across)
+    size = max(7.2, 1.9 * across), 0.9 + block_height * blocks
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(
+        2 * blocks, across, sharex=True, squeeze=False, height_ratios=heights * blocks
+    )
+    pairs = []
+    for place in range(blocks * across):
+        block, column = divmod(place, across)
+        upper, lower = panels[2 * block, column], panels[2 * block + 1, column]
+        if place >= len(variants):
+            upper.remove()
+            lower.remove()
+            continue
+        upper.sharey(panels[0, 0])
+        lower.sharey(panels[1, 0])
+        below = place + across >= len(variants)
+        lower.tick_params(labelbottom=below)
+        lower.set_xlabel(bottom if below else "")
+        for panel, label in zip((upper, lower), labels, strict=True):
+            panel.set_ylabel("" if column else label)
+            panel.tick_params(labelleft=not column)
+        pairs.append((variants[place], upper, lower))
+    return figure, pairs
+
+
 def calibration_figure(rows):
     """Accuracy by confidence, and how often, per variant, from the table "calibration"."""
     rows = rows.assign(share=rows["count"] / rows["utterances"])
     variants = list(dict.fromkeys(rows["variant"]))
     colours = dict(zip(SCALINGS, (VERMILION, BLUE), strict=True))
-    across = min(len(variants), 4)
-    blocks = -(-len(variants) // across)
-    figure = Figure(figsize=(max(7.2, 1.9 * across), 0.9 + 3.1 * blocks), layout="constrained")
-    panels = figure.subplots(
-        2 * blocks, across, sharex=True, squeeze=False, height_ratios=[3, 1] * blocks
-    )
-    for place in range(blocks * across):
-        block, column = divmod(place, across)
-        curve, bars = panels[2 * block, column], panels[2 * block + 1, column]
-        if place >= len(variants):
-            curve.remove()
-            bars.remove()
-            continue
-        curve.sharey(panels[0, 0])
-        bars.sharey(panels[1, 0])
-        of_variant = rows[rows["variant"] == variants[place]]
+    labels = "accuracy (percent)", "share\n(percent)"
+    figure, pairs = panels_of(variants, 3.1, [3, 1], labels, "confidence (percent)")
+    for variant, curve, bars in pairs:
+        of_variant = rows[rows["variant"] == variant]
         curve.plot([0, 100], [0, 100], color=GREY, lw=0.8)
         errors = []
         for scaling, colour in colours.items():
@@ -206,15 +228,9 @@ def calibration_figure(rows):
             edges = [0, *(100 * bins["up_to"])]
             bars.stairs(100 * bins["share"], edges, color=colour, lw=1)
             errors.append(percent(bins["ece"].iloc[0]))
-        curve.set_title(f"{variants[place]}\nECE {' → '.join(errors)}")
+        curve.set_title(f"{variant}\nECE {' → '.join(errors)}")
         curve.set(xlim=(0, 100), ylim=(0, 100), xticks=(0, 50, 100), yticks=(0, 50, 100))
         bars.set_ylim(0, 105 * rows["share"].max())
-        below = place + across >= len(variants)
-        bars.tick_params(labelbottom=below)
-        bars.set_xlabel("confidence (percent)" if below else "")
-        for panel, label in ((curve, "accuracy (percent)"), (bars, "share\n(percent)")):
-            panel.set_ylabel("" if column else label)
-            panel.tick_params(labelleft=not column)
     keys = [
         Line2D([], [], color=GREY, lw=1, label="confidence = accuracy"),
         Line2D([], [], color=VERMILION, marker="o", ms=3, lw=1, label="as predicted"),
@@ -238,32 +254,12 @@ def training_figure(histories, where):
     names the experiment in the title.
     """
     variants = list(dict.fromkeys(histories["variant"]))
-    across = min(len(variants), 4)
-    blocks = -(-len(variants) // across)
-    figure = Figure(figsize=(max(7.2, 1.9 * across), 0.9 + 2.9 * blocks), layout="constrained")
-    panels = figure.subplots(
-        2 * blocks, across, sharex=True, squeeze=False, height_ratios=[1.2, 1] * blocks
-    )
-    for place in range(blocks * across):
-        block, column = divmod(place, across)
-        loss, accuracy = panels[2 * block, column], panels[2 * block + 1, column]
-        if place >= len(variants):
-            loss.remove()
-            accuracy.remove()
-            continue
-        # Panels of one kind share their scale, so that variants can be compared.
-        loss.sharey(panels[0, 0])
-        accuracy.sharey(panels[1, 0])
-        of_variant = histories[histories["variant"] == variants[place]]
-        draw_training(loss, accuracy, of_variant)
-        loss.set_title(variants[place])
+    labels = "loss", "validation UA\n(percent)"
+    figure, pairs = panels_of(variants, 2.9, [1.2, 1], labels, "epoch")
+    for variant, loss, accuracy in pairs:
+        draw_training(loss, accuracy, histories[histories["variant"] == variant])
+        loss.set_title(variant)
         accuracy.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        below = place + across >= len(variants)
-        accuracy.tick_params(labelbottom=below)
-        accuracy.set_xlabel("epoch" if below else "")
-        for panel, label in ((loss, "loss"), (accuracy, "validation UA\n(percent)")):
-            panel.set_ylabel("" if column else label)
-            panel.tick_params(labelleft=not column)
     runs = histories.groupby("variant")["run"].nunique().max()
     keys = [
         Line2D([], [], color=GREY, lw=1, label="training loss"),
