@@ -43,6 +43,11 @@ class Features:
         file, index = self.items[number]
         return averaged(np.asarray(file[index], dtype=np.float32), self.stride)
 
+    def marks(self, number):
+        """The token strings of an item's rows, or None where the files have none."""
+        file, index = self.items[number]
+        return file.marks(index)
+
     def batch(self, numbers):
         """Items as (values (B, T, *row), mask (B, T)); the mask is False on padding."""
         items = [torch.from_numpy(self[i]) for i in numbers]

@@ -1,28 +1,117 @@
-"""A trained model -> its predictions for the validation and the test part of its fold."""
+"""A trained model -> its predictions, their salience, and its predictions of disturbed inputs.
 
+Predictions are for the validation and the test part of the model's fold. Salience and disturbed
+inputs are for the test part; salience is made of the very tensors by which the test part's
+predictions came about.
+"""
+
+import json
+from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+import torch
+
 from labelmer import tables
-from labelmer.batches import load_part, predict
+from labelmer.batches import in_order, load_part, predict
 from labelmer.compute import device_of, make_deterministic
+from labelmer.digest import content_key, file_digest
+from labelmer.errors import InputError
 from labelmer.model import load
+from labelmer.perturbations import perturbed
+from labelmer.ragged import Ragged, Writer
 from labelmer.stage import RUN, command, log, parse, run_parser
 
+BATCH = 64
 
-def predictions(model, classes, table, paths, run):
-    """The table "predictions" of a fold's validation and test utterances.
 
-    table: fold table; paths: {modality: feature files}; run: values of the run's own columns.
-    """
-    options = model.options
-    asked = table[table.part != "train"].reset_index(drop=True)
-    part = load_part(asked, paths, classes, options.modalities, options.frame_stride)
-    probabilities = predict(model, part).double().softmax(-1)
-    frame = asked[["id", "part"]].assign(
-        true=asked.label, predicted=[classes[i] for i in probabilities.argmax(-1)]
-    )
-    columns = {f"p_{name}": probabilities[:, i].numpy() for i, name in enumerate(classes)}
-    return frame.assign(**columns, **run)
+@dataclass
+class Examined:
+    """What a model says of N utterances, in their order."""
+
+    logits: torch.Tensor  # (N, C)
+    columns: dict  # {modality: names of the columns of salience}
+    salience: dict  # {modality: [(T, columns) of each utterance]}
+    changed: dict  # {(change, modality, share): logits (N, C)}
+
+
+@torch.inference_mode()
+def examine(model, part, ids, classes):
+    """Predict a part, and once more under each change of its inputs: an Examined."""
+    model.eval()
+    device, size = next(model.parameters()).device, (len(ids), len(classes))
+    found = Examined(torch.zeros(size), {}, {m: [None] * len(ids) for m in part.features}, {})
+    for numbers in in_order(part.lengths(), BATCH):
+        inputs, _ = part.batch(numbers, device)
+        output = model(inputs)
+        found.logits[numbers] = output.logits.cpu()
+        salience = output.salience()
+        for m, (_, mask) in inputs.items():
+            named = salience_columns(output, salience, m, classes)
+            found.columns[m] = list(named)
+            values = torch.stack(list(named.values()), dim=-1).cpu()  # (B, T, columns)
+            for number, rows, length in zip(numbers, values, mask.sum(1).tolist(), strict=True):
+                found.salience[m][number] = rows[:length].numpy()
+        names = [ids[number] for number in numbers]
+        for change, m, share, inputs_then, present in perturbed(inputs, salience, names):
+            logits = found.changed.setdefault((change, m, share), torch.zeros(size))
+            logits[numbers] = model(inputs_then, present).logits.cpu()
+    return found
+
+
+def salience_columns(output, salience, modality, classes):
+    """The columns of a file of salience that a model has: {name: (B, T)}."""
+    columns = {"salience": salience[modality]}
+    for name in ("pooling", "expert_pooling", "received"):
+        of_modality = getattr(output, name)
+        if modality in of_modality:
+            columns[name] = of_modality[modality]
+    if modality in output.says:
+        columns |= {f"says_{c}": output.says[modality][..., i] for i, c in enumerate(classes)}
+    return columns
+
+
+def predicted(frame, logits, classes):
+    """The columns of a frame, with predicted class and probabilities from logits (N, C)."""
+    p = logits.double().softmax(-1).numpy()
+    columns = {f"p_{name}": p[:, i] for i, name in enumerate(classes)}
+    return frame.assign(predicted=[classes[i] for i in p.argmax(1)], **columns)
+
+
+def write_salience(folder, found, part, test, classes, run, model_digest):
+    """Write a ragged file of salience for each modality into a folder."""
+    order = sorted(range(len(test)), key=test["id"].tolist().__getitem__)
+    ids = [test["id"].iloc[i] for i in order]
+    for m, columns in found.columns.items():
+        features = part.features[m]
+        items = [found.salience[m][i] for i in order]
+        attrs = {
+            "kind": "salience",
+            "modality": m,
+            "columns": json.dumps(columns),
+            "classes": json.dumps(classes),
+            **run,
+        }
+        marks = [features.marks(i) for i in order] if m == "text" else None
+        if m == "speech":
+            attrs["rate_hz"] = float(features.attrs["rate_hz"]) / features.stride
+        lengths = [len(item) for item in items]
+        path = folder / f"{m}.h5"
+        with Writer(path, ids, lengths, (len(columns),), "float32", attrs, marks) as writer:
+            for place, (name, item) in enumerate(zip(ids, items, strict=True)):
+                writer.write(place, item, content_key(model_digest, name))
+
+
+def check_recognised(ids, paths):
+    """InputError if an utterance has no features of recognised words in the files `paths`."""
+    known = {name for path in paths for name in Ragged(path).ids}
+    absent = [name for name in ids if name not in known]
+    if absent:
+        raise InputError(
+            f"{paths[0].parent}: the test utterance '{absent[0]}' (and {len(absent) - 1} more) has "
+            "no recognised words; add it to the table that corpus: transcripts names, with an "
+            "empty text if nothing was recognised"
+        )
 
 
 @command
@@ -30,14 +119,50 @@ def main(argv=None):
     """Command line of the rule evaluate."""
     parser = run_parser(__doc__)
     parser.add_argument("out", type=Path, help="table of predictions to write")
+    parser.add_argument("--perturbed", type=Path, required=True, metavar="TSV", help="to write")
+    parser.add_argument("--salience", type=Path, required=True, metavar="FOLDER", help="to write")
+    parser.add_argument(
+        "--transcripts", type=Path, nargs="*", default=[], metavar="H5", help="recognised words"
+    )
     args = parse(parser, argv)
     make_deterministic(0, args.threads)
     model, classes = load(args.folder)
-    table = tables.read(args.fold, "fold")
+    model.to(device_of(args.gpu))
     run = dict(zip(RUN, args.run, strict=True))
-    paths = {"speech": args.speech, "text": args.text}
-    frame = predictions(model.to(device_of(args.gpu)), classes, table, paths, run)
-    tables.write(args.out, frame, "predictions")
+    table = tables.read(args.fold, "fold").rename(columns={"label": "true"})
+    options, paths = model.options, {"speech": args.speech, "text": args.text}
+
+    def loaded(rows, paths):
+        return load_part(
+            rows.rename(columns={"true": "label"}),
+            paths,
+            classes,
+            options.modalities,
+            options.frame_stride,
+        )
+
+    validation, test = (
+        table.loc[table.part == name, ["id", "part", "true"]] for name in ("validation", "test")
+    )
+    of_test = loaded(test, paths)
+    found = examine(model, of_test, test["id"].tolist(), classes)
+    if args.transcripts:
+        check_recognised(test["id"], args.transcripts)
+        recognised = loaded(test, {**paths, "text": args.transcripts})
+        found.changed["transcripts", "text", 1.0] = predict(model, recognised)
+
+    both = [(validation, predict(model, loaded(validation, paths))), (test, found.logits)]
+    frame = pd.concat([predicted(rows, logits, classes) for rows, logits in both]).sort_index()
+    changed = [
+        predicted(test[["id", "true"]], logits, classes).assign(
+            change=change, modality=modality, share=share
+        )
+        for (change, modality, share), logits in found.changed.items()
+    ]
+    tables.write(args.out, frame.assign(**run), "predictions")
+    tables.write(args.perturbed, pd.concat(changed).assign(**run), "perturbed")
+    digest = file_digest(args.folder / "model.safetensors")
+    write_salience(args.salience, found, of_test, test, classes, run, digest)
     log.info("%d utterances, %s", len(frame), frame.part.value_counts().to_dict())
 
 

@@ -4,6 +4,9 @@ The fused probabilities are softmax(log p_a / T_a + log p_b / T_b): the product 
 posteriors, each sharpened or flattened by its temperature. No prior is divided out, because the
 class weights of training make it uniform. The two temperatures minimise the mean negative log
 probability of the true class over the VALIDATION part; the test part chooses nothing.
+
+Disturbed inputs are fused with the same temperatures: what a change leaves alone says what it
+said before, and a model whose only modality is missing is left out of the product.
 """
 
 from pathlib import Path
@@ -38,6 +41,43 @@ def fuse_tables(a, b, variant):
     fused = a.assign(predicted=classes[p.argmax(axis=1)], variant=variant)
     fused[columns] = p
     return fused, temperatures
+
+
+def fuse_perturbed(tables_of_two, perturbed, temperatures, variant):
+    """The table "perturbed" of a late fusion: where a modality is missing or its words are others.
+
+    tables_of_two: the two models' predictions; perturbed: their tables "perturbed"; temperatures:
+    those that their predictions are fused with.
+    """
+    columns = probability_columns(tables_of_two[0])
+    classes = np.array([c.removeprefix("p_") for c in columns])
+    tests = [table[table["part"] == "test"].set_index("id") for table in tables_of_two]
+    fused = []
+    for change, modality in (("missing", "speech"), ("missing", "text"), ("transcripts", "text")):
+        rows = [under(change, modality, t, p) for t, p in zip(tests, perturbed, strict=True)]
+        said = [(r, t) for r, t in zip(rows, temperatures, strict=True) if r is not None]
+        if not said or all(r is t for r, t in zip(rows, tests, strict=True)):
+            continue
+        ids = tests[0].index
+        logs = [log_probabilities(r.loc[ids, columns].to_numpy()) for r, _ in said]
+        p = np.exp(combined(logs, [t for _, t in said]))
+        frame = tests[0].drop(columns="part").assign(predicted=classes[p.argmax(axis=1)])
+        frame[columns] = p
+        frame = frame.assign(change=change, modality=modality, share=1.0, variant=variant)
+        fused.append(frame.reset_index())
+    return pd.concat(fused)
+
+
+def under(change, modality, test, perturbed):
+    """What a model says under a change, by id; None if it is left with nothing to go by.
+
+    test: its test predictions, by id, which hold where the change does not touch it.
+    """
+    changed = (perturbed["change"] == change) & (perturbed["modality"] == modality)
+    if changed.any():
+        return perturbed[changed].set_index("id")
+    alone = set(perturbed["modality"]) == {modality}
+    return None if change == "missing" and alone else test
 
 
 def matched(a, b, path_a, path_b):
@@ -89,6 +129,10 @@ def main(argv=None):
     parser.add_argument("a", type=Path, metavar="PREDICTIONS_A.tsv")
     parser.add_argument("b", type=Path, metavar="PREDICTIONS_B.tsv")
     parser.add_argument("out", type=Path, metavar="OUT.tsv")
+    parser.add_argument(
+        "--perturbed", type=Path, nargs=2, required=True, metavar=("A.tsv", "B.tsv")
+    )
+    parser.add_argument("--perturbed-out", type=Path, required=True, metavar="OUT.tsv")
     parser.add_argument("--variant", required=True, help="name of the fused variant")
     args = parse(parser, argv)
     a, b = (tables.read(path, "predictions") for path in (args.a, args.b))
@@ -98,8 +142,12 @@ def main(argv=None):
             f"as in {args.a}; evaluate both models again"
         )
     check(a, args.a)
-    fused, temperatures = fuse_tables(a, matched(a, b, args.a, args.b), args.variant)
+    b = matched(a, b, args.a, args.b)
+    fused, temperatures = fuse_tables(a, b, args.variant)
+    perturbed = [tables.read(path, "perturbed") for path in args.perturbed]
+    changed = fuse_perturbed([a, b], perturbed, temperatures, args.variant)
     tables.write(args.out, fused, "predictions")
+    tables.write(args.perturbed_out, changed, "perturbed")
     log.info(
         "temperatures chosen on %d validation utterances: %.4g for %s, %.4g for %s",
         (fused["part"] == "validation").sum(),

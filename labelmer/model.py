@@ -3,7 +3,7 @@
 Our reading of 'Leveraging Label Information for Multimodal Emotion Recognition' (arXiv
 2309.02106), of which the abstract is known; docs/method.md says what is the paper's and what is
 ours. The interaction builds on LEAM (Wang et al. 2018, 'Joint Embedding of Words and Labels for
-Text Classification').
+Text Classification'). LSGMER, at the end, is a neighbour to compare with.
 
 Shapes: B utterances, T tokens or frames, D encoder width, d model width, C labels, K heads.
 Masks are True on tokens and frames, False on padding.
@@ -35,8 +35,27 @@ class Output:
     logits: torch.Tensor  # (B, C)
     experts: dict  # (B, C) each
     says: dict  # P (B, T, C): what each token or frame says about the label
-    pooling: dict  # (B, T): weights of the joint term's pooling; of the expert's if there is none
+    pooling: dict  # (B, T): weights of the joint term's pooling
+    expert_pooling: dict  # (B, T): weights of the expert's pooling
     received: dict  # (B, T): mean cross-attention that each token or frame received
+    fused: torch.Tensor | None = None  # (B, d): what LSGMER compares with its labels
+
+    def salience(self):
+        """How much each token or frame counts for the predicted class: {modality: (B, T)}.
+
+        The mean of the pooling weights, times what the row says of the class where labels are
+        asked; zero on padding, the sum over an utterance is one.
+        """
+        predicted = self.logits.argmax(-1)[:, None, None]  # (B, 1, 1)
+        found = {}
+        for m in {**self.expert_pooling, **self.pooling}:
+            weights = [pool[m] for pool in (self.pooling, self.expert_pooling) if m in pool]
+            salience = sum(weights) / len(weights)
+            if m in self.says:
+                says = self.says[m]
+                salience = salience * says.gather(2, predicted.expand(-1, says.shape[1], 1))[..., 0]
+            found[m] = salience / salience.sum(-1, keepdim=True)
+        return found
 
 
 class LabelGuidedFusion(nn.Module):
@@ -76,7 +95,8 @@ class LabelGuidedFusion(nn.Module):
             for m, side in self.sides.items()
         }
         experts = {m: side.expert for m, side in sides.items() if side.expert is not None}
-        received, weights = {}, {m: side.weights for m, side in sides.items()}
+        asked = {m: side.weights for m, side in sides.items() if side.weights is not None}
+        received, weights = {}, {}
         logits = sum(experts.values())
         if options.joint:
             enhanced = {m: side.enhanced for m, side in sides.items()}
@@ -92,7 +112,7 @@ class LabelGuidedFusion(nn.Module):
                 pooled.append(z)
             logits = logits + self.joint(torch.cat(pooled, dim=-1))  # (B, C)
         says = {m: side.says for m, side in sides.items() if side.says is not None}
-        return Output(logits, experts, says, weights, received)
+        return Output(logits, experts, says, weights, asked, received)
 
     def loss(self, output, labels, class_weights, present=None):
         """Weighted cross-entropy of the sum, of each expert, and of the labels among themselves.
@@ -288,6 +308,86 @@ class CrossAttention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
+class LSGMER(nn.Module):
+    """Label signals, re-implemented from the published description of LSGMER (arXiv 2504.05158).
+
+    Labels L (C, d) attend to what cross-attention H1 makes of the tokens or frames H0:
+    H2 = Attention(L, H1, H1), w = sigmoid(H2), H = w * mean(H0) + H2. In training L is a moving
+    average, L <- a L + (1 - a) L', and the Jensen-Shannon divergence of softmax(cos(H, L)) and the
+    prediction is part of the loss. Ours, as the description leaves them open: one attention head,
+    the means over time and over labels, L' the means of the batch's classes, a = 0.9, the weight
+    of the divergence (label_loss), standardising, projection and null token of the other models.
+    """
+
+    KEPT = 0.9  # a
+
+    def __init__(self, options, rows, classes):
+        super().__init__()
+        self.options, self.classes = options, classes
+        self.rows = {m: list(row) for m, row in rows.items()}
+        d = options.width
+        self.sides = nn.ModuleDict({m: Side(options, rows[m], classes) for m in MODALITIES})
+        self.to_other = nn.ModuleDict({m: CrossAttention(options) for m in MODALITIES})
+        self.query = nn.ModuleDict({m: nn.Linear(d, d) for m in MODALITIES})
+        self.key = nn.ModuleDict({m: nn.Linear(d, d, bias=False) for m in MODALITIES})
+        self.value = nn.ModuleDict({m: nn.Linear(d, d) for m in MODALITIES})
+        self.fuse = nn.Sequential(nn.Linear(2 * d, d), nn.GELU(), nn.Dropout(options.dropout))
+        self.classify = nn.Linear(d, classes)
+        self.register_buffer("label_signals", torch.randn(classes, d))
+
+    def forward(self, inputs, present=None):
+        """Logits of a batch; inputs and present as in LabelGuidedFusion."""
+        sides = {
+            m: side(*inputs[m], None if present is None else present[m])
+            for m, side in self.sides.items()
+        }
+        received, weights, enhanced = {}, {}, []
+        for m, other in (MODALITIES, MODALITIES[::-1]):
+            hidden, received[other] = self.to_other[m](sides[m], sides[other])  # H1 (B, T, d)
+            query, key = self.query[m](self.label_signals), self.key[m](hidden)
+            logits = query @ key.transpose(1, 2) / math.sqrt(key.shape[-1])  # (B, C, T)
+            attention = logits.masked_fill(~sides[m].mask[:, None], -torch.inf).softmax(-1)
+            signal = attention @ self.value[m](hidden)  # H2 (B, C, d)
+            inside = sides[m].mask[..., None]
+            mean = (sides[m].enhanced * inside).sum(1) / inside.sum(1)  # (B, d)
+            enhanced.append((signal.sigmoid() * mean[:, None] + signal).mean(1))
+            weights[m] = attention.mean(1)  # (B, T)
+        fused = self.fuse(torch.cat(enhanced, dim=-1))  # (B, d)
+        return Output(self.classify(fused), {}, {}, weights, {}, received, fused)
+
+    def loss(self, output, labels, class_weights, present=None):
+        """Weighted cross-entropy, and the divergence; in training the label signals move on."""
+        similar = F.normalize(output.fused, dim=-1) @ F.normalize(self.label_signals, dim=-1).T
+        apart = jensen_shannon(similar.log_softmax(-1), output.logits.log_softmax(-1))
+        if self.training:
+            self._follow(output.fused.detach(), labels)
+        entropy = F.cross_entropy(output.logits, labels, class_weights)
+        return entropy + self.options.label_loss * apart
+
+    def _follow(self, fused, labels):
+        """Move the signal of each class in the batch towards the mean of its utterances."""
+        members = F.one_hot(labels, self.classes).to(fused.dtype).T  # (C, B)
+        counts = members.sum(1, keepdim=True)
+        means = members @ fused / counts.clamp_min(1)
+        moved = self.KEPT * self.label_signals + (1 - self.KEPT) * means
+        self.label_signals = torch.where(counts > 0, moved, self.label_signals)
+
+
+def jensen_shannon(log_p, log_q):
+    """Mean Jensen-Shannon divergence of two sets of log probabilities (B, C)."""
+    log_middle = torch.logaddexp(log_p, log_q) - math.log(2)
+    halves = [
+        F.kl_div(log_middle, x, log_target=True, reduction="batchmean") for x in (log_p, log_q)
+    ]
+    return sum(halves) / 2
+
+
+def model_of(options, rows, classes):
+    """An untrained model of the options' architecture; arguments as in LabelGuidedFusion."""
+    kinds = {"label-guided": LabelGuidedFusion, "lsgmer": LSGMER}
+    return kinds[options.architecture](options, rows, classes)
+
+
 def mlp(inward, hidden, outward, dropout):
     """Linear, GELU, dropout, linear."""
     return nn.Sequential(
@@ -338,7 +438,7 @@ def load(folder):
             )
         classes = description["classes"]
         options = ModelOptions.of(description["model"])
-        model = LabelGuidedFusion(options, description["rows"], len(classes))
+        model = model_of(options, description["rows"], len(classes))
         model.load_state_dict(load_file(folder / "model.safetensors"))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise InputError(f"{folder}: not a whole model ({error}); train it") from None

@@ -5,12 +5,21 @@ from dataclasses import dataclass, field, fields
 from labelmer.errors import InputError
 
 MODALITIES = ("speech", "text")
+LSGMER_LACKS = {  # of what a label-guided model can have
+    "label_interaction": False,
+    "label_guidance": False,
+    "experts": False,
+    "expert_pooling": "attention",
+    "pooling": "attention",
+    "modalities": MODALITIES,
+}
 
 
 @dataclass(frozen=True)
 class ModelOptions:
     """What a variant may change. The defaults are the full model."""
 
+    architecture: str = "label-guided"  # or lsgmer, which has its own use of labels
     modalities: tuple = MODALITIES  # what the model sees
     width: int = 128  # d
     heads: int = 4  # of the cross-attention
@@ -53,6 +62,8 @@ class ModelOptions:
                 f"model: unknown options {sorted(set(given) - known)}, expected {sorted(known)}"
             )
         values = dict(given)
+        if values.get("architecture") == "lsgmer":
+            values |= LSGMER_LACKS
         if "modalities" in values:
             values["modalities"] = tuple(m for m in MODALITIES if m in values["modalities"])
         values["label_start"] = {**cls().label_start, **values.get("label_start", {})}

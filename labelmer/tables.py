@@ -12,6 +12,9 @@ from labelmer.errors import InputError
 from labelmer.stage import write_atomically
 
 PARTS = ("train", "validation", "test")
+MODALITIES = ("speech", "text")
+ORDERS = ("most-salient", "random")  # in which rows are deleted
+CHANGES = ("missing", "transcripts", *ORDERS)
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,12 @@ TABLES = {
         "dominance": Column(float, "1 (weak) to 5 (strong)", empty=True),
         "raters": Column(int, "number of raters"),
         "agreement": Column(float, "share of the raters who gave the code", empty=True),
+    },
+    "rationales": {
+        "id": ID,
+        "modality": Column(str, "speech or text", MODALITIES),
+        "start": Column(float, "seconds into the audio, or characters before the stretch"),
+        "end": Column(float, "the same, of the stretch's end"),
     },
     "fold": {
         "id": ID,
@@ -133,6 +142,23 @@ TABLES = {
         "p_*": Column(float, "probability of the class"),
         **RUN,
     },
+    "perturbed": {
+        "id": ID,
+        "change": Column(str, "what is done to the modality", CHANGES),
+        "modality": Column(str, "what is changed", MODALITIES),
+        "share": Column(float, "of the modality's tokens or frames that is changed"),
+        "true": Column(str, "class"),
+        "predicted": Column(str, "class"),
+        "p_*": Column(float, "probability of the class"),
+        **RUN,
+    },
+}
+
+# What tells the rows of a table apart, where that is not the id alone.
+KEYS = {
+    "left_out": (),
+    "rationales": ("id", "modality"),
+    "perturbed": ("id", "change", "modality", "share"),
 }
 
 
@@ -179,9 +205,11 @@ def typed(raw, name, path, known=TABLES):
             f"{path}: bad columns for a table of {name}: missing {missing}, not known {extra}; "
             f"expected {list(expected)}"
         )
-    if "id" in raw and name not in ("left_out",) and raw["id"].duplicated().any():
-        twice = raw["id"][raw["id"].duplicated()].iloc[0]
-        raise InputError(f"{path}: id '{twice}' stands twice; every id must stand once")
+    key = [column for column in KEYS.get(name, ("id",)) if column in raw]
+    if key and raw.duplicated(key).any():
+        twice = raw.loc[raw.duplicated(key), key].iloc[0]
+        what = " and ".join(f"{column} '{value}'" for column, value in twice.items())
+        raise InputError(f"{path}: {what} stands twice; every {' and '.join(key)} must stand once")
     return pd.DataFrame({c: _convert(raw, c, expected[c], path) for c in raw.columns})
 
 

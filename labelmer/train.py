@@ -17,7 +17,7 @@ from labelmer import batches, tables
 from labelmer.accuracy import accuracies
 from labelmer.batches import class_weights, load_part, predict
 from labelmer.compute import device_of, make_deterministic
-from labelmer.model import LabelGuidedFusion, ModelOptions, parameter_count, save
+from labelmer.model import ModelOptions, model_of, parameter_count, save
 from labelmer.ragged import Ragged
 from labelmer.stage import RUN, Progress, command, log, parse, run_parser
 
@@ -39,7 +39,7 @@ def build(options, train, classes, label_words=None):
 
     label_words: {class: (tokens, width)}, needed where the options start from words.
     """
-    model = LabelGuidedFusion(options, {m: f.row for m, f in train.features.items()}, len(classes))
+    model = model_of(options, {m: f.row for m, f in train.features.items()}, len(classes))
     for m, side in model.sides.items():
         mean, sd, starts = batches.statistics(train.features[m], train.labels, len(classes))
         if not options.standardise:

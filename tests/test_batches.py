@@ -13,14 +13,22 @@ from labelmer.errors import InputError
 from labelmer.ragged import Writer
 
 torch.set_num_threads(1)
-ATTRS = {"encoder": "made", "source": "test", "revision": "1", "weights": "none", "layer": 0}
+ATTRS = {
+    "encoder": "made",
+    "source": "test",
+    "revision": "1",
+    "weights": "none",
+    "layer": 0,
+    "rate_hz": 100,
+}
 
 
 def write_features(path, items):
     """A feature file of {id: (rows, width)}, with the attributes that extract gives it."""
     ids = sorted(items)
-    shape = items[ids[0]].shape[1:]
-    with Writer(path, ids, [len(items[i]) for i in ids], shape, "float16", ATTRS) as writer:
+    shape, lengths = items[ids[0]].shape[1:], [len(items[i]) for i in ids]
+    marks = [[f"t{i}" for i in range(length)] for length in lengths]
+    with Writer(path, ids, lengths, shape, "float16", ATTRS, marks) as writer:
         for index, name in enumerate(ids):
             writer.write(index, items[name], content_key(name))
     return path

@@ -92,12 +92,59 @@ def test_a_perfect_validation_part_and_a_zero_probability_stay_finite(speech):
     assert all(calibration.COLDEST <= t <= calibration.HOTTEST for t in temperatures)
 
 
+def disturbed(table, change, modality, seed=5):
+    """A table "perturbed" of a model's test part, with predictions of its own."""
+    test = table[table["part"] == "test"].drop(columns="part")
+    p = np.random.default_rng(seed).dirichlet(np.ones(4), len(test))
+    said = test.assign(predicted=np.array(CLASSES)[p.argmax(axis=1)])
+    said[PROBABILITIES] = p
+    return said.assign(change=change, modality=modality, share=1.0)
+
+
 def run(tmp_path, a, b):
     paths = [tmp_path / name for name in ("a.tsv", "b.tsv", "out.tsv")]
-    tables.write(paths[0], a, "predictions")
-    tables.write(paths[1], b, "predictions")
-    fuse.main([*map(str, paths), "--variant", "late-fusion", "--log", str(tmp_path / "log")])
+    others = [tmp_path / name for name in ("a.then.tsv", "b.then.tsv", "out.then.tsv")]
+    for table, modality, path, other in zip(
+        (a, b), ("speech", "text"), paths, others, strict=False
+    ):
+        tables.write(path, table, "predictions")
+        tables.write(other, disturbed(table, "random", modality), "perturbed")
+    beside = ["--perturbed", *map(str, others[:2]), "--perturbed-out", str(others[2])]
+    arguments = [*map(str, paths), *beside, "--variant", "late-fusion"]
+    fuse.main([*arguments, "--log", str(tmp_path / "log")])
     return paths[2]
+
+
+def test_without_a_modality_the_other_model_speaks_alone(speech, text):
+    alone = [disturbed(speech, "random", "speech"), disturbed(text, "random", "text")]
+    found = fuse.fuse_perturbed([speech, text], alone, (2.0, 1.0), "late-fusion")
+    assert set(found["change"]) == {"missing"} and set(found["variant"]) == {"late-fusion"}
+    for modality, other in (("speech", text), ("text", speech)):
+        rows = found[found["modality"] == modality].set_index("id")
+        test = other[HALF:].set_index("id")
+        assert rows["predicted"].equals(test["predicted"].loc[rows.index])
+    of_text = found[found["modality"] == "speech"][PROBABILITIES].to_numpy()
+    np.testing.assert_allclose(of_text, text[HALF:][PROBABILITIES], atol=1e-9)  # its temperature: 1
+
+
+def test_recognised_words_change_the_text_model_alone(speech, text):
+    heard = disturbed(text, "transcripts", "text")
+    then = [disturbed(speech, "random", "speech"), heard]
+    found = fuse.fuse_perturbed([speech, text], then, (2.0, 1.0), "late-fusion")
+    rows = found[found["change"] == "transcripts"][PROBABILITIES].to_numpy()
+    logs = [np.log(t[PROBABILITIES].to_numpy()) for t in (speech[HALF:], heard)]
+    np.testing.assert_allclose(rows, np.exp(fuse.fuse(*logs, (2.0, 1.0))), atol=1e-9)
+
+
+def test_models_of_both_modalities_say_themselves_what_they_do_without_one(speech, text):
+    then = [
+        pd.concat([disturbed(t, "missing", m, seed) for m in ("speech", "text")])
+        for seed, t in enumerate((speech, text))
+    ]
+    found = fuse.fuse_perturbed([speech, text], then, (1.0, 1.0), "late-fusion")
+    rows = found[found["modality"] == "text"][PROBABILITIES].to_numpy()
+    logs = [np.log(t[t["modality"] == "text"][PROBABILITIES].to_numpy()) for t in then]
+    np.testing.assert_allclose(rows, np.exp(fuse.fuse(*logs, (1.0, 1.0))), atol=1e-9)
 
 
 def test_the_file_is_a_table_of_predictions_named_after_the_variant(tmp_path, speech, text):

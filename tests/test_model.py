@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from scipy.spatial.distance import jensenshannon
 from torch.nn import functional as F
 
 from labelmer import model as module
 from labelmer.errors import InputError
-from labelmer.model import LabelGuidedFusion, ModelOptions
+from labelmer.model import ModelOptions, model_of
 
 torch.set_num_threads(1)
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text(encoding="utf-8"))
@@ -22,6 +23,7 @@ VARIANTS = {n: v for n, v in CONFIG["variants"].items() if "product_of" not in v
     "speech-leam": {"modalities": ["speech"], "expert_pooling": "leam"},
     "guidance-alone": {"label_interaction": False},
 }
+GUIDED = [name for name in VARIANTS if name != "lsgmer"]  # of the label-guided architecture
 WIDTHS = {"speech": 6, "text": 5}
 C = 4
 LENGTHS = {"speech": [3, 1, 9, 6], "text": [1, 5, 7, 4]}
@@ -39,7 +41,7 @@ def fresh(variant, **more):
     """A variant as training starts it, small, with a mean and sd to standardise by."""
     torch.manual_seed(0)
     options = ModelOptions.of({**CONFIG["model"], **VARIANTS[variant], "width": 16, **more})
-    model = LabelGuidedFusion(options, {m: (width,) for m, width in WIDTHS.items()}, C)
+    model = model_of(options, {m: (width,) for m, width in WIDTHS.items()}, C)
     for side in model.sides.values():
         side.mean.normal_()
         side.sd.uniform_(0.5, 2)
@@ -49,7 +51,7 @@ def fresh(variant, **more):
 def awake(variant, **more):
     """The same with a joint term that has its say."""
     model = fresh(variant, **more)
-    if model.options.joint:
+    if variant in GUIDED and model.options.joint:
         torch.nn.init.normal_(model.joint[-1].weight)
         torch.nn.init.normal_(model.joint[-1].bias)
     return model
@@ -78,7 +80,7 @@ def one(inputs, number):
 def flat(output):
     """The tensors of an output by name."""
     named = {"logits": output.logits}
-    for kind in ("experts", "says", "pooling", "received"):
+    for kind in ("experts", "says", "pooling", "expert_pooling", "received"):
         named |= {f"{kind} {m}": value for m, value in getattr(output, kind).items()}
     return named
 
@@ -119,7 +121,12 @@ def test_weights_sum_to_one_and_are_zero_on_padding(variant, there):
         if present is not None:  # what is missing is one token
             null = torch.arange(mask.shape[1]) == 0
             mask = torch.where(present[m][:, None], mask, null)
-        for weights in (output.pooling, output.received):
+        for weights in (
+            output.pooling,
+            output.expert_pooling,
+            output.received,
+            output.salience(),
+        ):
             if m in weights:
                 torch.testing.assert_close(weights[m].sum(1), ones)
                 assert not weights[m][~mask].any() and (weights[m][mask] > 0).all()
@@ -184,7 +191,9 @@ def test_sharpness_starts_at_five_and_guidance_at_one():
         assert model.to_other[m].guidance.tolist() == [1] * 4
 
 
-@pytest.mark.parametrize("variant", [n for n in joint_variants if VARIANTS[n].get("experts", True)])
+@pytest.mark.parametrize(
+    "variant", [n for n in joint_variants if n in GUIDED and VARIANTS[n].get("experts", True)]
+)
 def test_the_model_starts_as_late_fusion(variant):
     model = fresh(variant)
     output = model(batch(model))
@@ -208,8 +217,9 @@ def test_permuting_labels_permutes_logits_and_nothing_else(variant):
     model = awake(variant)
     before = flat(model(batch(model)))
     order = torch.tensor([2, 0, 3, 1])
-    for name, value in model.named_parameters():
-        if name.endswith("label_embeddings") or ("expert.3." in name or "joint.3." in name):
+    by_class = ("label_embeddings", "label_signals", "expert.3.", "joint.3.", "classify.")
+    for name, value in model.state_dict(keep_vars=True).items():
+        if any(part in name for part in by_class):
             value.data = value[order]
         elif ".over_time." in name and "project" not in name:  # leam mixes labels over time
             value.data = value[order][:, order] if value.dim() == 3 else value[order]
@@ -228,6 +238,8 @@ LACKS = {
     "additive": [*LABELS, "to_other"],
     "cross-attention": [*LABELS, "expert"],
     "concatenate": [*LABELS, "to_other", "expert", "score", "pools"],  # a mean learns nothing
+    "leam": ["take_up", "guidance", "to_other", "expert", "score"],
+    "lsgmer": [*LABELS, "expert", "score", "joint", "pools"],
     "speech-only": [*LABELS, "to_other", "joint", "pools", "null", "sides.text"],
     "text-only": [*LABELS, "to_other", "joint", "pools", "null", "sides.speech"],
 }
@@ -347,6 +359,51 @@ def test_the_loss_is_the_sum_of_its_terms(variant):
     torch.testing.assert_close(loss, expected)
 
 
+# LSGMER
+
+
+def test_label_signals_follow_the_means_of_their_classes_in_training_alone():
+    model = fresh("lsgmer")
+    before, labels = model.label_signals.clone(), torch.tensor([2, 0, 2, 2])
+    output = model(batch(model))
+    model.loss(output, labels, torch.ones(C))
+    assert torch.equal(model.label_signals, before)
+    model.train()
+    model.loss(output, labels, torch.ones(C))
+    wanted = before.clone()
+    wanted[0] = 0.9 * before[0] + 0.1 * output.fused[1]
+    wanted[2] = 0.9 * before[2] + 0.1 * output.fused[[0, 2, 3]].mean(0)
+    torch.testing.assert_close(model.label_signals, wanted)
+
+
+def test_the_divergence_is_jensen_and_shannons():
+    model = fresh("lsgmer", label_loss=0.7)
+    output, labels = model(batch(model)), torch.tensor([0, 1, 2, 3])
+    cosine = F.cosine_similarity(output.fused[:, None], model.label_signals[None], dim=-1)
+    pairs = zip(cosine.softmax(-1).tolist(), output.logits.softmax(-1).tolist(), strict=True)
+    apart = sum(jensenshannon(p, q) ** 2 for p, q in pairs) / 4
+    entropy = F.cross_entropy(output.logits, labels)
+    loss = model.loss(output, labels, torch.ones(C))
+    assert loss.item() == pytest.approx(entropy.item() + 0.7 * apart, rel=1e-5)
+
+
+# Salience
+
+
+def test_salience_is_the_pooling_times_what_is_said_of_the_predicted_class():
+    output = module.Output(
+        logits=torch.tensor([[0.0, 2.0]]),
+        experts={},
+        says={"text": torch.tensor([[[0.9, 0.1], [0.4, 0.6], [0.5, 0.5]]])},
+        pooling={"text": torch.tensor([[0.2, 0.3, 0.5]]), "speech": torch.tensor([[0.5, 0.5]])},
+        expert_pooling={"text": torch.tensor([[0.6, 0.1, 0.3]])},
+        received={},
+    )
+    shares = torch.tensor([0.4 * 0.1, 0.2 * 0.6, 0.4 * 0.5])
+    torch.testing.assert_close(output.salience()["text"][0], shares / shares.sum())
+    assert output.salience()["speech"].tolist() == [[0.5, 0.5]]  # without labels: the pooling
+
+
 # Missing modalities
 
 
@@ -367,7 +424,9 @@ def test_what_is_missing_has_no_influence(variant):
     assert same.tolist() == [False, False, True, True]
 
 
-@pytest.mark.parametrize("variant", [n for n in joint_variants if VARIANTS[n].get("experts", True)])
+@pytest.mark.parametrize(
+    "variant", [n for n in joint_variants if n in GUIDED and VARIANTS[n].get("experts", True)]
+)
 def test_a_missing_modality_has_no_expert(variant):
     model = fresh(variant)  # logits are the sum of the experts
     experts = model(batch(model)).experts

@@ -264,10 +264,19 @@ def label_words(wildcards):
     return f"{feature_folder(wildcards.text, *run)}/labels.h5"
 
 
-def fused_predictions(wildcards):
-    """The predictions of the two variants that a late fusion multiplies."""
-    parts = config["variants"][wildcards.variant]["product_of"]
-    return [f"{R}/predictions/{RUN}.tsv".format(**{**wildcards, "variant": v}) for v in parts]
+def transcript_features(wildcards):
+    """Features of recognised words; a corpus has none."""
+    return []
+
+
+def multiplied(folder):
+    """The tables in a folder of the two variants that a late fusion multiplies."""
+
+    def tables_of_both(wildcards):
+        parts = config["variants"][wildcards.variant]["product_of"]
+        return [f"{R}/{folder}/{RUN}.tsv".format(**{**wildcards, "variant": v}) for v in parts]
+
+    return tables_of_both
 
 
 def runs(pattern, experiment, variants):

@@ -11,6 +11,9 @@ OUTPUTS:
     R/models/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}/
         model.safetensors, config.json, history.tsv
     R/predictions/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
+    R/perturbed/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
+    R/salience/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}/
+        speech.h5, text.h5
 """
 
 
@@ -64,10 +67,13 @@ rule evaluate:
         fold=split_table("fold{fold}"),
         speech=features_of("speech"),
         text=features_of("text"),
+        transcripts=transcript_features,
         model=rules.train.output.model,
         config=rules.train.output.config,
     output:
-        f"{R}/predictions/{RUN}.tsv",
+        predictions=f"{R}/predictions/{RUN}.tsv",
+        perturbed=f"{R}/perturbed/{RUN}.tsv",
+        salience=directory(f"{R}/salience/{RUN}"),
     log:
         f"{LOGS}/predictions/{RUN}.log",
     benchmark:
@@ -86,9 +92,12 @@ rule evaluate:
         python -m labelmer.evaluate \
             {input.fold:q} \
             "$(dirname {input.model:q})" \
-            {output:q} \
+            {output.predictions:q} \
+            --perturbed {output.perturbed:q} \
+            --salience {output.salience:q} \
             --speech {input.speech:q} \
             --text {input.text:q} \
+            --transcripts {input.transcripts:q} \
             --run {wildcards.speech:q} {wildcards.text:q} {wildcards.mode:q} \
             {wildcards.variant:q} {wildcards.fold} {wildcards.seed} \
             --threads {threads} \
@@ -100,9 +109,11 @@ rule evaluate:
 
 rule fuse:
     input:
-        fused_predictions,
+        predictions=multiplied("predictions"),
+        perturbed=multiplied("perturbed"),
     output:
-        f"{R}/predictions/{RUN}.tsv",
+        predictions=f"{R}/predictions/{RUN}.tsv",
+        perturbed=f"{R}/perturbed/{RUN}.tsv",
     log:
         f"{LOGS}/predictions/{RUN}.log",
     benchmark:
@@ -116,8 +127,10 @@ rule fuse:
     shell:
         """
         python -m labelmer.fuse \
-            {input:q} \
-            {output:q} \
+            {input.predictions:q} \
+            {output.predictions:q} \
+            --perturbed {input.perturbed:q} \
+            --perturbed-out {output.perturbed:q} \
             --variant {wildcards.variant:q} \
             --config {params.config:q} \
             --log {log:q}
