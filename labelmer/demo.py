@@ -18,16 +18,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import soundfile
 from scipy.signal import lfilter, resample_poly
 
+from labelmer import tables
+from labelmer.demo_lines import BACKCHANNELS, LINES, SLOTS, TAGS
 from labelmer.errors import InputError
 from labelmer.stage import command, stage_parser
 
-RECIPE = 1  # count up whenever the same seed would give other files
+RECIPE = 2  # count up whenever the same seed would give other files
 RATE = 16000  # Hz, the release's own
 SESSIONS = (1, 2, 3, 4, 5)
 FOUR_CLASSES = {"ang": "ang", "hap": "hap", "exc": "hap", "neu": "neu", "sad": "sad"}
+EMOTIONAL = ("ang", "hap", "sad")
 
 # ------------------------------------------------------------------------------------ voices
 
@@ -121,192 +125,9 @@ SHOWN = ("words",) * 4 + ("prosody",) * 4 + ("both",) * 8
 MISLEADING = 0.1  # of the turns where one of the two is silent: it tells another emotion instead
 NEUTRAL = ("words", "prosody") + ("both",) * 10  # the same: the other of the two misleads
 
-# ------------------------------------------------------------------------------------ lines
-
-SLOTS = {
-    "who": "my brother|my sister|the landlord|our neighbour|my boss|the doctor|my cousin|Martha"
-    "|my uncle|the new teacher|Peter|my flatmate",
-    "thing": "the car|the letter|the blue folder|the old camera|my suitcase|the laptop|the key"
-    "|the report|the bicycle|the ticket|my coat|the piano",
-    "place": "the station|the office|the kitchen|the library|the harbour|the hospital|the market"
-    "|the museum|the garden|the airport|the theatre",
-    "past": "this morning|last night|on Monday|yesterday|an hour ago|last week|on Sunday",
-    "when": "tomorrow|next week|on Friday|tonight|in March|this weekend|after lunch",
-}
-
-LINES = {
-    "ang": """
-        How dare you speak to {who} like that.
-        Get out of {place} right now, I have had enough of you.
-        You lied to me about {thing} and I am furious.
-        I am sick of your stupid excuses about {thing}.
-        Don't you ever touch {thing} again.
-        This is outrageous, I demand my money back {when}.
-        Shut up and leave {who} alone.
-        You ruined {thing} and you don't even apologise.
-        I hate the way {who} bosses me around.
-        Stop shouting at me, you arrogant fool.
-        Who the hell allowed you to take {thing}?
-        I swear I will scream if {who} says that again.
-        That was a damn insult to {who} and you know it.
-        You never listen, it makes my blood boil.
-        {who} cheated me and is going to pay for it.
-        How many times must I tell you to stay out of {place}?
-        I am so mad at {who} that I could smash something.
-        Do not lie to my face about {place}.
-        Take your hands off {thing}, you thief.
-        It is your fault that we lost {thing}, you idiot.
-        I will not be treated like dirt by {who}.
-        Are you deaf, I said no to {who}.
-        What kind of jerk steals {thing}?
-        Enough, I am done with your nonsense about {place}.
-        You had no right to throw away {thing}.
-        Don't you dare walk away from me at {place}.
-        {who} is a liar and a bully.
-        I am going to sue {place}, this is a scandal.
-        """,
-    "hap": """
-        I am so glad that {who} came home {past}.
-        We had a wonderful time at {place} {past}.
-        It makes me smile whenever I think of {place}.
-        {who} gave me the sweetest present {past}.
-        I love sitting in the sun by {place} with you.
-        What a lovely surprise to see {who} again.
-        I feel really happy about {thing}, thank you so much.
-        You did a great job with {thing}, I am proud of you.
-        Life has been good since we moved near {place}.
-        {who} told the funniest joke {past}.
-        I could not ask for a better friend than {who}.
-        That dinner with {who} was simply delightful.
-        It is so nice to be with you at {place}.
-        I am grateful for everything {who} did for us.
-        The children laughed all day at {place}.
-        Everything turned out beautifully with {thing}.
-        We are blessed to have {who} in our life.
-        """,
-    "exc": """
-        Guess what, I won {thing} in the lottery.
-        I got the job at {place}, can you believe it?
-        Oh my God, {who} is getting married {when}.
-        I can't wait to fly to Hawaii {when}.
-        We did it, we beat them all at {place}.
-        This is the best day of my life, look at {thing}.
-        Yes, yes, they said yes about {place}.
-        I am thrilled, {who} is having a baby.
-        Wow, that was an amazing show at {place}.
-        They accepted me, I start at {place} {when}.
-        Let's celebrate {when}, champagne for {who}.
-        It is going to be awesome, {who} is coming {when}.
-        I have dreamed of {thing} since I was five, and now it is mine.
-        We are finally going on our honeymoon {when}.
-        Hooray, {who} passed the exam {past}.
-        Incredible, {who} got us front row seats {when}.
-        """,
-    "sad": """
-        I miss {who} so much that it hurts.
-        {who} died {past} and I can't stop crying.
-        I feel so alone since {who} left.
-        We had to bury our old dog near {place} {past}.
-        Nothing will ever be the same without {who}.
-        I lost everything when {place} burned down.
-        It breaks my heart to see {who} so ill.
-        I don't think I can go on without {who}.
-        She said goodbye at {place} and never came back.
-        I just sit near {place} and weep.
-        I wish I had told {who} how sorry I am.
-        All that is left of him is {thing}.
-        I cried all night because of {who}.
-        There is no hope any more, the doctors at {place} gave up.
-        I have been so lonely since {past}.
-        It was my mother's, and now {thing} is gone forever.
-        Nobody came to the funeral except {who}.
-        I feel empty whenever I walk past {place}.
-        {who} does not love me any more.
-        The baby did not survive, and I keep thinking of {place}.
-        I will never see {who} again.
-        My heart is heavy whenever I look at {thing}.
-        I am afraid that our marriage ended {past}.
-        We grew up near {place}, and it is all lost now.
-        I let {who} down, and I will regret it all my life.
-        """,
-    "neu": """
-        I put {thing} on the second shelf {past}.
-        The bus to {place} leaves at ten past four.
-        {who} said that the meeting is {when}.
-        You can leave {thing} next to the door.
-        I think {place} opens at nine.
-        We talked about {thing} with {who} {past}.
-        Could you fill in this form for {who}?
-        It is about two miles from here to {place}.
-        {who} is going to call you {when}.
-        I walked from {place} to the bridge {past}.
-        They are painting {place} {when}.
-        Is {thing} still at {place}?
-        There are two boxes for {who} in the hall.
-        I had the soup and {who} had the fish.
-        So you turn left at {place} and then go straight on.
-        Well, {who} usually takes the train to {place}.
-        I have an appointment at {place} {when}.
-        You need a passport and a photograph for {place}.
-        {who} asked me to bring {thing} {when}.
-        The price of {thing} is on the label.
-        I will send the list to {who} {when}.
-        It was quarter to six when {who} phoned.
-        Did you say that {who} works at {place}?
-        We moved {thing} to the other room {past}.
-        Okay, then I will meet {who} at {place}.
-        I read about {place} in the paper {past}.
-        The number of {place} is in the book.
-        Have you spoken to {who} since {past}?
-        I told {who} what you said about {thing}.
-        Apparently {who} is at {place} again.
-        You know what {who} said about {thing}.
-        This is what we are going to do {when}.
-        I was at {place} when {who} came in.
-        So {who} took {thing} to {place} {past}.
-        I heard the whole story from {who} {past}.
-        And then {who} just looked at {thing}.
-        It is the third time this month with {thing}.
-        That is how it went at {place} {past}.
-        {who} will be there with {thing} {when}.
-        I found {thing} at {place} {past}.
-        """,
-    "fru": """
-        I have been waiting at {place} for three hours and nothing moves.
-        I explained it to {who} five times and it still does not work.
-        Every time I fix {thing} it breaks again.
-        Why is it so hard to get a simple answer from {place}?
-        They lost my papers again, now I must go back to {place}.
-        I keep trying with {who} and it leads nowhere.
-        Fine, I will do it myself, as always.
-        It is the same old argument about {thing}.
-        """,
-    "sur": """
-        What, {who} is here already?
-        I never expected to find {thing} at {place}.
-        Wait, you sold {thing} {past}?
-        No way, {who} speaks Chinese?
-        """,
-    "fea": """
-        Please don't leave me alone at {place}, I am scared.
-        Somebody is following us from {place}.
-        I heard a noise near {thing}, lock the door.
-        I am terrified that {who} will find out {when}.
-        """,
-    "dis": """
-        There was mould all over {thing}, it made me sick.
-        That smell from {place} is revolting.
-        {who} spat on {thing}, how gross.
-        """,
-}
-LINES["oth"] = LINES["neu"]
-
-BACKCHANNELS = ("Okay.", "Right.", "Mm, yes.", "Sure.", "I see.", "Well.")
-TAGS = {  # what the tag sounds like
-    "[LAUGHTER]": "ha ha ha ha.",
-    "[BREATHING]": "hah, hah.",
-    "[GARBAGE]": "hm um er.",
-}
+LONG_TURNS = 7  # per session and class
+NEUTRAL_SENTENCES = (3, 4)  # of a long turn, at the least and at the most
+PAUSE = (0.15, 0.3)  # seconds between its sentences
 
 # ------------------------------------------------------------------------------------- plan
 
@@ -316,24 +137,43 @@ class Turn:
     """One turn as planned: who says what, what was meant, and what shows it.
 
     id is empty for a line that the transcription gives without one; emotion is empty where the
-    raters saw nothing. `words` and `prosody` name the emotion that each of the two tells.
+    raters saw nothing. `words` and `prosody` name the emotion that each of the two tells in
+    `sentence`; in a long turn neutral sentences, neutrally said, stand before and after it.
     """
 
     id: str
     speaker: str  # F or M
-    text: str  # as transcribed, tags included
+    sentence: str  # as transcribed, tags included
     emotion: str
     words: str
     prosody: str
+    before: tuple = ()
+    after: tuple = ()
+
+    @property
+    def text(self):
+        """All that is said, as transcribed."""
+        return " ".join((*self.before, self.sentence, *self.after))
 
     @property
     def shows(self):
-        """Where the emotion shows: `words`, `prosody`, `both`, or None (xxx and oth)."""
+        """Where the emotion shows: `words`, `prosody`, `both`, `clash` or None (xxx and oth).
+
+        clash: the two tell two other emotions, and only both together which one it is.
+        """
         if self.words == self.prosody == self.emotion:
             return "both"
         if self.words == self.emotion:
             return "words"
-        return "prosody" if self.prosody == self.emotion else None
+        if self.prosody == self.emotion:
+            return "prosody"
+        return "clash" if self.emotion in EMOTIONAL else None
+
+    @property
+    def characters(self):
+        """Where `sentence` stands in `text`: (start, end)."""
+        start = sum(len(sentence) + 1 for sentence in self.before)
+        return start, start + len(self.sentence)
 
 
 @dataclass(frozen=True)
@@ -366,7 +206,12 @@ def lines(rng, kind):
 def other_class(rng, emotion):
     """One of the four classes that is neither neutral nor the emotion's own."""
     own = FOUR_CLASSES.get(emotion)
-    return str(rng.choice([kind for kind in ("ang", "hap", "sad") if kind != own]))
+    return str(rng.choice([kind for kind in EMOTIONAL if kind != own]))
+
+
+def told(emotion, shown, silent="neu"):
+    """What the words and what the prosody tell (two emotions) of one that shows as in SHOWN."""
+    return silent if shown == "prosody" else emotion, silent if shown == "words" else emotion
 
 
 def telling(rng, emotion, shown):
@@ -374,10 +219,7 @@ def telling(rng, emotion, shown):
     if emotion == "xxx":
         return str(rng.choice(["neu", "ang", "sad"])), str(rng.choice(["neu", "hap", "fru"]))
     misleads = emotion == "neu" or rng.random() < MISLEADING
-    silent = other_class(rng, emotion) if misleads else "neu"
-    words = silent if shown == "prosody" else emotion
-    prosody = silent if shown == "words" else emotion
-    return words, prosody
+    return told(emotion, shown, other_class(rng, emotion) if misleads else "neu")
 
 
 def tagged(rng, text, prosody):
@@ -397,7 +239,7 @@ def session_emotions(rng, session):
 
 
 def numbered(name, drafts):
-    """Give (speaker, text, emotion, words, prosody) drafts their ids: a count per speaker."""
+    """Give drafts, a turn's fields from `speaker` on, their ids: a count per speaker."""
     counts, turns = Counter(), []
     for speaker, *rest in drafts:
         turns.append(Turn(f"{name}_{speaker}{counts[speaker]:03d}", speaker, *rest))
@@ -430,8 +272,65 @@ def with_oddities(rng, name, turns):
     return tuple(turns)
 
 
+def long_draft(rng, bank, emotion, shown):
+    """A long turn: one sentence tells the emotion (shown as in SHOWN), all others are neutral."""
+    low, high = NEUTRAL_SENTENCES
+    neutral = [next(bank["neu"]) for _ in range(rng.integers(low, high + 1))]
+    at = rng.integers(len(neutral) + 1)
+    words, prosody = told(emotion, shown)
+    speaker = str(rng.choice(["F", "M"]))
+    around = tuple(neutral[:at]), tuple(neutral[at:])
+    return speaker, next(bank[words]), emotion, words, prosody, *around
+
+
+def long_scenes(rng, bank, shown):
+    """Two scenes of long turns, all four classes equally often: lists of drafts."""
+    kinds = ("neu", *EMOTIONAL)
+    drafts = [
+        long_draft(rng, bank, kind, next(shown[kind])) for kind in kinds for _ in range(LONG_TURNS)
+    ]
+    order = rng.permutation(len(drafts))
+    return [[drafts[index] for index in half] for half in np.array_split(order, 2)]
+
+
+def clash(words, prosody):
+    """The emotion of a clash turn: what the two tell if they agree, else the third of the three.
+
+    That is a Latin square. No sum of a score of the words and a score of the prosody has its
+    maximum at the right emotion in all nine cells: summed over the cells, the scores of the right
+    ones are no more than those of any other Latin square.
+    """
+    if words == prosody:
+        return words
+    return next(kind for kind in EMOTIONAL if kind not in (words, prosody))
+
+
+def clash_scene(rng, bank):
+    """A scene in which both speakers say all nine pairs of words and prosody: a list of drafts."""
+    drafts = [
+        (speaker, next(bank[words]), clash(words, prosody), words, prosody)
+        for speaker in "FM"
+        for words in EMOTIONAL
+        for prosody in EMOTIONAL
+    ]
+    return [drafts[index] for index in rng.permutation(len(drafts))]
+
+
+def special_dialogues(rng, bank, shown):
+    """The dialogues of long turns and of clash turns: two of each per session."""
+    dialogues = []
+    for session in SESSIONS:
+        scenes = {"long01": long_scenes(rng, bank, shown)}
+        scenes["clash01"] = [clash_scene(rng, bank) for _ in "FM"]
+        for scene, both in scenes.items():
+            for wearer, drafts in zip("FM", both, strict=True):
+                name = f"Ses{session:02d}{wearer}_{scene}"
+                dialogues.append(Dialogue(name, session, tuple(numbered(name, drafts))))
+    return dialogues
+
+
 def plan(seed):
-    """Plan the corpus: a list of Dialogue, six per session, from the seed alone."""
+    """Plan the corpus, from the seed alone: a list of Dialogue, six per session, then four more."""
     rng = np.random.default_rng(seed)
     bank = {kind: lines(rng, kind) for kind in LINES}
     shown = {kind: dealt(rng, NEUTRAL if kind == "neu" else SHOWN) for kind in RATINGS}
@@ -460,7 +359,7 @@ def plan(seed):
             drafts = [drafts[index] for index in rng.permutation(len(drafts))]
             turns = with_oddities(rng, name, numbered(name, drafts))
             dialogues.append(Dialogue(name, session, turns))
-    return dialogues
+    return dialogues + special_dialogues(rng, bank, shown)
 
 
 # ------------------------------------------------------------------------------------ speech
@@ -533,12 +432,12 @@ def tilted(samples, decibel):
     return low + (samples - low) * 10 ** (decibel / 20)
 
 
-def speak_turn(synthesiser, rng, voice, turn):
-    """Speak one turn in its speaker's voice with its jittered prosody: samples (n,) at 16 kHz."""
+def speak_sentence(synthesiser, rng, voice, text, prosody):
+    """Speak one sentence in a speaker's voice with jittered prosody: samples (n,) at 16 kHz."""
     noise = rng.normal(size=len(JITTER)) * JITTER
-    tone = Prosody(*(np.array(PROSODY[turn.prosody]) + noise))
+    tone = Prosody(*(np.array(PROSODY[prosody]) + noise))
     samples = synthesiser.speak(
-        spoken(turn.text),
+        spoken(text),
         voice.name,
         pitch=voice.pitch + tone.pitch,
         range=50 + tone.range,
@@ -546,6 +445,25 @@ def speak_turn(synthesiser, rng, voice, turn):
         volume=voice.volume,
     )
     return tilted(samples, tone.tilt) * 10 ** (tone.level / 20)
+
+
+def speak_turn(synthesiser, rng, voice, turn):
+    """Speak one turn, sentence by sentence, with some silence around it.
+
+    Returns samples (n,) at 16 kHz, and where turn.sentence is in them: (start, stop) in samples.
+    """
+    margin = np.zeros(RATE // 20)
+    sentences = [(text, "neu") for text in turn.before]
+    sentences += [(turn.sentence, turn.prosody)]
+    sentences += [(text, "neu") for text in turn.after]
+    pieces = [margin]
+    for text, prosody in sentences:
+        if len(pieces) > 1:
+            pieces.append(np.zeros(round(rng.uniform(*PAUSE) * RATE)))
+        pieces.append(speak_sentence(synthesiser, rng, voice, text, prosody))
+    own = 1 + 2 * len(turn.before)  # pauses stand between the sentences
+    start = sum(map(len, pieces[:own]))
+    return np.concatenate([*pieces, margin]), (start, start + len(pieces[own]))
 
 
 def placed(rng, turns, lengths):
@@ -575,24 +493,25 @@ def room(rng, samples):
 
 
 def speak_dialogue(synthesiser, rng, dialogue):
-    """Speak a dialogue. Returns int16 (samples, 2), F's microphone first, and spans (turns, 2)."""
-    margin = np.zeros(RATE // 20)
-    voices = [
-        np.concatenate(
-            [
-                margin,
-                speak_turn(synthesiser, rng, VOICES[dialogue.session, turn.speaker], turn),
-                margin,
-            ]
-        )
-        for turn in dialogue.turns
-    ]
+    """Speak a dialogue. Returns int16 (samples, 2), F's microphone first, and two (turns, 2).
+
+    The first are the turns' spans in the dialogue, the second the spans of each turn's `sentence`
+    in the turn; both in samples.
+    """
+    voices, sentences = zip(
+        *(
+            speak_turn(synthesiser, rng, VOICES[dialogue.session, turn.speaker], turn)
+            for turn in dialogue.turns
+        ),
+        strict=True,
+    )
     spans = placed(rng, dialogue.turns, [len(voice) for voice in voices])
     audio = room(rng, spans.max() + RATE)
     for turn, voice, (start, _) in zip(dialogue.turns, voices, spans, strict=True):
         heard = (1, 0.08) if turn.speaker == "F" else (0.08, 1)  # the far microphone hears a little
         audio[start : start + len(voice)] += voice[:, None] * heard
-    return np.round(np.clip(audio, -1, 1) * (2**15 - 1)).astype(np.int16), spans
+    audio = np.round(np.clip(audio, -1, 1) * (2**15 - 1)).astype(np.int16)
+    return audio, spans, np.array(sentences)
 
 
 # ----------------------------------------------------------------------------------- release
@@ -678,6 +597,21 @@ def write_dialogue(session, dialogue, audio, spans, rng):
         soundfile.write(path, samples, RATE, subtype="PCM_16")
 
 
+def rationales(dialogue, sentences):
+    """Which stretch of a long turn tells its emotion: rows of the table "rationales".
+
+    sentences: (turns, 2) in samples, from speak_dialogue().
+    """
+    rows = []
+    for turn, seconds in zip(dialogue.turns, sentences / RATE, strict=True):
+        if turn.emotion in EMOTIONAL and (turn.before or turn.after):
+            if turn.shows in ("prosody", "both"):
+                rows.append((turn.id, "speech", *seconds))
+            if turn.shows in ("words", "both"):
+                rows.append((turn.id, "text", *turn.characters))
+    return rows
+
+
 def litter(session):
     """Leave an AppleDouble file beside the first file of each folder, as the release has them."""
     for pattern in (
@@ -693,13 +627,16 @@ def litter(session):
 
 def write_release(folder, dialogues, seed):
     """Speak the dialogues into an empty folder; demo.json, the ground truth, comes last."""
-    synthesiser = Synthesiser()
+    synthesiser, rows = Synthesiser(), []
     for index, dialogue in enumerate(dialogues):
         rng = np.random.default_rng([seed, index])
-        audio, spans = speak_dialogue(synthesiser, rng, dialogue)
+        audio, spans, sentences = speak_dialogue(synthesiser, rng, dialogue)
         write_dialogue(folder / f"Session{dialogue.session}", dialogue, audio, spans, rng)
+        rows += rationales(dialogue, sentences)
     for session in folder.glob("Session*"):
         litter(session)
+    table = pd.DataFrame(sorted(rows), columns=list(tables.TABLES["rationales"]))
+    tables.write(folder / "rationales.tsv", table, "rationales")
     truth = {
         turn.id: {
             "text": turn.text,
@@ -721,7 +658,7 @@ def write_release(folder, dialogues, seed):
 
 def release_files(folder, ids):
     """The files that a reader of these utterances opens."""
-    files = set()
+    files = {folder / "rationales.tsv"}
     for utterance in ids:
         dialogue = utterance.rpartition("_")[0]
         session = folder / f"Session{int(dialogue[3:5])}"

@@ -650,7 +650,7 @@ def test_a_tiny_speech_encoder_learns_on_the_demo_corpus(tmp_path, snapshot):  #
     synthesiser, draw, clips = demo.Synthesiser(), np.random.default_rng(1), {}
     for name, turn in zip(table.id, turns, strict=True):
         voice = demo.VOICES[int(turn.id[4]), turn.speaker]
-        samples = demo.speak_turn(synthesiser, draw, voice, turn)
+        samples, _ = demo.speak_turn(synthesiser, draw, voice, turn)
         clips[name] = np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16)
     made = Bench(tmp_path, snapshot("whisper"), (table, {}, clips))
     assert_it_learned(made, epochs=3, learning_rate=3e-3, freeze_front_end=False)
