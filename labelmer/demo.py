@@ -1,8 +1,10 @@
 """Speak the demo corpus: invented dialogues by ten synthetic voices, in IEMOCAP's own layout.
 
 The emotion of a turn shows in its words, in its prosody or in both, and both are noisy: either
-modality alone tells it well above chance and well below the two together. Every sentence is
-ours and every voice is espeak-ng's, so the corpus is free to keep, to cut and to pass on.
+modality alone tells it well above chance and well below the two together. Two kinds of turns ask
+for more: in a long turn one sentence among neutral ones tells the emotion, and in a clash turn
+only words and prosody together tell it. Every sentence is ours and every voice is espeak-ng's, so
+the corpus is free to keep, to cut and to pass on.
 
     python -m labelmer.demo FOLDER [--seed 1]
 """
@@ -713,8 +715,9 @@ def make(folder, seed):
 
 
 def summary(folder):
-    """A few lines about the corpus in folder: sessions, utterances, hours, turns per emotion."""
+    """A few lines about the corpus in folder: sessions, utterances, hours, turns per kind."""
     truth = read_truth(Path(folder))["utterances"]
+    kinds = Counter(utterance.split("_")[1].rstrip("0123456789") for utterance in truth)
     emotions = Counter(entry["emotion"] for entry in truth.values())
     wavs = Path(folder).glob("Session*/sentences/wav/*/Ses*.wav")
     hours = sum(soundfile.info(wav).duration for wav in wavs) / 3600
@@ -722,6 +725,8 @@ def summary(folder):
     four = sum(n for emotion, n in emotions.items() if emotion in FOUR_CLASSES)
     return (
         f"{sessions} sessions, {len(truth)} utterances, {hours:.2f} hours\n"
+        + ", ".join(f"{kind} {n}" for kind, n in kinds.items())
+        + "\n"
         + ", ".join(f"{emotion} {n}" for emotion, n in emotions.most_common())
         + f"\n{four} in the four classes ang, hap + exc, neu, sad"
     )

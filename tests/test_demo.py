@@ -1,5 +1,6 @@
 """The demo corpus, read back from its files: the release's layout, its oddities, its honesty."""
 
+import dataclasses
 import itertools
 import json
 import re
@@ -9,12 +10,14 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
+from scipy.optimize import linprog
 
 pytest.importorskip("espeakng_loader")
 
-from labelmer import demo
+from labelmer import demo, iemocap, tables
 from labelmer.errors import InputError
 
 ENTRY = re.compile(
@@ -66,6 +69,11 @@ def truth(corpus):
     return json.loads((corpus / "demo.json").read_text())
 
 
+def kind_of(utterance):
+    """impro, script, long or clash."""
+    return re.match(r"Ses\d\d[FM]_([a-z]+)", utterance)[1]
+
+
 def bytes_of(folder):
     return {
         path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
@@ -83,7 +91,7 @@ def test_five_sessions_with_the_same_dialogues_in_every_folder(corpus):
         assert {path.name for path in (session / "sentences" / "wav").iterdir()} == names
         assert all(name.startswith(f"Ses0{session.name[-1]}") for name in names)
         assert {name[5] for name in names} == {"F", "M"}
-        assert {name[7:12] for name in names} == {"impro", "scrip"}
+        assert {name[7:12] for name in names} == {"impro", "scrip", "long0", "clash"}
         for folder in ("Attribute", "Categorical", "Self-evaluation"):
             assert files(session, f"dialog/EmoEvaluation/{folder}/*.txt")
 
@@ -127,7 +135,7 @@ def test_ratings_follow_the_emotion(entries):
 
 
 def test_enough_of_each_class_and_some_of_the_others(entries):
-    emotions = Counter(emotion for _, emotion, _ in entries.values())
+    emotions = Counter(e for u, (_, e, _) in entries.items() if kind_of(u) in ("impro", "script"))
     four = [emotions[kind] for kind in ("ang", "neu", "sad")] + [emotions["hap"] + emotions["exc"]]
     assert sum(four) >= 240 and max(four) < 1.4 * min(four)
     assert {"xxx", "fru", "sur", "fea", "oth", "dis"} < set(emotions)
@@ -138,8 +146,11 @@ def test_enough_of_each_class_and_some_of_the_others(entries):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_every_seed_plans_enough(seed):
-    turns = [turn for dialogue in demo.plan(seed) for turn in dialogue.turns]
+    dialogues = demo.plan(seed)
+    turns = [turn for dialogue in dialogues[:30] for turn in dialogue.turns]
     assert sum(turn.emotion in demo.FOUR_CLASSES for turn in turns) >= 240
+    special = [turn for dialogue in dialogues[30:] for turn in dialogue.turns]
+    assert Counter(kind_of(turn.id) for turn in special) == {"long": 140, "clash": 180}
 
 
 def test_sentences_are_the_speaker_s_own_channel_of_the_dialogue(corpus, entries):
@@ -158,9 +169,14 @@ def test_sentences_are_the_speaker_s_own_channel_of_the_dialogue(corpus, entries
         cut = dialogues[path.parent.name][round(start * 16000) : round(end * 16000), channel]
         assert np.array_equal(cut, soundfile.read(path, dtype="int16")[0])
         assert cut.std() > 0
-    seconds = [end - start for (start, end), _, _ in entries.values()]
-    assert min(seconds) > 0.5 and max(seconds) < 8
-    assert 1.5 < np.median(seconds) < 4
+    kinds = {kind: [] for kind in ("impro", "script", "long", "clash")}
+    for utterance, ((start, end), _, _) in entries.items():
+        kinds[kind_of(utterance)].append(end - start)
+    long = kinds.pop("long")
+    assert min(long) > 7 and max(long) < 18 and 9 < np.median(long) < 14
+    for seconds in kinds.values():
+        assert min(seconds) > 0.5 and max(seconds) < 8
+        assert 1.5 < np.median(seconds) < 4
 
 
 def test_nothing_clips(corpus):
@@ -235,8 +251,10 @@ def test_the_truth_says_what_the_files_say(truth, entries, texts):
             assert entry["prosody"] == entry["emotion"]
     four = [e for e in truth["utterances"].values() if e["emotion"] in demo.FOUR_CLASSES]
     shown = Counter(entry["shows"] for entry in four)
-    assert set(shown) == {"words", "prosody", "both"}
+    assert set(shown) == {"words", "prosody", "both", "clash"}
     assert min(shown.values()) > 40
+    clashing = [u for u, entry in truth["utterances"].items() if entry["shows"] == "clash"]
+    assert {kind_of(utterance) for utterance in clashing} == {"clash"}
 
 
 def test_neutral_words_are_said_in_every_tone(truth):
@@ -256,6 +274,168 @@ def test_angry_speech_is_louder_and_faster_than_sad_speech(corpus, truth):
             pace[entry["prosody"]].append(len(entry["text"]) / (len(samples) / rate))
     assert np.mean(loudness["ang"]) > np.mean(loudness["sad"]) + 6  # dB
     assert np.mean(pace["ang"]) > 1.2 * np.mean(pace["sad"])
+
+
+# Long turns and clash turns
+
+
+@pytest.fixture(scope="module")
+def turns():
+    """The planned turns of seed 1 with an id, by kind."""
+    found = {kind: [] for kind in ("impro", "script", "long", "clash")}
+    for dialogue in demo.plan(1):
+        for turn in dialogue.turns:
+            if turn.id:
+                found[kind_of(turn.id)].append(turn)
+    return found
+
+
+@pytest.fixture(scope="module")
+def marked(corpus):
+    return tables.read(corpus / "rationales.tsv", "rationales")
+
+
+def wav(corpus, utterance):
+    path = f"Session{utterance[4]}/sentences/wav/{utterance.rpartition('_')[0]}/{utterance}.wav"
+    return soundfile.read(corpus / path)[0]
+
+
+def test_they_come_last_and_change_no_other_dialogue(monkeypatch):
+    whole = demo.plan(1)
+    monkeypatch.setattr(demo, "special_dialogues", lambda *_: [])
+    assert demo.plan(1) == whole[: -4 * 5]
+
+
+def test_the_summary_counts_them(corpus):
+    assert "\nimpro 213, script 140, long 140, clash 180\n" in demo.summary(corpus)
+
+
+def test_each_session_has_as_many_long_turns_of_each_class(turns):
+    found = Counter((turn.id[:5], turn.emotion) for turn in turns["long"])
+    assert len(found) == 5 * 4 and set(found.values()) == {7}
+
+
+def test_long_turns_are_neutral_but_for_one_sentence(turns):
+    neutral = {turn.sentence for kind in turns for turn in turns[kind] if turn.words == "neu"}
+    for turn in turns["long"]:
+        others = (*turn.before, *turn.after)
+        assert len({turn.sentence, *others}) == len(others) + 1 in (4, 5)
+        assert neutral.isdisjoint(others) and "[" not in turn.text
+        assert {turn.words, turn.prosody} - {"neu"} == {turn.emotion} - {"neu"}
+    texts = [turn.text for turn in turns["long"]]
+    assert len(set(texts)) == len(texts)
+    shown = Counter(turn.shows for turn in turns["long"] if turn.emotion != "neu")
+    assert set(shown) == {"words", "prosody", "both"} and min(shown.values()) > 20
+    places = {(len(turn.before), len(turn.after)) for turn in turns["long"]}
+    assert {(0, 3), (3, 0), (0, 4), (2, 2), (4, 0)} <= places
+
+
+def test_each_speaker_says_each_pair_of_words_and_prosody_as_often(turns):
+    found = Counter(
+        (turn.id[:5], turn.speaker, turn.words, turn.prosody) for turn in turns["clash"]
+    )
+    assert len(found) == 10 * 9 and set(found.values()) == {2}
+
+
+def test_a_clash_turn_means_the_third_emotion_where_the_two_differ(turns):
+    square = {(turn.words, turn.prosody): turn.emotion for turn in turns["clash"]}
+    assert square == {
+        **{("ang", "ang"): "ang", ("ang", "hap"): "sad", ("ang", "sad"): "hap"},
+        **{("hap", "ang"): "sad", ("hap", "hap"): "hap", ("hap", "sad"): "ang"},
+        **{("sad", "ang"): "hap", ("sad", "hap"): "ang", ("sad", "sad"): "sad"},
+    }
+    assert all(square[turn.words, turn.prosody] == turn.emotion for turn in turns["clash"])
+
+
+def additive_score_fits(square):
+    """Is there a score of the words plus a score of the prosody whose maximum is right in all?
+
+    square: {(words, prosody): emotion}. Each right emotion must win by one or more (any scale).
+    """
+    kinds = demo.EMOTIONAL
+    rows = []
+    for (words, prosody), emotion in square.items():
+        for wrong in set(kinds) - {emotion}:
+            row = np.zeros((2, 3, 3))  # (words or prosody, what it tells, emotion)
+            for modality, tells in enumerate((words, prosody)):
+                row[modality, kinds.index(tells), kinds.index(wrong)] = 1
+                row[modality, kinds.index(tells), kinds.index(emotion)] = -1
+            rows.append(row.ravel())
+    solved = linprog(np.zeros(18), A_ub=rows, b_ub=-np.ones(len(rows)), bounds=(None, None))
+    return solved.status == 0
+
+
+def test_no_sum_of_two_scores_gets_more_than_seven_of_the_nine_pairs():
+    pairs = list(itertools.product(demo.EMOTIONAL, repeat=2))
+    assert additive_score_fits({pair: pair[0] for pair in pairs})
+    square = {pair: demo.clash(*pair) for pair in pairs}
+
+    def fits(count):
+        return [
+            additive_score_fits({pair: square[pair] for pair in some})
+            for some in itertools.combinations(pairs, count)
+        ]
+
+    assert any(fits(7)) and not any(fits(8)) and not any(fits(9))
+
+
+def test_rationales_are_of_the_long_turns_and_the_modality_that_tells(turns, marked):
+    told = {"words": ["text"], "prosody": ["speech"], "both": ["speech", "text"]}
+    expected = [
+        (turn.id, modality)
+        for turn in turns["long"]
+        if turn.emotion != "neu"
+        for modality in told[turn.shows]
+    ]
+    assert sorted(zip(marked.id, marked.modality, strict=True)) == sorted(expected)
+    assert len(marked) > 140
+
+
+def test_a_rationale_s_characters_are_the_sentence_in_the_words_as_read(corpus, turns, marked):
+    read = pd.concat([iemocap.utterances(corpus, f"Session{n}")[0] for n in range(1, 6)])
+    words = dict(zip(read.id, read.text, strict=True))
+    sentence = {turn.id: turn.sentence for turn in turns["long"]}
+    for row in marked[marked.modality == "text"].itertuples():
+        assert words[row.id][int(row.start) : int(row.end)] == sentence[row.id]
+
+
+def test_a_rationale_s_seconds_stand_between_two_pauses_and_hold_the_loud_and_the_low(
+    corpus, truth, marked
+):
+    louder = {"ang": [], "hap": [], "sad": []}
+    for row in marked[marked.modality == "speech"].itertuples():
+        samples = np.abs(wav(corpus, row.id))
+        start, end = round(row.start * 16000), round(row.end * 16000)
+        inside = samples[start:end]
+        silence = np.concatenate([samples[max(0, start - 2300) : start], samples[end : end + 2300]])
+        assert len(silence) >= 2300 and silence.max() < 0.4 * inside.max(), row.id
+        edges = inside[:1600].max(), inside[-1600:].max()
+        assert min(edges) > 0.02 * inside.max(), row.id
+        outside = np.concatenate([samples[:start], samples[end:]])
+        ratio = np.mean(inside**2) / np.mean(outside**2)
+        louder[truth["utterances"][row.id]["emotion"]].append(10 * np.log10(ratio))
+    assert np.mean(louder["ang"]) > 6 and np.mean(louder["hap"]) > 2  # dB
+    assert np.mean(louder["sad"]) < -4
+
+
+def test_only_the_sentence_is_said_with_the_emotion(turns):
+    turn = next(t for t in turns["long"] if t.before and t.after and t.prosody == "sad")
+    voice = demo.VOICES[int(turn.id[4]), turn.speaker]
+
+    def said(prosody):
+        changed = dataclasses.replace(turn, prosody=prosody)
+        return demo.speak_turn(demo.Synthesiser(), np.random.default_rng(1), voice, changed)
+
+    (samples, (start, stop)), (plain, (begin, end)) = said("sad"), said("neu")
+    assert start == begin and np.array_equal(samples[:start], plain[:start])
+    assert stop - start > 1.1 * (end - begin)
+    silence = round(0.15 * 16000)
+    assert not samples[start - silence : start].any() and not samples[stop : stop + silence].any()
+    assert samples[start:stop][:160].any() and samples[start:stop][-160:].any()
+    # espeak's voices have noise of their own, which goes on from where the sentence left it.
+    after, plain_after = samples[stop:], plain[end:]
+    assert len(after) == pytest.approx(len(plain_after), rel=0.02)
+    assert np.mean(after**2) == pytest.approx(np.mean(plain_after**2), rel=0.1)
 
 
 def test_the_same_seed_gives_the_same_bytes_in_this_process_and_in_another(tmp_path):
@@ -296,7 +476,7 @@ def test_a_second_run_touches_nothing_and_says_so(small, tmp_path, capsys):
     before = stamps(folder)
     demo.main([str(folder), "--seed", "1"])
     said = capsys.readouterr().out
-    assert "nothing to do" in said and "1 sessions" in said
+    assert "nothing to do" in said and "1 sessions" in said and "\nimpro " in said
     assert stamps(folder) == before
 
 

@@ -597,6 +597,7 @@ def demo_turns():
     codes = demo.FOUR_CLASSES
     turns = [turn for dialogue in demo.plan(1) for turn in dialogue.turns]
     turns = [turn for turn in turns if turn.id and turn.emotion in codes]
+    turns = [turn for turn in turns if "_impro" in turn.id or "_script" in turn.id]
     parts = {1: "test", 2: "validation"}
     rows = [
         (f"s{t.id[4]}{t.id}", parts.get(int(t.id[4]), "train"), codes[t.emotion]) for t in turns

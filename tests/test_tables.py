@@ -121,6 +121,14 @@ def test_a_left_out_id_may_stand_in_many_folds(tmp_path):
     assert len(tables.read(tmp_path / "t.tsv", "left_out")) == 2
 
 
+def test_a_rationale_s_id_may_stand_once_for_each_modality(tmp_path):
+    frame = pd.DataFrame({"id": "a", "modality": ["speech", "text"], "start": [0.5, 3], "end": 9})
+    tables.write(tmp_path / "t.tsv", frame, "rationales")
+    assert list(tables.read(tmp_path / "t.tsv", "rationales").start) == [0.5, 3]
+    with pytest.raises(InputError, match="id 'a' and modality 'text' stands twice"):
+        tables.write(tmp_path / "t.tsv", frame.assign(modality="text"), "rationales")
+
+
 def test_a_row_that_is_longer_than_the_header_is_refused_not_shifted(tmp_path):
     path = edited(tmp_path, "a\ts", "a\tsurplus\ts")
     assert "edited.tsv:2: more cells than the header's 7" in said(path, "utterances")
