@@ -159,9 +159,9 @@ class Turn:
 
     @property
     def shows(self):
-        """Where the emotion shows: `words`, `prosody`, `both`, `clash` or None (xxx and oth).
+        """Where the emotion shows: `words`, `prosody`, `both`, `clash` or None (xxx).
 
-        clash: the two tell two other emotions, and only both together which one it is.
+        clash: each tells another emotion, and only the two together tell this one.
         """
         if self.words == self.prosody == self.emotion:
             return "both"
@@ -299,8 +299,8 @@ def clash(words, prosody):
     """The emotion of a clash turn: what the two tell if they agree, else the third of the three.
 
     That is a Latin square. No sum of a score of the words and a score of the prosody has its
-    maximum at the right emotion in all nine cells: summed over the cells, the scores of the right
-    ones are no more than those of any other Latin square.
+    maximum at the right emotion in all nine cells: summed over the cells, the right ones' scores
+    equal those of any other Latin square.
     """
     if words == prosody:
         return words
