@@ -50,7 +50,7 @@ def test_utterances_without_recognised_words_are_left_out_and_named(replace, cap
 @pytest.mark.parametrize(
     "rows, header, said",
     [
-        (["a1\tx", "A2\ty", "c\tz"], "id\ttext", "words.tsv: id 'A2' (and 1 more) is no utterance of the"),
+        (["a1\tx", "A2\ty", "c\tz"], "id\ttext", "words.tsv: id 'A2' (and 1 more) is no"),
         (["a1\tx", "b1\ty", "a1\tz"], "id\ttext", "words.tsv: id 'a1' stands twice"),
         (["a1\tx"], "id\twords", "transcripts: missing ['text'], not known ['words']"),
     ],
