@@ -116,6 +116,11 @@ def test_a_finetuned_experiment_runs_through_and_then_has_nothing_to_do(finished
         (words,) = (folder / "transcripts").glob("*.h5")
         assert words.stem == f"Session{fold}"
         assert len(Ragged(words)) == 17 and compare(Ragged(words), {})["state"] == "current"
+    run = "wave+bert/finetuned/text-only/fold1.seed1.tsv"
+    changed = tables.read(results / "perturbed" / run, "perturbed")
+    heard = changed.id[changed.change == "transcripts"].tolist()
+    predicted = tables.read(results / "predictions" / run, "predictions")
+    assert heard == predicted.id[predicted.part == "test"].tolist() != []
     compared = result_tables.read(results / "reports" / "compare.tsv", "compare")
     assert compared["mode"].tolist() == ["finetuned"]
     wave = Ragged(results / "features" / "wave" / "finetuned" / "fold1.seed1" / "Session1.h5")

@@ -283,11 +283,6 @@ def label_words(wildcards):
     return f"{feature_folder(wildcards.text, *run)}/labels.h5"
 
 
-def transcript_features(wildcards):
-    """Features of recognised words; a corpus has none."""
-    return []
-
-
 def multiplied(folder):
     """The tables in a folder of the two variants that a late fusion multiplies."""
 
