@@ -7,6 +7,7 @@ VERBS = {
     "demo": "speak the demo corpus",
     "segment": "corpus audio -> one file of utterances per session",
     "annotate": "corpus annotations -> tables of utterances and of labels",
+    "transcripts": "recognised words -> tables of utterances with these words",
     "split": "folds, and the audit of them",
     "fetch": "an encoder's snapshot, to be used offline from then on",
     "finetune": "an encoder, fine-tuned on one fold's training part",
@@ -20,7 +21,7 @@ VERBS = {
     "inspect": "what a ragged file holds, from what, and whether it is sane",
 }
 
-USAGE = "usage: labelmer VERB ...\n\n" + "\n".join(f"  {v:10}{w}" for v, w in VERBS.items())
+USAGE = "usage: labelmer VERB ...\n\n" + "\n".join(f"  {v:12}{w}" for v, w in VERBS.items())
 
 
 def main():

@@ -74,6 +74,22 @@ def sessions(corpus):
     return sorted(wanted)
 
 
+# Tables that may be given beside the corpus: key of `corpus`, what is expected there.
+GIVEN = {
+    "transcripts": "a TSV with the columns id and text, the words recognised in each utterance",
+}
+
+
+def check_given(corpus):
+    """Raise an InputError if a table that the config gives beside the corpus is not there."""
+    for key, expected in GIVEN.items():
+        if key in corpus and not Path(corpus[key]).is_file():
+            raise InputError(
+                f"corpus: {key}: there is no file '{corpus[key]}' in {Path.cwd()}, expected "
+                f"{expected}; correct the path, or remove the key"
+            )
+
+
 def options_of(config, variant):
     """The options of one variant's model: those of `model`, replaced by the variant's."""
     return {**config.get("model", {}), **config["variants"][variant]}

@@ -3,10 +3,10 @@
 Without ID: the file's facts, whether its keys match what lies beside it, and the items whose
 numbers are not finite or all alike. With ID: that item's shape, statistics and tokens.
 
-Features are compared with the session's segments or utterances, with the encoder's source.json
-and with the encoders' code. --config takes what `labelmer extract` takes: '{"layer": N}' and
-'{"window_s": S}' compare with another layer and window than the file's own, and
-'{"labels": {NAME: WORDS}}' gives the words of a labels.h5.
+Features are compared with the session's segments, utterances or recognised words, with the
+encoder's source.json and with the encoders' code. --config takes what `labelmer extract` takes:
+'{"layer": N}' and '{"window_s": S}' compare with another layer and window than the file's own,
+and '{"labels": {NAME: WORDS}}' gives the words of a labels.h5.
 """
 
 import difflib
@@ -243,7 +243,7 @@ def contents_beside(file, config):
     """What the items of features are made of today: {id: key of the segment, or text}."""
     if "labels" in config:
         return config["labels"]
-    results, _, session = _place(file.path)
+    results, _, words, session = _place(file.path)
     if session == "labels":
         raise InputError(
             "the words of the labels are in the config; "
@@ -254,13 +254,13 @@ def contents_beside(file, config):
         return {n: key.tobytes() for n, key in zip(segments.ids, segments.keys, strict=True)}
     from labelmer import tables  # slow to import, and needed for text alone
 
-    table = tables.read(_there(results / "utterances" / f"{session}.tsv"), "utterances")
+    table = tables.read(_there(results / words / f"{session}.tsv"), "utterances")
     return dict(zip(table["id"], table["text"], strict=True))
 
 
 def facts_beside(path):
     """The source.json of the encoder that a features file was made with: a dict."""
-    _, encoder, _ = _place(path)
+    _, encoder, _, _ = _place(path)
     source = _there(encoder / "source.json")
     try:
         facts = json.loads(source.read_text(encoding="utf-8"))
@@ -270,21 +270,24 @@ def facts_beside(path):
 
 
 def _place(path):
-    """(R, the encoder's folder, session) of a file of features.
+    """(R, the encoder's folder, the folder of words in R, session) of a file of features.
 
     It stands at R/features/ENCODER/finetuned/RUN/SESSION.h5, and its encoder at
     R/encoders/ENCODER/RUN; or at R/features/ENCODER/MODE/SESSION.h5, and its encoder at
-    resources/encoders/ENCODER.
+    resources/encoders/ENCODER. Features of recognised words stand there in transcripts/.
     """
     path = Path(os.path.normpath(path.absolute()))  # as named: results may be a link
     session = path.name.removesuffix(".part").removesuffix(".h5")
-    names = [parent.name for parent in path.parents]
+    recognised = path.parent.name == "transcripts"
+    words = "transcripts" if recognised else "utterances"
+    parents = path.parents[1:] if recognised else path.parents
+    names = [parent.name for parent in parents]
     if len(names) >= 7 and names[3] == "features" and names[1] == "finetuned":
-        results = path.parents[4]
-        return results, results / "encoders" / names[2] / names[0], session
+        results = parents[4]
+        return results, results / "encoders" / names[2] / names[0], words, session
     if len(names) >= 6 and names[2] == "features":
-        results = path.parents[3]
-        return results, results.parents[1] / "resources" / "encoders" / names[1], session
+        results = parents[3]
+        return results, results.parents[1] / "resources" / "encoders" / names[1], words, session
     raise InputError("the file does not stand at results/NAME/features/ENCODER/MODE/SESSION.h5")
 
 

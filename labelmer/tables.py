@@ -49,6 +49,10 @@ TABLES = {
         "end_s": Column(float, "end in the dialogue, seconds", empty=True),
         "text": Column(str, "transcript without tags", empty=True),
     },
+    "transcripts": {
+        "id": ID,
+        "text": Column(str, "recognised words", empty=True),
+    },
     "unread": {
         "file": Column(str, "transcription file"),
         "line": Column(int, "line number, from 1"),

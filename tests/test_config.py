@@ -172,3 +172,15 @@ def test_a_session_that_the_corpus_lacks_is_named(tmp_path):
         InputError, match=r"'Session9' is not defined, expected one of \['Session1'"
     ):
         config.sessions({**corpus, "sessions": ["Session1", "Session9"]})
+
+
+def test_a_missing_table_of_recognised_words_says_what_is_expected(tmp_path):
+    corpus = {"transcripts": str(tmp_path / "words.tsv")}
+    with pytest.raises(InputError) as caught:
+        config.check_given(corpus)
+    said = str(caught.value)
+    assert f"corpus: transcripts: there is no file '{tmp_path}/words.tsv'" in said
+    assert "a TSV with the columns id and text" in said and "remove the key" in said
+    (tmp_path / "words.tsv").touch()
+    config.check_given(corpus)
+    config.check_given({})

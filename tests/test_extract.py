@@ -102,6 +102,12 @@ def test_text_file(text):
     assert "rate_hz" not in file.attrs and file.attrs["unit"] == "tokens"
 
 
+def test_a_session_without_utterances_is_a_file_without_items(text):
+    assert text({}) == (0, 0)
+    assert Ragged(text.out).ids == []
+    assert text(TEXTS) == (0, 4) and text({}) == (0, 0)
+
+
 def test_equal_content_gives_equal_bytes(speech):
     speech(CLIPS)
     speech(CLIPS, out="again.h5")

@@ -12,7 +12,7 @@ import yaml
 from conftest import REPOSITORY, Workspace
 from corpora import turns_of, write_release
 from test_encoders import snapshot  # noqa: F401
-from test_reruns import change
+from test_reruns import REPLACED, change, write_recognised
 
 from labelmer import result_tables, tables
 from labelmer.inspect import compare
@@ -22,7 +22,7 @@ from labelmer.ragged import Ragged
 def tuned_config():
     """demo.yaml on a tiny corpus of two sessions, its tiny encoders fine-tuned."""
     config = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
-    config["corpus"].update(name="tiny", root="corpus")
+    config["corpus"].update(name="tiny", root="corpus", transcripts="recognised.tsv")
     config["folds"].update(validation="dialogues", fraction=0.5)
     config["encoders"] = {
         "wave": {"modality": "speech", "source": "path:wave", "layer": -1, "window_s": 30},
@@ -42,6 +42,7 @@ def finished(tmp_path_factory, snapshot):  # noqa: F811
     """A workspace in which a whole workflow with fine-tuned encoders has run."""
     workspace = Workspace(tmp_path_factory.mktemp("finished"))
     write_release(workspace.folder / "corpus", turns_of(sessions=2))
+    write_recognised(workspace.folder / "recognised.tsv", turns_of(sessions=2))
     shutil.copytree(snapshot("bert"), workspace.folder / "bert")
     shutil.copytree(snapshot("wav2vec2-group"), workspace.folder / "wave")
     workspace.configure(tuned_config())
@@ -71,6 +72,15 @@ def features(encoder, fold, *sessions):
 def words(*folds):
     folder = "results/tiny/features/bert/finetuned"
     return {("extract_finetuned_labels", f"{folder}/fold{f}.seed1/labels.h5") for f in folds}
+
+
+def recognised(*folds):
+    """The features of recognised words: of the session that the fold tests, and of no other."""
+    folder = "results/tiny/features/bert/finetuned"
+    return {
+        ("extract_finetuned_transcripts", f"{folder}/fold{f}.seed1/transcripts/Session{f}.h5")
+        for f in folds
+    }
 
 
 def runs(variant, *folds):
@@ -103,6 +113,14 @@ def test_a_finetuned_experiment_runs_through_and_then_has_nothing_to_do(finished
         file = Ragged(folder / "Session1.h5")
         assert file.attrs["weights"] == source["weights"] and file.attrs["layer"] == 3
         assert compare(file, {})["state"] == "current"
+        (words,) = (folder / "transcripts").glob("*.h5")
+        assert words.stem == f"Session{fold}"
+        assert len(Ragged(words)) == 17 and compare(Ragged(words), {})["state"] == "current"
+    run = "wave+bert/finetuned/text-only/fold1.seed1.tsv"
+    changed = tables.read(results / "perturbed" / run, "perturbed")
+    heard = changed.id[changed.change == "transcripts"].tolist()
+    predicted = tables.read(results / "predictions" / run, "predictions")
+    assert heard == predicted.id[predicted.part == "test"].tolist() != []
     compared = result_tables.read(results / "reports" / "compare.tsv", "compare")
     assert compared["mode"].tolist() == ["finetuned"]
     wave = Ragged(results / "features" / "wave" / "finetuned" / "fold1.seed1" / "Session1.h5")
@@ -114,7 +132,7 @@ def test_an_option_of_fine_tuning_tunes_extracts_and_trains_and_fetches_nothing(
     config["finetuning"]["learning_rate"] = 2.0e-3
     copy.configure(config)
     bert = tunings("bert", 1, 2) | features("bert", 1, 1, 2) | features("bert", 2, 1, 2)
-    assert copy.jobs() == bert | words(1, 2) | runs("text-only", 1, 2)
+    assert copy.jobs() == bert | words(1, 2) | recognised(1, 2) | runs("text-only", 1, 2)
 
 
 def test_a_layer_extracts_and_tunes_nothing(copy):
@@ -122,7 +140,7 @@ def test_a_layer_extracts_and_tunes_nothing(copy):
     config["encoders"]["bert"]["layer"] = 2
     copy.configure(config)
     bert = features("bert", 1, 1, 2) | features("bert", 2, 1, 2)
-    assert copy.jobs() == bert | words(1, 2) | runs("text-only", 1, 2)
+    assert copy.jobs() == bert | words(1, 2) | recognised(1, 2) | runs("text-only", 1, 2)
 
 
 def test_a_variant_of_both_modalities_tunes_what_is_not_tuned_yet(copy):
@@ -138,4 +156,5 @@ def test_a_test_sessions_transcript_does_not_tune_its_fold_again(copy):
     change(copy, path, "what a wonderful day", "what a wonderful morning")
     copy.snakemake("split")
     second = tunings("bert", 2) | features("bert", 2, 1, 2) | words(2)
-    assert copy.jobs() == features("bert", 1, 1) | second | runs("text-only", 1, 2)
+    bert = features("bert", 1, 1) | second | REPLACED | recognised(1, 2)
+    assert copy.jobs() == bert | runs("text-only", 1, 2)

@@ -268,6 +268,25 @@ def test_features_of_a_fine_tuned_encoder(corpus, facts):
     assert facts(frames)["keys"] == stale({"encoder changed": 3})
 
 
+@pytest.mark.parametrize("encoder, run", [("tiny", "frozen"), ("tuned", "finetuned/fold1.seed2")])
+def test_features_of_recognised_words(corpus, facts, encoder, run):
+    """They are compared with the recognised words, by the same encoder as their neighbours."""
+    results = corpus.utterances.parents[1]
+    source = results / "encoders" / "tuned" / "fold1.seed2" / "source.json"
+    source.parent.mkdir(parents=True)
+    source.write_text(corpus.source.read_text())
+    recognised = {"a1": "know", "a2": "not now"}
+    tokens = results / "features" / encoder / run / "transcripts" / "S1.h5"
+    values = {name: drawn(3) for name in recognised}
+    write_features(tokens, recognised, values, {name: ["x"] * 3 for name in recognised})
+    words = results / "transcripts" / "S1.tsv"
+    assert facts(tokens)["keys"] == {"state": "unknown", "why": f"{words} is not there"}
+    write_utterances(words, recognised)
+    assert facts(tokens)["keys"] == current()
+    write_utterances(words, {**recognised, "a1": "no", "b1": "oh"})
+    assert facts(tokens)["keys"] == stale({"utterance changed": 1}, ["b1"])
+
+
 def test_all_layers(corpus, facts):
     segments = Ragged(corpus.segments)
     keys = {i: key.tobytes() for i, key in zip(segments.ids, segments.keys, strict=True)}

@@ -23,7 +23,7 @@ VARIANTS = (*TRAINED, "late-fusion")
 def tiny_config(bert):
     """demo.yaml on the tiny corpus, with a tiny text encoder and a tiny model."""
     config = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
-    config["corpus"].update(name="tiny", root="corpus")
+    config["corpus"].update(name="tiny", root="corpus", transcripts="recognised.tsv")
     config["encoders"]["bert"] = {"modality": "text", "source": f"path:{bert}", "layer": 1}
     del config["encoders"]["minilm"], config["variants"]["additive"]
     config["experiments"][0].update(text="bert", variants=list(VARIANTS))
@@ -32,11 +32,18 @@ def tiny_config(bert):
     return config
 
 
+def write_recognised(path, turns):
+    """A table of recognised words: the last one is missed, and turns of no class are too."""
+    rows = [f"{t.id}\t{t.text.rpartition(' ')[0]}" for t in turns if t.code != "fru"]
+    path.write_text("\n".join(["id\ttext", *rows]) + "\n")
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, snapshot):  # noqa: F811
     """A workspace in which the whole workflow has run."""
     workspace = Workspace(tmp_path_factory.mktemp("finished"))
     write_release(workspace.folder / "corpus", turns_of())
+    write_recognised(workspace.folder / "recognised.tsv", turns_of())
     shutil.copytree(snapshot("bert"), workspace.folder / "bert")
     workspace.configure(tiny_config("bert"))
     workspace.snakemake()
@@ -86,6 +93,13 @@ def segments(*sessions):
 def features(encoder, *sessions):
     folder = f"results/tiny/features/{encoder}/frozen"
     return {("extract_frozen", f"{folder}/{s}.h5") for s in sessions}
+
+
+REPLACED = {("replace_transcripts", "results/tiny/transcripts/Session1.tsv")}
+RECOGNISED = {
+    ("extract_transcripts", f"results/tiny/features/bert/frozen/transcripts/{s}.h5")
+    for s in SESSIONS
+}
 
 
 def trainings(variants, folds=FOLDS, seeds=(1,)):
@@ -143,7 +157,7 @@ def test_touching_every_file_runs_nothing(copy):
         for path in (copy.folder / folder).rglob("*"):
             if path.is_file():
                 path.touch()
-    for path in ("Snakefile", "config.yaml", "test.yaml"):
+    for path in ("Snakefile", "config.yaml", "test.yaml", "recognised.tsv"):
         (copy.folder / path).touch()
     assert copy.jobs() == set()
 
@@ -202,7 +216,8 @@ def test_a_label_scheme_splits_and_trains_and_extracts_nothing(copy):
 def test_a_layer_extracts_that_encoder_and_trains_what_uses_it(copy):
     encoder = copy.config()["encoders"]["bert"]
     configure(copy, encoders={"bert": {**encoder, "layer": 2}})
-    assert copy.jobs() == features("bert", *SESSIONS) | runs_of(["full", "text-only"])
+    bert = features("bert", *SESSIONS) | RECOGNISED
+    assert copy.jobs() == bert | runs_of(["full", "text-only"])
 
 
 def test_an_encoders_revision_fetches_and_extracts_that_encoder(copy):
@@ -210,8 +225,15 @@ def test_an_encoders_revision_fetches_and_extracts_that_encoder(copy):
     encoder = copy.config()["encoders"]["bert"]
     configure(copy, encoders={"bert": {**encoder, "source": "path:bert-2"}})
     fetched = {("fetch", "resources/encoders/bert")}
-    expected = fetched | features("bert", *SESSIONS) | runs_of(["full", "text-only"])
-    assert copy.jobs() == expected
+    bert = fetched | features("bert", *SESSIONS) | RECOGNISED
+    assert copy.jobs() == bert | runs_of(["full", "text-only"])
+
+
+def test_without_recognised_words_there_is_no_job_for_them(copy):
+    config = copy.config()
+    del config["corpus"]["transcripts"]
+    copy.configure(config)
+    assert copy.jobs() == evaluations(["full", "text-only"]) | fusions() | REPORTS
 
 
 def test_a_variant_that_starts_from_words_encodes_the_words_once(copy):
@@ -235,11 +257,22 @@ def test_a_corrected_transcript_touches_only_its_sessions_text(copy):
     change(copy, path, "what a wonderful day", "what a wonderful morning")
     assert utterances("Session2") | SPLIT | features("bert", "Session2") <= copy.jobs()
     copy.snakemake("split")
-    exact = features("bert", "Session2") | runs_of(["full", "text-only"])
-    assert copy.jobs() == exact
+    words = features("bert", "Session2") | REPLACED | RECOGNISED
+    assert copy.jobs() == words | runs_of(["full", "text-only"])
     copy.snakemake("features")
     log = copy.folder / "logs/tiny/features/bert/frozen/Session2.log"
     assert "19 items kept, 1 computed" in log.read_text()
+
+
+def test_a_recognised_word_computes_one_utterance_and_trains_nothing(copy):
+    change(copy, "recognised.tsv", "what a wonderful day", "what a wonderful morning")
+    exact = REPLACED | RECOGNISED | evaluations(["full", "text-only"]) | fusions() | REPORTS
+    assert copy.jobs() == exact
+    copy.snakemake(*(path for _, path in RECOGNISED))
+    logs = copy.folder / "logs/tiny/features/bert/frozen/transcripts"
+    said = [(logs / f"{session}.log").read_text() for session in SESSIONS]
+    counts = ["16 items kept, 1 computed", "17 items kept, 0 computed", "17 items kept, 0 computed"]
+    assert all(count in text for count, text in zip(counts, said, strict=True))
 
 
 def test_a_corrected_label_extracts_nothing(copy):
@@ -264,7 +297,7 @@ def test_a_new_utterance_computes_one_utterance(copy):
     assert not {job for job in copy.jobs() if "Session1" in job[1] or "Session3" in job[1]}
     copy.snakemake("split")
     both = features("bert", "Session2") | features("fbank", "Session2")
-    assert copy.jobs() == both | runs_of(TRAINED)
+    assert copy.jobs() == both | REPLACED | RECOGNISED | runs_of(TRAINED)
     copy.snakemake("features")
     for encoder in ("bert", "fbank"):
         log = copy.folder / f"logs/tiny/features/{encoder}/frozen/Session2.log"
@@ -304,6 +337,7 @@ def test_an_edited_fold_table_trains_that_fold(copy):
             {("fetch", f"resources/encoders/{e}") for e in ("bert", "fbank")}
             | features("bert", *SESSIONS)
             | features("fbank", *SESSIONS)
+            | RECOGNISED
             | runs_of(TRAINED),
         ),
     ],

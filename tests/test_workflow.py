@@ -40,6 +40,13 @@ def test_a_typo_in_the_config_stops_before_any_job(workspace):
     assert not (workspace.folder / "results").exists()
 
 
+def test_recognised_words_that_are_not_there_stop_it_before_any_job(workspace):
+    configure(workspace, "corpus", transcripts="recognised.tsv")
+    status, output = workspace.snakemake(check=False)
+    assert status == 1 and "corpus: transcripts: there is no file 'recognised.tsv'" in output
+    assert not (workspace.folder / "results").exists()
+
+
 def test_gpu_jobs_without_a_gpu_resource_are_warned_of(workspace):
     config = workspace.config()
     workspace.configure({**config, "gpu": True})

@@ -18,7 +18,7 @@ min_version("9.27")
 sys.path.insert(0, workflow.basedir)
 
 from labelmer import tables
-from labelmer.config import check, options_of, sessions, starts_from_words
+from labelmer.config import check, check_given, options_of, sessions, starts_from_words
 from labelmer.digest import canonical_json, code_digest, content_key, file_digest
 from labelmer.readers import READERS
 from labelmer.errors import InputError
@@ -46,6 +46,7 @@ ROOT = CORPUS["root"]
 MANIFEST = CORPUS["reader"] == "manifest"
 READER = READERS[CORPUS["reader"]]
 SESSIONS = told(sessions, CORPUS)
+told(check_given, CORPUS)
 SPEAKERS = [speaker for session in SESSIONS for speaker in told(READER.speakers, ROOT, session)]
 if len(SESSIONS) < (3 if config["folds"]["validation"] == "session" else 2):
     raise WorkflowError(
@@ -82,6 +83,10 @@ def one_of(names):
     return "|".join(re.escape(name) for name in names) or "(?!)"
 
 
+def encoders_of(modality):
+    return [name for name, e in config["encoders"].items() if e["modality"] == modality]
+
+
 def is_trained(variant):
     return "product_of" not in config["variants"][variant]
 
@@ -93,8 +98,8 @@ FUSED = one_of(v for v in config["variants"] if not is_trained(v))
 wildcard_constraints:
     session=one_of(SESSIONS),
     encoder=one_of(config["encoders"]),
-    speech=one_of(name for name, e in config["encoders"].items() if e["modality"] == "speech"),
-    text=one_of(name for name, e in config["encoders"].items() if e["modality"] == "text"),
+    speech=one_of(encoders_of("speech")),
+    text=one_of(encoders_of("text")),
     mode="frozen|finetuned",
     fold=r"\d+",
     seed=r"\d+",
@@ -225,11 +230,16 @@ def fold_tables(wildcards):
     return [split_table(f"fold{fold}")(wildcards) for fold in FOLDS]
 
 
+def sessions_of(wildcards, *parts):
+    """The sessions that stand in some parts of a fold."""
+    fold = told(tables.read, split_table("fold{fold}")(wildcards), "fold")
+    return sorted(set(fold["session"][fold["part"].isin(parts)]))
+
+
 def taught_by(wildcards):
     """What an encoder reads of the sessions that train and validate, and of no other."""
-    fold = told(tables.read, split_table("fold{fold}")(wildcards), "fold")
-    teaching = fold["session"][fold["part"].isin(["train", "validation"])]
-    return [content_of(wildcards.encoder, session) for session in sorted(set(teaching))]
+    teaching = sessions_of(wildcards, "train", "validation")
+    return [content_of(wildcards.encoder, session) for session in teaching]
 
 
 def modalities(variant):
@@ -255,6 +265,15 @@ def features_of(modality):
     return files
 
 
+def transcript_features(wildcards):
+    """The text features of the test part's recognised words, or none where there are no words."""
+    if "transcripts" not in CORPUS or "text" not in modalities(wildcards.variant):
+        return []
+    run = wildcards.mode, wildcards.fold, wildcards.seed
+    folder = f"{feature_folder(wildcards.text, *run)}/transcripts"
+    return [f"{folder}/{session}.h5" for session in sessions_of(wildcards, "test")]
+
+
 def label_words(wildcards):
     """The labels' words as the text encoder reads them, where the variant starts from them."""
     starts = starts_from_words(options_of(config, wildcards.variant))
@@ -262,11 +281,6 @@ def label_words(wildcards):
         return []
     run = wildcards.mode, wildcards.fold, wildcards.seed
     return f"{feature_folder(wildcards.text, *run)}/labels.h5"
-
-
-def transcript_features(wildcards):
-    """Features of recognised words; a corpus has none."""
-    return []
 
 
 def multiplied(folder):

@@ -3,11 +3,13 @@
 REQUIRED INPUTS:
 
     corpus: root: of the config     the release's folder, or a manifest and its audio
+    corpus: transcripts:            recognised words, if there are any
 
 OUTPUTS:
 
     R/utterances/{session}.tsv          id, session, dialogue, speaker, times, words
     R/utterances/{session}.unread.tsv   lines that are no utterance
+    R/transcripts/{session}.tsv         the same with the recognised words
     R/labels/{session}.tsv              id, code, dimensions, raters
     R/segments/{session}.h5             the audio of every utterance
     R/segments/{session}.tsv            where it came from
@@ -37,6 +39,31 @@ rule annotate_utterances:
             --session {wildcards.session:q} \
             --utterances {output.utterances:q} \
             --unread {output.unread:q} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
+rule replace_transcripts:
+    input:
+        table=CORPUS.get("transcripts", []),
+        utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
+    output:
+        expand(f"{R}/transcripts/{{session}}.tsv", session=SESSIONS),
+    log:
+        f"{LOGS}/transcripts.log",
+    benchmark:
+        f"{BENCHMARKS}/transcripts.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        config=tracked("transcripts"),
+    shell:
+        """
+        python -m labelmer.transcripts \
+            {input.table:q} \
+            --utterances {input.utterances:q} \
+            --out "$(dirname {output[0]:q})" \
             --config {params.config:q} \
             --log {log:q}
         """

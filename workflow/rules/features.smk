@@ -4,6 +4,7 @@ REQUIRED INPUTS:
 
     R/segments/{session}.h5       for speech
     R/utterances/{session}.tsv    for text
+    R/transcripts/{session}.tsv   for text, if words were recognised
     R/splits/fold{fold}.tsv       for fine-tuning
 
 OUTPUTS:
@@ -13,8 +14,9 @@ OUTPUTS:
     R/encoders/{encoder}/fold{fold}.seed{seed}.tsv  how that went
     R/features/{encoder}/frozen/{session}.h5    a ragged file of frames or tokens
     R/features/{encoder}/frozen/labels.h5       the same for the labels' words
+    R/features/{encoder}/frozen/transcripts/{session}.h5    the same of the recognised words
     R/features/{encoder}/finetuned/fold{fold}.seed{seed}/
-        {session}.h5, labels.h5                 the same from the fine-tuned encoder
+        {session}.h5, labels.h5, transcripts/{session}.h5   the same from the fine-tuned encoder
 """
 
 
@@ -110,6 +112,20 @@ rule extract_frozen:
         """
 
 
+use rule extract_frozen as extract_transcripts with:
+    input:
+        content=f"{R}/transcripts/{{session}}.tsv",
+        encoder=rules.fetch.output,
+    output:
+        update(f"{R}/features/{{encoder}}/frozen/transcripts/{{session}}.h5"),
+    log:
+        f"{LOGS}/features/{{encoder}}/frozen/transcripts/{{session}}.log",
+    benchmark:
+        f"{BENCHMARKS}/features/{{encoder}}/frozen/transcripts/{{session}}.tsv"
+    wildcard_constraints:
+        encoder=one_of(encoders_of("text")),
+
+
 rule extract_labels:
     input:
         encoder=rules.fetch.output,
@@ -152,6 +168,18 @@ use rule extract_frozen as extract_finetuned with:
         f"{LOGS}/features/{{encoder}}/finetuned/{TUNED}/{{session}}.log",
     benchmark:
         f"{BENCHMARKS}/features/{{encoder}}/finetuned/{TUNED}/{{session}}.tsv"
+
+
+use rule extract_transcripts as extract_finetuned_transcripts with:
+    input:
+        content=f"{R}/transcripts/{{session}}.tsv",
+        encoder=rules.finetune.output.encoder,
+    output:
+        update(f"{R}/features/{{encoder}}/finetuned/{TUNED}/transcripts/{{session}}.h5"),
+    log:
+        f"{LOGS}/features/{{encoder}}/finetuned/{TUNED}/transcripts/{{session}}.log",
+    benchmark:
+        f"{BENCHMARKS}/features/{{encoder}}/finetuned/{TUNED}/transcripts/{{session}}.tsv"
 
 
 use rule extract_labels as extract_finetuned_labels with:
