@@ -138,10 +138,10 @@ speakers: {{ design.speakers }}. {{ rule }}</caption>
 {% endif %}<h3>Where it helps</h3>
 {{ figure(e.slices_figure, "Unweighted accuracy on slices of the test utterances, per variant",
   "UA of each variant on slices of the test utterances, pooled over folds, mean over seeds; n:
-utterances of the slice. The colour is the difference from " ~ e.slices[0].variant ~ ". Bold: its
-95% interval, from " ~ draws ~ " bootstrap draws of speakers, does not hold zero; this is not
-corrected for the number of comparisons, so some are bold by chance. " ~ scope ~ ". " ~ rule,
-  "full") }}
+utterances of the slice. " ~ ("The colour is the difference from " ~ e.slices[0].variant ~ ". Bold:
+its 95% interval, from " ~ draws ~ " bootstrap draws of speakers, does not hold zero; this is not
+corrected for the number of comparisons, so some are bold by chance. " if e.pairs else "")
+~ scope ~ ". " ~ rule, "full") }}
 <details><summary>Every slice ({{ e.slices | length }} rows)</summary>
 <div class="wide"><table>
 <caption>UA (over the classes that the slice has) and WA of each variant on a slice, pooled over

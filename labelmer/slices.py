@@ -118,8 +118,8 @@ def experiment_rows(variants, slicings, size):
     ordered = {reference: variants[reference], **variants}
     rows = []
     for slicing, slices in slicings.items():
-        present = [name for name in slices.categories if (slices == name).any()]
-        for name in present if len(present) > 1 else []:
+        present = slices.remove_unused_categories().categories
+        for name in present if len(present) > 1 else ():
             of_slice = slice_rows(ordered, np.asarray(slices == name), size)
             rows += [{"slicing": slicing, "slice": name, **row} for row in of_slice]
     return rows
