@@ -16,6 +16,7 @@ VERBS = {
     "evaluate": "a trained model -> predictions",
     "fuse": "predictions of two models -> their late fusion",
     "tabulate": "predictions -> result tables",
+    "slices": "predictions -> accuracy on slices of the test utterances",
     "plot": "result tables and predictions -> figures",
     "page": "tables and figures -> one HTML page",
     "inspect": "what a ragged file holds, from what, and whether it is sane",

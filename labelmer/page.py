@@ -1,6 +1,6 @@
 """Result tables and figures -> one HTML page that needs nothing else, network included.
 
---reports is the folder that tabulate and plot filled; --splits the one with audit.tsv and
+--reports is the folder that tabulate, slices and plot filled; --splits the one with audit.tsv and
 left_out.tsv.
 """
 
@@ -14,7 +14,7 @@ from labelmer.errors import InputError
 from labelmer.result_tables import EXPERIMENT, percent
 from labelmer.stage import command, log, parse, stage_parser, write_atomically
 
-RESULTS = ("compare", "pairs", "classes", "folds")
+RESULTS = ("compare", "pairs", "slices", "classes", "folds")
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2329; --soft: #5c6670; --line: #dde2e7;
   --back: #ffffff; --band: #f5f7f9; --accent: #0072b2; }
@@ -135,7 +135,40 @@ speakers: {{ design.speakers }}. {{ rule }}</caption>
 <td>{{ row.other_right_alone }}</td><td>{{ row.p_mcnemar | p }}</td>
 <td>{{ row.p_mcnemar_holm | p }}</td><td>{{ row.detectable | percent }}</td></tr>
 {% endfor %}</tbody></table></div></details>
-{% endif %}<h3>Calibration</h3>
+{% endif %}<h3>Where it helps</h3>
+{{ figure(e.slices_figure, "Unweighted accuracy on slices of the test utterances, per variant",
+  "UA of each variant on slices of the test utterances, pooled over folds, mean over seeds; n:
+utterances of the slice. " ~ ("The colour is the difference from " ~ e.slices[0].variant ~ ". Bold:
+its 95% interval, from " ~ draws ~ " bootstrap draws of speakers, does not hold zero; this is not
+corrected for the number of comparisons, so some are bold by chance. " if e.pairs else "")
+~ scope ~ ". " ~ rule, "full") }}
+<details><summary>Every slice ({{ e.slices | length }} rows)</summary>
+<div class="wide"><table>
+<caption>UA (over the classes that the slice has) and WA of each variant on a slice, pooled over
+folds, mean over seeds; the difference in UA from {{ e.slices[0].variant }} on the same utterances,
+in percentage points; each with its 95% interval from {{ draws }} bootstrap draws of speakers. n:
+utterances of the slice. Alone: utterances that only the variant, or only {{ e.slices[0].variant }},
+has right, by the votes of the seeds; McNemar's exact p of these. Holm: corrected for
+{{ slice_comparisons }} differences. Detectable: smallest true difference found with a chance of
+80%, two-sided at 5%. {{ scope }}. {{ rule }}</caption>
+<thead><tr><th colspan="7"></th><th colspan="4">bootstrap</th><th colspan="4">McNemar</th>
+<th></th></tr>
+<tr><th class="name">slicing</th><th class="name">slice</th><th>n</th><th>speakers</th>
+<th class="name">variant</th><th>UA [95%]</th><th>WA</th><th>difference</th><th>95%</th><th>p</th>
+<th>Holm</th><th>alone</th><th>other</th><th>p</th><th>Holm</th><th>detectable</th></tr></thead>
+<tbody>
+{% for row in e.slices %}<tr><td class="name">{{ row.slicing }}</td>
+<td class="name">{{ row | slice_name }}</td><td>{{ row.utterances }}</td><td>{{ row.speakers }}</td>
+<td class="name">{{ row.variant }}</td>
+<td>{{ row.ua | percent }} {{ row.low | interval(row.high) }}</td><td>{{ row.wa | percent }}</td>
+{% if row.other %}<td>{{ row.difference | points }}</td>
+<td>{{ row.difference_low | points_interval(row.difference_high) }}</td>
+<td>{{ row.p_bootstrap | p }}</td><td>{{ row.p_bootstrap_holm | p }}</td>
+<td>{{ row.right_alone | int }}</td><td>{{ row.other_right_alone | int }}</td>
+<td>{{ row.p_mcnemar | p }}</td><td>{{ row.p_mcnemar_holm | p }}</td>
+<td>{{ row.detectable | percent }}</td>{% else %}<td colspan="9"></td>{% endif %}</tr>
+{% endfor %}</tbody></table></div></details>
+<h3>Calibration</h3>
 {{ figure(e.calibration_figure, "Accuracy by confidence, per variant",
   "Share of right predictions in each of 15 bins of equal width of the predicted class's
 probability, and the share of utterances in each bin; as predicted, and after scaling each run by
@@ -230,6 +263,7 @@ def render(corpus, results, splits, figures):
         "points": result_tables.points,
         "points_interval": result_tables.points_interval,
         "p": result_tables.p_text,
+        "slice_name": result_tables.slice_text,
     }
     return environment.from_string(TEMPLATE).render(
         style=STYLE,
@@ -239,6 +273,7 @@ def render(corpus, results, splits, figures):
         f"n = {first['utterances']} test utterances",
         draws=f"{first['draws']:,}",
         comparisons=len(results["pairs"]),
+        slice_comparisons=int(results["slices"]["difference"].notna().sum()),
         rule=f"Protocol: {first['protocol']}. Selection: {first['selection']}.",
         experiments=[
             experiment(names, results, figures)
@@ -272,6 +307,8 @@ def experiment(names, results, figures):
         "folds_figure": data_uri(folder / "folds.svg"),
         "pairs": of_experiment["pairs"].to_dict("records"),
         "pairs_figure": data_uri(folder / "pairs.svg") if len(of_experiment["pairs"]) else None,
+        "slices": list(of_experiment["slices"].itertuples()),
+        "slices_figure": data_uri(folder / "slices.svg"),
         "calibration_figure": data_uri(folder / "calibration.svg"),
         "training_figure": _training_figure(folder / "training.svg"),
         "confusion": [(v, data_uri(folder / f"{v}.confusion.svg")) for v in variants],

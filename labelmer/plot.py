@@ -3,6 +3,7 @@
     plot confusion CONFUSION.tsv OUT_STEM --variant NAME   confusion matrix of one variant
     plot folds FOLDS.tsv OUT_STEM                          accuracy of every fold, per variant
     plot pairs PAIRS.tsv OUT_STEM                          differences from the reference variant
+    plot slices SLICES.tsv OUT_STEM                        accuracy on slices, per variant
     plot calibration CALIBRATION.tsv OUT_STEM              accuracy by confidence, per variant
     plot training HISTORY.tsv ... OUT_STEM                 loss and accuracy over the epochs
 
@@ -12,19 +13,33 @@ OUT_STEM is the path without .svg and .png. The same tables give the same bytes.
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib import rc_context
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from labelmer import result_tables, tables
 from labelmer.errors import InputError
-from labelmer.result_tables import SCALINGS, p_text, points, points_interval
+from labelmer.result_tables import SCALINGS, p_text, points, points_interval, slice_text
 from labelmer.stage import command, log, parse, stage_parser
 
 # Okabe and Ito's palette: told apart by colour-blind readers, too.
 BLUE, VERMILION, GREY, PALE, INK = "#0072b2", "#d55e00", "#8a8a8a", "#d5d9dd", "#222222"
+
+# Worse than the reference, the same, better: pale enough for ink on it, the same in all figures.
+DIFFERENCES = LinearSegmentedColormap.from_list("differences", ["#e69e66", "white", "#66aad1"])
+DIFFERENCES = DIFFERENCES.with_extremes(bad=PALE)  # the reference itself
+DIFFERENCE_SCALE = Normalize(-10, 10)  # percentage points
+SLICINGS_IN_WORDS = {
+    "class": "true class (its recall)",
+    "length": "length",
+    "kind": "kind of dialogue",
+    "alone": "text-only and speech-only",
+}
 
 LEAST_JOINED = 0.01  # share of the utterances in a bin from which on a line goes through its dot
 
@@ -169,6 +184,83 @@ def pairs_figure(rows):
 def pair_texts(row):
     """What stands beside a row of the table "pairs": difference, interval, corrected p."""
     return points(row.difference), points_interval(row.low, row.high), p_text(row.p_bootstrap_holm)
+
+
+def slices_figure(rows):
+    """UA of each variant on each slice, coloured by its difference from the reference.
+
+    rows: of the table "slices", in which the reference stands before the other variants.
+    """
+    variants = list(dict.fromkeys(rows["variant"]))
+    slicings = list(dict.fromkeys(rows["slicing"]))
+    heights = [rows.loc[rows["slicing"] == slicing, "slice"].nunique() for slicing in slicings]
+    size = max(7.2, 2.4 + 0.62 * len(variants)), 2.2 + 0.27 * sum(heights) + 0.3 * len(slicings)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(len(slicings), squeeze=False, sharex=True, height_ratios=heights)[:, 0]
+    for slicing, panel in zip(slicings, panels, strict=True):
+        draw_slicing(panel, rows[rows["slicing"] == slicing], variants)
+        panel.annotate(
+            SLICINGS_IN_WORDS[slicing],
+            (0, 1),
+            xycoords="axes fraction",
+            xytext=(-3.5, 3),
+            textcoords="offset points",
+            ha="right",
+            color=GREY,
+        )
+    panels[0].tick_params(axis="x", labeltop=True)
+    panels[0].set_xticks(range(len(variants)), variants, rotation=40, ha="left")
+    panels[0].get_xticklabels()[0].set_fontweight("bold")
+    title = ["Unweighted accuracy on slices of the test utterances (percent)"]
+    if len(variants) > 1:
+        title.append("bold: the 95% interval of the difference (colour) does not hold zero")
+        label = f"unweighted accuracy minus that of {variants[0]} (percentage points)"
+        draw_scale_of_differences(figure, panels, label)
+    first = rows.iloc[0]
+    tested = rows[rows["slicing"] == slicings[0]].groupby("slice")["utterances"].first().sum()
+    about = f"{experiment(first)}; {design(first['folds'], first['seeds'], tested)}"
+    entitle(figure, *title, about)
+    return figure
+
+
+def draw_slicing(panel, rows, variants):
+    """Draw the slices of one slicing into its axes: a row for each slice, a column per variant."""
+    slices = rows.drop_duplicates("slice")
+    rows = rows.assign(place=pd.factorize(rows["slice"])[0])
+    difference = rows.pivot(index="place", columns="variant", values="difference")[variants]
+    edges = (np.arange(count + 1) - 0.5 for count in (len(variants), len(slices)))
+    colours = {"cmap": DIFFERENCES, "norm": DIFFERENCE_SCALE, "edgecolors": "white", "lw": 1}
+    panel.pcolormesh(*edges, 100 * difference, **colours)
+    panel.invert_yaxis()
+    for row in rows.itertuples():
+        sure = row.difference_low > 0 or row.difference_high < 0
+        panel.text(
+            variants.index(row.variant),
+            row.place,
+            percent(row.ua),
+            ha="center",
+            va="center",
+            fontweight="bold" if sure else "normal",
+        )
+    labels = [f"{slice_text(row)} (n = {row.utterances:,})" for row in slices.itertuples()]
+    panel.set_yticks(range(len(labels)), labels)
+    panel.tick_params(length=0, labelbottom=False)
+    panel.spines[:].set_visible(False)
+
+
+def draw_scale_of_differences(figure, panels, label):
+    """Draw below the panels what their colours mean."""
+    bar = figure.colorbar(
+        ScalarMappable(DIFFERENCE_SCALE, DIFFERENCES),
+        ax=panels,
+        location="bottom",
+        extend="both",
+        shrink=0.6,
+        aspect=40,
+        ticks=[-10, -5, 0, 5, 10],
+        label=label,
+    )
+    bar.outline.set_visible(False)
 
 
 def panels_of(variants, block_height, heights, labels, bottom):
@@ -343,6 +435,7 @@ def select(table, path, **wanted):
 OF_ALL_VARIANTS = {
     "folds": folds_figure,
     "pairs": pairs_figure,
+    "slices": slices_figure,
     "calibration": calibration_figure,
 }
 

@@ -17,6 +17,7 @@ PROTOCOL = {
     "utterances": Column(int, "number of test utterances behind the row"),
 }
 SCALINGS = ("none", "temperature")
+SLICINGS = ("class", "length", "kind", "alone")
 BOOTSTRAP = {
     "speakers": Column(int, "number of test speakers"),
     "draws": Column(int, "number of bootstrap draws"),
@@ -110,6 +111,33 @@ RESULTS = {
         **BOOTSTRAP,
         **PROTOCOL,
     },
+    "slices": {
+        **VARIANT,
+        "slicing": Column(str, "how the test utterances are sliced", SLICINGS),
+        "slice": Column(str, "name of the slice"),
+        "above_s": Column(float, "of length: utterances are longer than this, seconds", empty=True),
+        "up_to_s": Column(float, "and at most this", empty=True),
+        "utterances": PROTOCOL["utterances"],
+        "speakers": BOOTSTRAP["speakers"],
+        "ua": Column(float, "unweighted accuracy over the classes that the slice has, pooled"),
+        "wa": Column(float, "weighted accuracy, pooled"),
+        **bounds("", "ua", "speakers"),
+        "other": Column(str, "the experiment's reference; empty in its own rows", empty=True),
+        "difference": Column(float, "ua minus that of the reference", empty=True),
+        **bounds("difference_", "the difference", "speakers"),
+        "p_bootstrap": Column(float, "two-sided, of the bootstrap over speakers", empty=True),
+        "p_bootstrap_holm": Column(float, "corrected for all rows by Holm's method", empty=True),
+        # Numbers of utterances, but an int cannot be empty.
+        "right_alone": Column(float, "utterances that the variant alone has right", empty=True),
+        "other_right_alone": Column(float, "utterances that the reference alone has", empty=True),
+        "p_mcnemar": Column(float, "McNemar's exact test of these two numbers", empty=True),
+        "p_mcnemar_holm": Column(float, "corrected for all rows by Holm's method", empty=True),
+        "detectable": Column(
+            float, "smallest true difference that is found with chance 80% at 5%", empty=True
+        ),
+        **BOOTSTRAP,
+        **PROTOCOL,
+    },
     "calibration": {
         **VARIANT,
         "scaling": Column(str, "by no temperature, or by that of each run", SCALINGS),
@@ -163,6 +191,15 @@ def p_text(p):
     if pd.isna(p):
         return "–"
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def slice_text(row):
+    """How a row of the table "slices" names its slice: 'angry', 'short, up to 2.2 s'."""
+    above, up_to = f"{row.above_s:.1f}", f"{row.up_to_s:.1f}"
+    if pd.isna(row.above_s):
+        return row.slice if pd.isna(row.up_to_s) else f"{row.slice}, up to {up_to} s"
+    bounds = f"above {above} s" if pd.isna(row.up_to_s) else f"{above} to {up_to} s"
+    return f"{row.slice}, {bounds}"
 
 
 def reference_of(variants):

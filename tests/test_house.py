@@ -14,7 +14,7 @@ LAYERS = [
     {"errors", "stage", "digest", "tables", "ragged"},
     {"iemocap", "manifest", "readers", "config", "audio", "encoders"}
     | {"batches", "model", "options", "metrics", "accuracy", "compute", "result_tables", "inputs"}
-    | {"checkpoints", "statistics", "calibration", "perturbations", "demo_lines"},
+    | {"checkpoints", "statistics", "calibration", "perturbations", "demo_lines", "runs"},
     set(VERBS),
 ]
 # Within a layer, these lean on a sibling.
@@ -27,6 +27,7 @@ SIBLINGS = {
     "model": {"options"},
     "metrics": {"accuracy"},
     "statistics": {"metrics"},
+    "runs": {"statistics"},
 }
 
 
@@ -52,7 +53,7 @@ def test_the_package_knows_nothing_of_snakemake(module):
     assert not re.search(r"^\s*(import|from) snakemake", source, re.MULTILINE)
 
 
-LIGHT = ["tabulate", "split", "annotate", "fuse", "segment", "config", "inspect"]
+LIGHT = ["tabulate", "slices", "split", "annotate", "fuse", "segment", "config", "inspect"]
 
 
 @pytest.mark.parametrize("module", LIGHT)

@@ -13,7 +13,17 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 from matplotlib.image import imread
 
-from labelmer import calibration, page, plot, result_tables, statistics, tables, tabulate
+from labelmer import (
+    calibration,
+    page,
+    plot,
+    result_tables,
+    runs,
+    slices,
+    statistics,
+    tables,
+    tabulate,
+)
 from labelmer.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -114,14 +124,28 @@ def write_predictions(folder, runs=SAID):
 
 
 def run_tabulate(paths, root, config=CONFIG):
+    tabulate.main(report_arguments(paths, root, config, "reports"))
+
+
+def run_slices(paths, root, config=CONFIG):
+    """Each utterance of a fold is a second longer than the one before."""
+    seconds = {f"f{fold}u{i}": 1.0 + i for fold, true in TRUE.items() for i in range(len(true))}
+    segments = pd.DataFrame(seconds.items(), columns=["id", "seconds"])
+    tables.write(root / "segments.tsv", segments.assign(source="a.wav", problem=""), "segments")
+    arguments = report_arguments(paths, root, config, "reports/slices.tsv")
+    slices.main([*arguments, "--segments", str(root / "segments.tsv")])
+
+
+def report_arguments(paths, root, config, out):
+    """The arguments that tabulate and slices share."""
     options = {
         "--audit": root / "splits/audit.tsv",
-        "--out": root / "reports",
+        "--out": root / out,
         "--config": json.dumps(config),
         "--log": root / "log",
     }
     folds = sorted(map(str, (root / "splits").glob("fold*.tsv")))
-    tabulate.main(["--predictions", *map(str, paths), "--folds", *folds, *words(options)])
+    return ["--predictions", *map(str, paths), "--folds", *folds, *words(options)]
 
 
 def run_page(reports, splits, out):
@@ -138,7 +162,7 @@ def draw_all(root, figures):
     for variant in ("full", ODD):
         confusion = [str(reports / "confusion.tsv"), str(figures / f"{variant}.confusion")]
         plot.main(["confusion", *confusion, *OPTIONS, "--variant", variant])
-    for kind in ("folds", "pairs", "calibration"):
+    for kind in ("folds", "pairs", "slices", "calibration"):
         plot.main([kind, str(reports / f"{kind}.tsv"), str(figures / kind), *OPTIONS])
     paths = [str(root / f"history{i}.tsv") for i in range(4)]
     for number, path in enumerate(paths):
@@ -151,7 +175,9 @@ def root(tmp_path_factory):
     """A results folder with tables, figures and page."""
     root = tmp_path_factory.mktemp("results")
     write_splits(root / "splits")
-    run_tabulate(write_predictions(root / "predictions"), root)
+    paths = write_predictions(root / "predictions")
+    run_tabulate(paths, root)
+    run_slices(paths, root)
     draw_all(root, root / "reports/figures/fbank+minilm/frozen")
     run_page(root / "reports", root / "splits", root / "reports/index.html")
     return root
@@ -170,7 +196,7 @@ def test_every_table_states_protocol_selection_and_numbers(root):
         assert set(table["protocol"]) == {CONFIG["protocol"]}
         assert set(table["selection"]) == {CONFIG["selection"]}
         assert set(table["folds"]) == set(table["seeds"]) == {2}
-        assert set(table["utterances"]) == ({4, 2} if name == "folds" else {6})
+        assert set(table["utterances"]) == ({4, 2} if name in ("folds", "slices") else {6})
 
 
 def test_folds_by_hand(root):
@@ -394,7 +420,7 @@ def test_an_utterance_with_two_speakers_is_named(tmp_path, caplog):
     write_folds(tmp_path, {1: ["s1"]})
     write_folds(tmp_path / "other", {1: ["s2"]})
     with pytest.raises(InputError, match=r"id 'f1u0' has the speakers \['s1', 's2'\]"):
-        tabulate.read_speakers([tmp_path / "fold1.tsv", tmp_path / "other/fold1.tsv"])
+        runs.read_speakers([tmp_path / "fold1.tsv", tmp_path / "other/fold1.tsv"])
 
 
 @pytest.mark.filterwarnings("error")
@@ -407,16 +433,18 @@ def test_one_speaker_one_seed_one_variant_and_an_empty_class(tmp_path, speakers)
     paths = [tmp_path / "1.tsv", tmp_path / "2.tsv"]
     for path, frame in zip(paths, frames, strict=True):
         tables.write(path, frame, "predictions")
-    run_tabulate(paths, tmp_path, CONFIG | {"classes": [*CLASSES, "glad"]})
+    config = CONFIG | {"classes": [*CLASSES, "glad"]}
+    run_tabulate(paths, tmp_path, config)
+    run_slices(paths, tmp_path, config)
     summary = read(tmp_path, "summary")
     assert summary["speaker_low"].isna().all() == (len(set(speakers)) == 1)
     assert summary["utterance_low"].notna().all()
     assert len(read(tmp_path, "pairs")) == 0
-    for kind in ("calibration", "folds"):
+    for kind in ("calibration", "folds", "slices"):
         plot.main([kind, str(tmp_path / f"reports/{kind}.tsv"), str(tmp_path / kind), *OPTIONS])
     figures = tmp_path / "reports/figures/fbank+minilm/frozen"
     figures.mkdir(parents=True)
-    for name in ("calibration", "folds", "full.confusion"):
+    for name in ("calibration", "folds", "slices", "full.confusion"):
         (figures / f"{name}.svg").write_bytes((tmp_path / "folds.svg").read_bytes())
     run_page(tmp_path / "reports", tmp_path / "splits", tmp_path / "index.html")
     assert "Paired differences" not in (tmp_path / "index.html").read_text()
@@ -452,7 +480,15 @@ def test_captions_name_the_draws_and_the_bins_that_there_are():
 
 def test_figures_are_written_in_both_formats_and_are_not_blank(root):
     figures = root / "reports/figures/fbank+minilm/frozen"
-    stems = {"folds", "pairs", "calibration", "training", "full.confusion", f"{ODD}.confusion"}
+    stems = {
+        "folds",
+        "pairs",
+        "slices",
+        "calibration",
+        "training",
+        "full.confusion",
+        f"{ODD}.confusion",
+    }
     assert {p.name for p in figures.iterdir()} == {
         f"{s}.{k}" for s in stems for k in ("svg", "png")
     }
@@ -513,7 +549,8 @@ def test_the_page_holds_every_table(html):
     assert {"87.5", "90.0"} <= set(cells)  # classes
     assert cells.count("Session2") == 4 + 3  # folds and audit
     assert {"17", "41", "42"} <= set(cells)  # audit
-    assert html.count("<table>") == 6
+    assert html.count("<table>") == 7
+    assert "short, up to 1.7 s" in cells  # slices
     assert cells[-6:] == [
         *("code xxx is in no class", "all", "23"),
         *("its words stand in validation or test", "2", "1"),

@@ -121,20 +121,24 @@ def _runs(rule, folder, end, variants, folds, seeds):
     }
 
 
-REPORTS = {
+SLICES = {
+    ("slice", "results/tiny/reports/slices.tsv"),
+    ("plot_slices", "results/tiny/reports/figures/fbank+bert/frozen/slices.svg"),
+}
+PAGE = {("page", "results/tiny/reports/index.html")}
+TABULATED = {
     ("tabulate", "results/tiny/reports/compare.tsv"),
     *(
         (f"plot_{kind}", f"results/tiny/reports/figures/fbank+bert/frozen/{kind}.svg")
         for kind in ("folds", "pairs", "calibration")
     ),
-    ("page", "results/tiny/reports/index.html"),
     *(
         ("plot_confusion", f"results/tiny/reports/figures/fbank+bert/frozen/{v}.confusion.svg")
         for v in VARIANTS
     ),
 }
+REPORTS = TABULATED | SLICES | PAGE
 CURVES = {("plot_training", "results/tiny/reports/figures/fbank+bert/frozen/training.svg")}
-PAGE = {("page", "results/tiny/reports/index.html")}
 SPLIT = {("split", "results/tiny/splits/fold1.tsv")}
 
 
@@ -320,7 +324,9 @@ def test_an_edited_fold_table_trains_that_fold(copy):
     [
         ("page", "import base64", "import base64, html", PAGE),
         ("result_tables", "fold mean", "mean over folds", REPORTS | CURVES),
-        ("tabulate", "VARIANT = [*EX", "SPARE = 1\nVARIANT = [*EX", REPORTS),
+        ("tabulate", "DESIGN = [*", "SPARE = 1\nDESIGN = [*", TABULATED | PAGE),
+        ("slices", "1 / 3, 2 / 3", "1 / 4, 3 / 4", SLICES | PAGE),
+        ("runs", "VARIANT, RUN = ", "SPARE = 1\nVARIANT, RUN = ", REPORTS),
         ("statistics", "ALPHA, POWER = 0.05, 0.8", "ALPHA, POWER = 0.05, 0.9", REPORTS),
         ("calibration", "BINS = 15", "BINS = 10", fusions() | REPORTS),
         ("evaluate", ".double()", ".float()", evaluations(TRAINED) | fusions() | REPORTS),

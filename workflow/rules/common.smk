@@ -328,7 +328,7 @@ def all_predictions():
 
 def kinds_of_figures(variants):
     """The figures of an experiment: without a training or a pair there are none of these."""
-    kinds = ["folds", "calibration", *(f"{v}.confusion" for v in variants)]
+    kinds = ["folds", "slices", "calibration", *(f"{v}.confusion" for v in variants)]
     kinds += ["training"] if any(map(is_trained, variants)) else []
     return kinds + (["pairs"] if len(variants) > 1 else [])
 

@@ -4,6 +4,7 @@ REQUIRED INPUTS:
 
     R/predictions/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
     R/models/.../history.tsv
+    R/segments/{session}.tsv
     R/splits/fold{fold}.tsv
     R/splits/audit.tsv
 
@@ -16,6 +17,7 @@ OUTPUTS:
     R/reports/classes.tsv        precision, recall and F1 of every class
     R/reports/confusion.tsv      counts
     R/reports/calibration.tsv    accuracy by confidence
+    R/reports/slices.tsv         accuracy on slices of the test utterances
     R/reports/figures/           SVG and PNG
     R/reports/index.html         all of it on one page
 """
@@ -59,6 +61,35 @@ rule tabulate:
             --folds {input.folds:q} \
             --audit {input.audit:q} \
             --out "$(dirname {output.compare:q})" \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
+rule slice:
+    input:
+        predictions=all_predictions(),
+        folds=fold_tables,
+        audit=split_table("audit"),
+        segments=expand(f"{R}/segments/{{session}}.tsv", session=SESSIONS),
+    output:
+        report(f"{R}/reports/slices.tsv", category="Tables", caption="../report/slices.rst"),
+    log:
+        f"{LOGS}/reports/slices.log",
+    benchmark:
+        f"{BENCHMARKS}/reports/slices.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        config=tracked("slices", protocol=protocol(), selection=SELECTION, classes=CLASSES),
+    shell:
+        """
+        python -m labelmer.slices \
+            --predictions {input.predictions:q} \
+            --folds {input.folds:q} \
+            --audit {input.audit:q} \
+            --segments {input.segments:q} \
+            --out {output:q} \
             --config {params.config:q} \
             --log {log:q}
         """
@@ -164,6 +195,39 @@ rule plot_pairs:
         """
 
 
+rule plot_slices:
+    input:
+        rules.slice.output,
+    output:
+        svg=report(
+            f"{FIGURES}/slices.svg",
+            category="{speech}+{text} ({mode})",
+            caption="../report/slices-figure.rst",
+        ),
+        png=f"{FIGURES}/slices.png",
+    log:
+        f"{LOGS}/reports/figures/{EXPERIMENT}/slices.log",
+    benchmark:
+        f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/slices.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        config=tracked("plot"),
+    shell:
+        """
+        figure={output.svg:q}
+        python -m labelmer.plot \
+            slices \
+            {input:q} \
+            "${{figure%.svg}}" \
+            --speech {wildcards.speech:q} \
+            --text {wildcards.text:q} \
+            --mode {wildcards.mode:q} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
 rule plot_calibration:
     input:
         rules.tabulate.output.calibration,
@@ -233,6 +297,7 @@ rule plot_training:
 rule page:
     input:
         tables=rules.tabulate.output,
+        slices=rules.slice.output,
         figures=all_figures(),
         audit=split_table("audit"),
     output:

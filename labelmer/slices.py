@@ -1,0 +1,175 @@
+"""Predictions -> accuracy on slices of the test utterances: where does a variant help?
+
+    slicing   slices
+    class     the utterances of each true class: UA is the recall of that class
+    length    short, middle, long: thirds of the test utterances by seconds of audio
+    kind      the kind of dialogue that IEMOCAP's ids tell: improvised, scripted, or the id's word
+    alone     agree, disagree: do text-only and speech-only, seeds voting, name the same class?
+
+A slicing that a corpus or an experiment does not have, or that leaves all utterances in one slice,
+has no rows. Within a slice all is as in tabulate: pooled over folds, mean over seeds, tested
+against the experiment's reference.
+
+--config holds {"protocol": sentence, "selection": sentence, "classes": [names in order]}.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from labelmer import result_tables, runs, statistics, tables
+from labelmer.errors import InputError
+from labelmer.metrics import scores_of_counts
+from labelmer.result_tables import EXPERIMENT
+from labelmer.stage import command, log, parse, stage_parser
+
+LENGTHS = ("short", "middle", "long")
+ALONE = ("agree", "disagree")
+KIND = re.compile(r"Ses\d\d[FM]_([a-z]+)\d")  # Ses01F_impro01_F000, Ses01F_script01_1_F000
+KINDS = {"impro": "improvised", "script": "scripted"}
+
+
+def read_seconds(paths):
+    """The seconds of audio of every utterance, from the tables of segments: a series by id."""
+    return pd.concat([tables.read(path, "segments").set_index("id")["seconds"] for path in paths])
+
+
+def seconds_of(ids, seconds):
+    """The seconds (N,) of utterances; raise InputError if one has none."""
+    found = pd.Series(ids).map(seconds)
+    if found.isna().any():
+        raise InputError(
+            f"id '{ids[found.isna().to_numpy()][0]}' has no seconds in any table of segments, "
+            "expected those of every test utterance; segment the corpus again"
+        )
+    return found.to_numpy()
+
+
+def kind_of(name):
+    """The kind of dialogue that an utterance's id tells, or None."""
+    found = KIND.match(name)
+    return KINDS.get(found[1], found[1]) if found else None
+
+
+def shared_slicings(utterances, seconds, cuts, classes):
+    """The slicings that are the same for all experiments: {slicing: categorical (N,)}.
+
+    utterances: a runs.Pooled; seconds: (N,); cuts: the terciles of seconds. An utterance in no
+    slice has no category.
+    """
+    return {
+        "class": pd.Categorical.from_codes(utterances.true, classes),
+        "length": pd.Categorical.from_codes(np.searchsorted(cuts, seconds), LENGTHS),
+        "kind": pd.Categorical([kind_of(name) for name in utterances.ids]),
+    }
+
+
+def slicings_of(variants, shared):
+    """The slicings of one experiment; variants: {name: runs.Pooled}."""
+    text, speech = variants.get("text-only"), variants.get("speech-only")
+    if text is None or speech is None:
+        return shared
+    disagree = (text.voted != speech.voted).astype(int)
+    return {**shared, "alone": pd.Categorical.from_codes(disagree, ALONE)}
+
+
+def slice_rows(variants, inside, size):
+    """A row for each variant on the utterances of one slice.
+
+    variants: {name: runs.Pooled}, the reference first; inside: (N,) which utterances are in the
+    slice; size: number of classes.
+    """
+    rows, reference = [], None
+    for variant, pooled in variants.items():
+        counts, times = statistics.by_speaker(
+            pooled.true[inside], pooled.predicted[:, inside], pooled.speakers[inside], size
+        )
+        scores = scores_of_counts(counts.sum(axis=0))
+        draws = statistics.resampled(counts, times)["ua"]
+        right = pooled.right[inside]
+        row = {"variant": variant, "utterances": int(inside.sum()), "speakers": len(counts)}
+        row |= {"ua": scores["ua"].mean(), "wa": scores["wa"].mean()}
+        row["low"], row["high"] = statistics.interval(draws)
+        if reference is None:
+            reference = row, draws, right
+        else:
+            row |= compared(row, draws, right, *reference)
+        rows.append(row)
+    return rows
+
+
+def compared(row, draws, right, reference, reference_draws, reference_right):
+    """The columns that compare a variant's row with the reference's, but for Holm's."""
+    tests = statistics.compared(draws, reference_draws, right, reference_right)
+    return {
+        "other": reference["variant"],
+        "difference": row["ua"] - reference["ua"],
+        "difference_low": tests.pop("low"),
+        "difference_high": tests.pop("high"),
+        **tests,
+    }
+
+
+def experiment_rows(variants, slicings, size):
+    """The rows of one experiment: by slicing, slice and variant, the reference first."""
+    reference = result_tables.reference_of(list(variants))
+    ordered = {reference: variants[reference], **variants}
+    rows = []
+    for slicing, slices in slicings.items():
+        present = slices.remove_unused_categories().categories
+        for name in present if len(present) > 1 else ():
+            of_slice = slice_rows(ordered, np.asarray(slices == name), size)
+            rows += [{"slicing": slicing, "slice": name, **row} for row in of_slice]
+    return rows
+
+
+def slice_table(predictions, seconds, config):
+    """The table "slices" from the test predictions of a complete grid (runs.grid).
+
+    seconds: a series by id.
+    """
+    classes = config["classes"]
+    pooled = runs.pooled(predictions, classes)
+    utterances = next(iter(pooled.values()))  # the same in all variants (runs.grid)
+    lengths = seconds_of(utterances.ids, seconds)
+    cuts = np.quantile(lengths, [1 / 3, 2 / 3])
+    shared = shared_slicings(utterances, lengths, cuts, classes)
+    experiments = {}
+    for (*names, variant), of_variant in pooled.items():
+        experiments.setdefault(tuple(names), {})[variant] = of_variant
+    rows = [
+        {**dict(zip(EXPERIMENT, names, strict=True)), **row}
+        for names, variants in experiments.items()
+        for row in experiment_rows(variants, slicings_of(variants, shared), len(classes))
+    ]
+    table = pd.DataFrame(rows, columns=list(result_tables.RESULTS["slices"]))
+    by_length = table["slice"].where(table["slicing"] == "length")
+    table["above_s"] = by_length.map(dict(zip(LENGTHS[1:], cuts, strict=True)))
+    table["up_to_s"] = by_length.map(dict(zip(LENGTHS[:-1], cuts, strict=True)))
+    table = statistics.with_holm(table)
+    return table.assign(draws=statistics.DRAWS, **runs.protocol(predictions, config))
+
+
+@command
+def main(argv=None):
+    """Command line of the rule slice."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("--predictions", type=Path, nargs="+", required=True, metavar="FILE")
+    parser.add_argument("--folds", type=Path, nargs="+", required=True, metavar="FOLD.tsv")
+    parser.add_argument("--audit", type=Path, required=True, metavar="AUDIT.tsv")
+    parser.add_argument("--segments", type=Path, nargs="+", required=True, metavar="SESSION.tsv")
+    parser.add_argument("--out", type=Path, required=True, metavar="SLICES.tsv")
+    args = parse(parser, argv, ["protocol", "selection", "classes"])
+    read = (runs.read(path, args.config["classes"]) for path in args.predictions)
+    tested = [run[run["part"] == "test"] for run in read]
+    folds = sorted(set(tables.read(args.audit, "audit")["fold"]))
+    predictions = runs.grid(tested, folds, args.folds)
+    table = slice_table(predictions, read_seconds(args.segments), args.config)
+    result_tables.write(args.out, table, "slices")
+    log.info("%d runs on slices in %s", len(tested), args.out)
+
+
+if __name__ == "__main__":
+    main()
