@@ -117,6 +117,24 @@ def mcnemar(right_a, right_b):
     return only_a, only_b, float(binomtest(only_a, only_a + only_b).pvalue)
 
 
+def compared(a, b, right_a, right_b):
+    """Both tests that two variants differ, by the names of their columns in the result tables.
+
+    a, b: (draws,) their metric on the same draws; right_a, right_b: (N,) as for mcnemar.
+    """
+    of_draws = paired(a, b)
+    only_a, only_b, p = mcnemar(right_a, right_b)
+    return {
+        "low": of_draws["low"],
+        "high": of_draws["high"],
+        "p_bootstrap": of_draws["p"],
+        "right_alone": only_a,
+        "other_right_alone": only_b,
+        "p_mcnemar": p,
+        "detectable": of_draws["detectable"],
+    }
+
+
 def holm(p):
     """p-values corrected for their number by Holm's step-down method; nan stays and is not counted.
 
@@ -129,3 +147,9 @@ def holm(p):
     steps = np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1))
     corrected[order] = np.minimum(1, steps)
     return corrected
+
+
+def with_holm(table):
+    """A frame whose rows hold compared(), with the p-values of each test corrected together."""
+    tests = ("p_bootstrap", "p_mcnemar")
+    return table.assign(**{f"{test}_holm": holm(table[test]) for test in tests})

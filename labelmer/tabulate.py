@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from labelmer import calibration, result_tables, statistics, tables
+from labelmer import calibration, result_tables, runs, statistics, tables
 from labelmer.errors import InputError
 from labelmer.metrics import METRICS, by_class, confusion, scores
 from labelmer.result_tables import EXPERIMENT, SCALINGS, percent, percent_interval
+from labelmer.runs import RUN, VARIANT
 from labelmer.stage import command, log, parse, stage_parser
 
-VARIANT = [*EXPERIMENT, "variant"]
 DESIGN = [*result_tables.BOOTSTRAP, *result_tables.PROTOCOL]
 
 
@@ -32,39 +32,13 @@ def read_run(path, classes):
 
     temperature is the one fitted on the run's validation part; confidence_none and
     confidence_temperature are the predicted class's probability before and after it.
-    Raise InputError if the file's classes are not `classes` or if it holds more than one run.
     """
-    table = tables.read(path, "predictions")
-    found = [c.removeprefix("p_") for c in table.columns if c.startswith("p_")]
-    if set(found) != set(classes):
-        raise InputError(
-            f"{path}: has probabilities for {found}, expected {list(classes)}; "
-            "evaluate the model again"
-        )
-    for column in ("true", "predicted"):
-        unknown = table[~table[column].isin(classes)]
-        if len(unknown):
-            raise InputError(
-                f"{path}: id '{unknown['id'].iloc[0]}': {column} is '{unknown[column].iloc[0]}', "
-                f"expected one of {list(classes)}; evaluate the model again"
-            )
-    test = table[table["part"] == "test"]
-    if len(test) == 0:
-        raise InputError(
-            f"{path}: no row has part 'test', expected one run's test predictions; "
-            "evaluate the model again"
-        )
-    validation = table[table["part"] == "validation"]
+    table = runs.read(path, classes)
+    test, validation = (table[table["part"] == part] for part in ("test", "validation"))
     if len(validation) == 0:
         raise InputError(
             f"{path}: no row has part 'validation', expected the part that the temperature is "
             "fitted on; evaluate the model again"
-        )
-    runs = test[[*VARIANT, "fold", "seed"]].drop_duplicates()
-    if len(runs) > 1:
-        raise InputError(
-            f"{path}: holds the runs {runs.to_dict('records')}, expected one run to a file; "
-            "evaluate the model again"
         )
     columns = [f"p_{name}" for name in classes]
     true = pd.Index(classes).get_indexer(validation["true"])
@@ -72,88 +46,11 @@ def read_run(path, classes):
         calibration.log_probabilities(t[columns].to_numpy())[None] for t in (validation, test)
     )
     fitted = calibration.best_temperatures(of_validation, true)
-    return test[[*VARIANT, "fold", "seed", "id", "true", "predicted", *columns]].assign(
+    return test[[*RUN, "id", "true", "predicted", *columns]].assign(
         temperature=fitted[0],
         confidence_none=test[columns].max(axis=1),
         confidence_temperature=np.exp(calibration.combined(of_test, fitted)).max(axis=1),
     )
-
-
-def read_speakers(paths):
-    """The speaker of every test utterance, from the fold tables: a series by id.
-
-    Raise InputError if an utterance has two.
-    """
-    folds = [tables.read(path, "fold") for path in paths]
-    tested = [fold.loc[fold["part"] == "test", ["id", "speaker"]] for fold in folds]
-    speakers = pd.concat(tested).drop_duplicates().set_index("id")["speaker"]
-    twice = speakers.index[speakers.index.duplicated()]
-    if len(twice):
-        raise InputError(
-            f"{paths[0].parent}: id '{twice[0]}' has the speakers {sorted(speakers[twice[0]])}, "
-            "expected the same in every fold; split the corpus again"
-        )
-    return speakers
-
-
-def with_speakers(predictions, speakers):
-    """The predictions with a column speaker; raise InputError if an id has none."""
-    named = predictions.assign(speaker=predictions["id"].map(speakers))
-    without = named[named["speaker"].isna()]
-    if len(without):
-        first = without.iloc[0]
-        raise InputError(
-            f"id '{first['id']}' of fold {first['fold']} stands in no fold table's test part, "
-            "expected every test utterance there with its speaker; evaluate the models again"
-        )
-    return named
-
-
-def check_grid(predictions, folds):
-    """Raise InputError unless each variant has each fold and seed once, on the same utterances.
-
-    predictions: the concatenated runs; folds: numbers of the folds that the audit lists.
-    """
-    columns = [*VARIANT, "fold", "seed"]
-    twice = predictions[predictions.duplicated([*columns, "id"])]
-    if len(twice):
-        run = tuple(twice[columns].iloc[0])
-        raise InputError(f"predictions of {name_of(run)} are given twice; give each file once")
-    runs = set(predictions[columns].drop_duplicates().itertuples(index=False, name=None))
-    seeds = sorted({int(run[-1]) for run in runs})
-    wanted = {(*run[:-2], fold, seed) for run in runs for fold in folds for seed in seeds}
-    if wanted - runs:
-        missing = "; ".join(name_of(run) for run in sorted(wanted - runs))
-        raise InputError(
-            f"predictions are missing: {missing}; expected folds {list(folds)} and seeds {seeds} "
-            "of every variant; evaluate those runs"
-        )
-    if runs - wanted:
-        raise InputError(
-            f"predictions of {name_of(min(runs - wanted))} belong to no fold of the audit, "
-            f"expected one of the folds {list(folds)}; leave that file out"
-        )
-    for fold, frame in predictions.groupby("fold"):
-        check_same_utterances(frame, fold)
-
-
-def check_same_utterances(predictions, fold):
-    """Raise InputError unless all runs of a fold test the same ids with the same true classes."""
-    true = predictions.pivot(index="id", columns=[*VARIANT, "seed"], values="true")
-    differs = true.ne(true.iloc[:, 0], axis=0)  # an id that a run lacks differs, too
-    if differs.to_numpy().any():
-        of_id = true[differs.any(axis=1)].iloc[0]
-        counts = {str(k): int(n) for k, n in of_id.fillna("absent").value_counts().items()}
-        raise InputError(
-            f"id '{of_id.name}' of fold {fold}: the runs disagree on its true class (runs: "
-            f"{counts}), expected the same test utterances in every run; evaluate them again"
-        )
-
-
-def name_of(run):
-    """How a message names a run: (speech, text, mode, variant, fold, seed)."""
-    speech, text, mode, variant, fold, seed = run
-    return f"{speech}+{text}, {mode}, {variant}, fold {fold}, seed {seed}"
 
 
 def fold_table(predictions, held_out, classes):
@@ -162,10 +59,10 @@ def fold_table(predictions, held_out, classes):
     held_out: {fold: session or speaker of its test part}.
     """
     rows = [
-        dict(zip([*VARIANT, "fold", "seed"], run, strict=True))
+        dict(zip(RUN, run, strict=True))
         | {"held_out": held_out[run[-2]], "utterances": len(frame)}
         | scores(frame["true"], frame["predicted"], classes)
-        for run, frame in predictions.groupby([*VARIANT, "fold", "seed"], sort=False)
+        for run, frame in predictions.groupby(RUN, sort=False)
     ]
     return pd.DataFrame(rows)
 
@@ -189,19 +86,13 @@ class Sampled:
     right: np.ndarray  # (N,) is the class that most seeds name the true one?
 
 
-def sample(predictions, classes):
-    """The bootstrap of one variant's predictions: a Sampled, utterances in order of fold and id."""
-    ordered = predictions.sort_values(["seed", "fold", "id"])
-    seeds, size = ordered["seed"].nunique(), len(classes)
-    one = ordered[: len(ordered) // seeds]  # each seed has the same utterances (check_grid)
-    true = pd.Index(classes).get_indexer(one["true"])
-    predicted = pd.Index(classes).get_indexer(ordered["predicted"]).reshape(seeds, -1)
-    p = ordered[[f"p_{name}" for name in classes]].to_numpy().reshape(seeds, -1, size)
-    of_speakers = statistics.by_speaker(true, predicted, one["speaker"].to_numpy(), size)
+def sample(pooled, size):
+    """The bootstrap of one variant's predictions (runs.Pooled) of `size` classes: a Sampled."""
+    said = pooled.true, pooled.predicted
     return Sampled(
-        speakers=statistics.resampled(*of_speakers),
-        utterances=statistics.resampled(*statistics.by_utterance(true, predicted, size)),
-        right=statistics.voted(predicted, p) == true,
+        speakers=statistics.resampled(*statistics.by_speaker(*said, pooled.speakers, size)),
+        utterances=statistics.resampled(*statistics.by_utterance(*said, size)),
+        right=pooled.right,
     )
 
 
@@ -246,21 +137,16 @@ def pair_table(summary, sampled):
         variants.sort(key=lambda variant, reference=reference: variant != reference)
         for other, variant in itertools.combinations(variants, 2):
             a, b = sampled[*names, variant], sampled[*names, other]
-            of_draws = statistics.paired(a.speakers["ua"], b.speakers["ua"])
-            alone, other_alone, p = statistics.mcnemar(a.right, b.right)
+            tests = statistics.compared(a.speakers["ua"], b.speakers["ua"], a.right, b.right)
             row = of_ua.loc[(*names, variant)]
             rows.append(
                 dict(zip(VARIANT, (*names, variant), strict=True))
                 | {"other": other, "difference": row["pooled"] - frame.loc[(*names, other)].pooled}
-                | {name: of_draws[name] for name in ("low", "high", "detectable")}
-                | {"p_bootstrap": of_draws["p"], "p_mcnemar": p}
-                | {"right_alone": alone, "other_right_alone": other_alone}
+                | tests
                 | {name: row[name] for name in DESIGN}
             )
     pairs = pd.DataFrame(rows, columns=list(result_tables.RESULTS["pairs"]))
-    for test in ("p_bootstrap", "p_mcnemar"):
-        pairs[f"{test}_holm"] = statistics.holm(pairs[test])
-    return pairs
+    return statistics.with_holm(pairs)
 
 
 def calibration_table(predictions):
@@ -329,7 +215,7 @@ def compare_table(summary, calibrated, predictions):
         compared[f"{metric}_high"] = wide["speaker_high", metric]
     errors = calibrated.groupby([*VARIANT, "scaling"])["ece"].first().unstack()
     compared["ece"], compared["ece_scaled"] = errors["none"], errors["temperature"]
-    of_runs = predictions.groupby([*VARIANT, "fold", "seed"])["temperature"].first()
+    of_runs = predictions.groupby(RUN)["temperature"].first()
     compared["temperature"] = np.exp(np.log(of_runs).groupby(VARIANT).mean())
     protocol = summary.drop_duplicates(VARIANT)[[*VARIANT, *DESIGN]]
     compared = protocol.merge(compared.reset_index(), on=VARIANT)  # experiments in their order
@@ -342,17 +228,14 @@ def compare_table(summary, calibrated, predictions):
 def all_tables(predictions, held_out, config):
     """Every result table by name, from the concatenated test predictions of a complete grid."""
     classes = config["classes"]
-    protocol = {
-        "protocol": config["protocol"],
-        "selection": config["selection"],
-        "folds": predictions["fold"].nunique(),
-        "seeds": predictions["seed"].nunique(),
-    }
-    predictions = predictions.reset_index(drop=True)
+    protocol = runs.protocol(predictions, config)
     folds = fold_table(predictions, held_out, classes)
-    sampled = {v: sample(frame, classes) for v, frame in predictions.groupby(VARIANT, sort=False)}
+    sampled = {
+        variant: sample(pooled, len(classes))
+        for variant, pooled in runs.pooled(predictions, classes).items()
+    }
     summary = summary_table(folds, pooled_table(predictions, classes), sampled)
-    # Each run of a fold tests the same utterances (check_grid), so one number holds for all.
+    # Each run of a fold tests the same utterances (runs.grid), so one number holds for all.
     protocol["utterances"] = len(predictions[["fold", "id"]].drop_duplicates())
     bootstrap = {"speakers": predictions["speaker"].nunique(), "draws": statistics.DRAWS}
     built = {
@@ -425,9 +308,8 @@ def main(argv=None):
     audit = tables.read(args.audit, "audit")
     held_out = dict(zip(audit["fold"], audit["held_out"], strict=True))
     classes = args.config["classes"]
-    predictions = pd.concat([read_run(path, classes) for path in args.predictions])
-    check_grid(predictions, sorted(held_out))
-    predictions = with_speakers(predictions, read_speakers(args.folds))
+    read = [read_run(path, classes) for path in args.predictions]
+    predictions = runs.grid(read, sorted(held_out), args.folds)
     for name, table in all_tables(predictions, held_out, args.config).items():
         result_tables.write(args.out / f"{name}.tsv", table, name)
     log.info("%d runs tabulated in %s", len(args.predictions), args.out)

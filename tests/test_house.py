@@ -14,7 +14,7 @@ LAYERS = [
     {"errors", "stage", "digest", "tables", "ragged"},
     {"iemocap", "manifest", "readers", "config", "audio", "encoders"}
     | {"batches", "model", "options", "metrics", "accuracy", "compute", "result_tables", "inputs"}
-    | {"checkpoints", "statistics", "calibration", "perturbations"},
+    | {"checkpoints", "statistics", "calibration", "perturbations", "runs"},
     set(VERBS),
 ]
 # Within a layer, these lean on a sibling.
@@ -27,6 +27,7 @@ SIBLINGS = {
     "model": {"options"},
     "metrics": {"accuracy"},
     "statistics": {"metrics"},
+    "runs": {"statistics"},
 }
 
 

@@ -13,7 +13,7 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 from matplotlib.image import imread
 
-from labelmer import calibration, page, plot, result_tables, statistics, tables, tabulate
+from labelmer import calibration, page, plot, result_tables, runs, statistics, tables, tabulate
 from labelmer.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -394,7 +394,7 @@ def test_an_utterance_with_two_speakers_is_named(tmp_path, caplog):
     write_folds(tmp_path, {1: ["s1"]})
     write_folds(tmp_path / "other", {1: ["s2"]})
     with pytest.raises(InputError, match=r"id 'f1u0' has the speakers \['s1', 's2'\]"):
-        tabulate.read_speakers([tmp_path / "fold1.tsv", tmp_path / "other/fold1.tsv"])
+        runs.read_speakers([tmp_path / "fold1.tsv", tmp_path / "other/fold1.tsv"])
 
 
 @pytest.mark.filterwarnings("error")

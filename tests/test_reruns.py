@@ -287,7 +287,7 @@ def test_an_edited_fold_table_trains_that_fold(copy):
     [
         ("page", "import base64", "import base64, html", PAGE),
         ("result_tables", "fold mean", "mean over folds", REPORTS | CURVES),
-        ("tabulate", "VARIANT = [*EX", "SPARE = 1\nVARIANT = [*EX", REPORTS),
+        ("tabulate", "DESIGN = [*", "SPARE = 1\nDESIGN = [*", REPORTS),
         ("statistics", "ALPHA, POWER = 0.05, 0.8", "ALPHA, POWER = 0.05, 0.9", REPORTS),
         ("calibration", "BINS = 15", "BINS = 10", fusions() | REPORTS),
         ("evaluate", ".double()", ".float()", evaluations(TRAINED) | fusions() | REPORTS),
