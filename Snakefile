@@ -17,6 +17,7 @@ rule all:
     input:
         all_predictions(),
         rules.tabulate.output,
+        rules.stress.output,
         all_figures(),
         rules.page.output,
 

@@ -15,6 +15,7 @@ VERBS = {
     "evaluate": "a trained model -> predictions",
     "fuse": "predictions of two models -> their late fusion",
     "tabulate": "predictions -> result tables",
+    "stress": "predictions of disturbed inputs -> result tables",
     "plot": "result tables and predictions -> figures",
     "page": "tables and figures -> one HTML page",
     "inspect": "what a ragged file holds, from what, and whether it is sane",
