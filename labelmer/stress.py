@@ -101,11 +101,12 @@ def matched(frame, unchanged, change):
     both = frame[columns].merge(known, on=[*key, "true"], how="outer", indicator=True)
     odd = both[(both["_merge"] != "both") | both.duplicated(key)]
     if len(odd):
-        row, variant = odd.iloc[0], unchanged.iloc[0]
+        row, (what, modality, share) = odd.iloc[0], change
+        run = (*unchanged[VARIANT].iloc[0], row["fold"], row["seed"])
         raise InputError(
-            f"{runs.name_of((*variant[VARIANT], row['fold'], row['seed']))}, under the change "
-            f"{change}: id '{row['id']}' is missing, stands twice or has another true class, "
-            "expected the run's test utterances; evaluate that run again"
+            f"{runs.name_of(run)}: id '{row['id']}' is missing, stands twice or has another true "
+            f"class where {modality} is changed ({what}, share {share:g}), expected the run's test "
+            "utterances; evaluate that run again"
         )
     return both
 

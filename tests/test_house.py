@@ -53,7 +53,7 @@ def test_the_package_knows_nothing_of_snakemake(module):
     assert not re.search(r"^\s*(import|from) snakemake", source, re.MULTILINE)
 
 
-LIGHT = ["tabulate", "split", "annotate", "fuse", "segment", "config", "inspect"]
+LIGHT = ["tabulate", "stress", "split", "annotate", "fuse", "segment", "config", "inspect"]
 
 
 @pytest.mark.parametrize("module", LIGHT)
