@@ -177,7 +177,7 @@ def main(argv=None):
     parser.add_argument("--folds", type=Path, nargs="+", required=True, metavar="FOLD.tsv")
     parser.add_argument("--audit", type=Path, required=True, metavar="AUDIT.tsv")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="gets the tables")
-    args = parse(parser, argv)
+    args = parse(parser, argv, ["protocol", "selection", "classes"])
     classes = args.config["classes"]
     read = [runs.read(path, classes) for path in args.predictions]
     folds = sorted(set(tables.read(args.audit, "audit")["fold"]))
