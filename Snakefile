@@ -18,6 +18,7 @@ rule all:
         all_predictions(),
         rules.tabulate.output,
         rules.slice.output,
+        rules.stress.output,
         all_figures(),
         rules.page.output,
 

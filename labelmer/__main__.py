@@ -17,6 +17,7 @@ VERBS = {
     "fuse": "predictions of two models -> their late fusion",
     "tabulate": "predictions -> result tables",
     "slices": "predictions -> accuracy on slices of the test utterances",
+    "stress": "predictions of disturbed inputs -> result tables",
     "plot": "result tables and predictions -> figures",
     "page": "tables and figures -> one HTML page",
     "inspect": "what a ragged file holds, from what, and whether it is sane",

@@ -1,7 +1,7 @@
 """Result tables and figures -> one HTML page that needs nothing else, network included.
 
---reports is the folder that tabulate, slices and plot filled; --splits the one with audit.tsv and
-left_out.tsv.
+--reports is the folder that tabulate, slices, stress and plot filled; --splits the one with
+audit.tsv and left_out.tsv.
 """
 
 import base64
@@ -14,7 +14,7 @@ from labelmer.errors import InputError
 from labelmer.result_tables import EXPERIMENT, percent
 from labelmer.stage import command, log, parse, stage_parser, write_atomically
 
-RESULTS = ("compare", "pairs", "slices", "classes", "folds")
+RESULTS = ("compare", "pairs", "slices", "classes", "folds", "robustness", "deletion")
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2329; --soft: #5c6670; --line: #dde2e7;
   --back: #ffffff; --band: #f5f7f9; --accent: #0072b2; }
@@ -174,7 +174,53 @@ has right, by the votes of the seeds; McNemar's exact p of these. Holm: correcte
 probability, and the share of utterances in each bin; as predicted, and after scaling each run by
 the temperature that its validation part asks for. ECE: mean distance from the diagonal, weighted
 by the bins' counts, mean over seeds. " ~ scope ~ ". " ~ rule, "full") }}
-<h3>Classes</h3>
+<h3>Missing modality{% if e.transcripts %}, recognised words{% endif %}</h3>
+{{ figure(e.robustness_figure, "Unweighted accuracy by what the model is given, per variant",
+  "Pooled UA, mean over seeds, with its 95% interval from " ~ draws ~ " bootstrap draws of speakers.
+Models are trained on both modalities and on the corpus' own words; only the input of the test part
+changes. " ~ scope ~ "; speakers: " ~ design.speakers ~ ". " ~ rule, "full") }}
+<details><summary>Every variant and condition ({{ e.robustness | length }} rows)</summary>
+<div class="wide"><table>
+<caption>Pooled UA and WA, mean over seeds, and UA minus that of the same models given all, in
+percentage points; with 95% intervals from {{ draws }} bootstrap draws of speakers. {{ scope }};
+speakers: {{ design.speakers }}. {{ rule }}</caption>
+<thead><tr><th class="name">variant</th><th class="name">given</th><th>UA [95%]</th>
+<th>WA [95%]</th><th>difference in UA [95%]</th></tr></thead>
+<tbody>
+{% for row in e.robustness %}<tr><td class="name">{{ row.variant }}</td>
+<td class="name">{{ conditions[row.condition] }}</td>
+<td>{{ row.ua | percent }} {{ row.ua_low | interval(row.ua_high) }}</td>
+<td>{{ row.wa | percent }} {{ row.wa_low | interval(row.wa_high) }}</td>
+<td>{% if row.condition != "all" %}{{ row.difference | points }}
+{{ row.difference_low | points_interval(row.difference_high) }}{% endif %}</td></tr>
+{% endfor %}</tbody></table></div></details>
+{% if e.deletion %}<h3>Deletion</h3>
+{{ figure(e.deletion_figure, "Unweighted accuracy by the share of tokens or frames deleted",
+  "Pooled UA, mean over seeds, after the tokens or frames with the highest salience are deleted, and
+after as many are deleted at random, with 95% intervals from " ~ draws ~ " bootstrap draws of
+speakers. " ~ scope ~ "; speakers: " ~ design.speakers ~ ". " ~ rule, "full") }}
+<details><summary>Every share, against random deletion ({{ e.deletion | length }} rows)</summary>
+<div class="wide"><table>
+<caption>After the most salient tokens or frames are deleted: pooled UA and confidence, the mean
+probability of the class that is predicted without deletion; then how far both are higher where as
+many are deleted at random, in percentage points, with 95% interval and two-sided p from {{ draws }}
+bootstrap draws of speakers; Holm: corrected for all rows of deletion.tsv. {{ scope }}; speakers:
+{{ design.speakers }}. {{ rule }}</caption>
+<thead><tr><th colspan="5"></th><th colspan="3">UA: random − salient</th>
+<th colspan="3">confidence: random − salient</th></tr>
+<tr><th class="name">variant</th><th class="name">from</th><th>deleted</th><th>UA</th>
+<th>confidence</th><th>difference [95%]</th><th>p</th><th>Holm</th><th>difference [95%]</th>
+<th>p</th><th>Holm</th></tr></thead>
+<tbody>
+{% for row in e.deletion %}<tr><td class="name">{{ row.variant }}</td>
+<td class="name">{{ row.modality }}</td><td>{{ row.share | percent }}</td>
+<td>{{ row.ua | percent }}</td><td>{{ row.confidence | percent }}</td>
+{%- for measure in ("", "confidence_") %}{% set name = measure ~ "against_random" %}
+<td>{{ row[name] | points }} {{ row[name ~ "_low"] | points_interval(row[name ~ "_high"]) }}</td>
+<td>{{ row[name ~ "_p"] | p }}</td><td>{{ row[name ~ "_p_holm"] | p }}</td>
+{%- endfor %}</tr>
+{% endfor %}</tbody></table></div></details>
+{% endif %}<h3>Classes</h3>
 <div class="wide"><table>
 <caption>Recall (R), precision (P) and F1 of each class, pooled over folds, mean over seeds; n: test
 utterances of the class. {{ scope }}. {{ rule }}</caption>
@@ -279,6 +325,7 @@ def render(corpus, results, splits, figures):
             experiment(names, results, figures)
             for names in results["compare"][EXPERIMENT].drop_duplicates().itertuples(index=False)
         ],
+        conditions=result_tables.CONDITIONS,
         audit=audit.to_dict("records"),
         audit_classes=[c.removeprefix("n_") for c in audit.columns if c.startswith("n_")],
         left_out=left_out_counts(splits["left_out"]),
@@ -294,6 +341,8 @@ def experiment(names, results, figures):
     compare, classes = of_experiment["compare"], of_experiment["classes"]
     folder = figures / f"{names.speech}+{names.text}" / names.mode
     variants = list(compare["variant"])
+    robustness, deletion = of_experiment["robustness"], of_experiment["deletion"]
+    compared = deletion[(deletion["order"] == "most-salient") & (deletion["share"] > 0)]
     labels = classes.drop_duplicates("label")[["label", "support"]]
     return {
         "name": f"{names.speech} + {names.text}, {names.mode} encoders",
@@ -310,6 +359,11 @@ def experiment(names, results, figures):
         "slices": list(of_experiment["slices"].itertuples()),
         "slices_figure": data_uri(folder / "slices.svg"),
         "calibration_figure": data_uri(folder / "calibration.svg"),
+        "robustness": robustness.to_dict("records"),
+        "robustness_figure": data_uri(folder / "robustness.svg"),
+        "transcripts": (robustness["condition"] == "transcripts").any(),
+        "deletion": compared.to_dict("records"),
+        "deletion_figure": data_uri(folder / "deletion.svg") if len(compared) else None,
         "training_figure": _training_figure(folder / "training.svg"),
         "confusion": [(v, data_uri(folder / f"{v}.confusion.svg")) for v in variants],
     }

@@ -5,6 +5,8 @@
     plot pairs PAIRS.tsv OUT_STEM                          differences from the reference variant
     plot slices SLICES.tsv OUT_STEM                        accuracy on slices, per variant
     plot calibration CALIBRATION.tsv OUT_STEM              accuracy by confidence, per variant
+    plot robustness ROBUSTNESS.tsv OUT_STEM                accuracy without a modality, per variant
+    plot deletion DELETION.tsv OUT_STEM                    accuracy by the share that is deleted
     plot training HISTORY.tsv ... OUT_STEM                 loss and accuracy over the epochs
 
 OUT_STEM is the path without .svg and .png. The same tables give the same bytes.
@@ -24,11 +26,20 @@ from matplotlib.ticker import MaxNLocator
 
 from labelmer import result_tables, tables
 from labelmer.errors import InputError
-from labelmer.result_tables import SCALINGS, p_text, points, points_interval, slice_text
+from labelmer.result_tables import (
+    CONDITIONS,
+    SCALINGS,
+    p_text,
+    points,
+    points_interval,
+    slice_text,
+)
 from labelmer.stage import command, log, parse, stage_parser
+from labelmer.tables import ORDERS
 
 # Okabe and Ito's palette: told apart by colour-blind readers, too.
-BLUE, VERMILION, GREY, PALE, INK = "#0072b2", "#d55e00", "#8a8a8a", "#d5d9dd", "#222222"
+BLUE, VERMILION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
+GREY, PALE, INK = "#8a8a8a", "#d5d9dd", "#222222"
 
 # Worse than the reference, the same, better: pale enough for ink on it, the same in all figures.
 DIFFERENCES = LinearSegmentedColormap.from_list("differences", ["#e69e66", "white", "#66aad1"])
@@ -339,6 +350,81 @@ def calibration_figure(rows):
     return figure
 
 
+def robustness_figure(rows):
+    """UA under each condition with its interval, per variant, from the table "robustness"."""
+    whole = rows[rows["condition"] == "all"].sort_values("ua", kind="stable")
+    places = {variant: place for place, variant in enumerate(whole["variant"])}
+    of_variant = rows.groupby("variant")["ua"]
+    steps = of_variant.cumcount() - (of_variant.transform("size") - 1) / 2
+    rows = rows.assign(at=rows["variant"].map(places) - 0.19 * steps)
+    figure = Figure(figsize=(7.2, 1.6 + 0.55 * len(places)), layout="constrained")
+    axes = figure.subplots()
+    for condition, colour in zip(CONDITIONS, (BLUE, VERMILION, GREEN, PURPLE), strict=True):
+        given = rows[rows["condition"] == condition]
+        if len(given):
+            axes.hlines(given["at"], 100 * given["ua_low"], 100 * given["ua_high"], colour, lw=1.5)
+            axes.scatter(
+                100 * given["ua"], given["at"], s=18, color=colour, label=CONDITIONS[condition]
+            )
+    for place in range(1, len(places)):
+        axes.axhline(place - 0.5, color=PALE, lw=0.6)
+    axes.set_yticks(range(len(places)), places)
+    axes.set_ylim(-0.5, len(places) - 0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("unweighted accuracy on the test part (percent)")
+    axes.grid(axis="x", color=PALE, lw=0.6)
+    axes.set_axisbelow(True)
+    figure.legend(loc="outside lower center", ncols=len(CONDITIONS), frameon=False)
+    first = rows.iloc[0]
+    entitle(
+        figure,
+        "Unweighted accuracy by what the model is given, with 95% intervals (lines)",
+        f"{experiment(first)}; {design(first['folds'], first['seeds'], first['utterances'])}, "
+        f"{counted(first['speakers'], 'speaker')}",
+    )
+    return figure
+
+
+def deletion_figure(rows):
+    """UA by the share deleted, most salient first or at random, from the table "deletion".
+
+    Text above, speech below; a variant that does without a modality has no curve there.
+    """
+    variants = list(dict.fromkeys(rows["variant"]))
+    labels = "text: UA (percent)", "speech: UA (percent)"
+    figure, pairs = panels_of(variants, 3.6, [1, 1], labels, "deleted (percent)")
+    for variant, *panels in pairs:
+        panels[0].set_title(variant)
+        of_variant = rows[rows["variant"] == variant]
+        for modality, panel in zip(("text", "speech"), panels, strict=True):
+            draw_deletion(panel, of_variant[of_variant["modality"] == modality])
+    keys = [
+        Line2D([], [], color=VERMILION, marker="o", ms=3, lw=1.2, label="most salient deleted"),
+        Line2D([], [], color=BLUE, marker="o", ms=3, lw=1.2, label="as many deleted at random"),
+    ]
+    figure.legend(handles=keys, loc="outside lower center", ncols=2, frameon=False)
+    first = rows.iloc[0]
+    entitle(
+        figure,
+        "Unweighted accuracy without some tokens or frames, with 95% intervals (bands)",
+        f"{experiment(first)}; {design(first['folds'], first['seeds'], first['utterances'])}, "
+        f"{counted(first['speakers'], 'speaker')}",
+    )
+    return figure
+
+
+def draw_deletion(panel, rows):
+    """Draw one variant's accuracy by the share deleted from one modality, a curve per order."""
+    if len(rows) == 0:
+        panel.text(0.5, 0.5, "not used", transform=panel.transAxes, color=GREY, ha="center")
+    for order, colour in zip(ORDERS, (VERMILION, BLUE), strict=True):
+        curve = rows[rows["order"] == order]
+        share, ua, low, high = (100 * curve[name] for name in ("share", "ua", "ua_low", "ua_high"))
+        panel.fill_between(share, low, high, color=colour, alpha=0.15, lw=0)
+        panel.plot(share, ua, color=colour, lw=1.2, marker="o", ms=3)
+
+
 def training_figure(histories, where):
     """Loss (above) and validation UA (below) over epochs: a pair of panels for every variant.
 
@@ -437,6 +523,8 @@ OF_ALL_VARIANTS = {
     "pairs": pairs_figure,
     "slices": slices_figure,
     "calibration": calibration_figure,
+    "robustness": robustness_figure,
+    "deletion": deletion_figure,
 }
 
 

@@ -18,6 +18,12 @@ PROTOCOL = {
 }
 SCALINGS = ("none", "temperature")
 SLICINGS = ("class", "length", "kind", "alone")
+CONDITIONS = {  # of a robustness table, and how a reader is told of them
+    "all": "all",
+    "speech missing": "speech missing",
+    "text missing": "text missing",
+    "transcripts": "recognised words",
+}
 BOOTSTRAP = {
     "speakers": Column(int, "number of test speakers"),
     "draws": Column(int, "number of bootstrap draws"),
@@ -30,6 +36,18 @@ def bounds(prefix, what, units):
     return {
         f"{prefix}low": Column(float, f"lower {end}", empty=True),
         f"{prefix}high": Column(float, f"upper {end}", empty=True),
+    }
+
+
+def against_random(prefix, what):
+    """The columns of a paired comparison of the two orders of deletion."""
+    name = f"{prefix}against_random"
+    of_random = f"{what} after random deletion minus {what} after most-salient deletion"
+    return {
+        name: Column(float, of_random, empty=True),
+        **bounds(f"{name}_", "it", "speakers"),
+        f"{name}_p": Column(float, "two-sided, of the bootstrap over speakers", empty=True),
+        f"{name}_p_holm": Column(float, "corrected for all rows by Holm's method", empty=True),
     }
 
 
@@ -148,6 +166,34 @@ RESULTS = {
         "confidence": Column(float, "mean probability of the predicted class", empty=True),
         "accuracy": Column(float, "share that is right", empty=True),
         "ece": Column(float, "expected calibration error of all bins, as in compare"),
+        **PROTOCOL,
+    },
+    "robustness": {
+        **VARIANT,
+        "condition": Column(str, "what the model is given", tuple(CONDITIONS)),
+        "ua": Column(float, "unweighted accuracy, pooled over folds, mean over seeds"),
+        **bounds("ua_", "ua", "speakers"),
+        "wa": Column(float, "weighted accuracy, pooled over folds, mean over seeds"),
+        **bounds("wa_", "wa", "speakers"),
+        "difference": Column(float, "ua minus that of the condition all"),
+        **bounds("difference_", "the difference", "speakers"),
+        **BOOTSTRAP,
+        **PROTOCOL,
+    },
+    "deletion": {
+        **VARIANT,
+        "modality": Column(str, "what rows are deleted from", tables.MODALITIES),
+        "order": Column(str, "which rows go first", tables.ORDERS),
+        "share": Column(float, "of the modality's tokens or frames that is deleted"),
+        "ua": Column(float, "unweighted accuracy, pooled over folds, mean over seeds"),
+        **bounds("ua_", "ua", "speakers"),
+        "confidence": Column(
+            float, "mean probability of the class that is predicted without deletion"
+        ),
+        **bounds("confidence_", "confidence", "speakers"),
+        **against_random("", "ua"),
+        **against_random("confidence_", "confidence"),
+        **BOOTSTRAP,
         **PROTOCOL,
     },
 }

@@ -17,7 +17,21 @@ def read(path, classes):
     Raise InputError if the file's classes are not `classes`, if it holds more than one run or has
     no test part.
     """
-    table = tables.read(path, "predictions")
+    table = read_run(path, "predictions", classes)
+    if not (table["part"] == "test").any():
+        raise InputError(
+            f"{path}: no row has part 'test', expected one run's test predictions; "
+            "evaluate the model again"
+        )
+    return table
+
+
+def read_run(path, name, classes):
+    """One run's table `name`, predictions or perturbed.
+
+    Raise InputError if the file's classes are not `classes` or if it holds more than one run.
+    """
+    table = tables.read(path, name)
     found = [c.removeprefix("p_") for c in table.columns if c.startswith("p_")]
     if set(found) != set(classes):
         raise InputError(
@@ -31,11 +45,6 @@ def read(path, classes):
                 f"{path}: id '{unknown['id'].iloc[0]}': {column} is '{unknown[column].iloc[0]}', "
                 f"expected one of {list(classes)}; evaluate the model again"
             )
-    if not (table["part"] == "test").any():
-        raise InputError(
-            f"{path}: no row has part 'test', expected one run's test predictions; "
-            "evaluate the model again"
-        )
     held = table[RUN].drop_duplicates()
     if len(held) > 1:
         raise InputError(

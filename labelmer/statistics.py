@@ -55,15 +55,40 @@ def resampled(counts, times, draws=DRAWS, seed=SEED):
     total = times.sum()
     if total < 2:
         return {name: np.full(draws, np.nan) for name in METRICS}
-    generator = np.random.default_rng(seed)
     flat = counts.reshape(len(counts), -1).astype(float)
-    step = max(1, BLOCK // max(flat.shape))
-    blocks = []
+    blocks = [
+        scores_of_counts((weights @ flat).reshape(-1, *counts.shape[1:]))
+        for weights in drawn(times, max(flat.shape), draws, seed)
+    ]
+    return {name: np.concatenate([b[name].mean(axis=1) for b in blocks]) for name in METRICS}
+
+
+def resampled_mean(values, speakers, draws=DRAWS, seed=SEED):
+    """The mean of values, mean over seeds, in every draw of speakers: (draws,).
+
+    values: (seeds, N); speakers: (N,). The draws are those of resampled over the same speakers.
+    """
+    names, units = np.unique(speakers, return_inverse=True)
+    if len(names) < 2:
+        return np.full(draws, np.nan)
+    sums = np.bincount(units, values.mean(axis=0))
+    sizes = np.bincount(units)
+    times = np.ones(len(names), dtype=int)
+    blocks = drawn(times, len(names), draws, seed)
+    return np.concatenate([weights @ sums / (weights @ sizes) for weights in blocks])
+
+
+def drawn(times, width, draws, seed):
+    """Blocks of draws: how often each unit is in each, (block, units).
+
+    times: (units,) how often it is there; width: numbers of a draw, to bound the memory.
+    """
+    generator = np.random.default_rng(seed)
+    total = times.sum()
+    step = max(1, BLOCK // width)
     for start in range(0, draws, step):
         size = min(step, draws - start)
-        weights = generator.multinomial(total, times / total, size=size).astype(float)
-        blocks.append(scores_of_counts((weights @ flat).reshape(-1, *counts.shape[1:])))
-    return {name: np.concatenate([b[name].mean(axis=1) for b in blocks]) for name in METRICS}
+        yield generator.multinomial(total, times / total, size=size).astype(float)
 
 
 def interval(values):

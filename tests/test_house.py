@@ -53,7 +53,17 @@ def test_the_package_knows_nothing_of_snakemake(module):
     assert not re.search(r"^\s*(import|from) snakemake", source, re.MULTILINE)
 
 
-LIGHT = ["tabulate", "slices", "split", "annotate", "fuse", "segment", "config", "inspect"]
+LIGHT = [
+    "tabulate",
+    "slices",
+    "stress",
+    "split",
+    "annotate",
+    "fuse",
+    "segment",
+    "config",
+    "inspect",
+]
 
 
 @pytest.mark.parametrize("module", LIGHT)

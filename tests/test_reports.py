@@ -21,6 +21,7 @@ from labelmer import (
     runs,
     slices,
     statistics,
+    stress,
     tables,
     tabulate,
 )
@@ -61,6 +62,36 @@ def predictions(variant, fold, seed):
     for name in CLASSES:
         both[f"p_{name}"] = (both["predicted"] == name).astype(float)
     return both.assign(**ENCODERS, variant=variant, fold=fold, seed=seed)
+
+
+# What becomes of a prediction when its input is disturbed: full has both modalities, ODD speech.
+OTHER = dict(zip(CLASSES, CLASSES[::-1], strict=True))
+DISTURBED = {
+    "full": {
+        ("missing", "speech", 1.0): lambda said: "sad",
+        ("missing", "text", 1.0): lambda said: said,
+        ("transcripts", "text", 1.0): lambda said: "angry",
+        ("most-salient", "text", 0.5): OTHER.get,
+        ("random", "text", 0.5): lambda said: said,
+    },
+    ODD: {
+        ("most-salient", "speech", 0.5): lambda said: said,
+        ("random", "speech", 0.5): OTHER.get,
+    },
+}
+
+
+def perturbed(variant, fold, seed):
+    """The table "perturbed" of a run: every class that it names has the probability 3/4."""
+    frame = predictions(variant, fold, seed)
+    test = frame[frame["part"] == "test"].drop(columns="part")
+    changed = []
+    for (change, modality, share), say in DISTURBED[variant].items():
+        rows = test.assign(predicted=test["predicted"].map(say))
+        for name in CLASSES:
+            rows[f"p_{name}"] = np.where(rows["predicted"] == name, 0.75, 0.25)
+        changed.append(rows.assign(change=change, modality=modality, share=share))
+    return pd.concat(changed, ignore_index=True)
 
 
 def history(seed, variant="full"):
@@ -123,6 +154,14 @@ def write_predictions(folder, runs=SAID):
     return paths
 
 
+def write_perturbed(folder, runs=SAID):
+    paths = []
+    for number, run in enumerate(runs):
+        paths.append(folder / f"perturbed{number}.tsv")
+        tables.write(paths[-1], perturbed(*run), "perturbed")
+    return paths
+
+
 def run_tabulate(paths, root, config=CONFIG):
     tabulate.main(report_arguments(paths, root, config, "reports"))
 
@@ -136,8 +175,13 @@ def run_slices(paths, root, config=CONFIG):
     slices.main([*arguments, "--segments", str(root / "segments.tsv")])
 
 
+def run_stress(paths, changed, root, config=CONFIG):
+    arguments = report_arguments(paths, root, config, "reports")
+    stress.main([*arguments, "--perturbed", *map(str, changed)])
+
+
 def report_arguments(paths, root, config, out):
-    """The arguments that tabulate and slices share."""
+    """The arguments that the stages which read predictions share."""
     options = {
         "--audit": root / "splits/audit.tsv",
         "--out": root / out,
@@ -162,7 +206,7 @@ def draw_all(root, figures):
     for variant in ("full", ODD):
         confusion = [str(reports / "confusion.tsv"), str(figures / f"{variant}.confusion")]
         plot.main(["confusion", *confusion, *OPTIONS, "--variant", variant])
-    for kind in ("folds", "pairs", "slices", "calibration"):
+    for kind in plot.OF_ALL_VARIANTS:
         plot.main([kind, str(reports / f"{kind}.tsv"), str(figures / kind), *OPTIONS])
     paths = [str(root / f"history{i}.tsv") for i in range(4)]
     for number, path in enumerate(paths):
@@ -178,6 +222,7 @@ def root(tmp_path_factory):
     paths = write_predictions(root / "predictions")
     run_tabulate(paths, root)
     run_slices(paths, root)
+    run_stress(paths, write_perturbed(root / "perturbed"), root)
     draw_all(root, root / "reports/figures/fbank+minilm/frozen")
     run_page(root / "reports", root / "splits", root / "reports/index.html")
     return root
@@ -429,22 +474,24 @@ def test_one_speaker_one_seed_one_variant_and_an_empty_class(tmp_path, speakers)
     """The smallest design: all is there, and what is not defined is empty."""
     write_splits(tmp_path / "splits")
     write_folds(tmp_path / "splits", {1: speakers[:4], 2: speakers[4:]})
-    frames = [predictions("full", fold, 1).assign(p_glad=0.0) for fold in TRUE]
-    paths = [tmp_path / "1.tsv", tmp_path / "2.tsv"]
-    for path, frame in zip(paths, frames, strict=True):
-        tables.write(path, frame, "predictions")
+    paths, changed = ([tmp_path / f"{kind}{fold}.tsv" for fold in TRUE] for kind in "pc")
+    for fold, path, other in zip(TRUE, paths, changed, strict=True):
+        tables.write(path, predictions("full", fold, 1).assign(p_glad=0.0), "predictions")
+        tables.write(other, perturbed("full", fold, 1).assign(p_glad=0.0), "perturbed")
     config = CONFIG | {"classes": [*CLASSES, "glad"]}
     run_tabulate(paths, tmp_path, config)
     run_slices(paths, tmp_path, config)
+    run_stress(paths, changed, tmp_path, config)
     summary = read(tmp_path, "summary")
     assert summary["speaker_low"].isna().all() == (len(set(speakers)) == 1)
     assert summary["utterance_low"].notna().all()
     assert len(read(tmp_path, "pairs")) == 0
-    for kind in ("calibration", "folds", "slices"):
+    kinds = ("calibration", "folds", "slices", "robustness", "deletion")
+    for kind in kinds:
         plot.main([kind, str(tmp_path / f"reports/{kind}.tsv"), str(tmp_path / kind), *OPTIONS])
     figures = tmp_path / "reports/figures/fbank+minilm/frozen"
     figures.mkdir(parents=True)
-    for name in ("calibration", "folds", "slices", "full.confusion"):
+    for name in (*kinds, "full.confusion"):
         (figures / f"{name}.svg").write_bytes((tmp_path / "folds.svg").read_bytes())
     run_page(tmp_path / "reports", tmp_path / "splits", tmp_path / "index.html")
     assert "Paired differences" not in (tmp_path / "index.html").read_text()
@@ -480,15 +527,7 @@ def test_captions_name_the_draws_and_the_bins_that_there_are():
 
 def test_figures_are_written_in_both_formats_and_are_not_blank(root):
     figures = root / "reports/figures/fbank+minilm/frozen"
-    stems = {
-        "folds",
-        "pairs",
-        "slices",
-        "calibration",
-        "training",
-        "full.confusion",
-        f"{ODD}.confusion",
-    }
+    stems = {*plot.OF_ALL_VARIANTS, "training", "full.confusion", f"{ODD}.confusion"}
     assert {p.name for p in figures.iterdir()} == {
         f"{s}.{k}" for s in stems for k in ("svg", "png")
     }
@@ -549,7 +588,8 @@ def test_the_page_holds_every_table(html):
     assert {"87.5", "90.0"} <= set(cells)  # classes
     assert cells.count("Session2") == 4 + 3  # folds and audit
     assert {"17", "41", "42"} <= set(cells)  # audit
-    assert html.count("<table>") == 7
+    assert {"recognised words", "18.8", "+50.0 [+50.0, +50.0]"} <= set(cells)  # stress
+    assert html.count("<table>") == 9
     assert "short, up to 1.7 s" in cells  # slices
     assert cells[-6:] == [
         *("code xxx is in no class", "all", "23"),
@@ -578,13 +618,15 @@ def test_a_missing_figure_is_named(root, tmp_path, caplog):
     assert "folds.svg: there is no such figure" in caplog.text
 
 
-def test_a_corpus_of_which_nothing_is_left_out_says_so(root):
+def test_a_corpus_of_which_nothing_is_left_out_or_deleted_says_so(root):
     results = {name: read(root, name) for name in page.RESULTS}
+    results["deletion"] = results["deletion"][:0]
     splits = {
         name: tables.read(root / f"splits/{name}.tsv", name) for name in ("audit", "left_out")
     }
     splits["left_out"] = splits["left_out"][:0]
-    assert "<p>Nothing.</p>" in page.render("c", results, splits, root / "reports/figures")
+    html = page.render("c", results, splits, root / "reports/figures")
+    assert "<p>Nothing.</p>" in html and "<h3>Deletion</h3>" not in html
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "workflow/report").glob("*.rst")), ids=str)

@@ -121,24 +121,27 @@ def _runs(rule, folder, end, variants, folds, seeds):
     }
 
 
-SLICES = {
-    ("slice", "results/tiny/reports/slices.tsv"),
-    ("plot_slices", "results/tiny/reports/figures/fbank+bert/frozen/slices.svg"),
-}
 PAGE = {("page", "results/tiny/reports/index.html")}
+
+
+def figures(*kinds):
+    folder = "results/tiny/reports/figures/fbank+bert/frozen"
+    return {(f"plot_{kind.split('.')[-1]}", f"{folder}/{kind}.svg") for kind in kinds}
+
+
 TABULATED = {
     ("tabulate", "results/tiny/reports/compare.tsv"),
-    *(
-        (f"plot_{kind}", f"results/tiny/reports/figures/fbank+bert/frozen/{kind}.svg")
-        for kind in ("folds", "pairs", "calibration")
-    ),
-    *(
-        ("plot_confusion", f"results/tiny/reports/figures/fbank+bert/frozen/{v}.confusion.svg")
-        for v in VARIANTS
-    ),
+    *figures("folds", "pairs", "calibration", *(f"{v}.confusion" for v in VARIANTS)),
+    *PAGE,
 }
-REPORTS = TABULATED | SLICES | PAGE
-CURVES = {("plot_training", "results/tiny/reports/figures/fbank+bert/frozen/training.svg")}
+SLICES = {("slice", "results/tiny/reports/slices.tsv"), *figures("slices"), *PAGE}
+STRESSED = {
+    ("stress", "results/tiny/reports/robustness.tsv"),
+    *figures("robustness", "deletion"),
+    *PAGE,
+}
+REPORTS = TABULATED | SLICES | STRESSED
+CURVES = figures("training")
 SPLIT = {("split", "results/tiny/splits/fold1.tsv")}
 
 
@@ -324,9 +327,10 @@ def test_an_edited_fold_table_trains_that_fold(copy):
     [
         ("page", "import base64", "import base64, html", PAGE),
         ("result_tables", "fold mean", "mean over folds", REPORTS | CURVES),
-        ("tabulate", "DESIGN = [*", "SPARE = 1\nDESIGN = [*", TABULATED | PAGE),
-        ("slices", "1 / 3, 2 / 3", "1 / 4, 3 / 4", SLICES | PAGE),
+        ("tabulate", "DESIGN = [*", "SPARE = 1\nDESIGN = [*", TABULATED),
+        ("slices", "1 / 3, 2 / 3", "1 / 4, 3 / 4", SLICES),
         ("runs", "VARIANT, RUN = ", "SPARE = 1\nVARIANT, RUN = ", REPORTS),
+        ("stress", "CHANGE = [", "SPARE = 1\nCHANGE = [", STRESSED),
         ("statistics", "ALPHA, POWER = 0.05, 0.8", "ALPHA, POWER = 0.05, 0.9", REPORTS),
         ("calibration", "BINS = 15", "BINS = 10", fusions() | REPORTS),
         ("evaluate", ".double()", ".float()", evaluations(TRAINED) | fusions() | REPORTS),

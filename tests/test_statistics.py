@@ -73,6 +73,14 @@ def test_resampled_utterances_are_binomial():
     assert drawn.std() == pytest.approx((0.7 * 0.3 / 100) ** 0.5, rel=0.03)
 
 
+def test_a_mean_is_drawn_as_the_metrics_are():
+    true, predicted, speaker = case(spread=0.3)
+    of_speakers = statistics.by_speaker(true, predicted, speaker, 4)
+    drawn = statistics.resampled_mean(predicted == true, speaker)
+    np.testing.assert_allclose(drawn, statistics.resampled(*of_speakers)["wa"])
+    assert np.isnan(statistics.resampled_mean(predicted == true, np.zeros_like(speaker))).all()
+
+
 @pytest.mark.parametrize("metric", metrics.METRICS)
 def test_a_seed_given_twice_changes_no_interval(metric):
     true, predicted, speaker = case(seeds=1)

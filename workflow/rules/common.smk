@@ -318,18 +318,27 @@ def all_features():
     return expand("{folder}/{session}.h5", folder=sorted(folders), session=SESSIONS)
 
 
-def all_predictions():
+def every_run(pattern):
+    """The paths of the runs of all experiments."""
     return [
         path
         for experiment in config["experiments"]
-        for path in runs(f"{R}/predictions/{RUN}.tsv", experiment, experiment["variants"])
+        for path in runs(pattern, experiment, experiment["variants"])
     ]
+
+
+def all_predictions():
+    return every_run(f"{R}/predictions/{RUN}.tsv")
+
+
+def all_perturbed():
+    return every_run(f"{R}/perturbed/{RUN}.tsv")
 
 
 def kinds_of_figures(variants):
     """The figures of an experiment: without a training or a pair there are none of these."""
-    kinds = ["folds", "slices", "calibration", *(f"{v}.confusion" for v in variants)]
-    kinds += ["training"] if any(map(is_trained, variants)) else []
+    kinds = ["folds", "slices", "calibration", "robustness", *(f"{v}.confusion" for v in variants)]
+    kinds += ["training", "deletion"] if any(map(is_trained, variants)) else []
     return kinds + (["pairs"] if len(variants) > 1 else [])
 
 

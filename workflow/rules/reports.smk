@@ -3,6 +3,7 @@
 REQUIRED INPUTS:
 
     R/predictions/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
+    R/perturbed/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
     R/models/.../history.tsv
     R/segments/{session}.tsv
     R/splits/fold{fold}.tsv
@@ -18,6 +19,8 @@ OUTPUTS:
     R/reports/confusion.tsv      counts
     R/reports/calibration.tsv    accuracy by confidence
     R/reports/slices.tsv         accuracy on slices of the test utterances
+    R/reports/robustness.tsv     without a modality, and on recognised words
+    R/reports/deletion.tsv       without the most salient, and without random, tokens and frames
     R/reports/figures/           SVG and PNG
     R/reports/index.html         all of it on one page
 """
@@ -90,6 +93,40 @@ rule slice:
             --audit {input.audit:q} \
             --segments {input.segments:q} \
             --out {output:q} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
+rule stress:
+    input:
+        predictions=all_predictions(),
+        perturbed=all_perturbed(),
+        folds=fold_tables,
+        audit=split_table("audit"),
+    output:
+        robustness=report(
+            f"{R}/reports/robustness.tsv", category="Tables", caption="../report/robustness.rst"
+        ),
+        deletion=report(
+            f"{R}/reports/deletion.tsv", category="Tables", caption="../report/deletion.rst"
+        ),
+    log:
+        f"{LOGS}/reports/stress.log",
+    benchmark:
+        f"{BENCHMARKS}/reports/stress.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        config=tracked("stress", protocol=protocol(), selection=SELECTION, classes=CLASSES),
+    shell:
+        """
+        python -m labelmer.stress \
+            --predictions {input.predictions:q} \
+            --perturbed {input.perturbed:q} \
+            --folds {input.folds:q} \
+            --audit {input.audit:q} \
+            --out "$(dirname {output.robustness:q})" \
             --config {params.config:q} \
             --log {log:q}
         """
@@ -261,6 +298,72 @@ rule plot_calibration:
         """
 
 
+rule plot_robustness:
+    input:
+        rules.stress.output.robustness,
+    output:
+        svg=report(
+            f"{FIGURES}/robustness.svg",
+            category="{speech}+{text} ({mode})",
+            caption="../report/robustness-figure.rst",
+        ),
+        png=f"{FIGURES}/robustness.png",
+    log:
+        f"{LOGS}/reports/figures/{EXPERIMENT}/robustness.log",
+    benchmark:
+        f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/robustness.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        config=tracked("plot"),
+    shell:
+        """
+        figure={output.svg:q}
+        python -m labelmer.plot \
+            robustness \
+            {input:q} \
+            "${{figure%.svg}}" \
+            --speech {wildcards.speech:q} \
+            --text {wildcards.text:q} \
+            --mode {wildcards.mode:q} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
+rule plot_deletion:
+    input:
+        rules.stress.output.deletion,
+    output:
+        svg=report(
+            f"{FIGURES}/deletion.svg",
+            category="{speech}+{text} ({mode})",
+            caption="../report/deletion-figure.rst",
+        ),
+        png=f"{FIGURES}/deletion.png",
+    log:
+        f"{LOGS}/reports/figures/{EXPERIMENT}/deletion.log",
+    benchmark:
+        f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/deletion.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        config=tracked("plot"),
+    shell:
+        """
+        figure={output.svg:q}
+        python -m labelmer.plot \
+            deletion \
+            {input:q} \
+            "${{figure%.svg}}" \
+            --speech {wildcards.speech:q} \
+            --text {wildcards.text:q} \
+            --mode {wildcards.mode:q} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
 rule plot_training:
     input:
         histories,
@@ -298,6 +401,7 @@ rule page:
     input:
         tables=rules.tabulate.output,
         slices=rules.slice.output,
+        stress=rules.stress.output,
         figures=all_figures(),
         audit=split_table("audit"),
     output:

@@ -1,0 +1,198 @@
+"""Predictions of disturbed inputs -> what a lost modality, recognised words and deletions cost.
+
+Only the test part is used, pooled over folds; values are means over seeds. Each change is held
+against the unchanged predictions of the same runs, on the same draws of speakers (statistics).
+
+--config holds {"protocol": sentence, "selection": sentence, "classes": [names in order]}.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from labelmer import result_tables, runs, statistics, tables
+from labelmer.errors import InputError
+from labelmer.metrics import scores_of_counts
+from labelmer.result_tables import RESULTS
+from labelmer.runs import VARIANT
+from labelmer.stage import command, log, parse, stage_parser
+from labelmer.tables import MODALITIES, ORDERS
+
+CHANGE = ["change", "modality", "share"]
+UNCHANGED = ("none", "none", 0.0)
+CHANGE_OF = {
+    "all": UNCHANGED,
+    "speech missing": ("missing", "speech", 1.0),
+    "text missing": ("missing", "text", 1.0),
+    "transcripts": ("transcripts", "text", 1.0),
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One variant under one change: ua, wa and confidence, and their draws of speakers."""
+
+    values: dict  # {measure: number}
+    draws: dict  # {measure: (draws,)}
+
+    def columns(self, *measures):
+        """Each measure with its interval, as columns."""
+        columns = {}
+        for name in measures:
+            bounds = statistics.interval(self.draws[name])
+            columns |= with_interval(name, self.values[name], *bounds)
+        return columns
+
+
+def measure(frame, classes):
+    """A Measured, from what all runs of a variant predict under one change (see matched)."""
+    pooled = runs.pool(frame, classes)
+    counts, times = statistics.by_speaker(
+        pooled.true, pooled.predicted, pooled.speakers, len(classes)
+    )
+    values, draws = scores_of_counts(counts.sum(axis=0)), statistics.resampled(counts, times)
+    ordered = frame.sort_values(["seed", "fold", "id"])  # as runs.pool does
+    p = ordered[[f"p_{name}" for name in classes]].to_numpy()
+    named = pd.Index(classes).get_indexer(ordered["unchanged"])
+    confidence = p[np.arange(len(p)), named].reshape(pooled.predicted.shape)
+    return Measured(
+        {"ua": values["ua"].mean(), "wa": values["wa"].mean(), "confidence": confidence.mean()},
+        {
+            "ua": draws["ua"],
+            "wa": draws["wa"],
+            "confidence": statistics.resampled_mean(confidence, pooled.speakers),
+        },
+    )
+
+
+def measured(predictions, perturbed, classes):
+    """{variant: {(change, modality, share): Measured}}, the unchanged predictions among them.
+
+    predictions: the test part of a complete grid (runs.grid); perturbed: the tables "perturbed" of
+    the same runs. Raise InputError unless each change of a variant has all that it predicts.
+    """
+    of_variants = dict(iter(perturbed.groupby(VARIANT)))
+    expected = dict(iter(predictions.groupby(VARIANT, sort=False)))
+    for speech, text, mode, variant in sorted(of_variants.keys() ^ expected.keys()):
+        raise InputError(
+            f"{speech}+{text}, {mode}, {variant}: its predictions are given only with or only "
+            "for undisturbed inputs, expected both; evaluate its runs"
+        )
+    return {
+        variant: {
+            change: measure(matched(frame, unchanged, change), classes)
+            for change, frame in [(UNCHANGED, unchanged), *of_variants[variant].groupby(CHANGE)]
+        }
+        for variant, unchanged in expected.items()
+    }
+
+
+def matched(frame, unchanged, change):
+    """A variant's predictions under one change, with the columns speaker and unchanged.
+
+    unchanged: its predictions without the change; the column holds the class that they name. Raise
+    InputError unless both are of the same runs, utterances and true classes.
+    """
+    key = ["fold", "seed", "id"]
+    columns = [*key, "true", "predicted", *(c for c in frame if c.startswith("p_"))]
+    known = unchanged[[*key, "true", "speaker"]].assign(unchanged=unchanged["predicted"])
+    both = frame[columns].merge(known, on=[*key, "true"], how="outer", indicator=True)
+    odd = both[(both["_merge"] != "both") | both.duplicated(key)]
+    if len(odd):
+        row, (what, modality, share) = odd.iloc[0], change
+        run = (*unchanged[VARIANT].iloc[0], row["fold"], row["seed"])
+        raise InputError(
+            f"{runs.name_of(run)}: id '{row['id']}' is missing, stands twice or has another true "
+            f"class where {modality} is changed ({what}, share {share:g}), expected the run's test "
+            "utterances; evaluate that run again"
+        )
+    return both
+
+
+def robustness_table(measured):
+    """The table "robustness" without its design: a row for every variant and condition."""
+    rows = [
+        dict(zip(VARIANT, variant, strict=True))
+        | {"condition": condition}
+        | changes[change].columns("ua", "wa")
+        | difference("difference", "ua", changes[change], changes[UNCHANGED])
+        for variant, changes in measured.items()
+        for condition, change in CHANGE_OF.items()
+        if change in changes
+    ]
+    return pd.DataFrame(rows, columns=list(RESULTS["robustness"]))
+
+
+def deletion_table(measured):
+    """The table "deletion" without its design: a row per variant, modality, order and share."""
+    rows = [
+        dict(zip(VARIANT, variant, strict=True)) | row
+        for variant, changes in measured.items()
+        for modality in MODALITIES
+        for order in ORDERS
+        for row in deletion_rows(changes, modality, order)
+    ]
+    table = pd.DataFrame(rows, columns=list(RESULTS["deletion"]))
+    for test in ("against_random_p", "confidence_against_random_p"):
+        table[f"{test}_holm"] = statistics.holm(table[test])
+    return table
+
+
+def deletion_rows(changes, modality, order):
+    """The rows of one variant, modality and order, from nothing deleted on; none without them."""
+    shares = sorted(share for *what, share in changes if what == [order, modality])
+    rows = []
+    for share in [0.0, *shares] if shares else []:
+        here = changes[order, modality, share] if share else changes[UNCHANGED]
+        row = {"modality": modality, "order": order, "share": share}
+        row |= here.columns("ua", "confidence")
+        random = changes.get(("random", modality, share))
+        if order == "most-salient" and random:
+            row |= difference("against_random", "ua", random, here)
+            row |= difference("confidence_against_random", "confidence", random, here)
+        rows.append(row)
+    return rows
+
+
+def difference(name, measure, a, b):
+    """A measure of a minus that of b, with its interval and p, as columns."""
+    found = statistics.paired(a.draws[measure], b.draws[measure])
+    value = a.values[measure] - b.values[measure]
+    return with_interval(name, value, found["low"], found["high"]) | {f"{name}_p": found["p"]}
+
+
+def with_interval(name, value, low, high):
+    """A value and the ends of its interval, as columns."""
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
+
+
+@command
+def main(argv=None):
+    """Write the tables of what disturbed inputs cost."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("--predictions", type=Path, nargs="+", required=True, metavar="FILE")
+    parser.add_argument("--perturbed", type=Path, nargs="+", required=True, metavar="FILE")
+    parser.add_argument("--folds", type=Path, nargs="+", required=True, metavar="FOLD.tsv")
+    parser.add_argument("--audit", type=Path, required=True, metavar="AUDIT.tsv")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="gets the tables")
+    args = parse(parser, argv, ["protocol", "selection", "classes"])
+    classes = args.config["classes"]
+    read = [runs.read(path, classes) for path in args.predictions]
+    folds = sorted(set(tables.read(args.audit, "audit")["fold"]))
+    predictions = runs.grid([run[run["part"] == "test"] for run in read], folds, args.folds)
+    perturbed = pd.concat(runs.read_run(path, "perturbed", classes) for path in args.perturbed)
+    found = measured(predictions, perturbed, classes)
+    design = runs.protocol(predictions, args.config) | {
+        "utterances": len(predictions[["fold", "id"]].drop_duplicates()),
+        "speakers": predictions["speaker"].nunique(),
+        "draws": statistics.DRAWS,
+    }
+    for name, table in ("robustness", robustness_table), ("deletion", deletion_table):
+        result_tables.write(args.out / f"{name}.tsv", table(found).assign(**design), name)
+    log.info("%d runs on disturbed inputs tabulated in %s", len(args.perturbed), args.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""What disturbed inputs cost, on the grid of test_reports, small enough to compute by hand."""
+
+import pytest
+from test_reports import (
+    ODD,
+    SAID,
+    perturbed,
+    read,
+    run_stress,
+    write_perturbed,
+    write_predictions,
+    write_splits,
+)
+
+from labelmer import tables
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A results folder with the tables of the stage."""
+    root = tmp_path_factory.mktemp("results")
+    write_splits(root / "splits")
+    run_stress(write_predictions(root), write_perturbed(root), root)
+    return root
+
+
+def test_robustness_by_hand(root):
+    full = read(root, "robustness", variant="full").set_index("condition")
+    assert list(full.index) == ["all", "speech missing", "text missing", "transcripts"]
+    # Seeds: undisturbed (4/4 + 1/2) / 2 and (3/4 + 2/2) / 2; all sad and all angry else.
+    assert list(full["ua"]) == pytest.approx([13 / 16, 1 / 2, 13 / 16, 1 / 2])
+    assert list(full["wa"]) == pytest.approx([5 / 6, 2 / 6, 5 / 6, 4 / 6])
+    assert list(full["difference"]) == pytest.approx([0, -5 / 16, 0, -5 / 16])
+    assert list(read(root, "robustness", variant=ODD)["condition"]) == ["all"]
+
+
+def test_robustness_is_paired(root):
+    """Where nothing changes the difference is surely 0, however wide the intervals are."""
+    same = read(root, "robustness", variant="full", condition="text missing").iloc[0]
+    assert same["ua_low"] < same["ua"] < same["ua_high"]
+    assert same["difference_low"] == same["difference_high"] == 0
+
+
+def test_deletion_by_hand(root):
+    full = read(root, "deletion", variant="full")
+    assert list(zip(full["order"], full["share"], strict=True)) == [
+        ("most-salient", 0),
+        ("most-salient", 0.5),
+        ("random", 0),
+        ("random", 0.5),
+    ]
+    assert set(full["modality"]) == {"text"}
+    # The most salient deleted, the other class is named; what was named keeps 1/4.
+    assert list(full["ua"]) == pytest.approx([13 / 16, 3 / 16, 13 / 16, 13 / 16])
+    assert list(full["confidence"]) == pytest.approx([1, 1 / 4, 1, 3 / 4])
+    assert list(full["confidence_high"]) == pytest.approx([1, 1 / 4, 1, 3 / 4])
+
+
+def test_deletion_is_held_against_random_deletion(root):
+    full = read(root, "deletion", variant="full").set_index(["order", "share"])
+    row = full.loc[("most-salient", 0.5)]
+    assert row["against_random"] == pytest.approx(10 / 16)
+    assert row["against_random_low"] <= 10 / 16 <= row["against_random_high"]
+    found = row[[f"confidence_against_random{end}" for end in ("", "_low", "_high")]]
+    assert list(found) == pytest.approx([1 / 2] * 3)  # the same of every utterance
+    assert row["confidence_against_random_p"] == pytest.approx(2 / 10_001)
+    odd = read(root, "deletion", variant=ODD).set_index(["order", "share"])
+    assert odd.loc[("most-salient", 0.5), "confidence_against_random"] == pytest.approx(-1 / 2)
+    # Two rows are compared, and corrected together.
+    assert row["confidence_against_random_p_holm"] == pytest.approx(4 / 10_001)
+    other_rows = full.drop(index=("most-salient", 0.5)).filter(like="against_random")
+    assert other_rows.isna().all(axis=None)
+
+
+@pytest.mark.filterwarnings("error")
+def test_without_deletions_the_table_is_empty(tmp_path):
+    write_splits(tmp_path / "splits")
+    runs = [run for run in SAID if run[0] == "full"]
+    paths = write_perturbed(tmp_path, runs)
+    for path in paths:
+        table = tables.read(path, "perturbed")
+        tables.write(path, table[table["change"] == "missing"], "perturbed")
+    run_stress(write_predictions(tmp_path, runs), paths, tmp_path)
+    assert len(read(tmp_path, "deletion")) == 0
+    assert len(read(tmp_path, "robustness")) == 3
+
+
+def refused(tmp_path, caplog, change, runs=SAID):
+    """The message with which the stage refuses these runs when the first file is changed."""
+    write_splits(tmp_path / "splits")
+    paths = write_perturbed(tmp_path, runs)
+    tables.write(paths[0], change(perturbed("full", 1, 1)), "perturbed")
+    with pytest.raises(SystemExit):
+        run_stress(write_predictions(tmp_path), paths, tmp_path)
+    assert not (tmp_path / "reports").exists()
+    return caplog.text
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda t: t.drop(index=0),
+            ["full, fold 1, seed 1", "speech is changed (missing, share 1)", "id 'f1u0'"],
+        ),
+        (lambda t: t.assign(true="sad"), ["full, fold 1, seed 1", "id 'f1u0'"]),
+        (lambda t: t.assign(seed=2), ["full, fold 1, seed", "id 'f1u0'"]),
+        (
+            lambda t: t[t["change"] != "random"],
+            ["full, fold 1, seed 1", "text is changed (random, share 0.5)"],
+        ),
+        (lambda t: t.assign(predicted="glad"), ["perturbed0.tsv", "predicted is 'glad'"]),
+    ],
+)
+def test_disturbed_predictions_that_do_not_fit_are_refused(tmp_path, caplog, change, words):
+    message = refused(tmp_path, caplog, change)
+    assert all(word in message for word in words)
+
+
+def test_a_variant_without_disturbed_predictions_is_named(tmp_path, caplog):
+    full = [run for run in SAID if run[0] == "full"]
+    assert f"fbank+minilm, frozen, {ODD}: " in refused(tmp_path, caplog, lambda t: t, full)
