@@ -15,7 +15,9 @@ VERBS = {
     "evaluate": "a trained model -> predictions",
     "fuse": "predictions of two models -> their late fusion",
     "tabulate": "predictions -> result tables",
+    "salience": "salience and rationales -> how much lies where the label is told",
     "plot": "result tables and predictions -> figures",
+    "illustrate": "six utterances with their salience -> a figure",
     "page": "tables and figures -> one HTML page",
     "inspect": "what a ragged file holds, from what, and whether it is sane",
 }

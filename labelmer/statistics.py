@@ -55,15 +55,40 @@ def resampled(counts, times, draws=DRAWS, seed=SEED):
     total = times.sum()
     if total < 2:
         return {name: np.full(draws, np.nan) for name in METRICS}
-    generator = np.random.default_rng(seed)
     flat = counts.reshape(len(counts), -1).astype(float)
-    step = max(1, BLOCK // max(flat.shape))
-    blocks = []
+    blocks = [
+        scores_of_counts((weights @ flat).reshape(-1, *counts.shape[1:]))
+        for weights in drawn(times, max(flat.shape), draws, seed)
+    ]
+    return {name: np.concatenate([b[name].mean(axis=1) for b in blocks]) for name in METRICS}
+
+
+def resampled_mean(values, speakers, draws=DRAWS, seed=SEED):
+    """The mean of values, mean over seeds, in every draw of speakers: (draws,).
+
+    values: (seeds, N); speakers: (N,). The draws are those of resampled over the same speakers.
+    """
+    names, units = np.unique(speakers, return_inverse=True)
+    if len(names) < 2:
+        return np.full(draws, np.nan)
+    sums = np.bincount(units, values.mean(axis=0))
+    sizes = np.bincount(units)
+    times = np.ones(len(names), dtype=int)
+    blocks = drawn(times, len(names), draws, seed)
+    return np.concatenate([weights @ sums / (weights @ sizes) for weights in blocks])
+
+
+def drawn(times, width, draws, seed):
+    """Blocks of draws: how often each unit is in each, (block, units).
+
+    times: (units,) how often it is there; width: numbers of a draw, to bound the memory.
+    """
+    generator = np.random.default_rng(seed)
+    total = times.sum()
+    step = max(1, BLOCK // width)
     for start in range(0, draws, step):
         size = min(step, draws - start)
-        weights = generator.multinomial(total, times / total, size=size).astype(float)
-        blocks.append(scores_of_counts((weights @ flat).reshape(-1, *counts.shape[1:])))
-    return {name: np.concatenate([b[name].mean(axis=1) for b in blocks]) for name in METRICS}
+        yield generator.multinomial(total, times / total, size=size).astype(float)
 
 
 def interval(values):
@@ -117,6 +142,24 @@ def mcnemar(right_a, right_b):
     return only_a, only_b, float(binomtest(only_a, only_a + only_b).pvalue)
 
 
+def compared(a, b, right_a, right_b):
+    """Both tests that two variants differ, by the names of their columns in the result tables.
+
+    a, b: (draws,) their metric on the same draws; right_a, right_b: (N,) as for mcnemar.
+    """
+    of_draws = paired(a, b)
+    only_a, only_b, p = mcnemar(right_a, right_b)
+    return {
+        "low": of_draws["low"],
+        "high": of_draws["high"],
+        "p_bootstrap": of_draws["p"],
+        "right_alone": only_a,
+        "other_right_alone": only_b,
+        "p_mcnemar": p,
+        "detectable": of_draws["detectable"],
+    }
+
+
 def holm(p):
     """p-values corrected for their number by Holm's step-down method; nan stays and is not counted.
 
@@ -129,3 +172,9 @@ def holm(p):
     steps = np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1))
     corrected[order] = np.minimum(1, steps)
     return corrected
+
+
+def with_holm(table):
+    """A frame whose rows hold compared(), with the p-values of each test corrected together."""
+    tests = ("p_bootstrap", "p_mcnemar")
+    return table.assign(**{f"{test}_holm": holm(table[test]) for test in tests})
