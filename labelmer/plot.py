@@ -31,9 +31,9 @@ from labelmer.figures import (
     experiment,
     save,
 )
-from labelmer.options import MODALITIES
 from labelmer.result_tables import SCALINGS, p_text, points, points_interval
 from labelmer.stage import command, parse, stage_parser
+from labelmer.tables import MODALITIES
 
 LEAST_JOINED = 0.01  # share of the utterances in a bin from which on a line goes through its dot
 

@@ -6,8 +6,7 @@ Apart from the other tables, so that a new metric trains nothing anew.
 import pandas as pd
 
 from labelmer import tables
-from labelmer.options import MODALITIES
-from labelmer.tables import VARIANT, Column
+from labelmer.tables import MODALITIES, VARIANT, Column
 
 EXPERIMENT = ["speech", "text", "mode"]
 PROTOCOL = {

@@ -10,9 +10,9 @@ import numpy as np
 from labelmer import tables
 from labelmer.alignment import token_spans
 from labelmer.errors import InputError
-from labelmer.options import MODALITIES
 from labelmer.ragged import Ragged
 from labelmer.stage import RUN
+from labelmer.tables import MODALITIES
 
 ROUNDING_S = 0.01  # an audio may end by so much before the rationale that reaches to its end
 SAYS = "says"
