@@ -14,7 +14,8 @@ LAYERS = [
     {"errors", "stage", "digest", "tables", "ragged"},
     {"iemocap", "manifest", "readers", "config", "audio", "encoders"}
     | {"batches", "model", "options", "metrics", "accuracy", "compute", "result_tables", "inputs"}
-    | {"checkpoints", "statistics", "calibration", "perturbations"},
+    | {"checkpoints", "statistics", "calibration", "perturbations"}
+    | {"alignment", "salience_file", "figures"},
     set(VERBS),
 ]
 # Within a layer, these lean on a sibling.
@@ -27,6 +28,7 @@ SIBLINGS = {
     "model": {"options"},
     "metrics": {"accuracy"},
     "statistics": {"metrics"},
+    "salience_file": {"alignment"},
 }
 
 
@@ -53,6 +55,7 @@ def test_the_package_knows_nothing_of_snakemake(module):
 
 
 LIGHT = ["tabulate", "split", "annotate", "fuse", "segment", "config", "inspect"]
+LIGHT += ["salience", "illustrate"]
 
 
 @pytest.mark.parametrize("module", LIGHT)

@@ -163,7 +163,10 @@ def test_plain_attention_is_not_compared_with_itself(table):
     ("row", "words"),
     [
         (("x", "text", 0, 2), "id 'x': the corpus has no such utterance"),
-        (("c", "text", 3, 6), r"id 'c': the text rationale is \[3, 6\), expected .* its 5 characters"),
+        (
+            ("c", "text", 3, 6),
+            r"id 'c': the text rationale is \[3, 6\), expected .* its 5 characters",
+        ),
         (("c", "text", 1.5, 3), r"the text rationale is \[1.5, 3\)"),
         (("c", "text", 3, 3), r"the text rationale is \[3, 3\)"),
         (("c", "speech", -0.1, 0.5), r"the speech rationale is \[-0.1, 0.5\)"),
