@@ -10,6 +10,7 @@ Behind the words and the audio stands the salience, in times of an even share; b
 token or frame says of the predicted class. A line above is the rationale.
 """
 
+import re
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,12 +76,12 @@ def typical(candidates, count):
     return half.iloc[sorted(ranks)[: len(half)]]
 
 
-def weighed(file, name, text, rationales):
+def weighed(file, name, label, text, rationales):
     """An utterance's rows in a file of salience: a Weighed, or None where there is no file."""
     if file is None:
         return None
-    salience = file.weights(name, "salience") * len(file[name])
-    says = file.says(name) if SAYS in file.measures else np.full(len(salience), np.nan)
+    salience = file.weights(name, "salience", label) * len(file[name])
+    says = file.says(name, label) if SAYS in file.measures else np.full(len(salience), np.nan)
     return Weighed(file.spans(name, text), salience, says, rationales[file.modality].get(name))
 
 
@@ -108,7 +109,8 @@ def examples_figure(rows, utterances, scope):
         upper.set_title(beside_words(words), loc="right", fontsize=POINTS - 1, color=GREY, pad=6)
         draw_sound(lower, samples, sound)
         gap.remove()
-    figure.legend(handles=keys(), loc="lower center", ncols=8, frameon=False, fontsize=POINTS)
+    about = {"frameon": False, "fontsize": POINTS, "handlelength": 1.5, "columnspacing": 1.2}
+    figure.legend(handles=keys(), loc="lower center", ncols=7, **about)
     entitle(figure, f"Salience of {rows.iloc[0]['variant']} in utterances that a rule chose", scope)
     return figure
 
@@ -140,8 +142,9 @@ def lines_of(text):
 def draw_words(axes, lines, words):
     """Draw the lines of a transcript, each character with the salience of its token behind it."""
     for number, (_, line) in enumerate(lines):
-        place = STRIPES * number + MIDDLE
-        axes.text(0, place, line, family="DejaVu Sans Mono", fontsize=POINTS, va="center")
+        for word in re.finditer(r"\S+", line):  # each where it belongs: rounding adds up in a line
+            place = word.start(), STRIPES * number + MIDDLE
+            axes.text(*place, word[0], family="DejaVu Sans Mono", fontsize=POINTS, va="center")
     if words is not None:
         draw_band(axes, np.concatenate([band_of_line(*line, words) for line in lines]), COLUMNS)
         for number, (first, line) in enumerate(lines):
@@ -207,7 +210,7 @@ def keys():
     ]
     says = [
         Patch(facecolor=SURE(share), edgecolor=GREY, lw=0.4, label=label)
-        for share, label in ((0.5, "says predicted class: 50%"), (1.0, "100%"))
+        for share, label in ((0.5, "says predicted class 50%"), (1.0, "100%"))
     ]
     return [*salience, *says, Line2D([], [], color=INK, lw=1.5, label="rationale")]
 
@@ -249,9 +252,9 @@ def main(argv=None):
     predictions = predictions.assign(seconds=predictions["id"].map(seconds))
     rows = chosen(predictions, classes, set(rationales["speech"]) | set(rationales["text"]))
     shown = []
-    for name in rows["id"]:
+    for name, label in zip(rows["id"], rows["predicted"], strict=True):
         text = texts[name]
-        sides = [weighed(home.get(name), name, text, rationales) for home in homes]
+        sides = [weighed(home.get(name), name, label, text, rationales) for home in homes]
         shown.append((text, audio[name][name], *sides))
     first, right = predictions.iloc[0], predictions["true"] == predictions["predicted"]
     scope = f"{experiment(first)}; seed {first['seed']}; "

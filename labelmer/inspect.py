@@ -1,8 +1,8 @@
 """What is in a ragged file (segments, features, salience), from what, and is it sane.
 
 Without ID: the file's facts, whether its keys match what lies beside it, and the items whose
-numbers are not finite or all alike. With ID: that item's shape, statistics and tokens; of salience,
-the class that was predicted and the rows that count most for it.
+numbers are not finite or all alike. With ID: that item's shape, statistics and tokens; of salience
+also the rows that have most of it.
 
 Features are compared with the session's segments or utterances, with the encoder's source.json
 and with the encoders' code. --config takes what `labelmer extract` takes: '{"layer": N}' and
@@ -105,7 +105,7 @@ def about_item(file, name, config):
         **statistics(values),
         "keys": compare(file, config, name),
         "tokens": file.marks(name),
-        **(about_salient(file, name) if _attribute(file, "kind") == "salience" else {}),
+        "most": most_salient(file, name) if _attribute(file, "kind") == "salience" else None,
     }
 
 
@@ -121,16 +121,12 @@ def about_salience(file):
     }
 
 
-def about_salient(file, name):
-    """The class that was predicted for an item, and the rows with most of the salience, as text."""
+def most_salient(file, name):
+    """The rows with most of an item's salience, as text: token or seconds, and how much."""
     weights, marks, rate = _salience(file, name), file.marks(name), _rate(file)
     most = np.argsort(-weights, kind="stable")[:NAMED]
     where = [marks[i] if marks else f"{i / rate:.2f}s" if rate else str(i) for i in most]
-    predicted = dict(zip(file.ids, _list(file, "predicted"), strict=False))
-    return {
-        "predicted": predicted.get(name),
-        "most": [f"{place}:{weights[i]:.3f}" for place, i in zip(where, most, strict=True)],
-    }
+    return [f"{place}:{weights[i]:.3f}" for place, i in zip(where, most, strict=True)]
 
 
 def _salience(file, name):

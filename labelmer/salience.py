@@ -18,25 +18,31 @@ from labelmer import result_tables, statistics, tables
 from labelmer.errors import InputError
 from labelmer.result_tables import EXPERIMENT
 from labelmer.salience_file import SalienceFile, read_rationales, share_within
-from labelmer.stage import command, log, parse, stage_parser
+from labelmer.stage import RUN, command, log, parse, stage_parser
 
 VARIANT = [*EXPERIMENT, "variant"]
 MEASURED = [*VARIANT, "modality", "measure"]
 PLAIN_ATTENTION = ("no-label-interaction", "additive")  # the first of them that there is
 
 
-def shares_of(path, rationales, texts):
-    """One file of salience: a row (run, modality, id, measure, share, uniform) per rationale.
+def shares_of(path, predicted, rationales, texts):
+    """One file of salience: rows of run, modality, id, measure, share and uniform.
 
-    rationales: {modality: {id: (start, end)}}; texts: {id: transcript}.
+    predicted: {run: {id: class}}; rationales: {modality: {id: (start, end)}}; texts: {id: text}.
     """
     file, rows = SalienceFile(path), []
+    labels = predicted.get(tuple(file.run.values()), {})
     for name, (start, end) in rationales[file.modality].items():
         if name in file:
+            if name not in labels:
+                raise InputError(
+                    f"{path}: id '{name}' is in no table of predictions of this run, expected it "
+                    "there as well; evaluate the model again"
+                )
             inside = share_within(file.spans(name, texts[name]), start, end)  # (rows,)
             about = {**file.run, "modality": file.modality, "id": name, "uniform": inside.mean()}
             for measure in file.measures:
-                share = inside @ file.weights(name, measure)
+                share = inside @ file.weights(name, measure, labels[name])
                 rows.append({**about, "measure": measure, "share": share})
     return pd.DataFrame(rows)
 
@@ -103,7 +109,7 @@ def difference(name, a, b):
 
 
 def read_all(paths, name):
-    """A table that has one file per session, as one frame."""
+    """A table of several files as one frame."""
     return pd.concat([tables.read(path, name) for path in paths])
 
 
@@ -114,6 +120,7 @@ def main(argv=None):
     parser.add_argument("rationales", type=Path, metavar="RATIONALES.tsv")
     parser.add_argument("out", type=Path, metavar="SALIENCE.tsv")
     parser.add_argument("--salience", type=Path, nargs="+", required=True, metavar="FOLDER")
+    parser.add_argument("--predictions", type=Path, nargs="+", required=True, metavar="TSV")
     parser.add_argument("--utterances", type=Path, nargs="+", required=True, metavar="TSV")
     parser.add_argument("--segments", type=Path, nargs="+", required=True, metavar="TSV")
     args = parse(parser, argv, ["protocol", "selection"])
@@ -121,8 +128,13 @@ def main(argv=None):
     segments = read_all(args.segments, "segments").dropna(subset="seconds").set_index("id")
     texts = utterances["text"].to_dict()
     rationales = read_rationales(args.rationales, texts, segments["seconds"].to_dict())
+    predictions = read_all(args.predictions, "predictions")
+    predicted = {
+        run: frame.set_index("id")["predicted"].to_dict()
+        for run, frame in predictions.groupby(list(RUN))
+    }
     files = [path for folder in args.salience for path in sorted(folder.glob("*.h5"))]
-    shares = pd.concat([shares_of(path, rationales, texts) for path in files])
+    shares = pd.concat([shares_of(path, predicted, rationales, texts) for path in files])
     if len(shares) == 0:
         raise InputError(
             f"{args.rationales}: no test utterance has a rationale of a modality that a variant "

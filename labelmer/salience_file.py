@@ -25,7 +25,6 @@ class SalienceFile(Ragged):
     run        {column: value} of the run, by RUN
     measures   names of what weighs the rows: salience, pooling, expert_pooling, received and says,
                as far as the variant has them
-    predicted  {id: class}
     """
 
     def __init__(self, path):
@@ -38,22 +37,21 @@ class SalienceFile(Ragged):
         self.modality = self.attrs["modality"]
         self.run = {name: self.attrs[name] for name in RUN}
         self.run |= {name: int(self.run[name]) for name in ("fold", "seed")}
-        self.predicted = dict(zip(self.ids, json.loads(self.attrs["predicted"]), strict=True))
         self.columns = json.loads(self.attrs["columns"])
         weights = [c for c in self.columns if not c.startswith(f"{SAYS}_")]
         self.measures = weights + ([SAYS] if len(weights) < len(self.columns) else [])
 
-    def weights(self, name, measure):
+    def weights(self, name, measure, label):
         """What the rows of an utterance weigh: (rows,), the sum is one.
 
-        says is what the rows say of the class that is predicted.
+        label: the class that was predicted, of which says is.
         """
-        values = self.says(name) if measure == SAYS else self._column(name, measure)
+        values = self.says(name, label) if measure == SAYS else self._column(name, measure)
         return values / values.sum()
 
-    def says(self, name):
-        """How sure each row is of the class that is predicted: (rows,), between 0 and 1."""
-        return self._column(name, f"{SAYS}_{self.predicted[name]}")
+    def says(self, name, label):
+        """How sure each row of an utterance is of a class: (rows,), between 0 and 1."""
+        return self._column(name, f"{SAYS}_{label}")
 
     def spans(self, name, text):
         """Where the rows stand: (rows, 2), characters of the text, or seconds of the audio."""

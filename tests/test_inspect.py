@@ -352,9 +352,8 @@ def salience(tmp_path):
     model = tmp_path / "results/tiny/models" / run / "model.safetensors"
     model.parent.mkdir(parents=True)
     model.write_bytes(b"weights")
-    columns, predicted = ["salience", "says_sad"], ["sad", "angry", "sad"]
+    columns = ["salience", "says_sad"]
     attrs = {"kind": "salience", "modality": "text", "columns": json.dumps(columns), **RUN}
-    attrs |= {"classes": json.dumps(["angry", "sad"]), "predicted": json.dumps(predicted)}
     values = {"a1": [0.25, 0.7, 0.05], "a2": [0.1, 0.2, 0.3, 0.4], "b1": [0.9]}
     path, lengths = tmp_path / "results/tiny/salience" / run / "text.h5", [3, 4, 1]
     marks = list(TOKENS.values())
@@ -373,9 +372,7 @@ def test_salience(salience, facts, capsys):
     assert found["columns"] == ["salience", "says_sad"]
     assert found["not_one"] == {"count": 1, "first": ["b1"]}
     assert found["keys"] == current()
-    of_item = facts(path, "a2")
-    assert of_item["predicted"] == "angry"
-    assert of_item["most"] == ["[SEP]:0.400", "now:0.300", "not:0.200", "[CLS]:0.100"]
+    assert facts(path, "a2")["most"] == ["[SEP]:0.400", "now:0.300", "not:0.200", "[CLS]:0.100"]
     inspect.main([str(path), "a1"])
     assert "  most       no:0.700 [CLS]:0.250 [SEP]:0.050\n" in capsys.readouterr().out
     model.write_bytes(b"trained anew")
@@ -387,9 +384,9 @@ def test_salience(salience, facts, capsys):
 def test_salience_without_its_attributes(salience, facts):
     path, _ = salience
     with h5py.File(path, "r+") as file:
-        del file.attrs["columns"], file.attrs["predicted"]
+        del file.attrs["columns"]
     assert facts(path)["columns"] == [] and facts(path)["not_one"]["count"] == 3
-    assert facts(path, "a1")["predicted"] is None and facts(path, "a1")["most"] == []
+    assert facts(path, "a1")["most"] == []
 
 
 def test_from_the_folder_itself(corpus, facts, monkeypatch):

@@ -39,8 +39,13 @@ def write_salience(folder, variant, seed, fold=1, modality="text"):
     """A file of salience as evaluate writes it; the labels say the opposite of the salience."""
     columns = ["salience", "expert_pooling"] + [f"says_{c}" for c in CLASSES]
     attrs = {"kind": "salience", "modality": modality, "columns": json.dumps(columns)}
-    attrs |= {"classes": json.dumps(CLASSES), "predicted": json.dumps(list(PREDICTED.values()))}
-    attrs |= {**EXPERIMENT, "variant": variant, "fold": str(fold), "seed": str(seed)}
+    attrs |= {
+        "classes": json.dumps(CLASSES),
+        **EXPERIMENT,
+        "variant": variant,
+        "fold": str(fold),
+        "seed": str(seed),
+    }
     attrs |= {"rate_hz": RATE} if modality == "speech" else {}
     lengths = {name: len(TOKENS[name]) for name in TEXTS}
     if modality == "speech":
@@ -78,15 +83,18 @@ def write_corpus(root, rationales=RATIONALES):
         for modality in ("speech", "text"):
             write_salience(root / f"{variant}{seed}", variant, seed, modality=modality)
     rows = {"id": ids, "part": "test", "predicted": list(PREDICTED.values()), **EXPERIMENT}
-    told = pd.DataFrame(rows).assign(true=["angry", "sad", "angry"], variant="full", fold=1, seed=1)
+    told = pd.DataFrame(rows).assign(true=["angry", "sad", "angry"], fold=1)
     told = told.assign(p_angry=[0.9, 0.2, 0.4], p_sad=[0.1, 0.8, 0.6])
-    tables.write(root / "predictions.tsv", told, "predictions")
+    for variant, seed in LAST:
+        run = told.assign(variant=variant, seed=seed)
+        tables.write(root / f"{variant}{seed}.tsv", run, "predictions")
 
 
 def weigh(root):
     folders = [str(root / f"{variant}{seed}") for variant, seed in LAST]
     arguments = [root / "rationales.tsv", root / "salience.tsv", "--utterances"]
-    arguments += [root / "utterances.tsv", "--segments", root / "segments.tsv"]
+    arguments += [root / "utterances.tsv", "--segments", root / "segments.tsv", "--predictions"]
+    arguments += [f"{folder}.tsv" for folder in folders]
     salience.main([*map(str, arguments), "--salience", *folders, "--config", json.dumps(CONFIG)])
     return result_tables.read(root / "salience.tsv", "salience")
 
@@ -202,12 +210,18 @@ def test_rationales_of_no_test_utterance_are_refused(tmp_path, caplog):
 
 
 def test_a_seed_without_an_utterance_is_refused(root, tmp_path):
-    rows = salience.shares_of(
-        root / "full1" / "text.h5", {"text": {"a": (8, 11), "b": (8, 11)}}, TEXTS
-    )
+    told = {"text": {"a": (8, 11), "b": (8, 11)}}
+    run = (*EXPERIMENT.values(), "full", 1, 1)
+    rows = salience.shares_of(root / "full1" / "text.h5", {run: PREDICTED}, told, TEXTS)
     partial = pd.concat([rows, rows[rows["id"] == "a"].assign(seed=2)])
     with pytest.raises(InputError, match="id 'b': full has its salience with some seeds only"):
         salience.salience_table(partial, SPEAKERS)
+
+
+def test_a_file_without_its_predictions_is_named(root):
+    path, told = root / "full1" / "text.h5", {"text": {"a": (8, 11)}}
+    with pytest.raises(InputError, match=r"text\.h5: id 'a' is in no table of predictions"):
+        salience.shares_of(path, {}, told, TEXTS)
 
 
 # Pictures
@@ -246,7 +260,7 @@ def test_of_a_class_with_rationales_one_with_a_rationale_is_chosen():
 
 
 def illustrated(root, out, rationales=True):
-    arguments = [out, "--predictions", root / "predictions.tsv", "--salience", root / "full1"]
+    arguments = [out, "--predictions", root / "full1.tsv", "--salience", root / "full1"]
     arguments += ["--utterances", root / "utterances.tsv", "--segments", root / "segments.h5"]
     arguments += ["--rationales", root / "rationales.tsv"] if rationales else ["--rationales"]
     illustrate.main(list(map(str, arguments)))

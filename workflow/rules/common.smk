@@ -331,11 +331,12 @@ def all_predictions():
     ]
 
 
-def all_salience():
+def all_trained(pattern):
+    """The paths of the runs of all variants that are trained."""
     return [
         path
         for experiment in config["experiments"]
-        for path in runs(f"{R}/salience/{RUN}", experiment, trained(experiment))
+        for path in runs(pattern, experiment, trained(experiment))
     ]
 
 

@@ -70,7 +70,8 @@ rule tabulate:
 
 rule weigh_salience:
     input:
-        salience=all_salience(),
+        salience=all_trained(f"{R}/salience/{RUN}"),
+        predictions=all_trained(f"{R}/predictions/{RUN}.tsv"),
         rationales=RATIONALES,
         utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
         segments=expand(f"{R}/segments/{{session}}.tsv", session=SESSIONS),
@@ -90,6 +91,7 @@ rule weigh_salience:
             {input.rationales:q} \
             {output:q} \
             --salience {input.salience:q} \
+            --predictions {input.predictions:q} \
             --utterances {input.utterances:q} \
             --segments {input.segments:q} \
             --config {params.config:q} \
