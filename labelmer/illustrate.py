@@ -61,9 +61,8 @@ def chosen(predictions, classes, explained):
     for number, name in enumerate(classes[:RIGHT]):
         candidates = predictions[right & (predictions["true"] == name)]
         known = candidates[candidates["id"].isin(explained)]
-        rows.append(
-            typical(known if len(known) else candidates, len(range(number, RIGHT, len(classes))))
-        )
+        wanted = len(range(number, RIGHT, len(classes)))
+        rows.append(typical(known if len(known) else candidates, wanted))
     return pd.concat([*rows, typical(predictions[~right], WRONG)])
 
 
@@ -165,7 +164,7 @@ def band_of_line(first, line, words):
 
 def draw_sound(axes, samples, sound):
     """Draw the waveform of int16 samples over the salience of its frames."""
-    starts = np.arange(0, len(samples), max(1, len(samples) // 1500))  # finer would not be seen
+    starts = np.arange(0, len(samples), max(1, len(samples) // 800))  # finer would not be seen
     scale = MIDDLE / max(1, np.abs(samples.astype(int)).max())
     low, high = (
         MIDDLE + scale * edge.reduceat(samples, starts) for edge in (np.minimum, np.maximum)
@@ -215,12 +214,20 @@ def keys():
     return [*salience, *says, Line2D([], [], color=INK, lw=1.5, label="rationale")]
 
 
-def read_predictions(paths):
-    """The test predictions of all folds, with their confidence; and the names of the classes."""
+def read_predictions(paths, seconds):
+    """The test predictions of all folds, as chosen() takes them, and the names of the classes."""
     table = pd.concat([tables.read(path, "predictions") for path in paths])
     p = [column for column in table.columns if column.startswith("p_")]
     test = table[table["part"] == "test"]
-    return test.assign(confidence=test[p].max(axis=1)), [name.removeprefix("p_") for name in p]
+    test = test.assign(confidence=test[p].max(axis=1), seconds=test["id"].map(seconds))
+    return test, [name.removeprefix("p_") for name in p]
+
+
+def scope_of(predictions):
+    """What the title says of the predictions that the utterances were chosen from."""
+    first, right = predictions.iloc[0], predictions["true"] == predictions["predicted"]
+    whence = f"of n = {len(predictions):,} test utterances {right.sum():,} are right"
+    return f"{experiment(first)}; seed {first['seed']}; {whence}"
 
 
 def by_id(files):
@@ -239,7 +246,6 @@ def main(argv=None):
     parser.add_argument("--segments", type=Path, nargs="+", required=True, metavar="H5")
     parser.add_argument("--rationales", type=Path, nargs="?", metavar="TSV")
     args = parse(parser, argv)
-    predictions, classes = read_predictions(args.predictions)
     utterances = pd.concat([tables.read(path, "utterances") for path in args.utterances])
     texts = dict(zip(utterances["id"], utterances["text"], strict=True))
     audio = by_id(map(Ragged, args.segments))
@@ -249,17 +255,14 @@ def main(argv=None):
         rationales = read_rationales(args.rationales, texts, seconds)
     files = [SalienceFile(path) for folder in args.salience for path in folder.glob("*.h5")]
     homes = [by_id(f for f in files if f.modality == m) for m in ("text", "speech")]
-    predictions = predictions.assign(seconds=predictions["id"].map(seconds))
+    predictions, classes = read_predictions(args.predictions, seconds)
     rows = chosen(predictions, classes, set(rationales["speech"]) | set(rationales["text"]))
     shown = []
     for name, label in zip(rows["id"], rows["predicted"], strict=True):
         text = texts[name]
         sides = [weighed(home.get(name), name, label, text, rationales) for home in homes]
         shown.append((text, audio[name][name], *sides))
-    first, right = predictions.iloc[0], predictions["true"] == predictions["predicted"]
-    scope = f"{experiment(first)}; seed {first['seed']}; "
-    scope += f"of n = {len(predictions):,} test utterances {right.sum():,} are right"
-    save(lambda: examples_figure(rows, shown, scope), args.out)
+    save(lambda: examples_figure(rows, shown, scope_of(predictions)), args.out)
 
 
 if __name__ == "__main__":

@@ -108,6 +108,14 @@ def difference(name, a, b):
     return {name: a.mean - b.mean} | {f"{name}_{key}": tested[key] for key in ("low", "high", "p")}
 
 
+def predicted_by_run(predictions):
+    """{run: {id: class}} of a frame of predictions."""
+    return {
+        run: frame.set_index("id")["predicted"].to_dict()
+        for run, frame in predictions.groupby(list(RUN))
+    }
+
+
 def read_all(paths, name):
     """A table of several files as one frame."""
     return pd.concat([tables.read(path, name) for path in paths])
@@ -129,10 +137,7 @@ def main(argv=None):
     texts = utterances["text"].to_dict()
     rationales = read_rationales(args.rationales, texts, segments["seconds"].to_dict())
     predictions = read_all(args.predictions, "predictions")
-    predicted = {
-        run: frame.set_index("id")["predicted"].to_dict()
-        for run, frame in predictions.groupby(list(RUN))
-    }
+    predicted = predicted_by_run(predictions)
     files = [path for folder in args.salience for path in sorted(folder.glob("*.h5"))]
     shares = pd.concat([shares_of(path, predicted, rationales, texts) for path in files])
     if len(shares) == 0:
@@ -142,8 +147,8 @@ def main(argv=None):
         )
     table = salience_table(shares, utterances["speaker"].to_dict()).assign(
         draws=statistics.DRAWS,
-        folds=shares["fold"].nunique(),
-        seeds=shares["seed"].nunique(),
+        folds=predictions["fold"].nunique(),
+        seeds=predictions["seed"].nunique(),
         **{name: args.config[name] for name in ("protocol", "selection")},
     )
     result_tables.write(args.out, table, "salience")
