@@ -18,7 +18,9 @@ VERBS = {
     "tabulate": "predictions -> result tables",
     "slices": "predictions -> accuracy on slices of the test utterances",
     "stress": "predictions of disturbed inputs -> result tables",
+    "salience": "salience and rationales -> how much lies where the label is told",
     "plot": "result tables and predictions -> figures",
+    "illustrate": "six utterances with their salience -> a figure",
     "page": "tables and figures -> one HTML page",
     "inspect": "what a ragged file holds, from what, and whether it is sane",
 }

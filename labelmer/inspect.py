@@ -1,7 +1,8 @@
-"""What is in a ragged file (segments, features), from what, and is it sane.
+"""What is in a ragged file (segments, features, salience), from what, and is it sane.
 
 Without ID: the file's facts, whether its keys match what lies beside it, and the items whose
-numbers are not finite or all alike. With ID: that item's shape, statistics and tokens.
+numbers are not finite or all alike. With ID: that item's shape, statistics and tokens; of salience
+also the rows that have most of it.
 
 Features are compared with the session's segments, utterances or recognised words, with the
 encoder's source.json and with the encoders' code. --config takes what `labelmer extract` takes:
@@ -19,13 +20,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from labelmer.digest import code_digest, content_key
+from labelmer.digest import code_digest, content_key, file_digest
 from labelmer.errors import InputError
 from labelmer.ragged import Ragged, feature_key, feature_params
-from labelmer.stage import Progress, command, parse, stage_parser
+from labelmer.stage import RUN, Progress, command, parse, stage_parser
 
 PIECE = 1 << 20  # numbers looked at in one go: 8 MB as float64
 NAMED = 5  # items of a kind that are named
+UNIT = 1e-3  # by so much may rounding move a sum of one
 PROVENANCE = ("encoder", "source", "revision", "layer", "window_s", "code")
 LIBRARIES = ("labelmer", "torch", "transformers")
 
@@ -40,8 +42,9 @@ def opened(path):
             raise
         raise InputError(
             f"{path}: not a ragged file; `labelmer inspect` reads the audio in "
-            "results/NAME/segments/SESSION.h5 and the features in "
-            "results/NAME/features/ENCODER/MODE/SESSION.h5"
+            "results/NAME/segments/SESSION.h5, the features in "
+            "results/NAME/features/ENCODER/MODE/SESSION.h5 and the salience in "
+            "results/NAME/salience/SPEECH+TEXT/MODE/VARIANT/FOLD/MODALITY.h5"
         ) from None
 
 
@@ -80,6 +83,7 @@ def about_file(file, config):
         "unfinished": _named([file.ids[i] for i in unfinished]),
         "keys": compare(file, config),
         **unsound(file),
+        **(about_salience(file) if _attribute(file, "kind") == "salience" else {}),
     }
 
 
@@ -101,7 +105,45 @@ def about_item(file, name, config):
         **statistics(values),
         "keys": compare(file, config, name),
         "tokens": file.marks(name),
+        "most": most_salient(file, name) if _attribute(file, "kind") == "salience" else None,
     }
+
+
+def about_salience(file):
+    """Whose salience it is, its columns, and the items in which it is none: it must sum to one."""
+    weights = {name: _salience(file, name) for name in file.ids}
+    odd = [n for n, w in weights.items() if not ((w >= 0).all() and abs(w.sum() - 1) < UNIT)]
+    return {
+        "modality": _attribute(file, "modality"),
+        "run": ", ".join(str(_attribute(file, name)) for name in RUN),
+        "columns": _list(file, "columns"),
+        "not_one": _named(odd),
+    }
+
+
+def most_salient(file, name):
+    """The rows with most of an item's salience, as text: token or seconds, and how much."""
+    weights, marks, rate = _salience(file, name), file.marks(name), _rate(file)
+    most = np.argsort(-weights, kind="stable")[:NAMED]
+    where = [marks[i] if marks else f"{i / rate:.2f}s" if rate else str(i) for i in most]
+    return [f"{place}:{weights[i]:.3f}" for place, i in zip(where, most, strict=True)]
+
+
+def _salience(file, name):
+    """An item's column of salience, as float64; empty where the file has none."""
+    columns = _list(file, "columns")
+    if "salience" not in columns or file.values.shape[1:] != (len(columns),):
+        return np.zeros(0)
+    return file[name][:, columns.index("salience")].astype(float)
+
+
+def _list(file, name):
+    """An attribute that is a list as JSON; empty where it is none."""
+    try:
+        value = json.loads(str(_attribute(file, name)))
+    except ValueError:
+        return []
+    return list(map(str, value)) if isinstance(value, list) else []
 
 
 @np.errstate(all="ignore")
@@ -185,8 +227,10 @@ def judge(file, config):
     elif kind == "features":
         contents, facts = contents_beside(file, config), facts_beside(file.path)
         changed, expected = _features_changed(file, contents, facts, config), contents
+    elif kind == "salience":
+        changed, expected = _model_changed(file), file.ids
     else:
-        raise InputError("only the keys of segments and features can be compared")
+        raise InputError("only the keys of segments, features and salience can be compared")
 
     def reason(name):
         key = file.keys[file.index[name]]
@@ -201,6 +245,15 @@ def _samples_changed(file):
         # Of an empty array there is no view as bytes.
         digest = content_key(samples if len(samples) else b"")
         return "" if key == digest else "samples not those of the key"
+
+    return changed
+
+
+def _model_changed(file):
+    digest = file_digest(_there(model_beside(file.path)))
+
+    def changed(name, key):
+        return "" if key == content_key(digest, name) else "model changed"
 
     return changed
 
@@ -267,6 +320,18 @@ def facts_beside(path):
         return {"content": facts["content"], "layers": int(facts["layers"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{source}: cannot be read ({error!r}); make its folder anew") from None
+
+
+def model_beside(path):
+    """Where the model stands that a file of salience was made with."""
+    path = Path(os.path.normpath(path.absolute()))  # as named: results may be a link
+    if len(path.parents) < 6 or path.parents[4].name != "salience":
+        raise InputError(
+            "the file does not stand at results/NAME/salience/SPEECH+TEXT/MODE/VARIANT/FOLD/"
+            "MODALITY.h5"
+        )
+    run = path.parent.relative_to(path.parents[4])
+    return path.parents[5] / "models" / run / "model.safetensors"
 
 
 def _place(path):
@@ -374,7 +439,7 @@ def _shown_names(named):
 def main(argv=None):
     """Command line of `labelmer inspect`."""
     parser = stage_parser(__doc__)
-    parser.add_argument("file", type=Path, help="R/segments/... or R/features/..., ending in .h5")
+    parser.add_argument("file", type=Path, help="in R/segments, R/features or R/salience, .h5")
     parser.add_argument("id", nargs="?", help="one item of it, an utterance")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parse(parser, argv)

@@ -1,7 +1,7 @@
 """Result tables and figures -> one HTML page that needs nothing else, network included.
 
 --reports is the folder that tabulate, slices, stress and plot filled; --splits the one with
-audit.tsv and left_out.tsv.
+audit.tsv and left_out.tsv; --salience the table of that name, where the corpus has rationales.
 """
 
 import base64
@@ -220,6 +220,41 @@ bootstrap draws of speakers; Holm: corrected for all rows of deletion.tsv. {{ sc
 <td>{{ row[name ~ "_p"] | p }}</td><td>{{ row[name ~ "_p_holm"] | p }}</td>
 {%- endfor %}</tr>
 {% endfor %}</tbody></table></div></details>
+{% endif %}{% if e.salience %}<h3>Salience and rationales</h3>
+{{ figure(e.salience_figure, "Share of the salience on the rationales, per variant",
+  "Share of the salience on the rationale, the stretch that is known to carry the label: mean over
+the test utterances that have one (their number stands above each panel), pooled over folds, mean
+over seeds, with its 95% interval from " ~ draws ~ " bootstrap draws of speakers. Uniform: the share
+of the tokens or frames that lie there. " ~ rule, "full") }}
+<details><summary>Every measure ({{ e.salience | length }} rows)</summary>
+<div class="wide"><table>
+<caption>Share of the measure on the rationale, in percent; minus uniform, and minus the salience of
+the variant with plain attention, in percentage points; 95% intervals and two-sided p from
+{{ draws }} bootstrap draws of speakers, not corrected for the number of rows. n: test utterances
+with a rationale. {{ rule }}</caption>
+<thead><tr><th class="name">variant</th><th class="name">modality</th><th class="name">measure</th>
+<th>share [95%]</th><th>uniform</th><th>ratio</th><th>− uniform [95%]</th><th>p</th>
+<th class="name">attention</th><th>− attention [95%]</th><th>p</th><th>n</th></tr></thead>
+<tbody>
+{% for row in e.salience %}<tr><td class="name">{{ row.variant }}</td>
+<td class="name">{{ row.modality }}</td><td class="name">{{ row.measure }}</td>
+<td>{{ row.share | percent }} {{ row.low | interval(row.high) }}</td>
+<td>{{ row.uniform | percent }}</td><td>{{ "%.2f" | format(row.ratio) }}</td>
+<td>{{ row.over_uniform | points }}
+{{ row.over_uniform_low | points_interval(row.over_uniform_high) }}</td>
+<td>{{ row.over_uniform_p | p }}</td><td class="name">{{ row.attention }}</td>
+<td>{% if row.attention %}{{ row.over_attention | points }}
+{{ row.over_attention_low | points_interval(row.over_attention_high) }}{% endif %}</td>
+<td>{% if row.attention %}{{ row.over_attention_p | p }}{% endif %}</td>
+<td>{{ row.utterances }}</td></tr>
+{% endfor %}</tbody></table></div></details>
+{% endif %}{% if e.examples_figure %}<h3>Examples</h3>
+{{ figure(e.examples_figure, "Six test utterances with their salience",
+  "Test utterances that a rule chose, with the salience of their tokens and frames (orange, in times
+of an even share), what these say of the predicted class (blue), and the rationale where it is known
+(line). Right ones: of middling length and median confidence, where there are some with a rationale;
+wrong ones: at a quarter and at three quarters of the confidences. n = 6 of the test utterances of
+one seed. " ~ rule, "full") }}
 {% endif %}<h3>Classes</h3>
 <div class="wide"><table>
 <caption>Recall (R), precision (P) and F1 of each class, pooled over folds, mean over seeds; n: test
@@ -297,8 +332,8 @@ names every one.</caption>
 def render(corpus, results, splits, figures):
     """The page as text.
 
-    corpus: its name; results: the tables of RESULTS by name; splits: the tables audit and left_out
-    by name; figures: the folder of the SVG files.
+    corpus: its name; results: the tables of RESULTS by name, and salience where there is one;
+    splits: the tables audit and left_out by name; figures: the folder of the SVG files.
     """
     first = results["compare"].iloc[0]
     audit = splits["audit"]
@@ -339,6 +374,7 @@ def experiment(names, results, figures):
         for name, table in results.items()
     }
     compare, classes = of_experiment["compare"], of_experiment["classes"]
+    salience = of_experiment["salience"].to_dict("records") if "salience" in results else []
     folder = figures / f"{names.speech}+{names.text}" / names.mode
     variants = list(compare["variant"])
     robustness, deletion = of_experiment["robustness"], of_experiment["deletion"]
@@ -364,13 +400,16 @@ def experiment(names, results, figures):
         "transcripts": (robustness["condition"] == "transcripts").any(),
         "deletion": compared.to_dict("records"),
         "deletion_figure": data_uri(folder / "deletion.svg") if len(compared) else None,
-        "training_figure": _training_figure(folder / "training.svg"),
+        "training_figure": _of_training(folder / "training.svg"),
+        "salience": salience,
+        "salience_figure": data_uri(folder / "salience.svg") if salience else None,
+        "examples_figure": _of_training(folder / "examples.svg"),
         "confusion": [(v, data_uri(folder / f"{v}.confusion.svg")) for v in variants],
     }
 
 
-def _training_figure(path):
-    """None for an experiment of late fusions alone: nothing was trained."""
+def _of_training(path):
+    """A figure's address, or None for an experiment of late fusions alone: nothing was trained."""
     return data_uri(path) if path.exists() else None
 
 
@@ -394,9 +433,12 @@ def main(argv=None):
     parser.add_argument("--corpus", required=True, help="its name, for the title")
     parser.add_argument("--reports", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--splits", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--salience", type=Path, nargs="?", metavar="SALIENCE.tsv")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.html")
     args = parse(parser, argv)
     results = {n: result_tables.read(args.reports / f"{n}.tsv", n) for n in RESULTS}
+    if args.salience:
+        results["salience"] = result_tables.read(args.salience, "salience")
     splits = {n: tables.read(args.splits / f"{n}.tsv", n) for n in ("audit", "left_out")}
     page = render(args.corpus, results, splits, args.reports / "figures")
     write_atomically(args.out, page)

@@ -7,17 +7,16 @@
     plot calibration CALIBRATION.tsv OUT_STEM              accuracy by confidence, per variant
     plot robustness ROBUSTNESS.tsv OUT_STEM                accuracy without a modality, per variant
     plot deletion DELETION.tsv OUT_STEM                    accuracy by the share that is deleted
+    plot salience SALIENCE.tsv OUT_STEM                    share of salience on the rationales
     plot training HISTORY.tsv ... OUT_STEM                 loss and accuracy over the epochs
 
 OUT_STEM is the path without .svg and .png. The same tables give the same bytes.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
@@ -26,6 +25,20 @@ from matplotlib.ticker import MaxNLocator
 
 from labelmer import result_tables, tables
 from labelmer.errors import InputError
+from labelmer.figures import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    PALE,
+    PURPLE,
+    VERMILION,
+    counted,
+    design,
+    entitle,
+    experiment,
+    save,
+)
 from labelmer.result_tables import (
     CONDITIONS,
     SCALINGS,
@@ -34,12 +47,8 @@ from labelmer.result_tables import (
     points_interval,
     slice_text,
 )
-from labelmer.stage import command, log, parse, stage_parser
-from labelmer.tables import ORDERS
-
-# Okabe and Ito's palette: told apart by colour-blind readers, too.
-BLUE, VERMILION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
-GREY, PALE, INK = "#8a8a8a", "#d5d9dd", "#222222"
+from labelmer.stage import command, parse, stage_parser
+from labelmer.tables import MODALITIES, ORDERS
 
 # Worse than the reference, the same, better: pale enough for ink on it, the same in all figures.
 DIFFERENCES = LinearSegmentedColormap.from_list("differences", ["#e69e66", "white", "#66aad1"])
@@ -53,23 +62,6 @@ SLICINGS_IN_WORDS = {
 }
 
 LEAST_JOINED = 0.01  # share of the utterances in a bin from which on a line goes through its dot
-
-STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "svg.hashsalt": "labelmer",  # ids in the SVG are random without it
-}
 
 
 def confusion_figure(rows):
@@ -425,6 +417,51 @@ def draw_deletion(panel, rows):
         panel.plot(share, ua, color=colour, lw=1.2, marker="o", ms=3)
 
 
+def salience_figure(rows):
+    """Share of salience on the rationale per variant, by modality, from the table "salience"."""
+    rows = rows[rows["measure"] == "salience"]
+    variants = list(dict.fromkeys(rows["variant"]))[::-1]  # the first one above
+    modalities = [m for m in MODALITIES[::-1] if m in set(rows["modality"])]
+    figure = Figure(figsize=(7.2, 2.0 + 0.34 * len(variants)), layout="constrained")
+    panels = figure.subplots(1, len(modalities), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, modality in zip(panels, modalities, strict=True):
+        of_modality = rows[rows["modality"] == modality]
+        draw_shares(axes, of_modality, variants)
+        axes.set_title(f"{modality}, n = {of_modality['utterances'].iloc[0]:,} utterances")
+        axes.set_xlabel("share on the rationale (percent)")
+    panels[0].set(yticks=range(len(variants)), yticklabels=variants, ylim=(-0.6, len(variants)))
+    panels[0].set_xlim(left=0)
+    keys = [
+        Line2D([], [], color=BLUE, marker="o", ms=4, lw=2, label="salience, 95% interval"),
+        Line2D([], [], color=VERMILION, lw=1.5, label="uniform: share of the tokens or frames"),
+    ]
+    figure.legend(handles=keys, loc="outside lower center", ncols=2, frameon=False)
+    first = rows.iloc[0]
+    entitle(
+        figure,
+        "How much of the salience lies on the rationale, and how many times as much as uniform",
+        ", ".join([experiment(first), *(counted(first[n], n[:-1]) for n in ("folds", "seeds"))]),
+    )
+    return figure
+
+
+def draw_shares(axes, rows, variants):
+    """Draw the shares of one modality, a place for each of the variants."""
+    places = rows["variant"].map(variants.index)
+    share, low, high, uniform = (100 * rows[c] for c in ("share", "low", "high", "uniform"))
+    axes.vlines(uniform, places - 0.5, places + 0.5, color=VERMILION, lw=1.5)
+    axes.hlines(places, low, high, color=BLUE, lw=2)
+    axes.scatter(share, places, s=22, color=BLUE, zorder=3)
+    beside = {"xycoords": axes.get_yaxis_transform(), "va": "center", "ha": "right"}
+    for place, ratio in zip(places, rows["ratio"], strict=True):
+        axes.annotate(f"× {ratio:.1f}", (1, place), **beside)
+    axes.annotate("uniform", (1, len(variants) - 0.3), color=GREY, **beside)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x", color=PALE, lw=0.6)
+    axes.set_axisbelow(True)
+
+
 def training_figure(histories, where):
     """Loss (above) and validation UA (below) over epochs: a pair of panels for every variant.
 
@@ -461,26 +498,6 @@ def draw_training(loss, accuracy, histories):
             axes.scatter(chosen["epoch"], factor * chosen[name], color=VERMILION, s=9, zorder=3)
 
 
-def entitle(figure, *lines):
-    """Give a figure its title, the first line a little larger."""
-    figure.suptitle("\n".join(lines), fontsize=9.5, linespacing=1.5)
-
-
-def experiment(row):
-    """How a title names a row's encoders."""
-    return f"{row['speech']} + {row['text']}, {row['mode']}"
-
-
-def design(folds, seeds, utterances):
-    """How a title says what the numbers rest on."""
-    return f"{counted(folds, 'fold')}, {counted(seeds, 'seed')}, n = {utterances:,} utterances"
-
-
-def counted(count, noun):
-    """'1 fold', '5 folds'."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def percent(share):
     """A share as percent with one decimal; nothing where there is no share."""
     return "" if pd.isna(share) else f"{100 * share:.1f}"
@@ -489,20 +506,6 @@ def percent(share):
 def number(count):
     """A count; one decimal if, as a mean over seeds, it is not whole."""
     return f"{count:,.0f}" if abs(count - round(count)) < 1e-3 else f"{count:,.1f}"
-
-
-def save(draw, stem):
-    """Write the figure that draw() returns as stem.svg and stem.png, without dates or versions."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    nothing = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
-    with rc_context(STYLE):
-        figure = draw()
-        for kind, metadata in nothing.items():
-            path = stem.with_name(f"{stem.name}.{kind}")
-            part = path.with_name(path.name + ".part")
-            figure.savefig(part, format=kind, dpi=200, metadata=metadata)
-            os.replace(part, path)
-            log.info("wrote %s", path)
 
 
 def select(table, path, **wanted):
@@ -525,6 +528,7 @@ OF_ALL_VARIANTS = {
     "calibration": calibration_figure,
     "robustness": robustness_figure,
     "deletion": deletion_figure,
+    "salience": salience_figure,
 }
 
 

@@ -6,7 +6,7 @@ Apart from the other tables, so that a new metric trains nothing anew.
 import pandas as pd
 
 from labelmer import tables
-from labelmer.tables import VARIANT, Column
+from labelmer.tables import MODALITIES, VARIANT, Column
 
 EXPERIMENT = ["speech", "text", "mode"]
 PROTOCOL = {
@@ -24,6 +24,7 @@ CONDITIONS = {  # of a robustness table, and how a reader is told of them
     "text missing": "text missing",
     "transcripts": "recognised words",
 }
+MEASURES = ("salience", "pooling", "expert_pooling", "received", "says")
 BOOTSTRAP = {
     "speakers": Column(int, "number of test speakers"),
     "draws": Column(int, "number of bootstrap draws"),
@@ -193,6 +194,26 @@ RESULTS = {
         **bounds("confidence_", "confidence", "speakers"),
         **against_random("", "ua"),
         **against_random("confidence_", "confidence"),
+        **BOOTSTRAP,
+        **PROTOCOL,
+    },
+    "salience": {
+        **VARIANT,
+        "modality": Column(str, "whose rationales and salience", MODALITIES),
+        "measure": Column(str, "what weighs the tokens or frames", MEASURES),
+        "share": Column(
+            float, "of the measure that lies on the rationale, pooled, mean over seeds"
+        ),
+        **bounds("", "the share", "speakers"),
+        "uniform": Column(float, "share of the tokens or frames that lie on the rationale"),
+        "ratio": Column(float, "share divided by uniform"),
+        "over_uniform": Column(float, "share minus uniform"),
+        **bounds("over_uniform_", "that difference", "speakers"),
+        "over_uniform_p": Column(float, "two-sided, of the bootstrap over speakers", empty=True),
+        "attention": Column(str, "the variant whose plain attention is compared", empty=True),
+        "over_attention": Column(float, "share minus the share of that variant", empty=True),
+        **bounds("over_attention_", "that difference", "speakers"),
+        "over_attention_p": Column(float, "two-sided, of the bootstrap over speakers", empty=True),
         **BOOTSTRAP,
         **PROTOCOL,
     },

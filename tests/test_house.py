@@ -14,7 +14,8 @@ LAYERS = [
     {"errors", "stage", "digest", "tables", "ragged"},
     {"iemocap", "manifest", "readers", "config", "audio", "encoders"}
     | {"batches", "model", "options", "metrics", "accuracy", "compute", "result_tables", "inputs"}
-    | {"checkpoints", "statistics", "calibration", "perturbations", "demo_lines", "runs"},
+    | {"checkpoints", "statistics", "calibration", "perturbations", "demo_lines", "runs"}
+    | {"alignment", "salience_file", "figures"},
     set(VERBS),
 ]
 # Within a layer, these lean on a sibling.
@@ -28,6 +29,7 @@ SIBLINGS = {
     "metrics": {"accuracy"},
     "statistics": {"metrics"},
     "runs": {"statistics"},
+    "salience_file": {"alignment"},
 }
 
 
@@ -64,6 +66,7 @@ LIGHT = [
     "config",
     "inspect",
 ]
+LIGHT += ["salience", "illustrate"]
 
 
 @pytest.mark.parametrize("module", LIGHT)

@@ -14,7 +14,7 @@ import pytest
 from conftest import REPOSITORY
 
 from labelmer import inspect, tables
-from labelmer.digest import code_digest, content_key
+from labelmer.digest import code_digest, content_key, file_digest
 from labelmer.ragged import Ragged, Writer, feature_key, feature_params
 
 SOUNDS = {"a1": [1, 2, 3, 4] * 8000, "a2": [5, -6] * 4000, "b1": [0] * 800}
@@ -344,8 +344,8 @@ def test_what_cannot_be_compared_is_said(corpus, facts, tmp_path):
     corpus.source.write_text("[]")
     assert "source.json: cannot be read" in facts(corpus.frames)["keys"]["why"]
     with h5py.File(elsewhere, "r+") as file:
-        file.attrs["kind"] = "salience"
-    assert facts(elsewhere)["keys"]["why"].startswith("only the keys of segments and features")
+        file.attrs["kind"] = "other"
+    assert facts(elsewhere)["keys"]["why"].startswith("only the keys of segments, features and")
 
 
 def test_label_words_come_from_the_config(corpus, facts):
@@ -358,6 +358,54 @@ def test_label_words_come_from_the_config(corpus, facts):
         ({"angry": "x"}, stale({"utterance changed": 1})),
     ]:
         assert facts(labels, "--config", json.dumps({"labels": given}))["keys"] == keys
+
+
+RUN = {"speech": "fbank", "text": "tiny", "mode": "frozen", "variant": "full"}
+RUN |= {"fold": "1", "seed": "2"}
+
+
+@pytest.fixture
+def salience(tmp_path):
+    """A file of salience as evaluate writes it, beside its model; b1 does not sum to one."""
+    run = "fbank+tiny/frozen/full/fold1.seed2"
+    model = tmp_path / "results/tiny/models" / run / "model.safetensors"
+    model.parent.mkdir(parents=True)
+    model.write_bytes(b"weights")
+    columns = ["salience", "says_sad"]
+    attrs = {"kind": "salience", "modality": "text", "columns": json.dumps(columns), **RUN}
+    values = {"a1": [0.25, 0.7, 0.05], "a2": [0.1, 0.2, 0.3, 0.4], "b1": [0.9]}
+    path, lengths = tmp_path / "results/tiny/salience" / run / "text.h5", [3, 4, 1]
+    marks = list(TOKENS.values())
+    with Writer(path, values, lengths, (2,), "float32", attrs, marks) as writer:
+        for index, (name, rows) in enumerate(values.items()):
+            item = np.stack([rows, np.full(len(rows), 0.5)], axis=1)
+            writer.write(index, item, content_key(file_digest(model), name))
+    return path, model
+
+
+def test_salience(salience, facts, capsys):
+    path, model = salience
+    found = facts(path)
+    assert (found["kind"], found["modality"]) == ("salience", "text")
+    assert found["run"] == "fbank, tiny, frozen, full, 1, 2"
+    assert found["columns"] == ["salience", "says_sad"]
+    assert found["not_one"] == {"count": 1, "first": ["b1"]}
+    assert found["keys"] == current()
+    assert facts(path, "a2")["most"] == ["[SEP]:0.400", "now:0.300", "not:0.200", "[CLS]:0.100"]
+    inspect.main([str(path), "a1"])
+    assert "  most       no:0.700 [CLS]:0.250 [SEP]:0.050\n" in capsys.readouterr().out
+    model.write_bytes(b"trained anew")
+    assert facts(path)["keys"] == stale({"model changed": 3})
+    model.unlink()
+    assert facts(path)["keys"]["why"] == f"{model} is not there"
+
+
+def test_salience_without_its_attributes(salience, facts):
+    path, _ = salience
+    with h5py.File(path, "r+") as file:
+        del file.attrs["columns"]
+    assert facts(path)["columns"] == [] and facts(path)["not_one"]["count"] == 3
+    assert facts(path, "a1")["most"] == []
 
 
 def test_from_the_folder_itself(corpus, facts, monkeypatch):

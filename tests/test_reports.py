@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -49,6 +50,7 @@ SAID = {
 }
 ENCODERS = {"speech": "fbank", "text": "minilm", "mode": "frozen"}
 OPTIONS = ["--speech", "fbank", "--text", "minilm", "--mode", "frozen"]
+KINDS = set(plot.OF_ALL_VARIANTS) - {"salience"}  # which is tested in test_salience.py
 
 
 def predictions(variant, fold, seed):
@@ -192,8 +194,9 @@ def report_arguments(paths, root, config, out):
     return ["--predictions", *map(str, paths), "--folds", *folds, *words(options)]
 
 
-def run_page(reports, splits, out):
-    page.main(words({"--corpus": "a & b", "--reports": reports, "--splits": splits, "--out": out}))
+def run_page(reports, splits, out, *others):
+    options = {"--corpus": "a & b", "--reports": reports, "--splits": splits, "--out": out}
+    page.main([*words(options), *map(str, others)])
 
 
 def words(options):
@@ -206,7 +209,7 @@ def draw_all(root, figures):
     for variant in ("full", ODD):
         confusion = [str(reports / "confusion.tsv"), str(figures / f"{variant}.confusion")]
         plot.main(["confusion", *confusion, *OPTIONS, "--variant", variant])
-    for kind in plot.OF_ALL_VARIANTS:
+    for kind in KINDS:
         plot.main([kind, str(reports / f"{kind}.tsv"), str(figures / kind), *OPTIONS])
     paths = [str(root / f"history{i}.tsv") for i in range(4)]
     for number, path in enumerate(paths):
@@ -236,7 +239,7 @@ def read(root, name, **wanted):
 
 
 def test_every_table_states_protocol_selection_and_numbers(root):
-    for name in result_tables.RESULTS:
+    for name in set(result_tables.RESULTS) - {"salience"}:  # tested in test_salience.py
         table = read(root, name)
         assert set(table["protocol"]) == {CONFIG["protocol"]}
         assert set(table["selection"]) == {CONFIG["selection"]}
@@ -527,7 +530,7 @@ def test_captions_name_the_draws_and_the_bins_that_there_are():
 
 def test_figures_are_written_in_both_formats_and_are_not_blank(root):
     figures = root / "reports/figures/fbank+minilm/frozen"
-    stems = {*plot.OF_ALL_VARIANTS, "training", "full.confusion", f"{ODD}.confusion"}
+    stems = {*KINDS, "training", "full.confusion", f"{ODD}.confusion"}
     assert {p.name for p in figures.iterdir()} == {
         f"{s}.{k}" for s in stems for k in ("svg", "png")
     }
@@ -627,6 +630,29 @@ def test_a_corpus_of_which_nothing_is_left_out_or_deleted_says_so(root):
     splits["left_out"] = splits["left_out"][:0]
     html = page.render("c", results, splits, root / "reports/figures")
     assert "<p>Nothing.</p>" in html and "<h3>Deletion</h3>" not in html
+
+
+def test_the_page_shows_salience_where_there_are_rationales(root, tmp_path):
+    shutil.copytree(root / "reports", tmp_path / "reports")
+    reports, figures = tmp_path / "reports", tmp_path / "reports/figures/fbank+minilm/frozen"
+    row = {**ENCODERS, "variant": "full", "modality": "text", "measure": "salience"}
+    row |= {"share": 0.625, "uniform": 0.25, "ratio": 2.5, "over_uniform": 0.375}
+    row |= {"over_uniform_p": 0.012, "utterances": 21, "speakers": 4, "draws": 10_000}
+    row |= {"protocol": CONFIG["protocol"], "selection": CONFIG["selection"], "folds": 2}
+    columns = list(result_tables.RESULTS["salience"])
+    table = pd.DataFrame([row | {"seeds": 2, "attention": ""}], columns=columns)
+    result_tables.write(reports / "salience.tsv", table, "salience")
+    plot.main(["salience", str(reports / "salience.tsv"), str(figures / "salience"), *OPTIONS])
+    (figures / "examples.svg").write_text("<svg/>")
+    run_page(
+        reports, root / "splits", tmp_path / "page.html", "--salience", reports / "salience.tsv"
+    )
+    html = (tmp_path / "page.html").read_text()
+    cells = [" ".join(cell.split()) for cell in re.findall(r"<td[^>]*>([^<]*)</td>", html)]
+    assert {"62.5 –", "25.0", "2.50", "+37.5 –", "0.012", "21"} <= set(cells)
+    assert page.data_uri(figures / "salience.svg") in html
+    assert page.data_uri(figures / "examples.svg") in html
+    assert "Salience and rationales" not in (root / "reports/index.html").read_text()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "workflow/report").glob("*.rst")), ids=str)

@@ -12,6 +12,7 @@ from conftest import REPOSITORY, Workspace
 from corpora import Turn, turns_of, write_audio, write_release
 from test_encoders import snapshot  # noqa: F401
 
+from labelmer import result_tables
 from labelmer.ragged import Ragged
 
 FOLDS = (1, 2, 3)
@@ -121,6 +122,7 @@ def _runs(rule, folder, end, variants, folds, seeds):
     }
 
 
+EXAMPLES = {("illustrate", "results/tiny/reports/figures/fbank+bert/frozen/examples.svg")}
 PAGE = {("page", "results/tiny/reports/index.html")}
 
 
@@ -147,8 +149,9 @@ SPLIT = {("split", "results/tiny/splits/fold1.tsv")}
 
 def runs_of(variants, folds=FOLDS):
     """All that follows when these variants are trained anew on these folds."""
-    fused = fusions(folds) if {"speech-only", "text-only"} & set(variants) else set()
-    return trainings(variants, folds) | evaluations(variants, folds) | fused | REPORTS | CURVES
+    follow = fusions(folds) if {"speech-only", "text-only"} & set(variants) else set()
+    follow |= EXAMPLES if "full" in variants else set()
+    return trainings(variants, folds) | evaluations(variants, folds) | follow | REPORTS | CURVES
 
 
 # Changes that change nothing
@@ -210,6 +213,24 @@ def test_a_seed_runs_that_seed(copy):
     seed = {"seeds": (2,)}
     new = trainings(TRAINED, **seed) | evaluations(TRAINED, **seed) | fusions(**seed)
     assert copy.jobs() == new | REPORTS | CURVES
+
+
+def test_rationales_weigh_salience_and_train_nothing(copy):
+    rows = ["id\tmodality\tstart\tend", "Ses01F_impro01_F000\ttext\t0\t4"]
+    (copy.folder / "rationales.tsv").write_text("\n".join(rows) + "\n")
+    configure(copy, corpus={"rationales": "rationales.tsv"})
+    weighed = {("weigh_salience", "results/tiny/reports/salience.tsv")}
+    figures = "results/tiny/reports/figures/fbank+bert/frozen"
+    drawn = {("plot_salience", f"{figures}/salience.svg")}
+    assert copy.jobs() == weighed | drawn | EXAMPLES | PAGE
+    copy.snakemake()
+    table = result_tables.read(copy.folder / "results/tiny/reports/salience.tsv", "salience")
+    assert set(zip(table["variant"], table["modality"], strict=True)) == {
+        ("full", "text"),
+        ("text-only", "text"),
+    }
+    change(copy, "rationales.tsv", "\t4", "\t6")
+    assert copy.jobs() == weighed | drawn | EXAMPLES | PAGE
 
 
 def test_a_label_scheme_splits_and_trains_and_extracts_nothing(copy):
@@ -333,7 +354,13 @@ def test_an_edited_fold_table_trains_that_fold(copy):
         ("stress", "CHANGE = [", "SPARE = 1\nCHANGE = [", STRESSED),
         ("statistics", "ALPHA, POWER = 0.05, 0.8", "ALPHA, POWER = 0.05, 0.9", REPORTS),
         ("calibration", "BINS = 15", "BINS = 10", fusions() | REPORTS),
-        ("evaluate", ".double()", ".float()", evaluations(TRAINED) | fusions() | REPORTS),
+        (
+            "evaluate",
+            ".double()",
+            ".float()",
+            evaluations(TRAINED) | fusions() | REPORTS | EXAMPLES,
+        ),
+        ("illustrate", "RIGHT, WRONG = 4, 2", "RIGHT, WRONG = 3, 3", EXAMPLES | PAGE),
         (
             "train",
             "warm_up: float = 0.15",

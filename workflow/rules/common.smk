@@ -21,6 +21,7 @@ from labelmer import tables
 from labelmer.config import check, check_given, options_of, sessions, starts_from_words
 from labelmer.digest import canonical_json, code_digest, content_key, file_digest
 from labelmer.readers import READERS
+from labelmer.result_tables import reference_of
 from labelmer.errors import InputError
 
 SCHEMA = workflow.source_path("../schemas/config.schema.yaml")
@@ -60,6 +61,7 @@ FOLDS = range(1, 1 + len(SESSIONS if config["folds"]["hold_out"] == "session" el
 SEEDS = config["seeds"]
 CLASSES = list(config["labels"])
 GPU = int(config["gpu"])
+RATIONALES = [CORPUS["rationales"]] if "rationales" in CORPUS else []
 # Of an encoder's job, so that the jobs of all sessions, or of all folds, run beside each other.
 SHARE_OF_CORES = max(1, (workflow.resource_settings.cores or 1) // len(SESSIONS))
 
@@ -293,18 +295,35 @@ def multiplied(folder):
     return tables_of_both
 
 
-def runs(pattern, experiment, variants):
+def runs(pattern, experiment, variants, seeds=SEEDS):
     """The paths of one experiment's runs: variants x folds x seeds."""
     names = {key: experiment[key] for key in ("speech", "text", "mode")}
-    return expand(pattern, **names, variant=variants, fold=FOLDS, seed=SEEDS)
+    return expand(pattern, **names, variant=variants, fold=FOLDS, seed=seeds)
+
+
+def experiment_of(wildcards):
+    keys = ("speech", "text", "mode")
+    return next(e for e in config["experiments"] if all(e[k] == wildcards[k] for k in keys))
+
+
+def trained(experiment):
+    return list(filter(is_trained, experiment["variants"]))
 
 
 def histories(wildcards):
     """The histories of all that an experiment trained."""
-    keys = ("speech", "text", "mode")
-    experiment = next(e for e in config["experiments"] if all(e[k] == wildcards[k] for k in keys))
-    trained = list(filter(is_trained, experiment["variants"]))
-    return runs(f"{R}/models/{RUN}/history.tsv", experiment, trained)
+    experiment = experiment_of(wildcards)
+    return runs(f"{R}/models/{RUN}/history.tsv", experiment, trained(experiment))
+
+
+def examples_of(pattern):
+    """Paths of the runs that the examples are of: the reference variant's, with the first seed."""
+
+    def paths(wildcards):
+        experiment = experiment_of(wildcards)
+        return runs(pattern, experiment, reference_of(trained(experiment)), SEEDS[0])
+
+    return paths
 
 
 def all_features():
@@ -335,10 +354,21 @@ def all_perturbed():
     return every_run(f"{R}/perturbed/{RUN}.tsv")
 
 
-def kinds_of_figures(variants):
+def all_trained(pattern):
+    """The paths of the runs of all variants that are trained."""
+    return [
+        path
+        for experiment in config["experiments"]
+        for path in runs(pattern, experiment, trained(experiment))
+    ]
+
+
+def kinds_of_figures(experiment):
     """The figures of an experiment: without a training or a pair there are none of these."""
+    variants = experiment["variants"]
     kinds = ["folds", "slices", "calibration", "robustness", *(f"{v}.confusion" for v in variants)]
-    kinds += ["training", "deletion"] if any(map(is_trained, variants)) else []
+    if trained(experiment):
+        kinds += ["training", "deletion", "examples", *(["salience"] if RATIONALES else [])]
     return kinds + (["pairs"] if len(variants) > 1 else [])
 
 
@@ -346,7 +376,7 @@ def all_figures():
     return [
         f"{FIGURES}/{kind}.{suffix}".format(**experiment)
         for experiment in config["experiments"]
-        for kind in kinds_of_figures(experiment["variants"])
+        for kind in kinds_of_figures(experiment)
         for suffix in ("svg", "png")
     ]
 

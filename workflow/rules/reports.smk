@@ -4,8 +4,10 @@ REQUIRED INPUTS:
 
     R/predictions/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
     R/perturbed/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
+    R/salience/.../speech.h5, text.h5
     R/models/.../history.tsv
-    R/segments/{session}.tsv
+    R/utterances/{session}.tsv
+    R/segments/{session}.h5, {session}.tsv
     R/splits/fold{fold}.tsv
     R/splits/audit.tsv
 
@@ -21,6 +23,7 @@ OUTPUTS:
     R/reports/slices.tsv         accuracy on slices of the test utterances
     R/reports/robustness.tsv     without a modality, and on recognised words
     R/reports/deletion.tsv       without the most salient, and without random, tokens and frames
+    R/reports/salience.tsv       share of salience on the rationales, where the corpus has some
     R/reports/figures/           SVG and PNG
     R/reports/index.html         all of it on one page
 """
@@ -127,6 +130,37 @@ rule stress:
             --folds {input.folds:q} \
             --audit {input.audit:q} \
             --out "$(dirname {output.robustness:q})" \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
+rule weigh_salience:
+    input:
+        salience=all_trained(f"{R}/salience/{RUN}"),
+        predictions=all_trained(f"{R}/predictions/{RUN}.tsv"),
+        rationales=RATIONALES,
+        utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
+        segments=expand(f"{R}/segments/{{session}}.tsv", session=SESSIONS),
+    output:
+        report(f"{R}/reports/salience.tsv", category="Tables", caption="../report/salience.rst"),
+    log:
+        f"{LOGS}/reports/salience.log",
+    benchmark:
+        f"{BENCHMARKS}/reports/salience.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        config=tracked("salience", protocol=protocol(), selection=SELECTION),
+    shell:
+        """
+        python -m labelmer.salience \
+            {input.rationales:q} \
+            {output:q} \
+            --salience {input.salience:q} \
+            --predictions {input.predictions:q} \
+            --utterances {input.utterances:q} \
+            --segments {input.segments:q} \
             --config {params.config:q} \
             --log {log:q}
         """
@@ -364,6 +398,76 @@ rule plot_deletion:
         """
 
 
+rule plot_salience:
+    input:
+        rules.weigh_salience.output,
+    output:
+        svg=report(
+            f"{FIGURES}/salience.svg",
+            category="{speech}+{text} ({mode})",
+            caption="../report/salience-figure.rst",
+        ),
+        png=f"{FIGURES}/salience.png",
+    log:
+        f"{LOGS}/reports/figures/{EXPERIMENT}/salience.log",
+    benchmark:
+        f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/salience.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        config=tracked("plot"),
+    shell:
+        """
+        figure={output.svg:q}
+        python -m labelmer.plot \
+            salience \
+            {input:q} \
+            "${{figure%.svg}}" \
+            --speech {wildcards.speech:q} \
+            --text {wildcards.text:q} \
+            --mode {wildcards.mode:q} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
+rule illustrate:
+    input:
+        predictions=examples_of(f"{R}/predictions/{RUN}.tsv"),
+        salience=examples_of(f"{R}/salience/{RUN}"),
+        utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
+        segments=expand(f"{R}/segments/{{session}}.h5", session=SESSIONS),
+        rationales=RATIONALES,
+    output:
+        svg=report(
+            f"{FIGURES}/examples.svg",
+            category="{speech}+{text} ({mode})",
+            caption="../report/examples-figure.rst",
+        ),
+        png=f"{FIGURES}/examples.png",
+    log:
+        f"{LOGS}/reports/figures/{EXPERIMENT}/examples.log",
+    benchmark:
+        f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/examples.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        config=tracked("illustrate"),
+    shell:
+        """
+        figure={output.svg:q}
+        python -m labelmer.illustrate \
+            "${{figure%.svg}}" \
+            --predictions {input.predictions:q} \
+            --salience {input.salience:q} \
+            --utterances {input.utterances:q} \
+            --segments {input.segments:q} \
+            --rationales {input.rationales:q} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
 rule plot_training:
     input:
         histories,
@@ -402,6 +506,7 @@ rule page:
         tables=rules.tabulate.output,
         slices=rules.slice.output,
         stress=rules.stress.output,
+        salience=rules.weigh_salience.output if RATIONALES else [],
         figures=all_figures(),
         audit=split_table("audit"),
     output:
@@ -421,6 +526,7 @@ rule page:
             --corpus {params.corpus:q} \
             --reports "$(dirname {output:q})" \
             --splits "$(dirname {input.audit:q})" \
+            --salience {input.salience:q} \
             --out {output:q} \
             --config {params.config:q} \
             --log {log:q}

@@ -1,0 +1,159 @@
+"""Salience and rationales -> how much of what a variant weighs lies where the label is told.
+
+For each variant, modality and measure: the mean share of the measure that lies on the rationale,
+over the test utterances that have one, pooled over folds, mean over seeds. It is compared with the
+share of the tokens or frames that lie there (uniform), and with the salience of a variant that has
+plain attention and no labels. Intervals and tests are those of a bootstrap over speakers.
+
+--config holds {"protocol": sentence, "selection": sentence}.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from labelmer import result_tables, statistics, tables
+from labelmer.errors import InputError
+from labelmer.result_tables import EXPERIMENT
+from labelmer.salience_file import SalienceFile, read_rationales, share_within
+from labelmer.stage import RUN, command, log, parse, stage_parser
+
+VARIANT = [*EXPERIMENT, "variant"]
+MEASURED = [*VARIANT, "modality", "measure"]
+PLAIN_ATTENTION = ("no-label-interaction", "additive")  # the first of them that there is
+
+
+def shares_of(path, predicted, rationales, texts):
+    """One file of salience: rows of run, modality, id, measure, share and uniform.
+
+    predicted: {run: {id: class}}; rationales: {modality: {id: (start, end)}}; texts: {id: text}.
+    """
+    file, rows = SalienceFile(path), []
+    labels = predicted.get(tuple(file.run.values()), {})
+    for name, (start, end) in rationales[file.modality].items():
+        if name in file:
+            if name not in labels:
+                raise InputError(
+                    f"{path}: id '{name}' is in no table of predictions of this run, expected it "
+                    "there as well; evaluate the model again"
+                )
+            inside = share_within(file.spans(name, texts[name]), start, end)  # (rows,)
+            about = {**file.run, "modality": file.modality, "id": name, "uniform": inside.mean()}
+            for measure in file.measures:
+                share = inside @ file.weights(name, measure, labels[name])
+                rows.append({**about, "measure": measure, "share": share})
+    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A share over the utterances, and in every draw of speakers."""
+
+    mean: float
+    draws: np.ndarray  # (draws,)
+    utterances: int
+    speakers: int
+
+
+def sample(frame, column, speakers):
+    """The bootstrap of a column of one variant's shares: a Sampled.
+
+    speakers: {id: speaker}. Raise InputError unless every seed has the same utterances.
+    """
+    values = frame.pivot(index="id", columns="seed", values=column)
+    partial = values.index[values.isna().any(axis=1)]
+    if len(partial):
+        raise InputError(
+            f"id '{partial[0]}': {frame['variant'].iloc[0]} has its salience with some seeds only, "
+            "expected the same test utterances with every seed; evaluate the models again"
+        )
+    of_utterances = values.index.map(speakers)
+    draws = statistics.resampled_mean(values.to_numpy().T, of_utterances)
+    size = len(values), of_utterances.nunique()
+    return Sampled(values.to_numpy().mean(), draws, *size)
+
+
+def salience_table(shares, speakers):
+    """The table "salience" without protocol, folds and seeds, from the rows of all files."""
+    groups = dict(list(shares.groupby(MEASURED, sort=False)))
+    sampled = {key: sample(frame, "share", speakers) for key, frame in groups.items()}
+    rows = []
+    for key, frame in groups.items():
+        own, uniform = sampled[key], sample(frame, "uniform", speakers)
+        low, high = statistics.interval(own.draws)
+        row = {"share": own.mean, "low": low, "high": high}
+        row |= {"uniform": uniform.mean, "ratio": own.mean / uniform.mean}
+        row |= difference("over_uniform", own, uniform)
+        plain = plain_attention(key, sampled)
+        if plain is not None:
+            row |= {"attention": plain[3]} | difference("over_attention", own, sampled[plain])
+        row |= {"utterances": own.utterances, "speakers": own.speakers}
+        rows.append(dict(zip(MEASURED, key, strict=True)) | row)
+    return pd.DataFrame(rows, columns=list(result_tables.RESULTS["salience"]))
+
+
+def plain_attention(key, sampled):
+    """The key of the plain attention that `key` is compared with, or None; not with itself."""
+    *experiment, _, modality, _ = key
+    keys = [(*experiment, variant, modality, "salience") for variant in PLAIN_ATTENTION]
+    found = next((plain for plain in keys if plain in sampled), None)
+    return None if found == key else found
+
+
+def difference(name, a, b):
+    """Columns of the difference of two Sampled, with its interval and its p."""
+    tested = statistics.paired(a.draws, b.draws)
+    return {name: a.mean - b.mean} | {f"{name}_{key}": tested[key] for key in ("low", "high", "p")}
+
+
+def predicted_by_run(predictions):
+    """{run: {id: class}} of a frame of predictions."""
+    return {
+        run: frame.set_index("id")["predicted"].to_dict()
+        for run, frame in predictions.groupby(list(RUN))
+    }
+
+
+def read_all(paths, name):
+    """A table of several files as one frame."""
+    return pd.concat([tables.read(path, name) for path in paths])
+
+
+@command
+def main(argv=None):
+    """Command line of the rule weigh_salience."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("rationales", type=Path, metavar="RATIONALES.tsv")
+    parser.add_argument("out", type=Path, metavar="SALIENCE.tsv")
+    parser.add_argument("--salience", type=Path, nargs="+", required=True, metavar="FOLDER")
+    parser.add_argument("--predictions", type=Path, nargs="+", required=True, metavar="TSV")
+    parser.add_argument("--utterances", type=Path, nargs="+", required=True, metavar="TSV")
+    parser.add_argument("--segments", type=Path, nargs="+", required=True, metavar="TSV")
+    args = parse(parser, argv, ["protocol", "selection"])
+    utterances = read_all(args.utterances, "utterances").set_index("id")
+    segments = read_all(args.segments, "segments").dropna(subset="seconds").set_index("id")
+    texts = utterances["text"].to_dict()
+    rationales = read_rationales(args.rationales, texts, segments["seconds"].to_dict())
+    predictions = read_all(args.predictions, "predictions")
+    predicted = predicted_by_run(predictions)
+    files = [path for folder in args.salience for path in sorted(folder.glob("*.h5"))]
+    shares = pd.concat([shares_of(path, predicted, rationales, texts) for path in files])
+    if len(shares) == 0:
+        raise InputError(
+            f"{args.rationales}: no test utterance has a rationale of a modality that a variant "
+            "sees; add some, or take rationales out of the config"
+        )
+    table = salience_table(shares, utterances["speaker"].to_dict()).assign(
+        draws=statistics.DRAWS,
+        folds=predictions["fold"].nunique(),
+        seeds=predictions["seed"].nunique(),
+        **{name: args.config[name] for name in ("protocol", "selection")},
+    )
+    result_tables.write(args.out, table, "salience")
+    log.info("%d rows from %d files of salience", len(table), len(files))
+
+
+if __name__ == "__main__":
+    main()

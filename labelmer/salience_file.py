@@ -1,0 +1,99 @@
+"""A file of salience: what each token or frame weighs, and where in the utterance it stands.
+
+evaluate writes one for each run and modality; rationales say where it should be high.
+"""
+
+import json
+
+import numpy as np
+
+from labelmer import tables
+from labelmer.alignment import token_spans
+from labelmer.errors import InputError
+from labelmer.ragged import Ragged
+from labelmer.stage import RUN
+from labelmer.tables import MODALITIES
+
+ROUNDING_S = 0.01  # an audio may end by so much before the rationale that reaches to its end
+SAYS = "says"
+
+
+class SalienceFile(Ragged):
+    """A ragged file of kind salience.
+
+    modality   "speech" or "text"
+    run        {column: value} of the run, by RUN
+    measures   names of what weighs the rows: salience, pooling, expert_pooling, received and says,
+               as far as the variant has them
+    """
+
+    def __init__(self, path):
+        super().__init__(path)
+        if self.attrs.get("kind") != "salience":
+            raise InputError(
+                f"{path}: a file of {self.attrs.get('kind')}, expected salience; "
+                "give a file that `labelmer evaluate` wrote"
+            )
+        self.modality = self.attrs["modality"]
+        self.run = {name: self.attrs[name] for name in RUN}
+        self.run |= {name: int(self.run[name]) for name in ("fold", "seed")}
+        self.columns = json.loads(self.attrs["columns"])
+        weights = [c for c in self.columns if not c.startswith(f"{SAYS}_")]
+        self.measures = weights + ([SAYS] if len(weights) < len(self.columns) else [])
+
+    def weights(self, name, measure, label):
+        """What the rows of an utterance weigh: (rows,), the sum is one.
+
+        label: the class that was predicted, of which says is.
+        """
+        values = self.says(name, label) if measure == SAYS else self._column(name, measure)
+        return values / values.sum()
+
+    def says(self, name, label):
+        """How sure each row of an utterance is of a class: (rows,), between 0 and 1."""
+        return self._column(name, f"{SAYS}_{label}")
+
+    def spans(self, name, text):
+        """Where the rows stand: (rows, 2), characters of the text, or seconds of the audio."""
+        if self.modality == "text":
+            return token_spans(self.marks(name), text)
+        edges = np.arange(len(self[name]) + 1) / self.attrs["rate_hz"]
+        return np.stack([edges[:-1], edges[1:]], axis=1)
+
+    def _column(self, name, column):
+        return self[name][:, self.columns.index(column)].astype(float)
+
+
+def share_within(spans, start, end):
+    """The share of each of the spans (rows, 2) that lies in [start, end); 0 of an empty one."""
+    inside = np.minimum(spans[:, 1], end) - np.maximum(spans[:, 0], start)
+    length = spans[:, 1] - spans[:, 0]
+    return np.divide(np.maximum(inside, 0), length, out=np.zeros(len(spans)), where=length > 0)
+
+
+def read_rationales(path, texts, seconds):
+    """The table "rationales": {modality: {id: (start, end)}}.
+
+    texts: {id: transcript}; seconds: {id: length of the audio}, of those that have audio. Raise
+    InputError if an id is not in the corpus, or if a rationale lies outside of its utterance.
+    """
+    found = {modality: {} for modality in MODALITIES}
+    for row in tables.read(path, "rationales").itertuples():
+        place = f"{path}: id '{row.id}'"
+        if row.id not in texts:
+            raise InputError(
+                f"{place}: the corpus has no such utterance; correct the id, or take the row out"
+            )
+        if row.modality == "text":
+            end, unit, rounding = len(texts[row.id]), "characters", 0
+            whole = row.start % 1 == 0 and row.end % 1 == 0
+        else:
+            end, unit, rounding = seconds.get(row.id, 0.0), "seconds", ROUNDING_S
+            whole = True
+        if not (whole and 0 <= row.start < row.end <= end + rounding):
+            raise InputError(
+                f"{place}: the {row.modality} rationale is [{row.start:g}, {row.end:g}), expected "
+                f"a stretch of its {end:g} {unit}; correct the row, or take it out"
+            )
+        found[row.modality][row.id] = row.start, row.end
+    return found
