@@ -49,7 +49,7 @@ rule replace_transcripts:
         table=CORPUS.get("transcripts", []),
         utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
     output:
-        expand(f"{R}/transcripts/{{session}}.tsv", session=SESSIONS),
+        tables=expand(f"{R}/transcripts/{{session}}.tsv", session=SESSIONS),
     log:
         f"{LOGS}/transcripts.log",
     benchmark:
@@ -63,7 +63,7 @@ rule replace_transcripts:
         python -m labelmer.transcripts \
             {input.table:q} \
             --utterances {input.utterances:q} \
-            --out "$(dirname {output[0]:q})" \
+            --out "$(dirname {output.tables[0]:q})" \
             --config {params.config:q} \
             --log {log:q}
         """
