@@ -110,7 +110,11 @@ def examples_figure(rows, utterances, scope):
         gap.remove()
     about = {"frameon": False, "fontsize": POINTS, "handlelength": 1.5, "columnspacing": 1.2}
     figure.legend(handles=keys(), loc="lower center", ncols=7, **about)
-    entitle(figure, f"Salience of {rows.iloc[0]['variant']} in utterances that a rule chose", scope)
+    entitle(
+        figure,
+        f"Salience of the variant {rows.iloc[0]['variant']} in utterances that a rule chose",
+        scope,
+    )
     return figure
 
 

@@ -437,10 +437,11 @@ def salience_figure(rows):
     ]
     figure.legend(handles=keys, loc="outside lower center", ncols=2, frameon=False)
     first = rows.iloc[0]
+    folds, seeds = first["folds"], first["seeds"]
     entitle(
         figure,
-        "How much of the salience lies on the rationale, and how many times as much as uniform",
-        ", ".join([experiment(first), *(counted(first[n], n[:-1]) for n in ("folds", "seeds"))]),
+        "How much of the salience lies on the rationale; ratio: share divided by uniform",
+        f"{experiment(first)}; {counted(folds, 'fold')}, {counted(seeds, 'seed')}",
     )
     return figure
 
@@ -452,10 +453,11 @@ def draw_shares(axes, rows, variants):
     axes.vlines(uniform, places - 0.5, places + 0.5, color=VERMILION, lw=1.5)
     axes.hlines(places, low, high, color=BLUE, lw=2)
     axes.scatter(share, places, s=22, color=BLUE, zorder=3)
-    beside = {"xycoords": axes.get_yaxis_transform(), "va": "center", "ha": "right"}
+    beside = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
+    beside |= {"xytext": (28, 0), "va": "center", "ha": "right"}
     for place, ratio in zip(places, rows["ratio"], strict=True):
-        axes.annotate(f"× {ratio:.1f}", (1, place), **beside)
-    axes.annotate("uniform", (1, len(variants) - 0.3), color=GREY, **beside)
+        axes.annotate(f"{ratio:.1f}", (1, place), **beside)
+    axes.annotate("ratio", (1, len(variants) - 0.3), color=GREY, **beside)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color=PALE, lw=0.6)

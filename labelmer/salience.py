@@ -57,17 +57,18 @@ class Sampled:
     speakers: int
 
 
-def sample(frame, column, speakers):
+def sample(frame, column, speakers, ids, seeds):
     """The bootstrap of a column of one variant's shares: a Sampled.
 
-    speakers: {id: speaker}. Raise InputError unless every seed has the same utterances.
+    speakers: {id: speaker}. Raise InputError unless there are all ids with all seeds.
     """
-    values = frame.pivot(index="id", columns="seed", values=column)
+    values = frame.pivot(index="id", columns="seed", values=column).reindex(ids, columns=seeds)
     partial = values.index[values.isna().any(axis=1)]
     if len(partial):
         raise InputError(
-            f"id '{partial[0]}': {frame['variant'].iloc[0]} has its salience with some seeds only, "
-            "expected the same test utterances with every seed; evaluate the models again"
+            f"id '{partial[0]}': {frame['variant'].iloc[0]} lacks its {frame['modality'].iloc[0]} "
+            f"salience with one of the seeds {seeds}, expected the same test utterances of all "
+            "variants and seeds; evaluate the models again"
         )
     of_utterances = values.index.map(speakers)
     draws = statistics.resampled_mean(values.to_numpy().T, of_utterances)
@@ -77,11 +78,18 @@ def sample(frame, column, speakers):
 
 def salience_table(shares, speakers):
     """The table "salience" without protocol, folds and seeds, from the rows of all files."""
-    groups = dict(list(shares.groupby(MEASURED, sort=False)))
-    sampled = {key: sample(frame, "share", speakers) for key, frame in groups.items()}
+    ids = shares.groupby("modality")["id"].unique()
+    seeds = sorted(shares["seed"].unique().tolist())
+    sampled, uniforms = (
+        {
+            key: sample(frame, column, speakers, ids[key[4]], seeds)
+            for key, frame in shares.groupby(MEASURED, sort=False)
+        }
+        for column in ("share", "uniform")
+    )
     rows = []
-    for key, frame in groups.items():
-        own, uniform = sampled[key], sample(frame, "uniform", speakers)
+    for key, own in sampled.items():
+        uniform = uniforms[key]
         low, high = statistics.interval(own.draws)
         row = {"share": own.mean, "low": low, "high": high}
         row |= {"uniform": uniform.mean, "ratio": own.mean / uniform.mean}

@@ -23,6 +23,7 @@ def tuned_config():
     """demo.yaml on a tiny corpus of two sessions, its tiny encoders fine-tuned."""
     config = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
     config["corpus"].update(name="tiny", root="corpus", transcripts="recognised.tsv")
+    del config["corpus"]["rationales"]
     config["folds"].update(validation="dialogues", fraction=0.5)
     config["encoders"] = {
         "wave": {"modality": "speech", "source": "path:wave", "layer": -1, "window_s": 30},

@@ -25,6 +25,7 @@ def tiny_config(bert):
     """demo.yaml on the tiny corpus, with a tiny text encoder and a tiny model."""
     config = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
     config["corpus"].update(name="tiny", root="corpus", transcripts="recognised.tsv")
+    del config["corpus"]["rationales"]
     config["encoders"]["bert"] = {"modality": "text", "source": f"path:{bert}", "layer": 1}
     del config["encoders"]["minilm"], config["variants"]["additive"]
     config["experiments"][0].update(text="bert", variants=list(VARIANTS))

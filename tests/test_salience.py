@@ -209,13 +209,14 @@ def test_rationales_of_no_test_utterance_are_refused(tmp_path, caplog):
     assert not (tmp_path / "salience.tsv").exists()
 
 
-def test_a_seed_without_an_utterance_is_refused(root, tmp_path):
+def test_a_seed_or_a_variant_without_an_utterance_is_refused(root):
     told = {"text": {"a": (8, 11), "b": (8, 11)}}
     run = (*EXPERIMENT.values(), "full", 1, 1)
     rows = salience.shares_of(root / "full1" / "text.h5", {run: PREDICTED}, told, TEXTS)
-    partial = pd.concat([rows, rows[rows["id"] == "a"].assign(seed=2)])
-    with pytest.raises(InputError, match="id 'b': full has its salience with some seeds only"):
-        salience.salience_table(partial, SPEAKERS)
+    some = rows[rows["id"] == "a"]
+    for other in (some.assign(seed=2), some.assign(variant="additive")):
+        with pytest.raises(InputError, match=r"'b': .* lacks its text salience with one of the"):
+            salience.salience_table(pd.concat([rows, other]), SPEAKERS)
 
 
 def test_a_file_without_its_predictions_is_named(root):

@@ -16,6 +16,7 @@ def workspace(tmp_path):
     write_release(made.folder / "corpus", turns_of())
     config = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
     config["corpus"].update(name="tiny", root="corpus")
+    del config["corpus"]["rationales"]
     made.configure(config)
     return made
 
