@@ -48,12 +48,24 @@ def counted(count, noun):
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def laid_out(figure):
+    """A figure with its layout worked out and its axes where that puts them, to nine decimals.
+
+    The solver's last bits depend on where objects lie in memory; ids in the SVG depend on them.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position([round(number, 9) for number in axes.get_position().bounds])
+    return figure
+
+
 def save(draw, stem):
     """Write the figure that draw() returns as stem.svg and stem.png, without dates or versions."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     nothing = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
     with rc_context(STYLE):
-        figure = draw()
+        figure = laid_out(draw())
         for kind, metadata in nothing.items():
             path = stem.with_name(f"{stem.name}.{kind}")
             part = path.with_name(path.name + ".part")

@@ -162,13 +162,11 @@ def main(argv=None):
     parser.add_argument("--segments", type=Path, nargs="+", required=True, metavar="SESSION.tsv")
     parser.add_argument("--out", type=Path, required=True, metavar="SLICES.tsv")
     args = parse(parser, argv, ["protocol", "selection", "classes"])
-    read = (runs.read(path, args.config["classes"]) for path in args.predictions)
-    tested = [run[run["part"] == "test"] for run in read]
-    folds = sorted(set(tables.read(args.audit, "audit")["fold"]))
-    predictions = runs.grid(tested, folds, args.folds)
+    classes = args.config["classes"]
+    predictions = runs.read_tested(args.predictions, classes, args.audit, args.folds)
     table = slice_table(predictions, read_seconds(args.segments), args.config)
     result_tables.write(args.out, table, "slices")
-    log.info("%d runs on slices in %s", len(tested), args.out)
+    log.info("%d runs on slices in %s", len(args.predictions), args.out)
 
 
 if __name__ == "__main__":

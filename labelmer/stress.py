@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from labelmer import result_tables, runs, statistics, tables
+from labelmer import result_tables, runs, statistics
 from labelmer.errors import InputError
 from labelmer.metrics import scores_of_counts
 from labelmer.result_tables import RESULTS
@@ -77,8 +77,8 @@ def measured(predictions, perturbed, classes):
     expected = dict(iter(predictions.groupby(VARIANT, sort=False)))
     for speech, text, mode, variant in sorted(of_variants.keys() ^ expected.keys()):
         raise InputError(
-            f"{speech}+{text}, {mode}, {variant}: its predictions are given only with or only "
-            "for undisturbed inputs, expected both; evaluate its runs"
+            f"{speech}+{text}, {mode}, {variant}: only its disturbed or only its "
+            "undisturbed inputs have predictions, expected both; evaluate its runs"
         )
     return {
         variant: {
@@ -179,9 +179,7 @@ def main(argv=None):
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="gets the tables")
     args = parse(parser, argv, ["protocol", "selection", "classes"])
     classes = args.config["classes"]
-    read = [runs.read(path, classes) for path in args.predictions]
-    folds = sorted(set(tables.read(args.audit, "audit")["fold"]))
-    predictions = runs.grid([run[run["part"] == "test"] for run in read], folds, args.folds)
+    predictions = runs.read_tested(args.predictions, classes, args.audit, args.folds)
     perturbed = pd.concat(runs.read_run(path, "perturbed", classes) for path in args.perturbed)
     found = measured(predictions, perturbed, classes)
     design = runs.protocol(predictions, args.config) | {
