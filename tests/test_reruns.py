@@ -262,7 +262,7 @@ def test_without_recognised_words_there_is_no_job_for_them(copy):
     config = copy.config()
     del config["corpus"]["transcripts"]
     copy.configure(config)
-    assert copy.jobs() == evaluations(["full", "text-only"]) | fusions() | REPORTS
+    assert copy.jobs() == evaluations(["full", "text-only"]) | fusions() | REPORTS | EXAMPLES
 
 
 def test_a_variant_that_starts_from_words_encodes_the_words_once(copy):
@@ -295,7 +295,9 @@ def test_a_corrected_transcript_touches_only_its_sessions_text(copy):
 
 def test_a_recognised_word_computes_one_utterance_and_trains_nothing(copy):
     change(copy, "recognised.tsv", "what a wonderful day", "what a wonderful morning")
-    exact = REPLACED | RECOGNISED | evaluations(["full", "text-only"]) | fusions() | REPORTS
+    exact = (
+        REPLACED | RECOGNISED | evaluations(["full", "text-only"]) | fusions() | REPORTS | EXAMPLES
+    )
     assert copy.jobs() == exact
     copy.snakemake(*(path for _, path in RECOGNISED))
     logs = copy.folder / "logs/tiny/features/bert/frozen/transcripts"
