@@ -71,11 +71,12 @@ def salience_columns(output, salience, modality, classes):
     return columns
 
 
-def predicted(frame, logits, classes):
-    """The columns of a frame, with predicted class and probabilities from logits (N, C)."""
+def predicted(rows, logits, classes):
+    """Rows of a fold table with predicted class and probabilities from logits (N, C)."""
     p = logits.double().softmax(-1).numpy()
     columns = {f"p_{name}": p[:, i] for i, name in enumerate(classes)}
-    return frame.assign(predicted=[classes[i] for i in p.argmax(1)], **columns)
+    named = rows.rename(columns={"label": "true"})
+    return named.assign(predicted=[classes[i] for i in p.argmax(1)], **columns)
 
 
 def write_salience(folder, found, part, test, classes, run, model_digest):
@@ -129,32 +130,22 @@ def main(argv=None):
     model, classes = load(args.folder)
     model.to(device_of(args.gpu))
     run = dict(zip(RUN, args.run, strict=True))
-    table = tables.read(args.fold, "fold").rename(columns={"label": "true"})
-    options, paths = model.options, {"speech": args.speech, "text": args.text}
-
-    def loaded(rows, paths):
-        return load_part(
-            rows.rename(columns={"true": "label"}),
-            paths,
-            classes,
-            options.modalities,
-            options.frame_stride,
-        )
-
-    validation, test = (
-        table.loc[table.part == name, ["id", "part", "true"]] for name in ("validation", "test")
-    )
-    of_test = loaded(test, paths)
+    table = tables.read(args.fold, "fold")[["id", "part", "label"]]
+    validation, test = (table[table.part == name] for name in ("validation", "test"))
+    paths = {"speech": args.speech, "text": args.text}
+    seen = classes, model.options.modalities, model.options.frame_stride
+    of_test = load_part(test, paths, *seen)
     found = examine(model, of_test, test["id"].tolist(), classes)
     if args.transcripts:
         check_recognised(test["id"], args.transcripts)
-        recognised = loaded(test, {**paths, "text": args.transcripts})
+        recognised = load_part(test, {**paths, "text": args.transcripts}, *seen)
         found.changed["transcripts", "text", 1.0] = predict(model, recognised)
 
-    both = [(validation, predict(model, loaded(validation, paths))), (test, found.logits)]
+    of_validation = predict(model, load_part(validation, paths, *seen))
+    both = [(validation, of_validation), (test, found.logits)]
     frame = pd.concat([predicted(rows, logits, classes) for rows, logits in both]).sort_index()
     changed = [
-        predicted(test[["id", "true"]], logits, classes).assign(
+        predicted(test.drop(columns="part"), logits, classes).assign(
             change=change, modality=modality, share=share
         )
         for (change, modality, share), logits in found.changed.items()
