@@ -177,7 +177,8 @@ by the bins' counts, mean over seeds. " ~ scope ~ ". " ~ rule, "full") }}
 <h3>Missing modality{% if e.transcripts %}, recognised words{% endif %}</h3>
 {{ figure(e.robustness_figure, "Unweighted accuracy by what the model is given, per variant",
   "Pooled UA, mean over seeds, with its 95% interval from " ~ draws ~ " bootstrap draws of speakers.
-No model is trained anew: only the input of the test part changes. " ~ scope ~ "; speakers: " ~ design.speakers ~ ". " ~ rule, "full") }}
+No model is trained anew: only the input of the test part changes. " ~ scope ~ "; speakers: "
+~ design.speakers ~ ". " ~ rule, "full") }}
 <details><summary>Every variant and condition ({{ e.robustness | length }} rows)</summary>
 <div class="wide"><table>
 <caption>Pooled UA and WA, mean over seeds, and UA minus that of the same models given all, in
