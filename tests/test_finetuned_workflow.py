@@ -100,6 +100,7 @@ def runs(variant, *folds):
         ("plot_robustness", f"{figures}/robustness.svg"),
         ("plot_deletion", f"{figures}/deletion.svg"),
         ("plot_training", f"{figures}/training.svg"),
+        ("illustrate", f"{figures}/examples.svg"),
         ("plot_confusion", f"{figures}/{variant}.confusion.svg"),
         ("page", "results/tiny/reports/index.html"),
     }
