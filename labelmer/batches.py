@@ -152,13 +152,19 @@ def load_part(table, paths, classes, modalities, frame_stride):
 
 
 @torch.inference_mode()
-def predict(model, part, size=64):
-    """Logits of every utterance of a part, in its order: (N, C) on the CPU."""
+def passes(model, part, size=64):
+    """Every batch of a part through a model: (item numbers, inputs, what the model returns)."""
     model.eval()
     device = next(model.parameters()).device
-    logits = [None] * len(part.labels)
     for numbers in in_order(part.lengths(), size):
         inputs, _ = part.batch(numbers, device)
-        for number, row in zip(numbers, model(inputs).logits.cpu(), strict=True):
+        yield numbers, inputs, model(inputs)
+
+
+def predict(model, part, size=64):
+    """Logits of every utterance of a part, in its order: (N, C) on the CPU."""
+    logits = [None] * len(part.labels)
+    for numbers, _, output in passes(model, part, size):
+        for number, row in zip(numbers, output.logits.cpu(), strict=True):
             logits[number] = row
     return torch.stack(logits)

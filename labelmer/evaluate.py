@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from labelmer import tables
-from labelmer.batches import in_order, load_part, predict
+from labelmer.batches import load_part, passes, predict
 from labelmer.compute import device_of, make_deterministic
 from labelmer.digest import content_key, file_digest
 from labelmer.errors import InputError
@@ -21,8 +21,6 @@ from labelmer.model import load
 from labelmer.perturbations import perturbed
 from labelmer.ragged import Ragged, Writer
 from labelmer.stage import RUN, command, log, parse, run_parser
-
-BATCH = 64
 
 
 @dataclass
@@ -38,12 +36,9 @@ class Examined:
 @torch.inference_mode()
 def examine(model, part, ids, classes):
     """Predict a part, and once more under each change of its inputs: an Examined."""
-    model.eval()
-    device, size = next(model.parameters()).device, (len(ids), len(classes))
+    size = len(ids), len(classes)
     found = Examined(torch.zeros(size), {}, {m: [None] * len(ids) for m in part.features}, {})
-    for numbers in in_order(part.lengths(), BATCH):
-        inputs, _ = part.batch(numbers, device)
-        output = model(inputs)
+    for numbers, inputs, output in passes(model, part):
         found.logits[numbers] = output.logits.cpu()
         salience = output.salience()
         for m, (_, mask) in inputs.items():

@@ -37,10 +37,16 @@ def fuse_tables(a, b, variant):
     true = pd.Index(classes).get_indexer(a["true"])
     chooses = (a["part"] == "validation").to_numpy()
     temperatures = best_temperatures(logs[:, chooses], true[chooses])
-    p = np.exp(fuse(*logs, temperatures))
-    fused = a.assign(predicted=classes[p.argmax(axis=1)], variant=variant)
-    fused[columns] = p
-    return fused, temperatures
+    return saying(a, fuse(*logs, temperatures), variant), temperatures
+
+
+def saying(rows, logs, variant):
+    """Rows of predictions with other log probabilities (N, C), and the class that these name."""
+    columns, p = probability_columns(rows), np.exp(logs)
+    classes = np.array([c.removeprefix("p_") for c in columns])
+    said = rows.assign(predicted=classes[p.argmax(axis=1)], variant=variant)
+    said[columns] = p
+    return said
 
 
 def fuse_perturbed(tables_of_two, perturbed, temperatures, variant):
@@ -50,7 +56,6 @@ def fuse_perturbed(tables_of_two, perturbed, temperatures, variant):
     those that their predictions are fused with.
     """
     columns = probability_columns(tables_of_two[0])
-    classes = np.array([c.removeprefix("p_") for c in columns])
     tests = [table[table["part"] == "test"].set_index("id") for table in tables_of_two]
     fused = []
     for change, modality in (("missing", "speech"), ("missing", "text"), ("transcripts", "text")):
@@ -60,10 +65,8 @@ def fuse_perturbed(tables_of_two, perturbed, temperatures, variant):
             continue
         ids = tests[0].index
         logs = [log_probabilities(r.loc[ids, columns].to_numpy()) for r, _ in said]
-        p = np.exp(combined(logs, [t for _, t in said]))
-        frame = tests[0].drop(columns="part").assign(predicted=classes[p.argmax(axis=1)])
-        frame[columns] = p
-        frame = frame.assign(change=change, modality=modality, share=1.0, variant=variant)
+        frame = saying(tests[0], combined(logs, [t for _, t in said]), variant)
+        frame = frame.drop(columns="part").assign(change=change, modality=modality, share=1.0)
         fused.append(frame.reset_index())
     return pd.concat(fused)
 

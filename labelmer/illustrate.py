@@ -220,7 +220,7 @@ def keys():
 
 def read_predictions(paths, seconds):
     """The test predictions of all folds, as chosen() takes them, and the names of the classes."""
-    table = pd.concat([tables.read(path, "predictions") for path in paths])
+    table = tables.read_all(paths, "predictions")
     p = [column for column in table.columns if column.startswith("p_")]
     test = table[table["part"] == "test"]
     test = test.assign(confidence=test[p].max(axis=1), seconds=test["id"].map(seconds))
@@ -250,7 +250,7 @@ def main(argv=None):
     parser.add_argument("--segments", type=Path, nargs="+", required=True, metavar="H5")
     parser.add_argument("--rationales", type=Path, nargs="?", metavar="TSV")
     args = parse(parser, argv)
-    utterances = pd.concat([tables.read(path, "utterances") for path in args.utterances])
+    utterances = tables.read_all(args.utterances, "utterances")
     texts = dict(zip(utterances["id"], utterances["text"], strict=True))
     audio = by_id(map(Ragged, args.segments))
     seconds = {name: len(file[name]) / RATE for name, file in audio.items()}

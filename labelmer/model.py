@@ -22,8 +22,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from labelmer.errors import InputError
-from labelmer.options import MODALITIES, ModelOptions
+from labelmer.options import ModelOptions
 from labelmer.stage import write_atomically
+from labelmer.tables import MODALITIES
 
 FORMAT = 1  # of a saved model
 
@@ -58,8 +59,8 @@ class Output:
         return found
 
 
-class LabelGuidedFusion(nn.Module):
-    """The model of docs/method.md with every piece that the options leave in it.
+class Sides(nn.Module):
+    """What all architectures begin with: one Side for each modality.
 
     rows: {modality: (D,), or (layers, D) where the features hold all layers}; classes: C. The
     buffers hold the training part's mean and sd.
@@ -69,8 +70,22 @@ class LabelGuidedFusion(nn.Module):
         super().__init__()
         self.options, self.classes = options, classes
         self.rows = {m: list(row) for m, row in rows.items()}
-        d = options.width
         self.sides = nn.ModuleDict({m: Side(options, rows[m], classes) for m in options.modalities})
+
+    def states(self, inputs, present):
+        """The SideState of each modality of a batch; inputs and present as forward() has them."""
+        return {
+            m: side(*inputs[m], None if present is None else present[m])
+            for m, side in self.sides.items()
+        }
+
+
+class LabelGuidedFusion(Sides):
+    """The model of docs/method.md with every piece that the options leave in it."""
+
+    def __init__(self, options, rows, classes):
+        super().__init__(options, rows, classes)
+        d = options.width
         if not options.joint:
             return
         if options.cross_attention:
@@ -89,11 +104,7 @@ class LabelGuidedFusion(nn.Module):
         inputs: {modality: (values (B, T, *row), mask (B, T))}; present: {modality: (B,) bool}, all
         there if not given. A modality that is missing becomes one null token.
         """
-        options = self.options
-        sides = {
-            m: side(*inputs[m], None if present is None else present[m])
-            for m, side in self.sides.items()
-        }
+        options, sides = self.options, self.states(inputs, present)
         experts = {m: side.expert for m, side in sides.items() if side.expert is not None}
         asked = {m: side.weights for m, side in sides.items() if side.weights is not None}
         received, weights = {}, {}
@@ -308,7 +319,7 @@ class CrossAttention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
-class LSGMER(nn.Module):
+class LSGMER(Sides):
     """Label signals, re-implemented from the published description of LSGMER (arXiv 2504.05158).
 
     Labels L (C, d) attend to what cross-attention H1 makes of the tokens or frames H0:
@@ -322,11 +333,8 @@ class LSGMER(nn.Module):
     KEPT = 0.9  # a
 
     def __init__(self, options, rows, classes):
-        super().__init__()
-        self.options, self.classes = options, classes
-        self.rows = {m: list(row) for m, row in rows.items()}
+        super().__init__(options, rows, classes)
         d = options.width
-        self.sides = nn.ModuleDict({m: Side(options, rows[m], classes) for m in MODALITIES})
         self.to_other = nn.ModuleDict({m: CrossAttention(options) for m in MODALITIES})
         self.query = nn.ModuleDict({m: nn.Linear(d, d) for m in MODALITIES})
         self.key = nn.ModuleDict({m: nn.Linear(d, d, bias=False) for m in MODALITIES})
@@ -337,10 +345,7 @@ class LSGMER(nn.Module):
 
     def forward(self, inputs, present=None):
         """Logits of a batch; inputs and present as in LabelGuidedFusion."""
-        sides = {
-            m: side(*inputs[m], None if present is None else present[m])
-            for m, side in self.sides.items()
-        }
+        sides = self.states(inputs, present)
         received, weights, enhanced = {}, {}, []
         for m, other in (MODALITIES, MODALITIES[::-1]):
             hidden, received[other] = self.to_other[m](sides[m], sides[other])  # H1 (B, T, d)
@@ -383,7 +388,7 @@ def jensen_shannon(log_p, log_q):
 
 
 def model_of(options, rows, classes):
-    """An untrained model of the options' architecture; arguments as in LabelGuidedFusion."""
+    """An untrained model of the options' architecture; arguments as in Sides."""
     kinds = {"label-guided": LabelGuidedFusion, "lsgmer": LSGMER}
     return kinds[options.architecture](options, rows, classes)
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field, fields
 
 from labelmer.errors import InputError
+from labelmer.tables import MODALITIES
 
-MODALITIES = ("speech", "text")
 LSGMER_LACKS = {  # of what a label-guided model can have
     "label_interaction": False,
     "label_guidance": False,

@@ -40,6 +40,28 @@ def bounds(prefix, what, units):
     }
 
 
+def tests(count, empty):
+    """The columns of both tests that two variants differ (statistics.compared, with_holm).
+
+    count: type of a number of utterances, float where it may be missing; empty: may it be?
+    """
+    return {
+        "p_bootstrap": Column(float, "two-sided, of the bootstrap over speakers", empty=True),
+        "p_bootstrap_holm": Column(float, "corrected for all rows by Holm's method", empty=True),
+        "right_alone": Column(
+            count, "utterances that the variant alone has right, seeds voting", empty=empty
+        ),
+        "other_right_alone": Column(
+            count, "utterances that the other alone has right", empty=empty
+        ),
+        "p_mcnemar": Column(float, "McNemar's exact test of these two numbers", empty=empty),
+        "p_mcnemar_holm": Column(float, "corrected for all rows by Holm's method", empty=empty),
+        "detectable": Column(
+            float, "smallest true difference that is found with chance 80% at 5%", empty=True
+        ),
+    }
+
+
 def against_random(prefix, what):
     """The columns of a paired comparison of the two orders of deletion."""
     name = f"{prefix}against_random"
@@ -118,15 +140,7 @@ RESULTS = {
         "other": Column(str, "variant that it is compared with"),
         "difference": Column(float, "pooled UA of the variant minus that of the other"),
         **bounds("", "the difference", "speakers"),
-        "p_bootstrap": Column(float, "two-sided, of the bootstrap over speakers", empty=True),
-        "p_bootstrap_holm": Column(float, "corrected for all rows by Holm's method", empty=True),
-        "right_alone": Column(int, "utterances that the variant alone has right, seeds voting"),
-        "other_right_alone": Column(int, "utterances that the other alone has right"),
-        "p_mcnemar": Column(float, "McNemar's exact test of these two numbers"),
-        "p_mcnemar_holm": Column(float, "corrected for all rows by Holm's method"),
-        "detectable": Column(
-            float, "smallest true difference that is found with chance 80% at 5%", empty=True
-        ),
+        **tests(int, empty=False),
         **BOOTSTRAP,
         **PROTOCOL,
     },
@@ -144,16 +158,7 @@ RESULTS = {
         "other": Column(str, "the experiment's reference; empty in its own rows", empty=True),
         "difference": Column(float, "ua minus that of the reference", empty=True),
         **bounds("difference_", "the difference", "speakers"),
-        "p_bootstrap": Column(float, "two-sided, of the bootstrap over speakers", empty=True),
-        "p_bootstrap_holm": Column(float, "corrected for all rows by Holm's method", empty=True),
-        # Numbers of utterances, but an int cannot be empty.
-        "right_alone": Column(float, "utterances that the variant alone has right", empty=True),
-        "other_right_alone": Column(float, "utterances that the reference alone has", empty=True),
-        "p_mcnemar": Column(float, "McNemar's exact test of these two numbers", empty=True),
-        "p_mcnemar_holm": Column(float, "corrected for all rows by Holm's method", empty=True),
-        "detectable": Column(
-            float, "smallest true difference that is found with chance 80% at 5%", empty=True
-        ),
+        **tests(float, empty=True),
         **BOOTSTRAP,
         **PROTOCOL,
     },
@@ -183,7 +188,7 @@ RESULTS = {
     },
     "deletion": {
         **VARIANT,
-        "modality": Column(str, "what rows are deleted from", tables.MODALITIES),
+        "modality": Column(str, "what rows are deleted from", MODALITIES),
         "order": Column(str, "which rows go first", tables.ORDERS),
         "share": Column(float, "of the modality's tokens or frames that is deleted"),
         "ua": Column(float, "unweighted accuracy, pooled over folds, mean over seeds"),

@@ -170,6 +170,7 @@ class Pooled:
     speakers: np.ndarray  # (N,)
     true: np.ndarray  # (N,) class indices
     predicted: np.ndarray  # (seeds, N) class indices
+    p: np.ndarray  # (seeds, N, C) probabilities
     voted: np.ndarray  # (N,) the class that most seeds name
 
     @property
@@ -197,5 +198,6 @@ def pool(predictions, classes):
         speakers=one["speaker"].to_numpy(),
         true=pd.Index(classes).get_indexer(one["true"]),
         predicted=predicted,
+        p=p,
         voted=statistics.voted(predicted, p),
     )

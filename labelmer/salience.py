@@ -16,11 +16,10 @@ import pandas as pd
 
 from labelmer import result_tables, statistics, tables
 from labelmer.errors import InputError
-from labelmer.result_tables import EXPERIMENT
+from labelmer.runs import VARIANT
 from labelmer.salience_file import SalienceFile, read_rationales, share_within
 from labelmer.stage import RUN, command, log, parse, stage_parser
 
-VARIANT = [*EXPERIMENT, "variant"]
 MEASURED = [*VARIANT, "modality", "measure"]
 PLAIN_ATTENTION = ("no-label-interaction", "additive")  # the first of them that there is
 
@@ -90,13 +89,13 @@ def salience_table(shares, speakers):
     rows = []
     for key, own in sampled.items():
         uniform = uniforms[key]
-        low, high = statistics.interval(own.draws)
-        row = {"share": own.mean, "low": low, "high": high}
+        row = {"share": own.mean} | statistics.named_interval("", own.draws)
         row |= {"uniform": uniform.mean, "ratio": own.mean / uniform.mean}
         row |= difference("over_uniform", own, uniform)
         plain = plain_attention(key, sampled)
         if plain is not None:
-            row |= {"attention": plain[3]} | difference("over_attention", own, sampled[plain])
+            row["attention"] = plain[3]
+            row |= difference("over_attention", own, sampled[plain])
         row |= {"utterances": own.utterances, "speakers": own.speakers}
         rows.append(dict(zip(MEASURED, key, strict=True)) | row)
     return pd.DataFrame(rows, columns=list(result_tables.RESULTS["salience"]))
@@ -112,8 +111,7 @@ def plain_attention(key, sampled):
 
 def difference(name, a, b):
     """Columns of the difference of two Sampled, with its interval and its p."""
-    tested = statistics.paired(a.draws, b.draws)
-    return {name: a.mean - b.mean} | {f"{name}_{key}": tested[key] for key in ("low", "high", "p")}
+    return statistics.named_difference(name, a.mean - b.mean, a.draws, b.draws)
 
 
 def predicted_by_run(predictions):
@@ -122,11 +120,6 @@ def predicted_by_run(predictions):
         run: frame.set_index("id")["predicted"].to_dict()
         for run, frame in predictions.groupby(list(RUN))
     }
-
-
-def read_all(paths, name):
-    """A table of several files as one frame."""
-    return pd.concat([tables.read(path, name) for path in paths])
 
 
 @command
@@ -140,11 +133,11 @@ def main(argv=None):
     parser.add_argument("--utterances", type=Path, nargs="+", required=True, metavar="TSV")
     parser.add_argument("--segments", type=Path, nargs="+", required=True, metavar="TSV")
     args = parse(parser, argv, ["protocol", "selection"])
-    utterances = read_all(args.utterances, "utterances").set_index("id")
-    segments = read_all(args.segments, "segments").dropna(subset="seconds").set_index("id")
+    utterances = tables.read_all(args.utterances, "utterances").set_index("id")
+    segments = tables.read_all(args.segments, "segments").dropna(subset="seconds").set_index("id")
     texts = utterances["text"].to_dict()
     rationales = read_rationales(args.rationales, texts, segments["seconds"].to_dict())
-    predictions = read_all(args.predictions, "predictions")
+    predictions = tables.read_all(args.predictions, "predictions")
     predicted = predicted_by_run(predictions)
     files = [path for folder in args.salience for path in sorted(folder.glob("*.h5"))]
     shares = pd.concat([shares_of(path, predicted, rationales, texts) for path in files])

@@ -33,7 +33,7 @@ KINDS = {"impro": "improvised", "script": "scripted"}
 
 def read_seconds(paths):
     """The seconds of audio of every utterance, from the tables of segments: a series by id."""
-    return pd.concat([tables.read(path, "segments").set_index("id")["seconds"] for path in paths])
+    return tables.read_all(paths, "segments").set_index("id")["seconds"]
 
 
 def seconds_of(ids, seconds):
@@ -91,7 +91,7 @@ def slice_rows(variants, inside, size):
         right = pooled.right[inside]
         row = {"variant": variant, "utterances": int(inside.sum()), "speakers": len(counts)}
         row |= {"ua": scores["ua"].mean(), "wa": scores["wa"].mean()}
-        row["low"], row["high"] = statistics.interval(draws)
+        row |= statistics.named_interval("", draws)
         if reference is None:
             reference = row, draws, right
         else:

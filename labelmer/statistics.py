@@ -97,6 +97,12 @@ def interval(values):
     return float(low), float(high)
 
 
+def named_interval(prefix, values):
+    """The interval of a bootstrap's values, as the columns {prefix}low and {prefix}high."""
+    low, high = interval(values)
+    return {f"{prefix}low": low, f"{prefix}high": high}
+
+
 def paired(a, b):
     """What a bootstrap says of the difference a - b: a dict of low, high, p and detectable.
 
@@ -116,6 +122,12 @@ def paired(a, b):
         "p": float(min(1, 2 * min(tails))),
         "detectable": float((norm.ppf(1 - ALPHA / 2) + norm.ppf(POWER)) * difference.std(ddof=1)),
     }
+
+
+def named_difference(name, value, a, b):
+    """A difference of two variants, with what paired(a, b) says of it: four columns."""
+    found = paired(a, b)
+    return {name: value} | {f"{name}_{key}": found[key] for key in ("low", "high", "p")}
 
 
 def voted(predicted, p):

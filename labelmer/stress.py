@@ -41,22 +41,22 @@ class Measured:
         """Each measure with its interval, as columns."""
         columns = {}
         for name in measures:
-            bounds = statistics.interval(self.draws[name])
-            columns |= with_interval(name, self.values[name], *bounds)
+            columns[name] = self.values[name]
+            columns |= statistics.named_interval(f"{name}_", self.draws[name])
         return columns
 
 
-def measure(frame, classes):
-    """A Measured, from what all runs of a variant predict under one change (see matched)."""
-    pooled = runs.pool(frame, classes)
+def measure(pooled, unchanged):
+    """A Measured of one variant under one change.
+
+    pooled: the runs.Pooled under the change; unchanged: that without it, of the same utterances.
+    """
     counts, times = statistics.by_speaker(
-        pooled.true, pooled.predicted, pooled.speakers, len(classes)
+        pooled.true, pooled.predicted, pooled.speakers, pooled.p.shape[2]
     )
     values, draws = scores_of_counts(counts.sum(axis=0)), statistics.resampled(counts, times)
-    ordered = frame.sort_values(["seed", "fold", "id"])  # as runs.pool does
-    p = ordered[[f"p_{name}" for name in classes]].to_numpy()
-    named = pd.Index(classes).get_indexer(ordered["unchanged"])
-    confidence = p[np.arange(len(p)), named].reshape(pooled.predicted.shape)
+    named = unchanged.predicted[..., None]  # (seeds, N, 1)
+    confidence = np.take_along_axis(pooled.p, named, axis=2)[..., 0]
     return Measured(
         {"ua": values["ua"].mean(), "wa": values["wa"].mean(), "confidence": confidence.mean()},
         {
@@ -80,24 +80,25 @@ def measured(predictions, perturbed, classes):
             f"{speech}+{text}, {mode}, {variant}: only its disturbed or only its "
             "undisturbed inputs have predictions, expected both; evaluate its runs"
         )
-    return {
-        variant: {
-            change: measure(matched(frame, unchanged, change), classes)
-            for change, frame in [(UNCHANGED, unchanged), *of_variants[variant].groupby(CHANGE)]
+    found = {}
+    for variant, unchanged in expected.items():
+        pooled = runs.pool(unchanged, classes)
+        found[variant] = {UNCHANGED: measure(pooled, pooled)} | {
+            change: measure(runs.pool(matched(frame, unchanged, change), classes), pooled)
+            for change, frame in of_variants[variant].groupby(CHANGE)
         }
-        for variant, unchanged in expected.items()
-    }
+    return found
 
 
 def matched(frame, unchanged, change):
-    """A variant's predictions under one change, with the columns speaker and unchanged.
+    """A variant's predictions under one change, with the column speaker.
 
-    unchanged: its predictions without the change; the column holds the class that they name. Raise
-    InputError unless both are of the same runs, utterances and true classes.
+    unchanged: its predictions without the change. Raise InputError unless both are of the same
+    runs, utterances and true classes.
     """
     key = ["fold", "seed", "id"]
     columns = [*key, "true", "predicted", *(c for c in frame if c.startswith("p_"))]
-    known = unchanged[[*key, "true", "speaker"]].assign(unchanged=unchanged["predicted"])
+    known = unchanged[[*key, "true", "speaker"]]
     both = frame[columns].merge(known, on=[*key, "true"], how="outer", indicator=True)
     odd = both[(both["_merge"] != "both") | both.duplicated(key)]
     if len(odd):
@@ -158,14 +159,8 @@ def deletion_rows(changes, modality, order):
 
 def difference(name, measure, a, b):
     """A measure of a minus that of b, with its interval and p, as columns."""
-    found = statistics.paired(a.draws[measure], b.draws[measure])
     value = a.values[measure] - b.values[measure]
-    return with_interval(name, value, found["low"], found["high"]) | {f"{name}_p": found["p"]}
-
-
-def with_interval(name, value, low, high):
-    """A value and the ends of its interval, as columns."""
-    return {name: value, f"{name}_low": low, f"{name}_high": high}
+    return statistics.named_difference(name, value, a.draws[measure], b.draws[measure])
 
 
 @command

@@ -171,6 +171,11 @@ def read(path, name, known=TABLES):
     return typed(cells(path), name, path, known)
 
 
+def read_all(paths, name):
+    """The table `name` from several files, as one frame; see read."""
+    return pd.concat([read(path, name) for path in paths])
+
+
 def cells(path):
     """The cells of any TSV file: a frame of strings; raise InputError if it is not one."""
     try:

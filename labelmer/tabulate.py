@@ -112,16 +112,10 @@ def summary_table(folds, pooled, sampled):
                 dict(zip(VARIANT, variant, strict=True))
                 | {"metric": metric, "mean": over_folds.mean(), "sd": over_folds.std()}
                 | {"seed_sd": over_seeds.std(), "pooled": pooled.loc[of_variant, metric].mean()}
-                | named_interval("speaker_", sampled[variant].speakers[metric])
-                | named_interval("utterance_", sampled[variant].utterances[metric])
+                | statistics.named_interval("speaker_", sampled[variant].speakers[metric])
+                | statistics.named_interval("utterance_", sampled[variant].utterances[metric])
             )
     return pd.DataFrame(rows)
-
-
-def named_interval(prefix, draws):
-    """The interval of a bootstrap's draws, as columns."""
-    low, high = statistics.interval(draws)
-    return {f"{prefix}low": low, f"{prefix}high": high}
 
 
 def pair_table(summary, sampled):

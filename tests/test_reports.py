@@ -149,18 +149,19 @@ def write_folds(folder, speakers=SPEAKERS):
 
 
 def write_predictions(folder, runs=SAID):
-    paths = []
-    for number, run in enumerate(runs):
-        paths.append(folder / f"{number}.tsv")
-        tables.write(paths[-1], predictions(*run), "predictions")
-    return paths
+    return write_runs(folder, "predictions", predictions, runs)
 
 
 def write_perturbed(folder, runs=SAID):
+    return write_runs(folder, "perturbed", perturbed, runs)
+
+
+def write_runs(folder, name, made, runs):
+    """A file of the table `name` for each run, as made(*run) has it; returns their paths."""
     paths = []
     for number, run in enumerate(runs):
-        paths.append(folder / f"perturbed{number}.tsv")
-        tables.write(paths[-1], perturbed(*run), "perturbed")
+        paths.append(folder / f"{name}{number}.tsv")
+        tables.write(paths[-1], made(*run), name)
     return paths
 
 
