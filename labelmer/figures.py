@@ -43,6 +43,12 @@ def design(folds, seeds, utterances):
     return f"{counted(folds, 'fold')}, {counted(seeds, 'seed')}, n = {utterances:,} utterances"
 
 
+def speakers_design(row):
+    """How a title says what a row with an interval over speakers rests on."""
+    folds, seeds, utterances, speakers = row[["folds", "seeds", "utterances", "speakers"]]
+    return f"{experiment(row)}; {design(folds, seeds, utterances)}, {counted(speakers, 'speaker')}"
+
+
 def counted(count, noun):
     """'1 fold', '5 folds'."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -38,6 +38,7 @@ from labelmer.figures import (
     entitle,
     experiment,
     save,
+    speakers_design,
 )
 from labelmer.result_tables import (
     CONDITIONS,
@@ -178,8 +179,7 @@ def pairs_figure(rows):
     entitle(
         figure,
         f"Difference from {reference}: 95% interval (line); needed for 80% power (edge of band)",
-        f"{experiment(first)}; {design(first['folds'], first['seeds'], first['utterances'])}, "
-        f"{counted(first['speakers'], 'speaker')}",
+        speakers_design(first),
     )
     return figure
 
@@ -372,8 +372,7 @@ def robustness_figure(rows):
     entitle(
         figure,
         "Unweighted accuracy by what the model is given, with 95% intervals (lines)",
-        f"{experiment(first)}; {design(first['folds'], first['seeds'], first['utterances'])}, "
-        f"{counted(first['speakers'], 'speaker')}",
+        speakers_design(first),
     )
     return figure
 
@@ -400,8 +399,7 @@ def deletion_figure(rows):
     entitle(
         figure,
         "Unweighted accuracy without some tokens or frames, with 95% intervals (bands)",
-        f"{experiment(first)}; {design(first['folds'], first['seeds'], first['utterances'])}, "
-        f"{counted(first['speakers'], 'speaker')}",
+        speakers_design(first),
     )
     return figure
 

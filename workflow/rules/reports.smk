@@ -221,10 +221,11 @@ rule plot_folds:
     shell:
         """
         figure={output.svg:q}
+        figure="${{figure%.svg}}"
         python -m labelmer.plot \
-            folds \
+            "${{figure##*/}}" \
             {input:q} \
-            "${{figure%.svg}}" \
+            "$figure" \
             --speech {wildcards.speech:q} \
             --text {wildcards.text:q} \
             --mode {wildcards.mode:q} \
@@ -233,7 +234,10 @@ rule plot_folds:
         """
 
 
-rule plot_pairs:
+# The same command, which takes what is drawn from the figure's name.
+
+
+use rule plot_folds as plot_pairs with:
     input:
         rules.tabulate.output.pairs,
     output:
@@ -247,26 +251,9 @@ rule plot_pairs:
         f"{LOGS}/reports/figures/{EXPERIMENT}/pairs.log",
     benchmark:
         f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/pairs.tsv"
-    conda:
-        ENVIRONMENT
-    params:
-        config=tracked("plot"),
-    shell:
-        """
-        figure={output.svg:q}
-        python -m labelmer.plot \
-            pairs \
-            {input:q} \
-            "${{figure%.svg}}" \
-            --speech {wildcards.speech:q} \
-            --text {wildcards.text:q} \
-            --mode {wildcards.mode:q} \
-            --config {params.config:q} \
-            --log {log:q}
-        """
 
 
-rule plot_slices:
+use rule plot_folds as plot_slices with:
     input:
         rules.slice.output,
     output:
@@ -280,26 +267,9 @@ rule plot_slices:
         f"{LOGS}/reports/figures/{EXPERIMENT}/slices.log",
     benchmark:
         f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/slices.tsv"
-    conda:
-        ENVIRONMENT
-    params:
-        config=tracked("plot"),
-    shell:
-        """
-        figure={output.svg:q}
-        python -m labelmer.plot \
-            slices \
-            {input:q} \
-            "${{figure%.svg}}" \
-            --speech {wildcards.speech:q} \
-            --text {wildcards.text:q} \
-            --mode {wildcards.mode:q} \
-            --config {params.config:q} \
-            --log {log:q}
-        """
 
 
-rule plot_calibration:
+use rule plot_folds as plot_calibration with:
     input:
         rules.tabulate.output.calibration,
     output:
@@ -313,26 +283,9 @@ rule plot_calibration:
         f"{LOGS}/reports/figures/{EXPERIMENT}/calibration.log",
     benchmark:
         f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/calibration.tsv"
-    conda:
-        ENVIRONMENT
-    params:
-        config=tracked("plot"),
-    shell:
-        """
-        figure={output.svg:q}
-        python -m labelmer.plot \
-            calibration \
-            {input:q} \
-            "${{figure%.svg}}" \
-            --speech {wildcards.speech:q} \
-            --text {wildcards.text:q} \
-            --mode {wildcards.mode:q} \
-            --config {params.config:q} \
-            --log {log:q}
-        """
 
 
-rule plot_robustness:
+use rule plot_folds as plot_robustness with:
     input:
         rules.stress.output.robustness,
     output:
@@ -346,26 +299,9 @@ rule plot_robustness:
         f"{LOGS}/reports/figures/{EXPERIMENT}/robustness.log",
     benchmark:
         f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/robustness.tsv"
-    conda:
-        ENVIRONMENT
-    params:
-        config=tracked("plot"),
-    shell:
-        """
-        figure={output.svg:q}
-        python -m labelmer.plot \
-            robustness \
-            {input:q} \
-            "${{figure%.svg}}" \
-            --speech {wildcards.speech:q} \
-            --text {wildcards.text:q} \
-            --mode {wildcards.mode:q} \
-            --config {params.config:q} \
-            --log {log:q}
-        """
 
 
-rule plot_deletion:
+use rule plot_folds as plot_deletion with:
     input:
         rules.stress.output.deletion,
     output:
@@ -379,26 +315,9 @@ rule plot_deletion:
         f"{LOGS}/reports/figures/{EXPERIMENT}/deletion.log",
     benchmark:
         f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/deletion.tsv"
-    conda:
-        ENVIRONMENT
-    params:
-        config=tracked("plot"),
-    shell:
-        """
-        figure={output.svg:q}
-        python -m labelmer.plot \
-            deletion \
-            {input:q} \
-            "${{figure%.svg}}" \
-            --speech {wildcards.speech:q} \
-            --text {wildcards.text:q} \
-            --mode {wildcards.mode:q} \
-            --config {params.config:q} \
-            --log {log:q}
-        """
 
 
-rule plot_salience:
+use rule plot_folds as plot_salience with:
     input:
         rules.weigh_salience.output,
     output:
@@ -412,23 +331,6 @@ rule plot_salience:
         f"{LOGS}/reports/figures/{EXPERIMENT}/salience.log",
     benchmark:
         f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/salience.tsv"
-    conda:
-        ENVIRONMENT
-    params:
-        config=tracked("plot"),
-    shell:
-        """
-        figure={output.svg:q}
-        python -m labelmer.plot \
-            salience \
-            {input:q} \
-            "${{figure%.svg}}" \
-            --speech {wildcards.speech:q} \
-            --text {wildcards.text:q} \
-            --mode {wildcards.mode:q} \
-            --config {params.config:q} \
-            --log {log:q}
-        """
 
 
 rule illustrate:
@@ -468,7 +370,7 @@ rule illustrate:
         """
 
 
-rule plot_training:
+use rule plot_folds as plot_training with:
     input:
         histories,
     output:
@@ -482,23 +384,6 @@ rule plot_training:
         f"{LOGS}/reports/figures/{EXPERIMENT}/training.log",
     benchmark:
         f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/training.tsv"
-    conda:
-        ENVIRONMENT
-    params:
-        config=tracked("plot"),
-    shell:
-        """
-        figure={output.svg:q}
-        python -m labelmer.plot \
-            training \
-            {input:q} \
-            "${{figure%.svg}}" \
-            --speech {wildcards.speech:q} \
-            --text {wildcards.text:q} \
-            --mode {wildcards.mode:q} \
-            --config {params.config:q} \
-            --log {log:q}
-        """
 
 
 rule page:
