@@ -48,6 +48,7 @@ bench: install
 	$(BIN)/python bench/workflow.py
 	$(BIN)/python bench/store.py
 	$(BIN)/python bench/extract.py
+	$(BIN)/python bench/train.py
 
 lock:
 	$(PYTHON) -m uv pip compile --quiet --universal --no-header --no-annotate --python-version 3.11 \

@@ -1,5 +1,6 @@
 """Ragged features -> padded batches with their masks, items of like length together."""
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,71 +9,116 @@ import torch
 from labelmer.errors import InputError
 from labelmer.ragged import Ragged
 
+ROWS = 8192  # at most, with padding, that go through a model at once: memory grows with them
+
 
 class Features:
     """One modality's features of some utterances, mapped from the sessions' ragged files.
 
     paths   ragged feature files; together they hold every id
     ids     utterances, in the order by which items are numbered
-    stride  this many neighbouring rows are averaged into one
+    stride  this many neighbouring rows are averaged into one; the last mean is over what is left
 
     features[i] is a float32 array (rows, *row), where row is (width,), or (layers, width) if the
-    files hold all layers. Nothing stays in memory but the page cache.
+    files hold all layers. Nothing stays in memory but the system's page cache, until to() puts
+    all rows on a device.
     """
 
     def __init__(self, paths, ids, stride=1):
-        files = [Ragged(path) for path in paths]
-        home = {name: file for file in files for name in file.ids}
+        self.files = [Ragged(path) for path in paths]
+        home = {name: file for file in self.files for name in file.ids}
         absent = [name for name in ids if name not in home]
         if absent:
             raise InputError(
                 f"id '{absent[0]}' (and {len(absent) - 1} more) of the fold is in none of "
-                f"{[str(f.path) for f in files]}; remove these files, and they are made anew"
+                f"{[str(f.path) for f in self.files]}; remove these files, and they are made anew"
             )
         self.items = [(home[name], home[name].index[name]) for name in ids]
         self.stride = stride
-        self.attrs = files[0].attrs
-        self.row = files[0].values.shape[1:]
+        self.attrs = self.files[0].attrs
+        self.row, self.dtype = self.files[0].values.shape[1:], self.files[0].values.dtype
         rows = [file.offsets[i + 1] - file.offsets[i] for file, i in self.items]
-        self.lengths = -(-np.array(rows, dtype=np.int64) // stride)
+        self.rows = np.array(rows, dtype=np.int64)  # of each item, in the files
+        self.lengths = -(-self.rows // stride)
+        self.kept = None  # all rows, one item after the other, on a device
 
     def __len__(self):
         return len(self.items)
 
     def __getitem__(self, number):
-        file, index = self.items[number]
-        return averaged(np.asarray(file[index], dtype=np.float32), self.stride)
+        return self.batch([number])[0][0].cpu().numpy()
 
     def marks(self, number):
         """The token strings of an item's rows, or None where the files have none."""
         file, index = self.items[number]
         return file.marks(index)
 
+    @property
+    def size(self):
+        """Bytes of all rows, as they are in the files."""
+        return int(self.rows.sum() * np.prod(self.row)) * self.dtype.itemsize
+
+    def to(self, device):
+        """Put all rows on a device, as they are in the files; batches are gathered there then."""
+        dtype = torch.from_numpy(np.empty(0, self.dtype)).dtype
+        kept = torch.empty((int(self.rows.sum()), *self.row), dtype=dtype, device=device)
+        for place, (file, index) in zip(kept.split(self.rows.tolist()), self.items, strict=True):
+            place.copy_(torch.tensor(file[index]))
+            file.release()
+        self.kept = kept
+
     def batch(self, numbers):
         """Items as (values (B, T, *row), mask (B, T)); the mask is False on padding."""
-        items = [torch.from_numpy(self[i]) for i in numbers]
-        values = torch.nn.utils.rnn.pad_sequence(items, batch_first=True)
-        lengths = torch.tensor([len(item) for item in items])
-        return values, torch.arange(values.shape[1]) < lengths[:, None]
+        rows = self._padded(numbers).unflatten(1, (-1, self.stride))  # (B, T, stride, *row)
+        values = rows[:, :, 0].float()
+        for neighbour in range(1, self.stride):
+            values += rows[:, :, neighbour]
+        starts = torch.arange(values.shape[1], device=values.device) * self.stride
+        left = torch.tensor(self.rows[numbers], device=values.device)[:, None] - starts  # (B, T)
+        if self.stride > 1:
+            values /= left.clamp(1, self.stride).view(*left.shape, *[1] * len(self.row))
+        return values, left > 0
+
+    def _padded(self, numbers):
+        """Items as they are in the files, with zeros up to a length (B, T * stride, *row)."""
+        longest = int(self.lengths[numbers].max()) * self.stride
+        if self.kept is not None:
+            return self._gathered(numbers, longest)
+        padded = np.zeros((len(numbers), longest, *self.row), self.dtype)
+        for place, number in zip(padded, numbers, strict=True):
+            file, index = self.items[number]
+            place[: self.rows[number]] = file[index]
+        for file in self.files:
+            file.release()
+        return torch.from_numpy(padded)
+
+    def _gathered(self, numbers, longest):
+        """The same from what a device keeps."""
+        device = self.kept.device
+        starts = torch.tensor((np.cumsum(self.rows) - self.rows)[numbers], device=device)
+        rows = torch.tensor(self.rows[numbers], device=device)
+        step = torch.arange(longest, device=device)
+        inside = step < rows[:, None]  # (B, T * stride)
+        values = self.kept[torch.where(inside, starts[:, None] + step, 0)]
+        return values.masked_fill_(~inside.view(*inside.shape, *[1] * len(self.row)), 0)
 
 
-def averaged(values, stride):
-    """Mean of every `stride` rows: (rows, ...) -> (ceil(rows / stride), ...).
+def in_order(lengths, size, rows=None):
+    """Batches of up to `size` items, shortest first: a list of arrays of item numbers.
 
-    The last mean is over the rows that are left.
+    rows: what has more with its padding is cut into pieces of about equally many items.
     """
-    if stride == 1:
-        return values
-    starts = np.arange(0, len(values), stride)
-    counts = np.minimum(stride, len(values) - starts)
-    counts = counts.reshape(-1, *[1] * (values.ndim - 1)).astype(np.float32)
-    return np.add.reduceat(values, starts, axis=0) / counts
-
-
-def in_order(lengths, size):
-    """Batches of up to `size` items, shortest first: a list of arrays of item numbers."""
+    lengths = np.asarray(lengths)
     order = np.argsort(lengths, kind="stable")
-    return [order[i : i + size] for i in range(0, len(order), size)]
+    batches = [order[i : i + size] for i in range(0, len(order), size)]
+    if rows is None:
+        return batches
+    pieces = [-(-len(batch) * lengths[batch[-1]] // rows) for batch in batches]
+    return [
+        piece
+        for batch, count in zip(batches, pieces, strict=True)
+        for piece in np.array_split(batch, min(count, len(batch)))
+    ]
 
 
 def shuffled(lengths, size, generator):
@@ -95,16 +141,17 @@ def statistics(features, labels, classes):
     """
     total = np.zeros((classes, *features.row))
     squares = np.zeros(features.row)
-    rows = np.zeros(classes)
+    # The sums of an item are of float32, which is exact enough near zero.
+    centre = features[features.lengths.argmax()].mean(0)
     for number, label in enumerate(labels):
-        values = features[number].astype(np.float64)
-        total[label] += values.sum(0)
-        squares += (values**2).sum(0)
-        rows[label] += len(values)
+        values = torch.from_numpy(features[number] - centre)
+        total[label] += values.sum(0).numpy()
+        squares += values.square_().sum(0).numpy()
+    rows = np.bincount(labels, features.lengths, classes)
     mean = total.sum(0) / rows.sum()
     variance = squares / rows.sum() - mean**2
     sd = np.where(variance > 1e-10, np.sqrt(np.maximum(variance, 1e-10)), 1.0)
-    return mean, sd, total / rows.reshape(-1, *[1] * len(features.row))
+    return centre + mean, sd, centre + total / rows.reshape(-1, *[1] * len(features.row))
 
 
 @dataclass
@@ -113,12 +160,28 @@ class Part:
 
     features: dict
     labels: np.ndarray
+    waited: float = 0.0  # seconds that it took to make batches, so far
+
+    @property
+    def size(self):
+        """Bytes of the features."""
+        return sum(f.size for f in self.features.values())
+
+    def to(self, device):
+        """Put the features on a device, from where batches then come."""
+        for features in self.features.values():
+            features.to(device)
 
     def batch(self, numbers, device):
         """Inputs {modality: (values, mask)} and labels (B,) of some utterances."""
+        if torch.device(device).type == "cuda":
+            torch.cuda.synchronize()  # what it still computes is no waiting for this batch
+        start = time.perf_counter()
         inputs = {m: f.batch(numbers) for m, f in self.features.items()}
         inputs = {m: (x.to(device), mask.to(device)) for m, (x, mask) in inputs.items()}
-        return inputs, torch.from_numpy(self.labels[numbers]).to(device)
+        labels = torch.from_numpy(self.labels[numbers]).to(device)
+        self.waited += time.perf_counter() - start
+        return inputs, labels
 
     def lengths(self):
         """Rows of each utterance, all modalities together: what padding is saved by."""
@@ -156,7 +219,7 @@ def passes(model, part, size=64):
     """Every batch of a part through a model: (item numbers, inputs, what the model returns)."""
     model.eval()
     device = next(model.parameters()).device
-    for numbers in in_order(part.lengths(), size):
+    for numbers in in_order(part.lengths(), size, ROWS):
         inputs, _ = part.batch(numbers, device)
         yield numbers, inputs, model(inputs)
 

@@ -20,4 +20,11 @@ def make_deterministic(seed, threads):
     torch.manual_seed(seed)
     # Does what use_deterministic_algorithms(True) does, without its import of the compiler (1 s).
     torch.set_deterministic_debug_mode("error")
+    torch.utils.deterministic.fill_uninitialized_memory = False  # it would fill every new tensor
     torch.set_num_threads(threads)
+
+
+def mixed_precision(device, wanted=True):
+    """A context in which a GPU computes in bfloat16 what may be rounded, if it has bfloat16."""
+    half = device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.autocast(device, torch.bfloat16, wanted and half)

@@ -44,15 +44,16 @@ def code_digest(module, package=PACKAGE):
 
 def imported_modules(module, package=PACKAGE):
     """Names of the package's modules that a module imports, at the top or inside functions."""
-    names = set()
+    prefix, names = f"{package.name}.", set()
     for node in ast.walk(_tree(module, package)):
         if isinstance(node, ast.ImportFrom) and node.module == package.name:
-            names.update(alias.name for alias in node.names)
+            names.update(prefix + alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module.removeprefix(package.name + "."))
+            names.add(node.module)
         elif isinstance(node, ast.Import):
-            names.update(alias.name.removeprefix(package.name + ".") for alias in node.names)
-    return {name for name in names if (package / f"{name}.py").exists()}
+            names.update(alias.name for alias in node.names)
+    own = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+    return {name for name in own if (package / f"{name}.py").exists()}
 
 
 def _closure(module, package):

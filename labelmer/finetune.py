@@ -28,7 +28,7 @@ from labelmer import encoders, tables
 from labelmer.accuracy import accuracies
 from labelmer.batches import class_numbers, class_weights, in_order, shuffled
 from labelmer.checkpoints import Checkpoints
-from labelmer.compute import device_of, make_deterministic
+from labelmer.compute import device_of, make_deterministic, mixed_precision
 from labelmer.digest import canonical_json, code_digest, content_key
 from labelmer.errors import InputError
 from labelmer.inputs import read_facts, read_items
@@ -95,9 +95,7 @@ class Classifier(torch.nn.Module):
 
     def forward(self, inputs):
         """Logits (B, C) of B inputs, as the encoder takes them."""
-        device = self.encoder.device
-        half = device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        with torch.autocast(device, torch.bfloat16, half and self.encoder.mixed):
+        with mixed_precision(self.encoder.device, self.encoder.mixed):
             states = self.encoder.states(inputs)
         means = torch.stack([rows.mean(0) for rows in states])  # (B, width), float32
         return self.head(self.dropout(means))

@@ -13,6 +13,7 @@ cache, and an item costs one slice. The audio, the features and the salience are
 
 import fcntl
 import logging
+import mmap
 import os
 import shutil
 import time
@@ -237,8 +238,7 @@ class Ragged:
                 values = file["values"]
                 mapped = values.dtype, values.shape, values.id.get_offset()
             self._check(*mapped)
-            # A plain array on the mapped memory: numpy's own class for it is slow to slice.
-            self.values = np.asarray(_map(self.path, *mapped))
+            self.values, self.mapping = _map(self.path, *mapped)
         except FileNotFoundError:
             raise InputError(f"{path}: there is no such file") from None
         except InputError:
@@ -257,6 +257,11 @@ class Ragged:
 
     def __getitem__(self, item):
         return self.values[self._rows(item)]
+
+    def release(self):
+        """Give back the memory of what was read: it is the page cache's, but counts as ours."""
+        if self.mapping is not None:
+            self.mapping.madvise(mmap.MADV_DONTNEED)
 
     def marks(self, item):
         """The strings of an item's rows (tokens), or None where the file has no marks."""
@@ -301,9 +306,14 @@ def _contiguous(file, name, shape, dtype):
 
 
 def _map(path, dtype, shape, offset):
+    """The values on mapped memory, and the mapping; None where there is nothing to map."""
     if 0 in shape:
-        return np.zeros(shape, dtype)
-    return np.memmap(path, dtype=dtype, mode="r", shape=shape, offset=offset)
+        return np.zeros(shape, dtype), None
+    with path.open("rb") as file:
+        mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    # A plain array: numpy's own class for mapped memory is slow to slice.
+    values = np.frombuffer(mapping, dtype, int(np.prod(shape)), offset)
+    return values.reshape(shape), mapping
 
 
 @contextmanager

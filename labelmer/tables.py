@@ -124,6 +124,8 @@ TABLES = {
         "validation_ua": Column(float, "unweighted accuracy"),
         "chosen": Column(int, "1 for the epoch that was kept", (0, 1)),
         "seconds": Column(float, "wall time of the epoch"),
+        "waiting": Column(float, "share of these seconds spent waiting for batches"),
+        "peak_memory_mb": Column(float, "most memory so far, of the process or on the GPU, MB"),
     },
     "finetuning": {
         "encoder": Column(str, "encoder"),

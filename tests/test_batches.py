@@ -54,13 +54,22 @@ def paths(tmp_path, items):
     return [write_features(tmp_path / f, {n: items[n] for n in ns}) for f, ns in halves.items()]
 
 
-def test_a_stride_averages_neighbours_and_the_last_ones_that_are_left():
-    values = np.arange(10, dtype=np.float32).reshape(5, 2)
-    pairs = batches.averaged(values, 2)
-    assert pairs.tolist() == [[1, 2], [5, 6], [8, 9]] and pairs.dtype == np.float32
-    assert batches.averaged(values, 4).tolist() == [[3, 4], [8, 9]]
-    assert batches.averaged(values, 1).tolist() == values.tolist()
-    assert batches.averaged(values[:1], 8).tolist() == values[:1].tolist()
+def averaged(rows, stride):
+    """The mean of every `stride` rows, the last one over those that are left."""
+    return np.stack([rows[i : i + stride].mean(0) for i in range(0, len(rows), stride)])
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_stride_averages_neighbours_and_the_last_ones_that_are_left(tmp_path, kept):
+    items = {"long": np.arange(10).reshape(5, 2), "short": np.array([[3, 7]])}
+    path = write_features(tmp_path / "f.h5", items)
+    expected = {2: [[1, 2], [5, 6], [8, 9]], 4: [[3, 4], [8, 9]], 8: [[4, 5]]}
+    for stride, rows in expected.items():
+        features = batches.Features([path], ["long", "short"], stride)
+        if kept:
+            features.to("cpu")
+        assert features[0].tolist() == rows and features[1].tolist() == [[3, 7]]
+        assert features[0].dtype == np.float32
 
 
 @pytest.mark.parametrize("stride", [1, 2, 4])
@@ -69,8 +78,8 @@ def test_features_come_in_the_order_asked_for_with_their_lengths(paths, items, s
     features = batches.Features(paths, ids, stride)
     assert len(features) == len(ids) and features.row == (3,)
     for number, name in enumerate(ids):
-        expected = batches.averaged(items[name], stride)
-        assert np.array_equal(features[number], expected)
+        expected = averaged(items[name], stride)
+        np.testing.assert_allclose(features[number], expected, rtol=1e-6)
         assert features.lengths[number] == len(expected)
 
 
@@ -82,6 +91,20 @@ def test_a_batch_is_padded_with_zeros_that_its_mask_leaves_out(paths, items):
     assert not values[~mask].any()
     for row, name in enumerate(["u001", "u003", "u000"]):
         assert np.array_equal(values[row][mask[row]], items[name])
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("layers", [(), (2,)])
+def test_a_device_that_keeps_all_rows_gives_the_same_batches(tmp_path, layers, stride):
+    draw = np.random.default_rng(0)
+    items = {f"u{n}": draw.normal(size=(n, *layers, 3)) for n in (5, 1, 9, 4)}
+    files = [write_features(tmp_path / f"{i}.h5", {i: items[i]}) for i in items]
+    numbers = np.array([2, 0, 3])
+    mapped, kept = (batches.Features(files, list(items), stride) for _ in range(2))
+    kept.to("cpu")
+    assert kept.kept.nbytes == kept.size == 19 * np.prod((*layers, 3)) * 2
+    for found, expected in zip(kept.batch(numbers), mapped.batch(numbers), strict=True):
+        assert torch.equal(found, expected)
 
 
 def test_an_id_that_no_file_has_is_named(paths, items):
@@ -120,18 +143,42 @@ def test_in_order_goes_from_short_to_long():
     assert [batch.tolist() for batch in ordered] == [[1, 3], [0, 4], [2]]
 
 
+def test_what_is_too_large_goes_in_pieces():
+    lengths = np.random.default_rng(0).integers(1, 200, 300)
+    plain = batches.in_order(lengths, 64)
+    pieces = batches.in_order(lengths, 64, rows=3000)
+    assert np.array_equal(np.concatenate(pieces), np.concatenate(plain))
+    assert len(plain) == 5 and max(len(p) * lengths[p].max() for p in pieces) <= 3000
+    assert len(pieces) < lengths.sum() / 3000 + 5 + 5
+    small = [batch.tolist() for batch in plain[:1]]
+    assert [p.tolist() for p in pieces[:1]] == small  # 64 items of up to 40 rows fit
+    alone = batches.in_order(np.array([5, 1, 9]), 2, rows=4)
+    assert [p.tolist() for p in alone] == [[1], [0], [2]]
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 def test_statistics_are_those_of_the_rows_laid_end_to_end(paths, items, stride):
     labels = np.array([0, 1, 2, 0, 1, 0])
-    rows = [batches.averaged(value, stride).astype(np.float64) for value in items.values()]
+    rows = [averaged(value.astype(np.float64), stride) for value in items.values()]
     mean, sd, of_class = batches.statistics(
         batches.Features(paths, list(items), stride), labels, classes=3
     )
-    np.testing.assert_allclose(mean, np.concatenate(rows).mean(0))
-    np.testing.assert_allclose(sd, np.concatenate(rows).std(0))
+    np.testing.assert_allclose(mean, np.concatenate(rows).mean(0), rtol=1e-6)
+    np.testing.assert_allclose(sd, np.concatenate(rows).std(0), rtol=1e-6)
     for c in range(3):
         mine = np.concatenate([rows[i] for i in np.flatnonzero(labels == c)])
-        np.testing.assert_allclose(of_class[c], mine.mean(0))
+        np.testing.assert_allclose(of_class[c], mine.mean(0), rtol=1e-6)
+
+
+def test_statistics_stand_a_mean_far_from_zero(tmp_path):
+    """Squares of such numbers would lose the deviations in float32."""
+    items = ragged_items([400, 1500, 900], width=3)
+    items = {name: np.float16(1000 + rows) for name, rows in items.items()}
+    features = batches.Features([write_features(tmp_path / "f.h5", items)], list(items))
+    mean, sd, _ = batches.statistics(features, np.array([0, 1, 0]), classes=2)
+    rows = np.concatenate(list(items.values())).astype(np.float64)
+    np.testing.assert_allclose(mean, rows.mean(0), rtol=1e-7)
+    np.testing.assert_allclose(sd, rows.std(0), rtol=1e-5)
 
 
 def test_a_dimension_that_never_changes_has_sd_one(tmp_path):

@@ -101,6 +101,11 @@ def test_every_way_of_importing_is_seen(digest, tmp_path):
     assert found == {"deep", "helper", "late", "tools"}
 
 
+def test_a_module_of_another_package_with_the_same_name_is_another_one(digest, tmp_path):
+    digest(stage="import deep\nfrom helper import help\nfrom other.late import LATE\n")
+    assert imported_modules("stage", tmp_path / "0" / "toy") == set()
+
+
 def test_the_house_itself_is_followed_through_its_layers():
     assert {"audio", "tables", "ragged", "digest", "stage"} <= imported_modules("segment")
     assert code_digest("segment") != code_digest("annotate")

@@ -1,10 +1,12 @@
 """ragged: what is written is what is mapped, whole or not at all, and plain h5py reads it."""
 
+import mmap
 import random
 import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -76,9 +78,29 @@ def test_the_order_of_writing_and_the_time_do_not_show_in_the_bytes(tmp_path):
 
 def test_values_are_mapped_not_read(tmp_path):
     file = Ragged(write(tmp_path / "f.h5"))
-    assert isinstance(file.values.base, np.memmap)
+    assert isinstance(file.mapping, mmap.mmap)
     assert np.shares_memory(file["a"], file.values)
+    assert np.shares_memory(file.values, np.frombuffer(file.mapping, np.uint8))
     assert not file["a"].flags.writeable
+
+
+def resident():
+    """MB of files that are mapped and in memory."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("RssFile:")[2].split()[0]) / 1024
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_memory_is_given_back_and_values_stay(tmp_path):
+    ones = np.ones(2**24, np.float16)  # 32 MiB
+    with Writer(tmp_path / "f.h5", ["a"], [len(ones)], (), "float16", {}) as writer:
+        writer.write(0, ones, b"k" * 32)
+    file = Ragged(tmp_path / "f.h5")
+    before = resident()
+    assert file["a"].all() and resident() > before + 25
+    file.release()
+    assert resident() < before + 5
+    assert file["a"].all()
 
 
 def test_plain_h5py_reads_it(tmp_path):

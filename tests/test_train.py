@@ -1,14 +1,17 @@
 """Training: nothing but the training part teaches, validation alone chooses, a seed repeats."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import REPOSITORY
 from safetensors.torch import load_file
-from test_batches import write_features
+from test_batches import averaged, write_features
 
 from labelmer import batches, model, tables, train
 from labelmer.model import ModelOptions
@@ -149,6 +152,8 @@ def test_the_command_writes_a_model_its_description_and_its_history(corpus):
     own = rows[["speech", "text", "mode", "variant", "fold", "seed"]].drop_duplicates()
     assert own.to_numpy().tolist() == [[*NAMES, 1, 1]]
     assert rows.learning_rate.is_monotonic_decreasing and rows.learning_rate.iloc[-1] < 1e-5
+    assert rows.waiting.between(0, 1, inclusive="neither").all()
+    assert rows.peak_memory_mb.is_monotonic_increasing and rows.peak_memory_mb[0] > 100
 
 
 def test_it_learns_something_easy(corpus):
@@ -182,7 +187,8 @@ def test_one_modality_needs_no_files_of_the_other(corpus):
 def test_a_seed_repeats_and_another_differs(corpus):
     first, again, other = corpus.train("a"), corpus.train("b"), corpus.train("c", seed=2)
     assert weights(first) == weights(again) != weights(other)
-    timeless = [history(f).drop(columns=["seconds", "seed"]) for f in (first, again, other)]
+    vary = ["seconds", "waiting", "peak_memory_mb", "seed"]
+    timeless = [history(f).drop(columns=vary) for f in (first, again, other)]
     assert timeless[0].equals(timeless[1]) and not timeless[0].equals(timeless[2])
 
 
@@ -219,7 +225,7 @@ def test_statistics_and_prototypes_come_from_the_training_part(corpus):
     for m, side in built.sides.items():
         stride = 2 if m == "speech" else 1
         halved = {i: np.float32(np.float16(corpus.features[m][i])) for i in rows.id}
-        items = [batches.averaged(value, stride) for value in halved.values()]
+        items = [averaged(value, stride) for value in halved.values()]
         frames, labels = np.concatenate(items), np.repeat(rows.label, list(map(len, items)))
         mean, sd = frames.mean(0, dtype=float), frames.std(0, dtype=float)
         np.testing.assert_allclose(side.mean, mean, rtol=1e-5)
@@ -260,6 +266,85 @@ def test_unstandardised_features_stay_as_they_are(corpus):
     options = ModelOptions.of({**SMALL, "standardise": False})
     for side in train.build(options, corpus.part("train", options), CLASSES).sides.values():
         assert not side.mean.any() and (side.sd == 1).all()
+
+
+# Steps
+
+
+def gradient(corpus, **options):
+    """A batch's loss and the gradient of a model without dropout, whose items differ in length."""
+    options = ModelOptions.of({**SMALL, "dropout": 0.0, **options})
+    part = corpus.part("train", options)
+    torch.manual_seed(0)
+    built = train.build(options, part, CLASSES)
+    for parameter in built.parameters():  # of a new model, most are zero
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    numbers = np.random.default_rng(0).permutation(len(part.labels))
+    present = train.missing(len(numbers), 0.0, np.random.default_rng(0))
+    weights = torch.tensor([1.0, 2.0, 4.0])
+    loss = train.backward(built, part, numbers, weights, present)
+    return loss.item(), {name: p.grad for name, p in built.named_parameters()}
+
+
+def assert_alike(found, expected, share):
+    """Two gradients differ by no more than a share of the largest derivative."""
+    assert found[0] == pytest.approx(expected[0], rel=share)
+    most = max(gradient.abs().max() for gradient in expected[1].values())
+    for name, gradient in expected[1].items():
+        assert (found[1][name] - gradient).abs().max() <= share * most, name
+
+
+def test_pieces_of_a_batch_teach_what_the_batch_teaches(corpus, monkeypatch):
+    whole, calls = gradient(corpus), []
+    monkeypatch.setattr(batches, "ROWS", 60)
+    batch = batches.Part.batch
+    monkeypatch.setattr(batches.Part, "batch", lambda *given: calls.append(given) or batch(*given))
+    assert_alike(gradient(corpus), whole, share=1e-5)
+    assert len(calls) > 5
+
+
+@pytest.mark.parametrize("architecture", ["label-guided", "lsgmer"])
+def test_mixed_precision_teaches_nearly_the_same(corpus, monkeypatch, architecture):
+    """What a GPU does, in the CPU's bfloat16."""
+    exact = gradient(corpus, architecture=architecture)
+    monkeypatch.setattr(
+        train, "mixed_precision", lambda device: torch.autocast(device, torch.bfloat16)
+    )
+    mixed = gradient(corpus, architecture=architecture)
+    assert mixed[0] != exact[0]
+    assert_alike(mixed, exact, share=0.03)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_repeats_and_learns_as_a_cpu_does(corpus):
+    first, again = (corpus.train(name, "--gpu", "1") for name in "ab")
+    assert weights(first) == weights(again)
+    on_gpu, on_cpu = history(first), history(corpus.train("c"))
+    np.testing.assert_allclose(on_gpu.validation_loss, on_cpu.validation_loss, rtol=0.2)
+    assert on_gpu.validation_ua.max() > 0.9 and on_gpu.peak_memory_mb[0] > 1
+
+
+def test_the_optimiser_steps_as_pytorchs_own():
+    draw = torch.Generator().manual_seed(0)
+    start, *gradients = torch.randn(6, 50, generator=draw)
+    ends = []
+    for kind in (train.AdamW, torch.optim.AdamW):
+        parameter = torch.nn.Parameter(start.clone())
+        optimiser = kind([parameter], 1e-2, weight_decay=0.1)
+        for each in gradients:
+            parameter.grad = each.clone()
+            optimiser.step()
+        ends.append(parameter.detach())
+    assert torch.equal(*ends) and not torch.equal(ends[0], start)
+
+
+def test_training_starts_without_the_compiler():
+    code = "import sys, torch; from labelmer.train import AdamW; "
+    code += "w = torch.nn.Parameter(torch.ones(3)); o = AdamW([w], 1, fused=True); "
+    code += "w.sum().backward(); o.step(); assert w[0] < 1; "
+    code += "torch.optim.lr_scheduler.OneCycleLR(o, 1, total_steps=2).step(); "
+    code += "sys.exit('torch._dynamo' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY).returncode == 0
 
 
 # Weights, dropout, choice

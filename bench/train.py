@@ -1,0 +1,268 @@
+"""Training at IEMOCAP's size: labelmer against the plain loop of public code.
+
+Four sessions of made-up features, float16 of width 768: speech of 50 frames per second with
+lengths like IEMOCAP's, text of about 14 tokens. Three sessions train, one validates. Both ways fit
+the same model (the full one) with the same optimiser, schedule and batch size, and score the
+validation part after each epoch, on a GPU if there is one. The plain loop keeps every utterance as
+a float32 tensor, frames already averaged, and pads random batches to their longest utterance; on
+a GPU it copies each batch there and computes in float32.
+
+Each way has a process of its own, and they train in turns, an epoch at a time; compared are the
+fastest epochs. Then a whole fold of 8 epochs is trained by `python -m labelmer.train`; its seconds
+and the most memory that it held count from its start, with all imports. Prints a table and, as its
+last line, one JSON object: epoch_vs_plain says how many times faster labelmer's epoch is.
+
+    python bench/train.py
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from lengths import seconds_of_utterances
+from torch.nn.utils.rnn import pad_sequence
+
+REPOSITORY = Path(__file__).parents[1]
+sys.path.insert(0, str(REPOSITORY))
+
+from labelmer import tables, train  # noqa: E402
+from labelmer.batches import class_weights, load_part  # noqa: E402
+from labelmer.compute import make_deterministic  # noqa: E402
+from labelmer.model import ModelOptions  # noqa: E402
+from labelmer.ragged import Writer  # noqa: E402
+
+UTTERANCES, SESSIONS = 5531, 5  # of IEMOCAP; the last session would be the test part
+RATE, WIDTH, TOKENS_PER_SECOND = 50, 768, 3.1
+CLASSES = {"angry": 1103, "happy": 1636, "neutral": 1708, "sad": 1084}
+ROUNDS, THREADS = 2, 2
+EPOCHS, BATCH = 8, 64
+ATTRS = {"encoder": "made up", "source": "none", "revision": "none", "weights": "none", "layer": 0}
+MEGABYTE = 1e6
+
+
+def write_corpus(folder):
+    """The fold table, and one feature file per modality and session, in a folder."""
+    draw = np.random.default_rng(0)
+    seconds = seconds_of_utterances(UTTERANCES)
+    tokens = np.round(seconds * TOKENS_PER_SECOND + draw.normal(0, 2, UTTERANCES))
+    rows = {"speech": np.round(seconds * RATE), "text": np.clip(tokens, 2, None)}
+    session = draw.permutation(UTTERANCES) % SESSIONS
+    label = draw.permutation(np.repeat(list(CLASSES), list(CLASSES.values())))
+    parts = ["train"] * (SESSIONS - 2) + ["validation", "test"]
+    table = pd.DataFrame({"id": [f"s{s}_u{i:04d}" for i, s in enumerate(session)], "label": label})
+    table = table.assign(session=session, dialogue="d", speaker="p", part=np.take(parts, session))
+    tables.write(folder / "fold.tsv", table, "fold")
+    for modality, lengths in rows.items():
+        noise = draw.normal(0, 1, (int(lengths.max()) + 1000, WIDTH)).astype(np.float16)
+        places = {c: draw.normal(0, 0.003, WIDTH).astype(np.float16) for c in CLASSES}
+        for number in range(SESSIONS - 1):
+            mine = np.flatnonzero(session == number)
+            write_features(folder / f"{modality}{number}.h5", table, mine, lengths, noise, places)
+
+
+def write_features(path, table, mine, lengths, noise, places):
+    """A feature file of the table's rows `mine`: stretches of noise around their class' place."""
+    draw = np.random.default_rng(len(mine))
+    counts = lengths[mine].astype(int)
+    with Writer(path, table.id[mine], counts, (WIDTH,), "float16", ATTRS) as writer:
+        for index, (number, count) in enumerate(zip(mine, counts, strict=True)):
+            start = draw.integers(len(noise) - count)
+            values = noise[start : start + count] + places[table.label[number]]
+            writer.write(index, values, b"k" * 32)
+
+
+def files(folder, modality):
+    return sorted(folder.glob(f"{modality}?.h5"))
+
+
+class Labelmer:
+    """One process' state: the parts of the fold and the model."""
+
+    def __init__(self, folder, device):
+        make_deterministic(1, THREADS)
+        self.device = device
+        self.training = train.TrainingOptions(epochs=1, batch_size=BATCH)
+        options = ModelOptions()
+        table = tables.read(folder / "fold.tsv", "fold")
+        paths = {m: files(folder, m) for m in options.modalities}
+        self.train, self.validation = (
+            load_part(
+                table[table.part == part],
+                paths,
+                list(CLASSES),
+                options.modalities,
+                options.frame_stride,
+            )
+            for part in ("train", "validation")
+        )
+        self.model = train.build(options, self.train, list(CLASSES))
+
+    def epoch(self):
+        """Train one epoch; returns validation's loss and the seconds spent waiting for batches."""
+        data = self.train, self.validation
+        (row,) = train.fit(self.model, *data, self.training, 1, self.device)
+        return row["validation_loss"], row["waiting"] * row["seconds"]
+
+
+class Plain(Labelmer):
+    """The loop that is written first."""
+
+    def __init__(self, folder, device):
+        super().__init__(folder, device)
+        self.model.to(device)
+        self.tensors = {
+            id(part): {
+                m: [torch.from_numpy(features[i]) for i in range(len(features))]
+                for m, features in part.features.items()
+            }
+            for part in (self.train, self.validation)
+        }
+
+    def batch(self, part, numbers):
+        inputs = {}
+        for m, tensors in self.tensors[id(part)].items():
+            items = [tensors[i] for i in numbers]
+            lengths = torch.tensor([len(item) for item in items])
+            values = pad_sequence(items, batch_first=True)
+            mask = torch.arange(values.shape[1]) < lengths[:, None]
+            inputs[m] = values.to(self.device), mask.to(self.device)
+        return inputs, torch.from_numpy(part.labels[numbers]).to(self.device)
+
+    def epoch(self):
+        weights = class_weights(self.train.labels, len(CLASSES)).to(self.device)
+        order = torch.randperm(len(self.train.labels)).numpy()
+        steps = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
+        options, parameters = self.training, list(self.model.parameters())
+        optimiser = torch.optim.AdamW(
+            parameters, options.learning_rate, weight_decay=options.weight_decay
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, options.learning_rate, len(steps) + 1, pct_start=options.warm_up
+        )
+        waited = 0.0
+        self.model.train()
+        for numbers in steps:
+            start = time.perf_counter()
+            inputs, labels = self.batch(self.train, numbers)
+            waited += time.perf_counter() - start
+            drawn = torch.rand(len(numbers), device=self.device)
+            drop = self.model.options.modality_dropout
+            present = {"speech": drawn >= drop, "text": drawn < 1 - drop}
+            loss = self.model.loss(self.model(inputs, present), labels, weights, present)
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, options.clip)
+            optimiser.step()
+            schedule.step()
+            loss.item()
+        return self.validation_loss(weights), waited
+
+    @torch.inference_mode()
+    def validation_loss(self, weights):
+        self.model.eval()
+        logits = []
+        for start in range(0, len(self.validation.labels), BATCH):
+            inputs, _ = self.batch(
+                self.validation, np.arange(len(self.validation.labels))[start : start + BATCH]
+            )
+            logits.append(self.model(inputs).logits)
+        labels = torch.from_numpy(self.validation.labels).to(self.device)
+        return torch.nn.functional.cross_entropy(torch.cat(logits), labels, weights).item()
+
+
+WAY = []  # of this process
+
+
+def begin(kind, folder, device):
+    WAY.append(kind(folder, device))
+
+
+def epoch():
+    """Train one epoch in this process; returns what there is to say of it."""
+    start = time.perf_counter()
+    loss, waited = WAY[0].epoch()
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"seconds": seconds, "waiting": waited / seconds, "peak": peak, "loss": loss}
+
+
+def epochs_in_turns(folder, device):
+    """{way: what its fastest epoch was like, with the most memory and the last loss}."""
+    found = {}
+    with ExitStack() as stack:
+        workers = {
+            kind: stack.enter_context(
+                ProcessPoolExecutor(
+                    1, get_context("spawn"), initializer=begin, initargs=(kind, folder, device)
+                )
+            )
+            for kind in (Labelmer, Plain)
+        }
+        for _ in range(ROUNDS):
+            for kind, worker in workers.items():
+                found.setdefault(kind, []).append(worker.submit(epoch).result())
+    return {
+        kind: min(rows, key=lambda row: row["seconds"])
+        | {name: rows[-1][name] for name in ("peak", "loss")}
+        for kind, rows in found.items()
+    }
+
+
+def fold(folder, gpu):
+    """Train a fold by the command line: (seconds, bytes of most resident memory, the history)."""
+    config = {"classes": list(CLASSES), "model": {}}
+    config["training"] = {"epochs": EPOCHS, "batch_size": BATCH}
+    command = [sys.executable, "-m", "labelmer.train", folder / "fold.tsv", folder / "model"]
+    for modality in ("speech", "text"):
+        command += [f"--{modality}", *files(folder, modality)]
+    command += ["--run", "made", "up", "frozen", "full", "1", "1", "--threads", str(THREADS)]
+    command += ["--gpu", str(int(gpu)), "--config", json.dumps(config)]
+    start = time.perf_counter()
+    running = subprocess.Popen(list(map(str, command)), cwd=REPOSITORY)
+    _, status, usage = os.wait4(running.pid, 0)
+    seconds = time.perf_counter() - start
+    if status:
+        sys.exit("labelmer.train failed")
+    return seconds, usage.ru_maxrss * 1024, tables.read(folder / "model/history.tsv", "history")
+
+
+def main():
+    gpu = torch.cuda.is_available()
+    device = "cuda" if gpu else "cpu"
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        write_corpus(folder)
+        rows = epochs_in_turns(folder, device)
+        seconds, peak, history = fold(folder, gpu)
+    name = torch.cuda.get_device_name() if gpu else f"CPU, {THREADS} threads"
+    print(f"{name}, torch {torch.__version__}; one epoch, the fastest of {ROUNDS}\n")
+    print(f"{'way':10} {'seconds':>8} {'waiting':>8} {'peak RSS (MB)':>14} {'validation loss':>16}")
+    for kind, row in rows.items():
+        print(
+            f"{kind.__name__:10} {row['seconds']:8.1f} {row['waiting']:8.1%} "
+            f"{row['peak'] / MEGABYTE:14.0f} {row['loss']:16.3f}"
+        )
+    print(
+        f"\na fold of {EPOCHS} epochs by the command line: {seconds:.0f} s, peak RSS "
+        f"{peak / MEGABYTE:.0f} MB, waiting {history.waiting.mean():.1%}"
+    )
+    if gpu:
+        print(f"peak memory of its tensors on the GPU: {history.peak_memory_mb.max():.0f} MB")
+    ours, plain = (rows[kind]["seconds"] for kind in (Labelmer, Plain))
+    result = {"epoch_vs_plain": round(plain / ours, 2), "fold_seconds": round(seconds, 1)}
+    print(json.dumps({**result, "peak_rss_mb": round(peak / MEGABYTE)}))
+
+
+if __name__ == "__main__":
+    main()
