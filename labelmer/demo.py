@@ -29,7 +29,7 @@ from labelmer.demo_lines import BACKCHANNELS, LINES, SLOTS, TAGS
 from labelmer.errors import InputError
 from labelmer.stage import command, stage_parser
 
-RECIPE = 2  # count up whenever the same seed would give other files
+RECIPE = 3  # count up whenever the same seed would give other files
 RATE = 16000  # Hz, the release's own
 SESSIONS = (1, 2, 3, 4, 5)
 FOUR_CLASSES = {"ang": "ang", "hap": "hap", "exc": "hap", "neu": "neu", "sad": "sad"}
@@ -57,7 +57,7 @@ VOICES = {
     (3, "M"): Voice("en-gb-scotland+m7", 52, 175, 14),
     (4, "F"): Voice("en-us+Annie", 38, 176, 14),
     (4, "M"): Voice("en-us+michel", 38, 168, 14),
-    (5, "F"): Voice("en-gb-scotland+belinda", 24, 164, 13),
+    (5, "F"): Voice("en-gb-scotland+belinda", 24, 164, 9),
     (5, "M"): Voice("en+adam", 44, 178, 14),
 }
 
@@ -130,6 +130,7 @@ NEUTRAL = ("words", "prosody") + ("both",) * 10  # the same: the other of the tw
 LONG_TURNS = 7  # per session and class
 NEUTRAL_SENTENCES = (3, 4)  # of a long turn, at the least and at the most
 PAUSE = (0.15, 0.3)  # seconds between its sentences
+CLASH_SENTENCES = 3  # per scene, speaker and emotion; each is said in three tones
 
 # ------------------------------------------------------------------------------------- plan
 
@@ -308,11 +309,12 @@ def clash(words, prosody):
 
 
 def clash_scene(rng, bank):
-    """A scene in which both speakers say all nine pairs of words and prosody: a list of drafts."""
+    """A scene in which both speakers say each sentence in three tones: a list of drafts."""
     drafts = [
-        (speaker, next(bank[words]), clash(words, prosody), words, prosody)
+        (speaker, sentence, clash(words, prosody), words, prosody)
         for speaker in "FM"
         for words in EMOTIONAL
+        for sentence in [next(bank[words]) for _ in range(CLASH_SENTENCES)]
         for prosody in EMOTIONAL
     ]
     return [drafts[index] for index in rng.permutation(len(drafts))]

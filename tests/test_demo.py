@@ -150,7 +150,7 @@ def test_every_seed_plans_enough(seed):
     turns = [turn for dialogue in dialogues[:30] for turn in dialogue.turns]
     assert sum(turn.emotion in demo.FOUR_CLASSES for turn in turns) >= 240
     special = [turn for dialogue in dialogues[30:] for turn in dialogue.turns]
-    assert Counter(kind_of(turn.id) for turn in special) == {"long": 140, "clash": 180}
+    assert Counter(kind_of(turn.id) for turn in special) == {"long": 140, "clash": 540}
 
 
 def test_sentences_are_the_speaker_s_own_channel_of_the_dialogue(corpus, entries):
@@ -307,7 +307,7 @@ def test_they_come_last_and_change_no_other_dialogue(monkeypatch):
 
 
 def test_the_summary_counts_them(corpus):
-    assert "\nimpro 213, script 140, long 140, clash 180\n" in demo.summary(corpus)
+    assert "\nimpro 213, script 140, long 140, clash 540\n" in demo.summary(corpus)
 
 
 def test_each_session_has_as_many_long_turns_of_each_class(turns):
@@ -334,7 +334,16 @@ def test_each_speaker_says_each_pair_of_words_and_prosody_as_often(turns):
     found = Counter(
         (turn.id[:5], turn.speaker, turn.words, turn.prosody) for turn in turns["clash"]
     )
-    assert len(found) == 10 * 9 and set(found.values()) == {2}
+    assert len(found) == 10 * 9 and set(found.values()) == {6}
+
+
+def test_the_same_words_are_said_in_three_tones(turns):
+    """So a model cannot learn by heart which sentence has which label."""
+    tones = {}
+    for turn in turns["clash"]:
+        tones.setdefault((turn.id[:5], turn.speaker, turn.text), []).append(turn.prosody)
+    assert len(tones) == 180
+    assert all(sorted(each) == sorted(demo.EMOTIONAL) for each in tones.values())
 
 
 def test_a_clash_turn_means_the_third_emotion_where_the_two_differ(turns):
