@@ -1,4 +1,5 @@
 # make demo    installs, speaks the demo corpus, runs the whole workflow, prints the table
+# make evidence  the same with every variant and three seeds, as docs/method.md reports it
 # make test    installs, runs every test
 # make lint    ruff, ruff format, snakefmt, snakemake --lint
 # make bench   prints the benchmarks' ratios
@@ -11,8 +12,9 @@ INSTALLED := $(VENV)/installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 DEMO := snakemake --configfile demo.yaml --cores 2 --resources gpu=1
+EVIDENCE := snakemake --configfile demo.yaml evidence.yaml --cores 2 --resources gpu=1
 
-.PHONY: install demo-corpus demo test lint bench lock clean
+.PHONY: install demo-corpus demo evidence test lint bench lock clean
 
 install: $(INSTALLED)
 
@@ -34,6 +36,10 @@ demo: demo-corpus
 	@echo "tables    results/demo/reports/*.tsv"
 	@echo "figures   results/demo/reports/figures/"
 	@echo "page      results/demo/reports/index.html"
+
+evidence: demo-corpus
+	$(EVIDENCE) --quiet rules host
+	$(BIN)/python -m labelmer.tabulate --show results/demo/reports/compare.tsv
 
 test: install
 	$(BIN)/python -m pytest

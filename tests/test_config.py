@@ -6,6 +6,7 @@ from dataclasses import asdict
 import pytest
 import yaml
 from conftest import REPOSITORY
+from snakemake.utils import update_config
 
 from labelmer import config
 from labelmer.errors import InputError
@@ -35,6 +36,18 @@ def complaint(given):
 @pytest.mark.parametrize("name", ["config.yaml", "demo.yaml"])
 def test_the_configs_of_the_repository_are_valid(name):
     config.check(yaml.safe_load((REPOSITORY / name).read_text()), SCHEMA)
+
+
+def test_the_evidence_is_the_demo_with_every_variant_of_the_config_for_iemocap():
+    given, evidence, iemocap = (
+        yaml.safe_load((REPOSITORY / name).read_text())
+        for name in ("demo.yaml", "evidence.yaml", "config.yaml")
+    )
+    update_config(given, evidence)  # as --configfile demo.yaml evidence.yaml does
+    config.check(given, SCHEMA)
+    assert given["variants"] == iemocap["variants"] and given["seeds"] == [1, 2, 3]
+    (experiment,), (other,) = given["experiments"], iemocap["experiments"]
+    assert experiment["variants"] == other["variants"]
 
 
 def test_the_config_for_iemocap_pins_every_encoder_and_has_every_variant_of_the_method():
