@@ -94,9 +94,6 @@ class LabelGuidedFusion(Sides):
             {m: Pooling(options.pooling, d, classes) for m in options.modalities}
         )
         self.joint = mlp(2 * d, d, classes, options.dropout)
-        if options.experts:  # the model starts as late fusion
-            nn.init.zeros_(self.joint[-1].weight)
-            nn.init.zeros_(self.joint[-1].bias)
 
     def forward(self, inputs, present=None):
         """Logits of a batch.

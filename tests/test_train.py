@@ -277,8 +277,6 @@ def gradient(corpus, **options):
     part = corpus.part("train", options)
     torch.manual_seed(0)
     built = train.build(options, part, CLASSES)
-    for parameter in built.parameters():  # of a new model, most are zero
-        parameter.data += 0.1 * torch.randn_like(parameter)
     numbers = np.random.default_rng(0).permutation(len(part.labels))
     present = train.missing(len(numbers), 0.0, np.random.default_rng(0))
     weights = torch.tensor([1.0, 2.0, 4.0])
