@@ -15,7 +15,7 @@ include: "workflow/rules/reports.smk"
 rule all:
     default_target: True
     input:
-        all_predictions(),
+        every_run(PREDICTIONS),
         rules.tabulate.output,
         rules.slice.output,
         rules.stress.output,

@@ -2,7 +2,7 @@
 
 Four sessions of made-up features, float16 of width 768: speech of 50 frames per second with
 lengths like IEMOCAP's, text of about 14 tokens. Three sessions train, one validates. Both ways fit
-the same model (the full one) with the same optimiser, schedule and batch size, and score the
+the same model (the full one) by AdamW with the same schedule and batch size, and score the
 validation part after each epoch, on a GPU if there is one. The plain loop keeps every utterance as
 a float32 tensor, frames already averaged, and pads random batches to their longest utterance; on
 a GPU it copies each batch there and computes in float32.
@@ -39,7 +39,7 @@ sys.path.insert(0, str(REPOSITORY))
 from labelmer import tables, train  # noqa: E402
 from labelmer.batches import class_weights, load_part  # noqa: E402
 from labelmer.compute import make_deterministic  # noqa: E402
-from labelmer.model import ModelOptions  # noqa: E402
+from labelmer.model import ModelOptions, loss_shares  # noqa: E402
 from labelmer.ragged import Writer  # noqa: E402
 
 UTTERANCES, SESSIONS = 5531, 5  # of IEMOCAP; the last session would be the test part
@@ -91,6 +91,7 @@ class Labelmer:
 
     def __init__(self, folder, device):
         make_deterministic(1, THREADS)
+        train.spare_memory()
         self.device = device
         self.training = train.TrainingOptions(epochs=1, batch_size=BATCH)
         options = ModelOptions()
@@ -130,14 +131,16 @@ class Plain(Labelmer):
         }
 
     def batch(self, part, numbers):
-        inputs = {}
+        start, inputs = time.perf_counter(), {}
         for m, tensors in self.tensors[id(part)].items():
             items = [tensors[i] for i in numbers]
             lengths = torch.tensor([len(item) for item in items])
             values = pad_sequence(items, batch_first=True)
             mask = torch.arange(values.shape[1]) < lengths[:, None]
             inputs[m] = values.to(self.device), mask.to(self.device)
-        return inputs, torch.from_numpy(part.labels[numbers]).to(self.device)
+        labels = torch.from_numpy(part.labels[numbers]).to(self.device)
+        self.waited += time.perf_counter() - start
+        return inputs, labels
 
     def epoch(self):
         weights = class_weights(self.train.labels, len(CLASSES)).to(self.device)
@@ -150,23 +153,22 @@ class Plain(Labelmer):
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, options.learning_rate, len(steps) + 1, pct_start=options.warm_up
         )
-        waited = 0.0
+        self.waited = 0.0
         self.model.train()
         for numbers in steps:
-            start = time.perf_counter()
             inputs, labels = self.batch(self.train, numbers)
-            waited += time.perf_counter() - start
             drawn = torch.rand(len(numbers), device=self.device)
             drop = self.model.options.modality_dropout
             present = {"speech": drawn >= drop, "text": drawn < 1 - drop}
-            loss = self.model.loss(self.model(inputs, present), labels, weights, present)
+            shares = loss_shares(labels, weights, present)
+            loss = self.model.loss(self.model(inputs, present), labels, shares)
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, options.clip)
             optimiser.step()
             schedule.step()
             loss.item()
-        return self.validation_loss(weights), waited
+        return self.validation_loss(weights), self.waited
 
     @torch.inference_mode()
     def validation_loss(self, weights):

@@ -9,7 +9,7 @@ import torch
 from labelmer.errors import InputError
 from labelmer.ragged import Ragged
 
-ROWS = 8192  # at most, with padding, that go through a model at once: memory grows with them
+ROWS = 8192  # of both modalities, that go through a model at once: memory grows with them
 
 
 class Features:
@@ -60,6 +60,8 @@ class Features:
 
     def to(self, device):
         """Put all rows on a device, as they are in the files; batches are gathered there then."""
+        if self.kept is not None:
+            return
         dtype = torch.from_numpy(np.empty(0, self.dtype)).dtype
         kept = torch.empty((int(self.rows.sum()), *self.row), dtype=dtype, device=device)
         for place, (file, index) in zip(kept.split(self.rows.tolist()), self.items, strict=True):
@@ -106,18 +108,18 @@ class Features:
 def in_order(lengths, size, rows=None):
     """Batches of up to `size` items, shortest first: a list of arrays of item numbers.
 
-    rows: what has more with its padding is cut into pieces of about equally many items.
+    rows: a batch that has more with its padding is cut into pieces that do not, of about equally
+    many items; an item that has more goes alone.
     """
     lengths = np.asarray(lengths)
     order = np.argsort(lengths, kind="stable")
     batches = [order[i : i + size] for i in range(0, len(order), size)]
     if rows is None:
         return batches
-    pieces = [-(-len(batch) * lengths[batch[-1]] // rows) for batch in batches]
     return [
         piece
-        for batch, count in zip(batches, pieces, strict=True)
-        for piece in np.array_split(batch, min(count, len(batch)))
+        for batch in batches
+        for piece in np.array_split(batch, -(-len(batch) // max(1, rows // lengths[batch[-1]])))
     ]
 
 

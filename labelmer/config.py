@@ -77,6 +77,7 @@ def sessions(corpus):
 # Tables that may be given beside the corpus: key of `corpus`, what is expected there.
 GIVEN = {
     "transcripts": "a TSV with the columns id and text, the words recognised in each utterance",
+    "rationales": "a TSV with the columns id, modality, start and end, stretches that tell labels",
 }
 
 

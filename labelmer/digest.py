@@ -46,10 +46,10 @@ def imported_modules(module, package=PACKAGE):
     """Names of the package's modules that a module imports, at the top or inside functions."""
     prefix, names = f"{package.name}.", set()
     for node in ast.walk(_tree(module, package)):
-        if isinstance(node, ast.ImportFrom) and node.module == package.name:
-            names.update(prefix + alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
+        if isinstance(node, ast.ImportFrom):
+            source = f"{prefix}{node.module or ''}".rstrip(".") if node.level else node.module
+            inside = source == package.name
+            names.update({prefix + alias.name for alias in node.names} if inside else {source})
         elif isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
     own = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}

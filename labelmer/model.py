@@ -118,26 +118,23 @@ class LabelGuidedFusion(Sides):
                 similar = self.sides[m].similarity(enhanced[m], side.labels)
                 z, weights[m] = self.pools[m](enhanced[m], side.mask, similar)
                 pooled.append(z)
-            logits = logits + self.joint(torch.cat(pooled, dim=-1))  # (B, C)
+            logits = logits + self.joint(torch.cat(pooled, dim=-1)).float()  # (B, C)
         says = {m: side.says for m, side in sides.items() if side.says is not None}
         return Output(logits, experts, says, weights, asked, received)
 
-    def loss(self, output, labels, class_weights, present=None):
+    def loss(self, output, labels, shares):
         """Weighted cross-entropy of the sum, of each expert, and of the labels among themselves.
 
-        labels (B,), class_weights (C,). An expert whose modality is missing is not to blame.
+        labels (B,); shares: what loss_shares() says of these utterances.
         """
         options = self.options
-        total = F.cross_entropy(output.logits, labels, class_weights)
+        total = entropy(output.logits, labels, shares["all"])
         if options.joint:
             for m, logits in output.experts.items():
-                there = slice(None) if present is None else present[m]
-                if present is None or there.any():
-                    own = F.cross_entropy(logits[there], labels[there], class_weights)
-                    total = total + options.expert_loss * own
+                total = total + options.expert_loss * entropy(logits, labels, shares[m])
         if options.labels:
             for side in self.sides.values():
-                total = total + options.label_loss * side.label_loss()
+                total = total + options.label_loss * shares["even"].sum() * side.label_loss()
         return total
 
 
@@ -224,7 +221,7 @@ class Side(nn.Module):
         expert = weights = None
         if options.experts or not options.joint:
             z, weights = self.expert_pool(hidden, mask, similar)
-            expert = self.expert(z)
+            expert = self.expert(z).float()  # mixed precision does not round the sum of logits
             if present is not None:
                 expert = expert * present[:, None]
         if options.joint and options.label_interaction:
@@ -357,17 +354,18 @@ class LSGMER(Sides):
         fused = self.fuse(torch.cat(enhanced, dim=-1))  # (B, d)
         return Output(self.classify(fused), {}, {}, weights, {}, received, fused)
 
-    def loss(self, output, labels, class_weights, present=None):
-        """Weighted cross-entropy, and the divergence; in training the label signals move on."""
+    def loss(self, output, labels, shares):
+        """Weighted cross-entropy, and the divergence; arguments as in LabelGuidedFusion."""
         similar = F.normalize(output.fused, dim=-1) @ F.normalize(self.label_signals, dim=-1).T
-        apart = jensen_shannon(similar.log_softmax(-1), output.logits.log_softmax(-1))
-        if self.training:
-            self._follow(output.fused.detach(), labels)
-        entropy = F.cross_entropy(output.logits, labels, class_weights)
-        return entropy + self.options.label_loss * apart
+        apart = jensen_shannon(similar.log_softmax(-1), output.logits.log_softmax(-1))  # (B,)
+        divergence = (shares["even"] * apart).sum()
+        return entropy(output.logits, labels, shares["all"]) + self.options.label_loss * divergence
 
-    def _follow(self, fused, labels):
-        """Move the signal of each class in the batch towards the mean of its utterances."""
+    def follow(self, fused, labels):
+        """Move the signal of each class in a training batch towards the mean of its utterances.
+
+        fused (B, d), without a gradient; labels (B,).
+        """
         members = F.one_hot(labels, self.classes).to(fused.dtype).T  # (C, B)
         counts = members.sum(1, keepdim=True)
         means = members @ fused / counts.clamp_min(1)
@@ -375,11 +373,29 @@ class LSGMER(Sides):
         self.label_signals = torch.where(counts > 0, moved, self.label_signals)
 
 
+def loss_shares(labels, class_weights, present=None):
+    """How much each utterance of a batch counts in each term of the loss: {term: (B,)}.
+
+    labels (B,), class_weights (C,). "all": by class weight; "even": equally; a modality: by class
+    weight where it is present, as the expert of a missing one is not to blame. Each sums to one,
+    so that the losses of the pieces of a batch add up to that of the batch.
+    """
+    weights = class_weights[labels]
+    terms = {"all": weights, "even": torch.ones_like(weights)}
+    terms |= {m: weights if present is None else weights * present[m] for m in MODALITIES}
+    return {term: counts / counts.sum().clamp_min(1e-8) for term, counts in terms.items()}
+
+
+def entropy(logits, labels, shares):
+    """Cross-entropy of logits (B, C), each utterance counted by its share (B,)."""
+    return (shares * F.cross_entropy(logits, labels, reduction="none")).sum()
+
+
 def jensen_shannon(log_p, log_q):
-    """Mean Jensen-Shannon divergence of two sets of log probabilities (B, C)."""
+    """Jensen-Shannon divergence (B,) of two sets of log probabilities (B, C)."""
     log_middle = torch.logaddexp(log_p, log_q) - math.log(2)
     halves = [
-        F.kl_div(log_middle, x, log_target=True, reduction="batchmean") for x in (log_p, log_q)
+        F.kl_div(log_middle, x, log_target=True, reduction="none").sum(-1) for x in (log_p, log_q)
     ]
     return sum(halves) / 2
 

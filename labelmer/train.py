@@ -21,7 +21,7 @@ from labelmer import batches, tables
 from labelmer.accuracy import accuracies
 from labelmer.batches import class_weights, load_part, predict
 from labelmer.compute import device_of, make_deterministic, mixed_precision
-from labelmer.model import ModelOptions, model_of, parameter_count, save
+from labelmer.model import ModelOptions, loss_shares, model_of, parameter_count, save
 from labelmer.ragged import Ragged
 from labelmer.stage import RUN, Progress, command, log, parse, run_parser
 
@@ -149,20 +149,35 @@ def train_epoch(model, train, weights, optimiser, schedule, options, generator):
 def backward(model, train, numbers, weights, present):
     """Add the gradient of a batch's loss to the parameters; returns the loss.
 
-    A batch that is too large goes in pieces, and a piece counts by its share of class weights.
+    A batch that is too large goes in pieces, which is the same but for rounding.
     """
     device, lengths = weights.device, train.lengths()[numbers]
-    whole = weights[torch.from_numpy(train.labels[numbers]).to(device)].sum()
-    total = torch.zeros((), device=device)
+    present = present and {m: there.to(device) for m, there in present.items()}
+    shares = loss_shares(torch.from_numpy(train.labels[numbers]).to(device), weights, present)
+    total, fused, followed = torch.zeros((), device=device), [], []
     for piece in batches.in_order(lengths, len(numbers), batches.ROWS):
         inputs, labels = train.batch(numbers[piece], device)
-        there = present and {m: x[piece].to(device) for m, x in present.items()}
+        here = torch.from_numpy(piece).to(device)
+        there = present and {m: x[here] for m, x in present.items()}
         with mixed_precision(device.type):
-            loss = model.loss(model(inputs, there), labels, weights, there)
-            loss = loss * weights[labels].sum() / whole
+            output = model(inputs, there)
+            loss = model.loss(output, labels, {term: x[here] for term, x in shares.items()})
         loss.backward()
         total += loss.detach()
+        if output.fused is not None:
+            fused.append(output.fused.detach())
+            followed.append(labels)
+    if fused:
+        model.follow(torch.cat(fused), torch.cat(followed))
     return total
+
+
+def spare_memory():
+    """To be called before the first layer: oneDNN then keeps nothing for every shape of a batch.
+
+    What it kept would lie between the tensors, and memory would grow.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "0")
 
 
 def peak_memory(device):
@@ -185,8 +200,7 @@ def main(argv=None):
     options = ModelOptions.of(args.config["model"])
     training = TrainingOptions(**args.config["training"])
     make_deterministic(seed, args.threads)
-    # What oneDNN keeps for every shape of a batch would lie between the tensors, and memory grow.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "0")
+    spare_memory()
     table = tables.read(args.fold, "fold")
     paths = {"speech": args.speech, "text": args.text}
     parts = {

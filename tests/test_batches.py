@@ -152,6 +152,8 @@ def test_what_is_too_large_goes_in_pieces():
     assert len(pieces) < lengths.sum() / 3000 + 5 + 5
     small = [batch.tolist() for batch in plain[:1]]
     assert [p.tolist() for p in pieces[:1]] == small  # 64 items of up to 40 rows fit
+    odd = batches.in_order(np.array([5000] * 3), 64, rows=8192)  # two would be too many
+    assert [p.tolist() for p in odd] == [[0], [1], [2]]
     alone = batches.in_order(np.array([5, 1, 9]), 2, rows=4)
     assert [p.tolist() for p in alone] == [[1], [0], [2]]
 

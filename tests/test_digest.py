@@ -99,6 +99,8 @@ def test_every_way_of_importing_is_seen(digest, tmp_path):
     digest(stage="import toy.deep\nfrom toy import helper, late\nfrom toy.tools import tool\n")
     found = imported_modules("stage", tmp_path / "0" / "toy")
     assert found == {"deep", "helper", "late", "tools"}
+    digest(stage="from . import deep, late\nfrom .tools import tool\n")
+    assert imported_modules("stage", tmp_path / "1" / "toy") == {"deep", "late", "tools"}
 
 
 def test_a_module_of_another_package_with_the_same_name_is_another_one(digest, tmp_path):

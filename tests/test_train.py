@@ -272,32 +272,36 @@ def test_unstandardised_features_stay_as_they_are(corpus):
 
 
 def gradient(corpus, **options):
-    """A batch's loss and the gradient of a model without dropout, whose items differ in length."""
+    """What a batch of items of many lengths, some without a modality, teaches a new model.
+
+    Returns its loss, the gradients, and the buffers that it moves.
+    """
     options = ModelOptions.of({**SMALL, "dropout": 0.0, **options})
     part = corpus.part("train", options)
     torch.manual_seed(0)
     built = train.build(options, part, CLASSES)
     numbers = np.random.default_rng(0).permutation(len(part.labels))
-    present = train.missing(len(numbers), 0.0, np.random.default_rng(0))
+    present = train.missing(len(numbers), 0.3, np.random.default_rng(0))
     weights = torch.tensor([1.0, 2.0, 4.0])
     loss = train.backward(built, part, numbers, weights, present)
-    return loss.item(), {name: p.grad for name, p in built.named_parameters()}
+    learned = {name: p.grad for name, p in built.named_parameters()}
+    return loss.item(), learned | dict(built.named_buffers())
 
 
 def assert_alike(found, expected, share):
-    """Two gradients differ by no more than a share of the largest derivative."""
+    """Two results of gradient() differ by no more than a share of each tensor's length."""
     assert found[0] == pytest.approx(expected[0], rel=share)
-    most = max(gradient.abs().max() for gradient in expected[1].values())
-    for name, gradient in expected[1].items():
-        assert (found[1][name] - gradient).abs().max() <= share * most, name
+    for name, tensor in expected[1].items():
+        assert (found[1][name] - tensor).norm() <= share * tensor.norm(), name
 
 
-def test_pieces_of_a_batch_teach_what_the_batch_teaches(corpus, monkeypatch):
-    whole, calls = gradient(corpus), []
+@pytest.mark.parametrize("architecture", ["label-guided", "lsgmer"])
+def test_pieces_of_a_batch_teach_what_the_batch_teaches(corpus, monkeypatch, architecture):
+    whole, calls = gradient(corpus, architecture=architecture), []
     monkeypatch.setattr(batches, "ROWS", 60)
     batch = batches.Part.batch
     monkeypatch.setattr(batches.Part, "batch", lambda *given: calls.append(given) or batch(*given))
-    assert_alike(gradient(corpus), whole, share=1e-5)
+    assert_alike(gradient(corpus, architecture=architecture), whole, share=1e-4)
     assert len(calls) > 5
 
 
@@ -310,7 +314,7 @@ def test_mixed_precision_teaches_nearly_the_same(corpus, monkeypatch, architectu
     )
     mixed = gradient(corpus, architecture=architecture)
     assert mixed[0] != exact[0]
-    assert_alike(mixed, exact, share=0.03)
+    assert_alike(mixed, exact, share=0.1)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -328,7 +332,7 @@ def test_the_optimiser_steps_as_pytorchs_own():
     ends = []
     for kind in (train.AdamW, torch.optim.AdamW):
         parameter = torch.nn.Parameter(start.clone())
-        optimiser = kind([parameter], 1e-2, weight_decay=0.1)
+        optimiser = kind([parameter], 1e-2, weight_decay=0.1, fused=True)
         for each in gradients:
             parameter.grad = each.clone()
             optimiser.step()

@@ -41,10 +41,11 @@ def test_a_typo_in_the_config_stops_before_any_job(workspace):
     assert not (workspace.folder / "results").exists()
 
 
-def test_recognised_words_that_are_not_there_stop_it_before_any_job(workspace):
-    configure(workspace, "corpus", transcripts="recognised.tsv")
+@pytest.mark.parametrize("key", ["transcripts", "rationales"])
+def test_a_table_that_is_not_there_stops_it_before_any_job(workspace, key):
+    configure(workspace, "corpus", **{key: "absent.tsv"})
     status, output = workspace.snakemake(check=False)
-    assert status == 1 and "corpus: transcripts: there is no file 'recognised.tsv'" in output
+    assert status == 1 and f"corpus: {key}: there is no file 'absent.tsv'" in output
     assert not (workspace.folder / "results").exists()
 
 

@@ -77,6 +77,9 @@ BENCHMARKS = f"benchmarks/{CORPUS['name']}"
 TUNED = "fold{fold}.seed{seed}"  # an encoder, for this fold and seed
 EXPERIMENT = "{speech}+{text}/{mode}"
 RUN = f"{EXPERIMENT}/{{variant}}/fold{{fold}}.seed{{seed}}"
+PREDICTIONS = f"{R}/predictions/{RUN}.tsv"
+PERTURBED = f"{R}/perturbed/{RUN}.tsv"
+SALIENCE = f"{R}/salience/{RUN}"
 FIGURES = f"{R}/reports/figures/{EXPERIMENT}"
 
 
@@ -337,30 +340,29 @@ def all_features():
     return expand("{folder}/{session}.h5", folder=sorted(folders), session=SESSIONS)
 
 
-def every_run(pattern):
-    """The paths of the runs of all experiments."""
-    return [
-        path
-        for experiment in config["experiments"]
-        for path in runs(pattern, experiment, experiment["variants"])
-    ]
+def all_variants(experiment):
+    return experiment["variants"]
 
 
-def all_predictions():
-    return every_run(f"{R}/predictions/{RUN}.tsv")
+def every_run(pattern, variants=all_variants):
+    """The paths of the runs of all experiments; variants(experiment) names those that count."""
+    return [path for e in config["experiments"] for path in runs(pattern, e, variants(e))]
 
 
-def all_perturbed():
-    return every_run(f"{R}/perturbed/{RUN}.tsv")
+def every_run_short(pattern, variants=all_variants):
+    """A function of the same paths, short for bash to expand: a whole command may have 128 KiB."""
 
+    def braces(values):
+        return f"{{{','.join(map(str, values))}}}" if len(values) > 1 else values[0]
 
-def all_trained(pattern):
-    """The paths of the runs of all variants that are trained."""
-    return [
-        path
-        for experiment in config["experiments"]
-        for path in runs(pattern, experiment, trained(experiment))
-    ]
+    def paths(wildcards):  # a function, as braces in a plain param are wildcards
+        return [
+            pattern.format(**e, variant=braces(variants(e)), fold=braces(FOLDS), seed=braces(SEEDS))
+            for e in config["experiments"]
+            if variants(e)
+        ]
+
+    return paths
 
 
 def kinds_of_figures(experiment):

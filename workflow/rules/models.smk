@@ -71,9 +71,9 @@ rule evaluate:
         model=rules.train.output.model,
         config=rules.train.output.config,
     output:
-        predictions=f"{R}/predictions/{RUN}.tsv",
-        perturbed=f"{R}/perturbed/{RUN}.tsv",
-        salience=directory(f"{R}/salience/{RUN}"),
+        predictions=PREDICTIONS,
+        perturbed=PERTURBED,
+        salience=directory(SALIENCE),
     log:
         f"{LOGS}/predictions/{RUN}.log",
     benchmark:
@@ -112,8 +112,8 @@ rule fuse:
         predictions=multiplied("predictions"),
         perturbed=multiplied("perturbed"),
     output:
-        predictions=f"{R}/predictions/{RUN}.tsv",
-        perturbed=f"{R}/perturbed/{RUN}.tsv",
+        predictions=PREDICTIONS,
+        perturbed=PERTURBED,
     log:
         f"{LOGS}/predictions/{RUN}.log",
     benchmark:

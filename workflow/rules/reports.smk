@@ -31,7 +31,7 @@ OUTPUTS:
 
 rule tabulate:
     input:
-        predictions=all_predictions(),
+        predictions=every_run(PREDICTIONS),
         folds=fold_tables,
         audit=split_table("audit"),
     output:
@@ -59,11 +59,12 @@ rule tabulate:
     conda:
         ENVIRONMENT
     params:
+        predictions=every_run_short(PREDICTIONS),
         config=tracked("tabulate", protocol=protocol(), selection=SELECTION, classes=CLASSES),
     shell:
         """
         python -m labelmer.tabulate \
-            --predictions {input.predictions:q} \
+            --predictions {params.predictions} \
             --folds {input.folds:q} \
             --audit {input.audit:q} \
             --out "$(dirname {output.compare:q})" \
@@ -74,7 +75,7 @@ rule tabulate:
 
 rule slice:
     input:
-        predictions=all_predictions(),
+        predictions=every_run(PREDICTIONS),
         folds=fold_tables,
         audit=split_table("audit"),
         segments=expand(f"{R}/segments/{{session}}.tsv", session=SESSIONS),
@@ -87,11 +88,12 @@ rule slice:
     conda:
         ENVIRONMENT
     params:
+        predictions=every_run_short(PREDICTIONS),
         config=tracked("slices", protocol=protocol(), selection=SELECTION, classes=CLASSES),
     shell:
         """
         python -m labelmer.slices \
-            --predictions {input.predictions:q} \
+            --predictions {params.predictions} \
             --folds {input.folds:q} \
             --audit {input.audit:q} \
             --segments {input.segments:q} \
@@ -103,8 +105,8 @@ rule slice:
 
 rule stress:
     input:
-        predictions=all_predictions(),
-        perturbed=all_perturbed(),
+        predictions=every_run(PREDICTIONS),
+        perturbed=every_run(PERTURBED),
         folds=fold_tables,
         audit=split_table("audit"),
     output:
@@ -121,12 +123,14 @@ rule stress:
     conda:
         ENVIRONMENT
     params:
+        predictions=every_run_short(PREDICTIONS),
+        perturbed=every_run_short(PERTURBED),
         config=tracked("stress", protocol=protocol(), selection=SELECTION, classes=CLASSES),
     shell:
         """
         python -m labelmer.stress \
-            --predictions {input.predictions:q} \
-            --perturbed {input.perturbed:q} \
+            --predictions {params.predictions} \
+            --perturbed {params.perturbed} \
             --folds {input.folds:q} \
             --audit {input.audit:q} \
             --out "$(dirname {output.robustness:q})" \
@@ -137,8 +141,8 @@ rule stress:
 
 rule weigh_salience:
     input:
-        salience=all_trained(f"{R}/salience/{RUN}"),
-        predictions=all_trained(f"{R}/predictions/{RUN}.tsv"),
+        salience=every_run(SALIENCE, trained),
+        predictions=every_run(PREDICTIONS, trained),
         rationales=RATIONALES,
         utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
         segments=expand(f"{R}/segments/{{session}}.tsv", session=SESSIONS),
@@ -151,14 +155,16 @@ rule weigh_salience:
     conda:
         ENVIRONMENT
     params:
+        salience=every_run_short(SALIENCE, trained),
+        predictions=every_run_short(PREDICTIONS, trained),
         config=tracked("salience", protocol=protocol(), selection=SELECTION),
     shell:
         """
         python -m labelmer.salience \
             {input.rationales:q} \
             {output:q} \
-            --salience {input.salience:q} \
-            --predictions {input.predictions:q} \
+            --salience {params.salience} \
+            --predictions {params.predictions} \
             --utterances {input.utterances:q} \
             --segments {input.segments:q} \
             --config {params.config:q} \
@@ -335,8 +341,8 @@ use rule plot_folds as plot_salience with:
 
 rule illustrate:
     input:
-        predictions=examples_of(f"{R}/predictions/{RUN}.tsv"),
-        salience=examples_of(f"{R}/salience/{RUN}"),
+        predictions=examples_of(PREDICTIONS),
+        salience=examples_of(SALIENCE),
         utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
         segments=expand(f"{R}/segments/{{session}}.h5", session=SESSIONS),
         rationales=RATIONALES,
