@@ -194,16 +194,17 @@ def test_the_logits_are_the_joint_term_plus_the_experts(variant):
     torch.testing.assert_close(output.logits, joint[0] + experts)
 
 
-def test_a_token_identical_to_a_label_embedding_says_that_label():
+def test_a_token_identical_to_a_label_embedding_says_that_label_most(place=3):
     model = fresh("full")
-    inputs = {
-        m: ((side.label_embeddings * side.sd + side.mean)[:, None], torch.ones(C, 1).bool())
-        for m, side in model.sides.items()
-    }
-    for says in model(inputs).says.values():
-        assert says[:, 0].argmax(-1).tolist() == list(range(C))
-    cosine = model.sides["text"].similarity(*2 * [model.sides["text"].labels()]) / 5
-    torch.testing.assert_close(cosine.diagonal(), torch.ones(C))
+    for m, side in model.sides.items():
+        same = (side.label_embeddings * side.sd + side.mean)[:, None]  # (C, 1, D): C utterances
+        others = torch.randn(C, 6, WIDTHS[m]) * side.sd + side.mean
+        inputs = {n: (torch.randn(C, 2, WIDTHS[n]), torch.ones(C, 2).bool()) for n in WIDTHS}
+        values = torch.cat([others[:, :place], same, others[:, place:]], 1)
+        inputs[m] = values, torch.ones(C, 7).bool()
+        says = model(inputs).says[m]
+        assert says[:, place].argmax(-1).tolist() == list(range(C))
+        assert [says[c, :, c].argmax().item() for c in range(C)] == [place] * C
 
 
 @each_variant
