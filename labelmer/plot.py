@@ -354,10 +354,10 @@ def robustness_figure(rows):
     for condition, colour in zip(CONDITIONS, (BLUE, VERMILION, GREEN, PURPLE), strict=True):
         given = rows[rows["condition"] == condition]
         if len(given):
-            axes.hlines(given["at"], 100 * given["ua_low"], 100 * given["ua_high"], colour, lw=1.5)
-            axes.scatter(
-                100 * given["ua"], given["at"], s=18, color=colour, label=CONDITIONS[condition]
+            axes.barh(
+                given["at"], 100 * given["ua"], 0.17, color=colour, label=CONDITIONS[condition]
             )
+            axes.hlines(given["at"], 100 * given["ua_low"], 100 * given["ua_high"], INK, lw=1)
     for place in range(1, len(places)):
         axes.axhline(place - 0.5, color=PALE, lw=0.6)
     axes.set_yticks(range(len(places)), places)
