@@ -17,7 +17,8 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import nn
 from torch.nn import functional as F
 
@@ -431,7 +432,8 @@ def save(folder, model, classes, about):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / "model.safetensors.part"
-    save_file({name: value.contiguous().cpu() for name, value in model.state_dict().items()}, part)
+    # safetensors' save_file lets nobody else read what it writes.
+    part.write_bytes(to_bytes({n: x.contiguous().cpu() for n, x in model.state_dict().items()}))
     os.replace(part, folder / "model.safetensors")
     description = {
         "format": FORMAT,
@@ -459,5 +461,7 @@ def load(folder):
         model = model_of(options, description["rows"], len(classes))
         model.load_state_dict(load_file(folder / "model.safetensors"))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"{folder}: not a whole model ({error}); train it") from None
+        raise InputError(
+            f"{folder}: not a whole model ({error}); remove the folder, and train it anew"
+        ) from None
     return model.eval(), classes

@@ -63,6 +63,11 @@ class ModelOptions:
             )
         values = dict(given)
         if values.get("architecture") == "lsgmer":
+            if set(values.get("modalities", MODALITIES)) != set(MODALITIES):
+                raise InputError(
+                    f"model: modalities {list(values['modalities'])} with architecture lsgmer, "
+                    f"which takes {list(MODALITIES)}; take one of the two out"
+                )
             values |= LSGMER_LACKS
         if "modalities" in values:
             values["modalities"] = tuple(m for m in MODALITIES if m in values["modalities"])

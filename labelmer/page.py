@@ -379,6 +379,10 @@ def experiment(names, results, figures):
     variants = list(compare["variant"])
     robustness, deletion = of_experiment["robustness"], of_experiment["deletion"]
     compared = deletion[(deletion["order"] == "most-salient") & (deletion["share"] > 0)]
+
+    def of_training(name):  # of late fusions alone there is none, though an old one may lie there
+        return data_uri(folder / f"{name}.svg") if len(compared) else None
+
     labels = classes.drop_duplicates("label")[["label", "support"]]
     return {
         "name": f"{names.speech} + {names.text}, {names.mode} encoders",
@@ -399,18 +403,13 @@ def experiment(names, results, figures):
         "robustness_figure": data_uri(folder / "robustness.svg"),
         "transcripts": (robustness["condition"] == "transcripts").any(),
         "deletion": compared.to_dict("records"),
-        "deletion_figure": data_uri(folder / "deletion.svg") if len(compared) else None,
-        "training_figure": _of_training(folder / "training.svg"),
+        "deletion_figure": of_training("deletion"),
+        "training_figure": of_training("training"),
         "salience": salience,
         "salience_figure": data_uri(folder / "salience.svg") if salience else None,
-        "examples_figure": _of_training(folder / "examples.svg"),
+        "examples_figure": of_training("examples"),
         "confusion": [(v, data_uri(folder / f"{v}.confusion.svg")) for v in variants],
     }
-
-
-def _of_training(path):
-    """A figure's address, or None for an experiment of late fusions alone: nothing was trained."""
-    return data_uri(path) if path.exists() else None
 
 
 def left_out_counts(left_out):

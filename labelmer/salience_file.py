@@ -44,10 +44,19 @@ class SalienceFile(Ragged):
     def weights(self, name, measure, label):
         """What the rows of an utterance weigh: (rows,), the sum is one.
 
-        label: the class that was predicted, of which says is.
+        label: the class that was predicted, of which says is. Raise InputError if they are not
+        all finite and from zero, or if those of another measure than says do not sum to one.
         """
         values = self.says(name, label) if measure == SAYS else self._column(name, measure)
-        return values / values.sum()
+        total = values.sum()
+        weighs = total > 0 if measure == SAYS else abs(total - 1) < 1e-3
+        if not (weighs and (values >= 0).all()):
+            raise InputError(
+                f"{self.path}: id '{name}': the values of {measure} go from {values.min():g} and "
+                f"sum to {total:g}, expected none below zero and a sum of one (says: above zero); "
+                "the file is damaged, evaluate the model again"
+            )
+        return values / total
 
     def says(self, name, label):
         """How sure each row of an utterance is of a class: (rows,), between 0 and 1."""
@@ -82,7 +91,8 @@ def read_rationales(path, texts, seconds):
         place = f"{path}: id '{row.id}'"
         if row.id not in texts:
             raise InputError(
-                f"{place}: the corpus has no such utterance; correct the id, or take the row out"
+                f"{place}: no session of the config has such an utterance; correct the id, or "
+                "take the row out"
             )
         if row.modality == "text":
             end, unit, rounding = len(texts[row.id]), "characters", 0

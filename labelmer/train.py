@@ -21,6 +21,7 @@ from labelmer import batches, tables
 from labelmer.accuracy import accuracies
 from labelmer.batches import class_weights, load_part, predict
 from labelmer.compute import device_of, make_deterministic, mixed_precision
+from labelmer.errors import InputError
 from labelmer.model import ModelOptions, loss_shares, model_of, parameter_count, save
 from labelmer.ragged import Ragged
 from labelmer.stage import RUN, Progress, command, log, parse, run_parser
@@ -94,6 +95,11 @@ def fit(model, train, validation, options, seed, device="cpu"):
         for epoch in range(1, options.epochs + 1):
             start, waited = time.perf_counter(), train.waited + validation.waited
             loss = train_epoch(model, train, weights, optimiser, schedule, options, generator)
+            if not np.isfinite(loss):
+                raise InputError(
+                    f"the training loss is {loss} in epoch {epoch}, expected a number; lower "
+                    f"training: learning_rate ({options.learning_rate:g})"
+                )
             logits = predict(model, validation)
             target = torch.from_numpy(validation.labels)
             scores = accuracies(validation.labels, logits.argmax(-1).numpy())

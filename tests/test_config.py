@@ -80,6 +80,7 @@ def test_the_config_for_iemocap_pins_every_encoder_and_has_every_variant_of_the_
         ),
         ("encoders: fbank: source", "hub:a/b@main", "'hub:a/b@main', expected hub:OWNER/NAME@REV"),
         ("seeds", [1, 1], "seeds"),
+        ("seeds", [2**64], "seeds: 0: 18446744073709551616"),
         ("seeds", 1, "seeds: 1, expected a list"),
         ("training: epochs", 2.0, "epochs: 2.0, expected a whole number, without a point"),
         ("training: learning_rate", float("inf"), "learning_rate: inf, expected a number"),

@@ -484,6 +484,8 @@ def test_a_damaged_model_is_an_input_error(damage, tmp_path):
 def test_bad_options_are_input_errors():
     with pytest.raises(InputError, match=r"unknown options \['depth'\], expected .*'width'"):
         ModelOptions.of({"depth": 3})
+    with pytest.raises(InputError, match=r"modalities \['text'\] with architecture lsgmer"):
+        ModelOptions.of({"architecture": "lsgmer", "modalities": ["text"]})
     with pytest.raises(InputError, match="width 30 is no multiple of heads 4"):
         ModelOptions.of({"width": 30})
 

@@ -229,7 +229,9 @@ def root(tmp_path_factory):
     run_tabulate(paths, root)
     run_slices(paths, root)
     run_stress(paths, write_perturbed(root / "perturbed"), root)
-    draw_all(root, root / "reports/figures/fbank+minilm/frozen")
+    figures = root / "reports/figures/fbank+minilm/frozen"
+    draw_all(root, figures)
+    (figures / "examples.svg").write_text("<svg/>")  # it needs a corpus
     run_page(root / "reports", root / "splits", root / "reports/index.html")
     return root
 
@@ -497,7 +499,7 @@ def test_one_speaker_one_seed_one_variant_and_an_empty_class(tmp_path, speakers)
         plot.main([kind, str(tmp_path / f"reports/{kind}.tsv"), str(tmp_path / kind), *OPTIONS])
     figures = tmp_path / "reports/figures/fbank+minilm/frozen"
     figures.mkdir(parents=True)
-    for name in (*kinds, "full.confusion"):
+    for name in (*kinds, "full.confusion", "training", "examples"):
         (figures / f"{name}.svg").write_bytes((tmp_path / "folds.svg").read_bytes())
     run_page(tmp_path / "reports", tmp_path / "splits", tmp_path / "index.html")
     assert "Paired differences" not in (tmp_path / "index.html").read_text()
@@ -534,7 +536,7 @@ def test_captions_name_the_draws_and_the_bins_that_there_are():
 def test_figures_are_written_in_both_formats_and_are_not_blank(root):
     figures = root / "reports/figures/fbank+minilm/frozen"
     stems = {*KINDS, "training", "full.confusion", f"{ODD}.confusion"}
-    assert {p.name for p in figures.iterdir()} == {
+    assert {p.name for p in figures.iterdir()} - {"examples.svg"} == {
         f"{s}.{k}" for s in stems for k in ("svg", "png")
     }
     for stem in stems:
@@ -546,8 +548,9 @@ def test_figures_are_written_in_both_formats_and_are_not_blank(root):
 
 def test_the_same_tables_give_the_same_bytes(root, tmp_path):
     draw_all(root, tmp_path)
-    for path in (root / "reports/figures/fbank+minilm/frozen").iterdir():
-        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+    first = root / "reports/figures/fbank+minilm/frozen"
+    for path in tmp_path.iterdir():
+        assert (first / path.name).read_bytes() == path.read_bytes(), path.name
 
 
 def test_training_with_one_panel_too_few_for_its_grid(tmp_path):
@@ -633,6 +636,8 @@ def test_a_corpus_of_which_nothing_is_left_out_or_deleted_says_so(root):
     splits["left_out"] = splits["left_out"][:0]
     html = page.render("c", results, splits, root / "reports/figures")
     assert "<p>Nothing.</p>" in html and "<h3>Deletion</h3>" not in html
+    old = root / "reports/figures/fbank+minilm/frozen/training.svg"  # nothing is trained any more
+    assert page.data_uri(old) not in html
 
 
 def test_the_page_shows_salience_where_there_are_rationales(root, tmp_path):

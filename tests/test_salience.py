@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,7 +58,7 @@ def write_salience(folder, variant, seed, fold=1, modality="text"):
             own = weights(name, rows, LAST[variant, seed], -2 if modality == "text" else -1)
             said = np.linspace(0.9, 0.5, rows)
             both = (said, 1 - said) if PREDICTED[name] == "angry" else (1 - said, said)
-            values = np.stack([own, np.full(rows, 0.5), *both], axis=1)
+            values = np.stack([own, np.full(rows, 1 / rows), *both], axis=1)
             writer.write(index, values, bytes(31) + b"1")
     return path
 
@@ -170,7 +171,7 @@ def test_plain_attention_is_not_compared_with_itself(table):
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        (("x", "text", 0, 2), "id 'x': the corpus has no such utterance"),
+        (("x", "text", 0, 2), "id 'x': no session of the config has such"),
         (
             ("c", "text", 3, 6),
             r"id 'c': the text rationale is \[3, 6\), expected .* its 5 characters",
@@ -199,6 +200,16 @@ def test_a_rationale_may_end_with_the_audio_but_for_rounding(tmp_path):
 def test_another_kind_of_file_is_refused(root):
     with pytest.raises(InputError, match=r"segments\.h5: a file of segments, expected salience"):
         SalienceFile(root / "segments.h5")
+
+
+@pytest.mark.parametrize("value", [np.nan, -0.1, 0.9])
+def test_damaged_weights_are_an_error_that_names_file_id_and_measure(root, tmp_path, value):
+    path = tmp_path / "text.h5"
+    path.write_bytes((root / "full1/text.h5").read_bytes())
+    with h5py.File(path, "r+") as file:
+        file["values"][1, 0] = value
+    with pytest.raises(InputError, match=r"text.h5: id 'a': the values of salience .* damaged"):
+        SalienceFile(path).weights("a", "salience", "angry")
 
 
 def test_rationales_of_no_test_utterance_are_refused(tmp_path, caplog):

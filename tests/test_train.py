@@ -268,6 +268,20 @@ def test_unstandardised_features_stay_as_they_are(corpus):
         assert not side.mean.any() and (side.sd == 1).all()
 
 
+def test_a_training_that_diverges_says_where_and_what_to_do(corpus, caplog):
+    with pytest.raises(SystemExit):
+        corpus.train("d", training={**QUICK, "learning_rate": 1e20})
+    assert "the training loss is nan in epoch" in caplog.text
+    assert "lower training: learning_rate (1e+20)" in caplog.text
+    assert not (corpus.folder / "d").exists()
+
+
+def test_whoever_may_read_the_history_may_read_the_model(corpus):
+    folder = corpus.train("a")
+    modes = {(folder / f).stat().st_mode for f in ("model.safetensors", "history.tsv")}
+    assert len(modes) == 1
+
+
 # Steps
 
 

@@ -61,7 +61,6 @@ FOLDS = range(1, 1 + len(SESSIONS if config["folds"]["hold_out"] == "session" el
 SEEDS = config["seeds"]
 CLASSES = list(config["labels"])
 GPU = int(config["gpu"])
-RATIONALES = [CORPUS["rationales"]] if "rationales" in CORPUS else []
 # Of an encoder's job, so that the jobs of all sessions, or of all folds, run beside each other.
 SHARE_OF_CORES = max(1, (workflow.resource_settings.cores or 1) // len(SESSIONS))
 
@@ -108,6 +107,11 @@ wildcard_constraints:
     mode="frozen|finetuned",
     fold=r"\d+",
     seed=r"\d+",
+
+
+# Salience is of what is trained.
+ANY_TRAINED = any(is_trained(v) for e in config["experiments"] for v in e["variants"])
+RATIONALES = [CORPUS["rationales"]] if "rationales" in CORPUS and ANY_TRAINED else []
 
 
 # Params
