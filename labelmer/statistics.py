@@ -9,6 +9,7 @@ fixed seed, so that all variants with the same units see the same ones, which pa
 
 import numpy as np
 from scipy.stats import binomtest, norm
+from statsmodels.stats.multitest import multipletests
 
 from labelmer.metrics import METRICS, scores_of_counts
 
@@ -173,16 +174,11 @@ def compared(a, b, right_a, right_b):
 
 
 def holm(p):
-    """p-values corrected for their number by Holm's step-down method; nan stays and is not counted.
-
-    SciPy has no Holm; Scandinavian Journal of Statistics 6, 1979, pages 65-70.
-    """
-    p = np.asarray(p, dtype=float)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    corrected = np.full(len(p), np.nan)
-    steps = np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1))
-    corrected[order] = np.minimum(1, steps)
+    """p-values corrected for their number by Holm's method; nan stays and is not counted."""
+    corrected = np.array(p, dtype=float)
+    known = ~np.isnan(corrected)
+    if known.any():
+        corrected[known] = multipletests(corrected[known], method="holm")[1]
     return corrected
 
 
