@@ -1,9 +1,16 @@
-"""Weighted and unweighted accuracy, which also choose the epoch in training.
+"""Weighted and unweighted accuracy, and how they choose the epoch in training and fine-tuning.
 
 Apart from the other metrics, so that a new metric trains nothing anew.
 """
 
 import numpy as np
+
+SMOOTHED = 3  # epochs over which the score that chooses is averaged
+
+SELECTION = (
+    f"the epoch with the best mean of WA and UA on the validation part, averaged over it and the "
+    f"{SMOOTHED - 1} epochs before"
+)
 
 
 def accuracies(true, predicted):
@@ -16,3 +23,15 @@ def accuracies(true, predicted):
     right = true == np.asarray(predicted)
     recalls = [right[true == name].mean() for name in np.unique(true)]
     return {"wa": float(right.mean()), "ua": float(np.mean(recalls))}
+
+
+def best_epoch(history):
+    """The row of the epoch that SELECTION describes; of equals, the first.
+
+    history: a dict for each epoch so far, in order, with validation_wa and validation_ua. Averaged,
+    as a small validation part makes a single epoch look good by luck; over earlier epochs alone, so
+    that the best so far is known while training goes on.
+    """
+    scores = [(row["validation_wa"] + row["validation_ua"]) / 2 for row in history]
+    smooth = [np.mean(scores[max(0, i + 1 - SMOOTHED) : i + 1]) for i in range(len(scores))]
+    return history[int(np.argmax(smooth))]

@@ -1,6 +1,8 @@
-"""Ragged features -> padded batches with their masks, items of like length together."""
+"""Ragged features -> padded batches with their masks, and a model's passes over them."""
 
+import copy
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +10,15 @@ import torch
 
 from labelmer.errors import InputError
 from labelmer.ragged import Ragged
+from labelmer.stage import log
 
-ROWS = 8192  # of both modalities, that go through a model at once: memory grows with them
+# Rows of both modalities that go through a model at once (memory grows with them), the share of
+# them that may be padding in training, and bytes of features that are kept there, not read anew.
+# A GPU computes padding faster than it starts another piece.
+ROWS = {"cpu": 8192, "cuda": 2**17}
+PADDING = {"cpu": 0.15, "cuda": 1.0}
+KEPT_BYTES = 2**30  # on a CPU; on a GPU half of its free memory
+EVALUATED = 64  # utterances of a batch that is only predicted
 
 
 class Features:
@@ -20,8 +29,8 @@ class Features:
     stride  this many neighbouring rows are averaged into one; the last mean is over what is left
 
     features[i] is a float32 array (rows, *row), where row is (width,), or (layers, width) if the
-    files hold all layers. Nothing stays in memory but the system's page cache, until to() puts
-    all rows on a device.
+    files hold all layers. Means are rounded to the files' own type. Nothing stays in memory but
+    the system's page cache, until keep() puts all rows on a device.
     """
 
     def __init__(self, paths, ids, stride=1):
@@ -36,17 +45,18 @@ class Features:
         self.items = [(home[name], home[name].index[name]) for name in ids]
         self.stride = stride
         self.attrs = self.files[0].attrs
-        self.row, self.dtype = self.files[0].values.shape[1:], self.files[0].values.dtype
+        self.row = self.files[0].values.shape[1:]
+        self.dtype = torch.from_numpy(np.empty(0, self.files[0].values.dtype)).dtype
         rows = [file.offsets[i + 1] - file.offsets[i] for file, i in self.items]
-        self.rows = np.array(rows, dtype=np.int64)  # of each item, in the files
-        self.lengths = -(-self.rows // stride)
-        self.kept = None  # all rows, one item after the other, on a device
+        self.lengths = -(-np.array(rows, dtype=np.int64) // stride)
+        self.kept = None  # on a device: all rows, one item after the other, and each item's first
+        # row and number of rows
 
     def __len__(self):
         return len(self.items)
 
     def __getitem__(self, number):
-        return self.batch([number])[0][0].cpu().numpy()
+        return self._rows(number).float().numpy()
 
     def marks(self, number):
         """The token strings of an item's rows, or None where the files have none."""
@@ -55,54 +65,69 @@ class Features:
 
     @property
     def size(self):
-        """Bytes of all rows, as they are in the files."""
-        return int(self.rows.sum() * np.prod(self.row)) * self.dtype.itemsize
+        """Bytes of all rows that a model sees."""
+        return int(self.lengths.sum() * np.prod(self.row)) * self.dtype.itemsize
 
-    def to(self, device):
-        """Put all rows on a device, as they are in the files; batches are gathered there then."""
+    def keep(self, device):
+        """Put all rows on a device, averaged once; batches are gathered there from then on."""
         if self.kept is not None:
             return
-        dtype = torch.from_numpy(np.empty(0, self.dtype)).dtype
-        kept = torch.empty((int(self.rows.sum()), *self.row), dtype=dtype, device=device)
-        for place, (file, index) in zip(kept.split(self.rows.tolist()), self.items, strict=True):
-            place.copy_(torch.tensor(file[index]))
-            file.release()
-        self.kept = kept
+        kept = torch.empty((int(self.lengths.sum()), *self.row), dtype=self.dtype, device=device)
+        for number, place in enumerate(kept.split(self.lengths.tolist())):
+            place.copy_(self._rows(number))
+            self.items[number][0].release()
+        starts = torch.from_numpy(np.cumsum(self.lengths) - self.lengths).to(device)
+        self.kept = kept, starts, torch.from_numpy(self.lengths).to(device)
 
-    def batch(self, numbers):
-        """Items as (values (B, T, *row), mask (B, T)); the mask is False on padding."""
-        rows = self._padded(numbers).unflatten(1, (-1, self.stride))  # (B, T, stride, *row)
-        values = rows[:, :, 0].float()
-        for neighbour in range(1, self.stride):
-            values += rows[:, :, neighbour]
-        starts = torch.arange(values.shape[1], device=values.device) * self.stride
-        left = torch.tensor(self.rows[numbers], device=values.device)[:, None] - starts  # (B, T)
-        if self.stride > 1:
-            values /= left.clamp(1, self.stride).view(*left.shape, *[1] * len(self.row))
-        return values, left > 0
+    def subset(self, numbers):
+        """Those of the items, in that order, with the same rows."""
+        some = copy.copy(self)
+        some.items, some.lengths = [self.items[i] for i in numbers], self.lengths[numbers]
+        if self.kept is not None:
+            rows, *places = self.kept
+            there = torch.from_numpy(numbers).to(rows.device)
+            some.kept = rows, *(place[there] for place in places)
+        return some
 
-    def _padded(self, numbers):
-        """Items as they are in the files, with zeros up to a length (B, T * stride, *row)."""
-        longest = int(self.lengths[numbers].max()) * self.stride
+    def batch(self, numbers, pinned=False):
+        """Items as (values (B, T, *row), mask (B, T)); the mask is False on padding.
+
+        pinned: in memory from which a GPU copies by itself.
+        """
+        longest = int(self.lengths[numbers].max())
         if self.kept is not None:
             return self._gathered(numbers, longest)
-        padded = np.zeros((len(numbers), longest, *self.row), self.dtype)
-        for place, number in zip(padded, numbers, strict=True):
-            file, index = self.items[number]
-            place[: self.rows[number]] = file[index]
+        shape = len(numbers), longest, *self.row
+        values = torch.zeros(shape, dtype=self.dtype, pin_memory=pinned)
+        for place, number in zip(values, numbers, strict=True):
+            place[: self.lengths[number]] = self._rows(number)
         for file in self.files:
             file.release()
-        return torch.from_numpy(padded)
+        mask = torch.arange(longest) < torch.from_numpy(self.lengths[numbers])[:, None]
+        return values, mask.pin_memory() if pinned else mask
+
+    def _rows(self, number):
+        """An item's rows (rows, *row), neighbours averaged."""
+        file, index = self.items[number]
+        rows = torch.tensor(file[index])
+        if self.stride == 1:
+            return rows
+        sums = torch.zeros((int(self.lengths[number]), *self.row))
+        for neighbour in range(self.stride):
+            some = rows[neighbour :: self.stride]
+            sums[: len(some)] += some
+        counts = torch.full((len(sums),), self.stride)
+        counts[-1] = len(rows) - self.stride * (len(sums) - 1)
+        return (sums / counts.view(-1, *[1] * len(self.row))).to(self.dtype)
 
     def _gathered(self, numbers, longest):
-        """The same from what a device keeps."""
-        device = self.kept.device
-        starts = torch.tensor((np.cumsum(self.rows) - self.rows)[numbers], device=device)
-        rows = torch.tensor(self.rows[numbers], device=device)
-        step = torch.arange(longest, device=device)
-        inside = step < rows[:, None]  # (B, T * stride)
-        values = self.kept[torch.where(inside, starts[:, None] + step, 0)]
-        return values.masked_fill_(~inside.view(*inside.shape, *[1] * len(self.row)), 0)
+        """A batch from what a device keeps; nothing waits for the device."""
+        kept, starts, lengths = self.kept
+        numbers = torch.from_numpy(np.asarray(numbers)).to(kept.device, non_blocking=True)
+        step = torch.arange(longest, device=kept.device)
+        mask = step < lengths[numbers, None]  # (B, T)
+        values = kept[torch.where(mask, starts[numbers, None] + step, 0)]
+        return values.masked_fill_(~mask.view(*mask.shape, *[1] * len(self.row)), 0), mask
 
 
 def in_order(lengths, size, rows=None):
@@ -123,16 +148,39 @@ def in_order(lengths, size, rows=None):
     ]
 
 
-def shuffled(lengths, size, generator):
-    """Batches for training: in random order, of items whose lengths are alike.
+def shuffled(items, size, generator):
+    """An epoch of `items` items in random batches of up to `size`: a list of arrays of numbers.
 
-    Items are shuffled, then sorted by length within stretches of twenty batches, so that padding
-    is small and yet no two epochs see the same batches. generator: numpy.random.Generator.
+    Which items meet is left to chance alone, and no batch is a small remainder: their sizes differ
+    by one at most. generator: numpy.random.Generator.
     """
-    order = generator.permutation(len(lengths))
-    stretches = [order[i : i + 20 * size] for i in range(0, len(order), 20 * size)]
-    batches = [s[b] for s in stretches for b in in_order(np.asarray(lengths)[s], size)]
-    return [batches[i] for i in generator.permutation(len(batches))]
+    return np.array_split(generator.permutation(items), -(-items // size))
+
+
+def pieces(lengths, rows, padding):
+    """A batch cut into pieces of like length: a list of arrays of places in the batch.
+
+    The fewest pieces, with the least padding, of which none has more than `rows` rows with its
+    padding (an item that has more goes alone), and whose padding is at most that share of all
+    rows. lengths: (B,) rows of each item.
+    """
+    lengths = np.asarray(lengths)
+    order = np.argsort(lengths, kind="stable")
+    ordered = lengths[order]
+    count = np.arange(len(order) + 1)
+    # cost[i, j]: rows of a piece of the items i ... j - 1, the last of which is the longest
+    cost = (count - count[:, None]) * np.concatenate([[0], ordered]).astype(float)
+    alone = count - count[:, None] == 1
+    cost[(count <= count[:, None]) | ((cost > rows) & ~alone)] = np.inf
+    best, cuts = cost[0], []  # of the first j items in as many pieces as there are cuts, and one
+    while np.isinf(best[-1]) or best[-1] * (1 - padding) > lengths.sum():
+        total = best[:, None] + cost  # the last piece begins at item i
+        cuts.append(total.argmin(0))
+        best = total.min(0)
+    ends = [len(order)]
+    for before in reversed(cuts):
+        ends.append(before[ends[-1]])
+    return np.split(order, ends[:0:-1])
 
 
 def statistics(features, labels, classes):
@@ -162,32 +210,78 @@ class Part:
 
     features: dict
     labels: np.ndarray
-    waited: float = 0.0  # seconds that it took to make batches, so far
+    waited: float = 0.0  # seconds for which a batch was waited for, so far
 
     @property
     def size(self):
-        """Bytes of the features."""
+        """Bytes of the features that a model sees."""
         return sum(f.size for f in self.features.values())
 
-    def to(self, device):
-        """Put the features on a device, from where batches then come."""
-        for features in self.features.values():
-            features.to(device)
-
-    def batch(self, numbers, device):
-        """Inputs {modality: (values, mask)} and labels (B,) of some utterances."""
-        if torch.device(device).type == "cuda":
-            torch.cuda.synchronize()  # what it still computes is no waiting for this batch
-        start = time.perf_counter()
-        inputs = {m: f.batch(numbers) for m, f in self.features.items()}
-        inputs = {m: (x.to(device), mask.to(device)) for m, (x, mask) in inputs.items()}
-        labels = torch.from_numpy(self.labels[numbers]).to(device)
-        self.waited += time.perf_counter() - start
-        return inputs, labels
-
     def lengths(self):
-        """Rows of each utterance, all modalities together: what padding is saved by."""
+        """Rows of each utterance, all modalities together."""
         return sum(f.lengths for f in self.features.values())
+
+    def subset(self, chosen):
+        """The part's utterances that a mask (N,) chooses, with the same rows."""
+        numbers = np.flatnonzero(chosen)
+        features = {m: f.subset(numbers) for m, f in self.features.items()}
+        return Part(features, self.labels[numbers])
+
+    def keep(self, device):
+        """Keep all rows on a device, averaged once, if they take a fair share of its memory."""
+        device = torch.device(device)
+        if device.type == "cuda" and self.size > torch.cuda.mem_get_info(device)[0] / 2:
+            log.info(
+                "%d MB of features are more than half of the GPU's free memory: batches come "
+                "from pinned memory",
+                self.size / 1e6,
+            )
+        elif device.type == "cuda" or self.size <= KEPT_BYTES:
+            for features in self.features.values():
+                # Where nothing is averaged, the system's page cache does as well.
+                if device.type == "cuda" or features.stride > 1:
+                    features.keep(device)
+
+    def batches(self, groups, device):
+        """Inputs {modality: (values, mask)} and labels (B,) of each group of utterance numbers.
+
+        Rows that a GPU does not keep are made ready in pinned memory while it still computes.
+        """
+        device = torch.device(device)
+        if device.type == "cpu" or all(f.kept for f in self.features.values()):
+            made = (self._made(numbers) for numbers in groups)
+        else:
+            made = _ahead(lambda numbers: self._made(numbers, pinned=True), groups)
+        while True:
+            start = time.perf_counter()
+            batch = next(made, None)
+            self.waited += time.perf_counter() - start
+            if batch is None:
+                return
+            inputs, labels = batch
+            inputs = {
+                m: tuple(x.to(device, non_blocking=True) for x in pair)
+                for m, pair in inputs.items()
+            }
+            floats = {m: (values.float(), mask) for m, (values, mask) in inputs.items()}
+            yield floats, labels.to(device, non_blocking=True)
+
+    def _made(self, numbers, pinned=False):
+        inputs = {m: f.batch(numbers, pinned) for m, f in self.features.items()}
+        return inputs, torch.from_numpy(self.labels[numbers])
+
+
+def _ahead(make, groups):
+    """make(group) of each group, the next one begun in a thread before one is given out."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting = None
+        for group in groups:
+            coming = thread.submit(make, group)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = coming
+        if waiting is not None:
+            yield waiting.result()
 
 
 def class_numbers(labels, classes):
@@ -198,9 +292,28 @@ def class_numbers(labels, classes):
     return np.array([classes.index(label) for label in labels], dtype=np.int64)
 
 
+def check_classes(table, classes, path):
+    """InputError if the training or the validation part of a fold table lacks a class."""
+    for part in ("train", "validation"):
+        absent = [name for name in classes if name not in set(table.label[table.part == part])]
+        if absent:
+            raise InputError(
+                f"{path}: no row of class '{absent[0]}' in part {part}, expected some of "
+                f"each of {classes}; correct the classes, or the fold table"
+            )
+
+
 def class_weights(labels, classes):
-    """n / (C n_c) for each class, from a training part's labels: (C,)."""
+    """n / (C n_c) for each of C classes, from the class numbers of a training part: (C,).
+
+    InputError: a class that has none, whose weight would be infinite.
+    """
     counts = np.bincount(labels, minlength=classes)
+    if not counts.all():
+        raise InputError(
+            f"class {int(counts.argmin()) + 1} of {classes} has no training utterance, expected "
+            "some of each; correct the classes, or split anew"
+        )
     return torch.tensor(len(labels) / (classes * counts), dtype=torch.float32)
 
 
@@ -217,19 +330,26 @@ def load_part(table, paths, classes, modalities, frame_stride):
 
 
 @torch.inference_mode()
-def passes(model, part, size=64):
+def passes(model, part):
     """Every batch of a part through a model: (item numbers, inputs, what the model returns)."""
     model.eval()
     device = next(model.parameters()).device
-    for numbers in in_order(part.lengths(), size, ROWS):
-        inputs, _ = part.batch(numbers, device)
+    groups = in_order(part.lengths(), EVALUATED, ROWS[device.type])
+    for numbers, (inputs, _) in zip(groups, part.batches(groups, device), strict=True):
         yield numbers, inputs, model(inputs)
 
 
-def predict(model, part, size=64):
+def predict(model, part):
     """Logits of every utterance of a part, in its order: (N, C) on the CPU."""
-    logits = [None] * len(part.labels)
-    for numbers, _, output in passes(model, part, size):
-        for number, row in zip(numbers, output.logits.cpu(), strict=True):
-            logits[number] = row
-    return torch.stack(logits)
+    found = [(numbers, output.logits) for numbers, _, output in passes(model, part)]
+    logits = torch.cat([rows for _, rows in found]).cpu()
+    order = torch.from_numpy(np.concatenate([numbers for numbers, _ in found]))
+    return torch.empty_like(logits).index_copy_(0, order, logits)
+
+
+def predicted(rows, logits, classes):
+    """Rows of a fold table with predicted class and probabilities from logits (N, C)."""
+    p = logits.double().softmax(-1).numpy()
+    columns = {f"p_{name}": p[:, i] for i, name in enumerate(classes)}
+    named = rows.rename(columns={"label": "true"})
+    return named.assign(predicted=[classes[i] for i in p.argmax(1)], **columns)

@@ -42,7 +42,7 @@ from safetensors import SafetensorError
 from torch.nn.utils.rnn import pad_sequence
 
 from labelmer.digest import canonical_json, file_digest
-from labelmer.errors import InputError
+from labelmer.errors import InputError, lacks_memory
 
 log = logging.getLogger("labelmer")
 
@@ -150,13 +150,6 @@ def network(folder, use_safetensors=True, **options):
             "expected a checkpoint of this very model_type; fetch it anew, or choose another"
         )
     return model.eval()
-
-
-def lacks_memory(error):
-    """Does an error say that memory ran out? PyTorch has a class of its own for some of them."""
-    signs = "out of memory", "can't allocate memory", "ALLOC_FAILED"
-    lacking = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return lacking or any(sign in str(error) for sign in signs)
 
 
 def batches_by_length(lengths, budget):

@@ -1,4 +1,4 @@
-"""The one exception that is the user's to mend.
+"""The one exception that is the user's to mend, and what tells that memory ran out.
 
 Apart from stage.py, so that a change of how errors and progress are shown changes no feature.
 """
@@ -6,3 +6,9 @@ Apart from stage.py, so that a change of how errors and progress are shown chang
 
 class InputError(Exception):
     """Bad input. The message names the file, the id, the value, what was expected, what to do."""
+
+
+def lacks_memory(error):
+    """Does an error say that memory ran out? PyTorch raises several classes for it."""
+    signs = "out of memory", "can't allocate memory", "ALLOC_FAILED"
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)

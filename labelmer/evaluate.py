@@ -1,6 +1,7 @@
 """A trained model -> its predictions, their salience, and its predictions of disturbed inputs.
 
-Predictions are for the validation and the test part of the model's fold. Salience and disturbed
+Predictions are for the test part of the model's fold; those for its validation part, which a model
+may have been trained on in the end, are taken over from the training. Salience and disturbed
 inputs are for the test part; salience is made of the very tensors by which the test part's
 predictions came about.
 """
@@ -13,7 +14,7 @@ import pandas as pd
 import torch
 
 from labelmer import tables
-from labelmer.batches import load_part, passes, predict
+from labelmer.batches import load_part, passes, predict, predicted
 from labelmer.compute import device_of, make_deterministic
 from labelmer.digest import content_key, file_digest
 from labelmer.errors import InputError
@@ -66,14 +67,6 @@ def salience_columns(output, salience, modality, classes):
     return columns
 
 
-def predicted(rows, logits, classes):
-    """Rows of a fold table with predicted class and probabilities from logits (N, C)."""
-    p = logits.double().softmax(-1).numpy()
-    columns = {f"p_{name}": p[:, i] for i, name in enumerate(classes)}
-    named = rows.rename(columns={"label": "true"})
-    return named.assign(predicted=[classes[i] for i in p.argmax(1)], **columns)
-
-
 def write_salience(folder, found, part, test, classes, run, model_digest):
     """Write a ragged file of salience for each modality into a folder."""
     order = sorted(range(len(test)), key=test["id"].tolist().__getitem__)
@@ -110,6 +103,23 @@ def check_recognised(ids, paths):
         )
 
 
+def heard(table):
+    """The ids of a fold table's validation and test part, in its order."""
+    return table["id"][table["part"].isin(["validation", "test"])]
+
+
+def of_validation(path, table):
+    """The predictions of the validation part that training wrote; InputError if it was another."""
+    found = tables.read(path, "predictions")
+    part = table[table["part"] == "validation"].set_index("id")["label"]
+    if found.set_index("id")["true"].to_dict() != part.to_dict():
+        raise InputError(
+            f"{path}: its utterances or their classes are not those of the fold's validation "
+            "part, expected the model of this fold; train it anew"
+        )
+    return found
+
+
 @command
 def main(argv=None):
     """Command line of the rule evaluate."""
@@ -126,7 +136,8 @@ def main(argv=None):
     model.to(device_of(args.gpu))
     run = dict(zip(RUN, args.run, strict=True))
     table = tables.read(args.fold, "fold")[["id", "part", "label"]]
-    validation, test = (table[table.part == name] for name in ("validation", "test"))
+    test = table[table.part == "test"]
+    validated = of_validation(args.folder / "validation.tsv", table)
     paths = {"speech": args.speech, "text": args.text}
     seen = classes, model.options.modalities, model.options.frame_stride
     of_test = load_part(test, paths, *seen)
@@ -136,9 +147,8 @@ def main(argv=None):
         recognised = load_part(test, {**paths, "text": args.transcripts}, *seen)
         found.changed["transcripts", "text", 1.0] = predict(model, recognised)
 
-    of_validation = predict(model, load_part(validation, paths, *seen))
-    both = [(validation, of_validation), (test, found.logits)]
-    frame = pd.concat([predicted(rows, logits, classes) for rows, logits in both]).sort_index()
+    said = predicted(test, found.logits, classes)
+    frame = pd.concat([validated, said]).set_index("id").loc[heard(table)].reset_index()
     changed = [
         predicted(test.drop(columns="part"), logits, classes).assign(
             change=change, modality=modality, share=share

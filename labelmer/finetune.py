@@ -25,12 +25,12 @@ import torch
 from torch.nn import functional as F
 
 from labelmer import encoders, tables
-from labelmer.accuracy import accuracies
-from labelmer.batches import class_numbers, class_weights, in_order, shuffled
+from labelmer.accuracy import accuracies, best_epoch
+from labelmer.batches import check_classes, class_numbers, class_weights, in_order, shuffled
 from labelmer.checkpoints import Checkpoints
 from labelmer.compute import device_of, make_deterministic, mixed_precision
 from labelmer.digest import canonical_json, code_digest, content_key
-from labelmer.errors import InputError
+from labelmer.errors import InputError, lacks_memory
 from labelmer.inputs import read_facts, read_items
 from labelmer.ragged import alone
 from labelmer.stage import Progress, command, log, parse, refuse_foreign, stage_parser
@@ -118,9 +118,9 @@ def load_encoder(folder, device, window_s=None):
 def fit(classifier, train, validation, options, seed, checkpoints):
     """Fine-tune in place, leave the best epoch, and return the history's rows.
 
-    Best is the mean of weighted and unweighted accuracy on validation; of equals, the first.
-    Epochs that `checkpoints` holds are not computed again. An epoch's random numbers come from
-    the seed and its number alone, so where a run was interrupted leaves no trace.
+    The best epoch is that of accuracy.best_epoch. Epochs that `checkpoints` holds are not computed
+    again. An epoch's random numbers come from the seed and its number alone, so where a run was
+    interrupted leaves no trace.
     """
     from transformers import get_linear_schedule_with_warmup
 
@@ -162,15 +162,12 @@ def fit(classifier, train, validation, options, seed, checkpoints):
         said = "epoch %d: training loss %.4f, validation loss %.4f, WA %.4f, UA %.4f"
         log.info(said, epoch, loss, *scores.values())
         state = {"optimiser": optimiser.state_dict(), "schedule": schedule.state_dict()}
-        checkpoints.save(epoch, classifier, {**state, "history": history}, best(history))
-    chosen = best(history)
+        checkpoints.save(
+            epoch, classifier, {**state, "history": history}, best_epoch(history)["epoch"]
+        )
+    chosen = best_epoch(history)["epoch"]
     checkpoints.load(chosen, classifier)
     return [{**row, "chosen": int(row["epoch"] == chosen)} for row in history]
-
-
-def best(history):
-    """Number of the first epoch with the best mean of WA and UA on validation."""
-    return max(history, key=lambda row: row["validation_wa"] + row["validation_ua"])["epoch"]
 
 
 def reseeded(seed, epoch):
@@ -183,7 +180,7 @@ def reseeded(seed, epoch):
 def train_epoch(classifier, train, weights, optimiser, schedule, options, generator, progress):
     """One pass over the training part; returns the mean loss of its updates."""
     classifier.train()
-    batches = shuffled(train.lengths, options.batch_size, generator)
+    batches = shuffled(len(train.ids), options.batch_size, generator)
     losses = []
     for start in range(0, len(batches), options.accumulation):
         group = batches[start : start + options.accumulation]
@@ -194,7 +191,7 @@ def train_epoch(classifier, train, weights, optimiser, schedule, options, genera
             optimiser.step()
             schedule.step()
         except RuntimeError as error:
-            if not encoders.lacks_memory(error):
+            if not lacks_memory(error):
                 raise
             longest = max(np.concatenate(group), key=lambda number: train.lengths[number])
             raise InputError(
@@ -332,13 +329,7 @@ def main(argv=None):
 
     table = tables.read(args.table, "fold")
     rows = table[table.part.isin(["train", "validation"])]
-    for part in ("train", "validation"):
-        absent = sorted(set(classes) - set(rows[rows.part == part].label))
-        if absent:
-            raise InputError(
-                f"{args.table}: no row of class '{absent[0]}' in part {part}, expected some of "
-                f"each of {classes}; correct the classes, or the fold table"
-            )
+    check_classes(table, classes, args.table)
     items = load_items(args.inputs, rows.id, encoder.modality)
     train, validation = (
         load_part(rows[rows.part == part], items, encoder, classes)

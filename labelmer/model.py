@@ -211,6 +211,9 @@ class Side(nn.Module):
             values = (values - self.mean) / self.sd
         if self.layer_mix is not None:
             values = torch.einsum("btld,l->btd", values, self.layer_mix.softmax(0))  # (B, T, D)
+        if self.training and options.input_dropout:
+            everyone = torch.ones_like(values[:, :1])  # (B, 1, D): one mask for all rows
+            values = values * F.dropout(everyone, options.input_dropout)
         hidden = self.project(values, mask)  # (B, T, d)
         if present is not None:
             first = torch.arange(mask.shape[1], device=mask.device) == 0

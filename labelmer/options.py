@@ -24,6 +24,7 @@ class ModelOptions:
     width: int = 128  # d
     heads: int = 4  # of the cross-attention
     dropout: float = 0.3
+    input_dropout: float = 0.1  # of the encoder's dimensions: one mask for all rows of an utterance
     frame_stride: int = 2  # speech frames averaged into one before the model
     standardise: bool = True  # by the training part's mean and sd
     label_start: dict = field(  # where the label embeddings start: prototype, words (text), random

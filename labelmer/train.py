@@ -1,7 +1,9 @@
-"""One fold, one seed: fit the model to the training part, keep the epoch best on validation.
+"""One fold, one seed: fit the model to the training part, choose the epoch on validation, refit.
 
 The test part is not read. Means, deviations, prototypes and class weights come from the training
-part alone.
+part alone. Its best epoch predicts the validation part, from which later stages choose
+temperatures. With `refit` the model that is kept is another one: trained anew, on training and
+validation part together, for as many updates as that epoch had.
 """
 
 import inspect
@@ -10,6 +12,7 @@ import resource
 import sys
 import time
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,25 +21,37 @@ import torch
 from torch.nn import functional as F
 
 from labelmer import batches, tables
-from labelmer.accuracy import accuracies
-from labelmer.batches import class_weights, load_part, predict
+from labelmer.accuracy import accuracies, best_epoch
+from labelmer.batches import check_classes, class_weights, load_part, predict, predicted
 from labelmer.compute import device_of, make_deterministic, mixed_precision
-from labelmer.errors import InputError
+from labelmer.errors import InputError, lacks_memory
 from labelmer.model import ModelOptions, loss_shares, model_of, parameter_count, save
 from labelmer.ragged import Ragged
 from labelmer.stage import RUN, Progress, command, log, parse, run_parser
+
+FEW_UPDATES = 100  # with fewer a model has seldom learned what it can
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
     """How a model is fitted."""
 
-    epochs: int = 8
-    batch_size: int = 64
+    epochs: int = 8  # passes over the training part, at least
+    updates: int = 500  # of the weights, at least: a small part is passed over more often
+    batch_size: int = 32
     learning_rate: float = 1e-3  # at its height
-    weight_decay: float = 0.01
-    warm_up: float = 0.15  # share of the steps in which the rate rises
+    weight_decay: float = 0.01  # of matrices alone
+    warm_up: float = 0.15  # share of the updates in which the rate rises
     clip: float = 1.0  # greatest norm of the gradient
+    refit: bool = True  # train anew on training and validation part, as long as was best
+
+    def passes(self, utterances):
+        """Epochs that a training part of so many utterances is trained for."""
+        return max(self.epochs, -(-self.updates // self.batches(utterances)))
+
+    def batches(self, utterances):
+        """Updates of an epoch."""
+        return -(-utterances // self.batch_size)
 
 
 class AdamW(torch.optim.AdamW):
@@ -74,108 +89,156 @@ def missing(size, probability, generator):
     return {"speech": draw >= probability, "text": draw < 1 - probability}
 
 
-def fit(model, train, validation, options, seed, device="cpu"):
-    """Fit a model in place, leave it at its best epoch, and return the history's rows.
+def fit(model, train, validation, options, seed):
+    """Fit a model in place and leave it at its best epoch (accuracy.best_epoch).
 
-    Best is the mean of weighted and unweighted accuracy on validation; of equals, the first.
+    Returns the history's rows and that epoch's logits of the validation part (N, C).
     """
-    model.to(device)
-    keep_on(device, train, validation)
-    weights = class_weights(train.labels, model.classes).to(device)
-    generator = np.random.default_rng(seed)
-    steps = options.epochs * -(-len(train.labels) // options.batch_size)
-    optimiser = AdamW(
-        model.parameters(), options.learning_rate, weight_decay=options.weight_decay, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, options.learning_rate, total_steps=steps + 1, pct_start=options.warm_up
-    )
-    history, best, kept = [], -1.0, None
-    with Progress("training", options.epochs, "epochs") as progress:
-        for epoch in range(1, options.epochs + 1):
+    device = next(model.parameters()).device
+    batches_, epochs = options.batches(len(train.labels)), options.passes(len(train.labels))
+    if epochs * batches_ < FEW_UPDATES:
+        log.warning(
+            "training makes %d updates only, which is seldom enough; raise training: updates",
+            epochs * batches_,
+        )
+    weights = class_weights(train.labels, model.classes).cpu()
+    target = torch.from_numpy(validation.labels)
+    steps = updates(model, train, options, seed, epochs * batches_)
+    history, kept = [], None
+    with Progress("training", epochs, "epochs") as progress:
+        for epoch in range(1, epochs + 1):
             start, waited = time.perf_counter(), train.waited + validation.waited
-            loss = train_epoch(model, train, weights, optimiser, schedule, options, generator)
-            if not np.isfinite(loss):
-                raise InputError(
-                    f"the training loss is {loss} in epoch {epoch}, expected a number; lower "
-                    f"training: learning_rate ({options.learning_rate:g})"
-                )
+            taken = [next(steps) for _ in range(batches_)]
+            losses, rate = torch.stack([loss for loss, _ in taken]), taken[-1][1]
+            loss = finite(losses.mean().item(), epoch, options)
             logits = predict(model, validation)
-            target = torch.from_numpy(validation.labels)
             scores = accuracies(validation.labels, logits.argmax(-1).numpy())
-            score = (scores["wa"] + scores["ua"]) / 2
-            if score > best:
-                best = score
-                kept = {name: value.clone() for name, value in model.state_dict().items()}
             seconds = time.perf_counter() - start
             history.append(
                 {
                     "epoch": epoch,
-                    "learning_rate": schedule.get_last_lr()[0],
+                    "learning_rate": rate,
                     "train_loss": loss,
-                    "validation_loss": F.cross_entropy(logits, target, weights.cpu()).item(),
+                    "validation_loss": F.cross_entropy(logits, target, weights).item(),
                     "validation_wa": scores["wa"],
                     "validation_ua": scores["ua"],
-                    "score": score,
                     "seconds": seconds,
                     "waiting": (train.waited + validation.waited - waited) / seconds,
                     "peak_memory_mb": peak_memory(device),
                 }
             )
+            if best_epoch(history) is history[-1]:
+                kept = {name: value.clone() for name, value in model.state_dict().items()}, logits
             progress.advance(1)
-    model.load_state_dict(kept)
-    chosen = next(row for row in history if row["score"] == best)
-    return [{**row, "chosen": int(row is chosen)} for row in history]
+    model.load_state_dict(kept[0])
+    best = best_epoch(history)
+    return [{**row, "chosen": int(row is best)} for row in history], kept[1]
 
 
-def keep_on(device, *parts):
-    """Put parts on a GPU, from where batches come at no cost, if they fill at most half of it."""
-    if device == "cpu" or sum(p.size for p in parts) > torch.cuda.mem_get_info()[0] / 2:
-        return
-    for part in parts:
-        part.to(device)
-
-
-def train_epoch(model, train, weights, optimiser, schedule, options, generator):
-    """One pass over the training part; returns the mean loss of its batches."""
-    model.train()
+def refit(model, part, options, seed, count, total):
+    """Train an untrained model in place by the first `count` of `total` updates."""
     losses = []
-    for numbers in batches.shuffled(train.lengths(), options.batch_size, generator):
-        present = None
-        if model.options.joint and model.options.modality_dropout:
-            present = missing(len(numbers), model.options.modality_dropout, generator)
-        model.zero_grad()
-        losses.append(backward(model, train, numbers, weights, present))
-        torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip)
-        optimiser.step()
-        schedule.step()
-    return torch.stack(losses).mean().item()
+    with Progress("training anew", count, "updates") as progress:
+        for loss, _ in islice(updates(model, part, options, seed, total), count):
+            losses.append(loss)
+            progress.advance(1)
+    finite(torch.stack(losses).mean().item(), "the last", options)
 
 
-def backward(model, train, numbers, weights, present):
+def updates(model, train, options, seed, total):
+    """Train a model in place: a generator of (loss, learning rate) of `total` updates."""
+    device = next(model.parameters()).device
+    weights = class_weights(train.labels, model.classes).to(device)
+    generator = np.random.default_rng(seed)
+    optimiser = AdamW(decayed(model, options.weight_decay), options.learning_rate, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser,
+        options.learning_rate,
+        total_steps=total + 1,
+        pct_start=options.warm_up,
+        cycle_momentum=False,
+    )
+    lengths = train.lengths()
+    limits = batches.ROWS[device.type], batches.PADDING[device.type]
+    left = total
+    while left:
+        shuffled = batches.shuffled(len(train.labels), options.batch_size, generator)[:left]
+        cut = [batches.pieces(lengths[numbers], *limits) for numbers in shuffled]
+        groups = [n[p] for n, ps in zip(shuffled, cut, strict=True) for p in ps]
+        made = train.batches(groups, device)
+        for numbers, places in zip(shuffled, cut, strict=True):
+            present = None
+            if model.options.joint and model.options.modality_dropout:
+                present = missing(len(numbers), model.options.modality_dropout, generator)
+            model.train()
+            model.zero_grad()
+            loss = backward(model, train.labels[numbers], places, made, weights, present)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip)
+            optimiser.step()
+            schedule.step()
+            yield loss, schedule.get_last_lr()[0]
+        left -= len(shuffled)
+
+
+def decayed(model, weight_decay):
+    """Groups of parameters: weight decay acts on matrices.
+
+    Norms, biases, sharpness, null tokens, mixes and label embeddings are pulled towards zero by
+    nothing: zero is no modest value of theirs.
+    """
+    named = dict(model.named_parameters())
+    matrices = {n for n, p in named.items() if p.ndim > 1 and not n.endswith("label_embeddings")}
+    return [
+        {"params": [p for n, p in named.items() if n in matrices], "weight_decay": weight_decay},
+        {"params": [p for n, p in named.items() if n not in matrices], "weight_decay": 0.0},
+    ]
+
+
+def backward(model, labels, places, made, weights, present):
     """Add the gradient of a batch's loss to the parameters; returns the loss.
 
-    A batch that is too large goes in pieces, which is the same but for rounding.
+    labels (B,) numpy; places: the batch cut into pieces, arrays of places in it; made: an iterator
+    of the pieces' inputs and labels. Pieces teach what the batch teaches, but for rounding.
+    InputError: memory ran out.
     """
-    device, lengths = weights.device, train.lengths()[numbers]
+    device = weights.device
     present = present and {m: there.to(device) for m, there in present.items()}
-    shares = loss_shares(torch.from_numpy(train.labels[numbers]).to(device), weights, present)
+    shares = loss_shares(torch.from_numpy(labels).to(device), weights, present)
     total, fused, followed = torch.zeros((), device=device), [], []
-    for piece in batches.in_order(lengths, len(numbers), batches.ROWS):
-        inputs, labels = train.batch(numbers[piece], device)
+    for piece in places:
+        inputs, of_piece = next(made)
         here = torch.from_numpy(piece).to(device)
         there = present and {m: x[here] for m, x in present.items()}
-        with mixed_precision(device.type):
-            output = model(inputs, there)
-            loss = model.loss(output, labels, {term: x[here] for term, x in shares.items()})
-        loss.backward()
+        try:
+            with mixed_precision(device.type):
+                output = model(inputs, there)
+                loss = model.loss(output, of_piece, {term: x[here] for term, x in shares.items()})
+            loss.backward()
+        except (RuntimeError, MemoryError) as error:
+            if not lacks_memory(error):
+                raise
+            rows = sum(mask.shape[1] for _, mask in inputs.values())
+            raise InputError(
+                f"memory ran out in training on {len(piece)} utterances of up to {rows} rows; "
+                "lower training: batch_size or model: width, or raise model: frame_stride"
+            ) from None
         total += loss.detach()
         if output.fused is not None:
             fused.append(output.fused.detach())
-            followed.append(labels)
+            followed.append(of_piece)
     if fused:
         model.follow(torch.cat(fused), torch.cat(followed))
     return total
+
+
+def finite(loss, epoch, options):
+    """The loss; InputError if it is no number, as after steps that were too large."""
+    if not np.isfinite(loss):
+        raise InputError(
+            f"the training loss is {loss} in epoch {epoch}, expected a number; lower "
+            f"training: learning_rate ({options.learning_rate:g})"
+        )
+    return loss
 
 
 def spare_memory():
@@ -188,8 +251,8 @@ def spare_memory():
 
 def peak_memory(device):
     """Most memory so far in MB: resident, of the process; on a GPU, of its tensors there."""
-    if device != "cpu":
-        return torch.cuda.max_memory_allocated() / 1e6
+    if device.type != "cpu":
+        return torch.cuda.max_memory_allocated(device) / 1e6
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
@@ -207,33 +270,39 @@ def main(argv=None):
     training = TrainingOptions(**args.config["training"])
     make_deterministic(seed, args.threads)
     spare_memory()
+    device = device_of(args.gpu)
     table = tables.read(args.fold, "fold")
+    check_classes(table, classes, args.fold)
+    table = table[table.part.isin(["train", "validation"])]
     paths = {"speech": args.speech, "text": args.text}
-    parts = {
-        name: load_part(
-            table[table.part == name], paths, classes, options.modalities, options.frame_stride
-        )
-        for name in ("train", "validation")
-    }
+    whole = load_part(table, paths, classes, options.modalities, options.frame_stride)
+    whole.keep(device)
+    train, validation = (whole.subset(table.part == name) for name in ("train", "validation"))
     words = None
     if args.label_words:
         file = Ragged(args.label_words[0])
         words = {c: np.asarray(file[c], dtype=np.float64) for c in classes}
-    model = build(options, parts["train"], classes, words)
+    model = build(options, train, classes, words).to(device)
     log.info(
         "%d parameters, %d training utterances, %d for validation",
-        *(parameter_count(model), *(len(part.labels) for part in parts.values())),
+        *(parameter_count(model), len(train.labels), len(validation.labels)),
     )
-    history = fit(model, parts["train"], parts["validation"], training, seed, device_of(args.gpu))
-    features = parts["train"].features
-    encoders = {
+    history, logits = fit(model, train, validation, training, seed)
+    best = next(row["epoch"] for row in history if row["chosen"])
+    count = best * training.batches(len(train.labels))
+    about = {"training": asdict(training), "run": run, "updates": count}
+    if training.refit:
+        make_deterministic(seed, args.threads)
+        model = build(options, whole, classes, words).to(device)
+        refit(model, whole, training, seed, count, len(history) * count // best)
+    about["encoders"] = {
         m: {k: str(f.attrs[k]) for k in ("encoder", "source", "revision", "weights", "layer")}
-        for m, f in features.items()
+        for m, f in whole.features.items()
     }
-    about = {"training": asdict(training), "run": run, "encoders": encoders}
     save(args.folder, model, classes, about)
-    rows = pd.DataFrame(history).drop(columns="score").assign(**run)
-    tables.write(args.folder / "history.tsv", rows, "history")
+    validated = predicted(table[table.part == "validation"], logits, classes)
+    tables.write(args.folder / "validation.tsv", validated.assign(**run), "predictions")
+    tables.write(args.folder / "history.tsv", pd.DataFrame(history).assign(**run), "history")
 
 
 if __name__ == "__main__":

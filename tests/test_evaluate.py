@@ -120,7 +120,7 @@ def test_salience_holds_the_tensors_of_the_prediction(corpus, folder, frame):
         assert json.loads(file.attrs["columns"]) == columns
         for number, name in enumerate(test.id):
             with torch.inference_mode():
-                output = loaded(part.batch([number], "cpu")[0])
+                output = loaded(next(part.batches([[number]], "cpu"))[0])
             tensors = [output.salience(), output.pooling, output.expert_pooling, output.received]
             wanted = torch.cat([torch.stack([t[m][0] for t in tensors], 1), output.says[m][0]], 1)
             np.testing.assert_allclose(file[name], wanted, atol=1e-5)

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from test_batches import averaged, write_features
 
 from labelmer import batches, model, tables, train
+from labelmer.accuracy import best_epoch
 from labelmer.model import ModelOptions
 
 torch.set_num_threads(1)
@@ -21,7 +22,7 @@ CLASSES = ["angry", "neutral", "sad"]
 WIDTHS = {"speech": 6, "text": 5}
 SMALL = {"width": 16, "frame_stride": 2, "dropout": 0.1}
 NAMES = ["made-speech", "made-text", "frozen", "full"]
-QUICK = {"epochs": 3, "batch_size": 16, "learning_rate": 5e-3}
+QUICK = {"epochs": 3, "updates": 1, "batch_size": 16, "learning_rate": 5e-3, "refit": False}
 
 
 def made_fold(counts, seed=0):
@@ -135,7 +136,7 @@ def test_all_layers_are_mixed_and_the_mix_is_learned(table, tmp_path):
 def test_the_command_writes_a_model_its_description_and_its_history(corpus):
     folder = corpus.train("m")
     assert sorted(p.name for p in folder.iterdir()) == [
-        *("config.json", "history.tsv", "model.safetensors")
+        *("config.json", "history.tsv", "model.safetensors", "validation.tsv")
     ]
     loaded, classes = model.load(folder)
     assert (
@@ -228,10 +229,10 @@ def test_statistics_and_prototypes_come_from_the_training_part(corpus):
         items = [averaged(value, stride) for value in halved.values()]
         frames, labels = np.concatenate(items), np.repeat(rows.label, list(map(len, items)))
         mean, sd = frames.mean(0, dtype=float), frames.std(0, dtype=float)
-        np.testing.assert_allclose(side.mean, mean, rtol=1e-5)
-        np.testing.assert_allclose(side.sd, sd, rtol=1e-5)
+        np.testing.assert_allclose(side.mean, mean, rtol=1e-3)  # means of two are rounded
+        np.testing.assert_allclose(side.sd, sd, rtol=1e-3)
         means = np.stack([((frames - mean) / sd)[labels == c].mean(0) for c in CLASSES])
-        np.testing.assert_allclose(side.label_embeddings.detach(), unit(means), atol=1e-4)
+        np.testing.assert_allclose(side.label_embeddings.detach(), unit(means), atol=1e-3)
 
 
 def unit(means):
@@ -285,19 +286,21 @@ def test_whoever_may_read_the_history_may_read_the_model(corpus):
 # Steps
 
 
-def gradient(corpus, **options):
+def gradient(corpus, pieces=1, **options):
     """What a batch of items of many lengths, some without a modality, teaches a new model.
 
     Returns its loss, the gradients, and the buffers that it moves.
     """
-    options = ModelOptions.of({**SMALL, "dropout": 0.0, **options})
+    options = ModelOptions.of({**SMALL, "dropout": 0.0, "input_dropout": 0.0, **options})
     part = corpus.part("train", options)
     torch.manual_seed(0)
     built = train.build(options, part, CLASSES)
     numbers = np.random.default_rng(0).permutation(len(part.labels))
     present = train.missing(len(numbers), 0.3, np.random.default_rng(0))
     weights = torch.tensor([1.0, 2.0, 4.0])
-    loss = train.backward(built, part, numbers, weights, present)
+    places = np.array_split(np.arange(len(numbers)), pieces)
+    made = part.batches([numbers[p] for p in places], "cpu")
+    loss = train.backward(built, part.labels[numbers], places, made, weights, present)
     learned = {name: p.grad for name, p in built.named_parameters()}
     return loss.item(), learned | dict(built.named_buffers())
 
@@ -310,13 +313,9 @@ def assert_alike(found, expected, share):
 
 
 @pytest.mark.parametrize("architecture", ["label-guided", "lsgmer"])
-def test_pieces_of_a_batch_teach_what_the_batch_teaches(corpus, monkeypatch, architecture):
-    whole, calls = gradient(corpus, architecture=architecture), []
-    monkeypatch.setattr(batches, "ROWS", 60)
-    batch = batches.Part.batch
-    monkeypatch.setattr(batches.Part, "batch", lambda *given: calls.append(given) or batch(*given))
-    assert_alike(gradient(corpus, architecture=architecture), whole, share=1e-4)
-    assert len(calls) > 5
+def test_pieces_of_a_batch_teach_what_the_batch_teaches(corpus, architecture):
+    whole = gradient(corpus, architecture=architecture)
+    assert_alike(gradient(corpus, pieces=7, architecture=architecture), whole, share=1e-4)
 
 
 @pytest.mark.parametrize("architecture", ["label-guided", "lsgmer"])
@@ -390,12 +389,12 @@ def test_modalities_are_dropped_in_training_only_and_only_where_there_are_two(co
     assert sum(drawn) == 3 * 36
 
 
-def test_the_kept_epoch_is_the_first_best_on_validation(corpus, monkeypatch):
+def test_the_kept_epoch_is_the_best_one_on_validation(corpus, monkeypatch):
     options = ModelOptions.of(SMALL)
     parts = {name: corpus.part(name, options) for name in ("train", "validation")}
     built = train.build(options, parts["train"], CLASSES)
-    # WA and UA by epoch: their mean is greatest in the second and again in the third
-    scores = iter([(0.9, 0.1), (0.4, 0.8), (0.8, 0.4), (0.3, 0.85), (0.5, 0.5)])
+    # WA and UA by epoch; their mean, averaged over three epochs: .5, .55, .6, .55, .6
+    scores = iter([(0.9, 0.1), (0.4, 0.8), (0.7, 0.7), (0.3, 0.4), (0.8, 0.7)])
     seen = []
 
     def accuracies(true, _):
@@ -405,11 +404,94 @@ def test_the_kept_epoch_is_the_first_best_on_validation(corpus, monkeypatch):
 
     monkeypatch.setattr(train, "accuracies", accuracies)
     training = train.TrainingOptions(**{**QUICK, "epochs": 5})
-    rows = train.fit(built, parts["train"], parts["validation"], training, seed=1)
-    assert [row["chosen"] for row in rows] == [0, 1, 0, 0, 0]
+    rows, logits = train.fit(built, parts["train"], parts["validation"], training, seed=1)
+    assert [row["chosen"] for row in rows] == [0, 0, 1, 0, 0]
     for name, value in built.state_dict().items():
-        assert torch.equal(value, seen[1][name])
-    assert not torch.equal(seen[1]["joint.3.weight"], seen[4]["joint.3.weight"])
+        assert torch.equal(value, seen[2][name])
+    assert not torch.equal(seen[2]["joint.3.weight"], seen[4]["joint.3.weight"])
+    assert torch.equal(logits, batches.predict(built, parts["validation"]))
+
+
+def test_one_lucky_epoch_does_not_choose():
+    def chosen(*scores):
+        rows = [
+            {"epoch": i, "validation_wa": s, "validation_ua": s + 0.1}
+            for i, s in enumerate(scores, 1)
+        ]
+        return best_epoch(rows)["epoch"]
+
+    assert chosen(0.2, 0.9, 0.3, 0.5, 0.6, 0.6, 0.6) == 7
+    assert chosen(0.5, 0.5, 0.5) == 1  # of equals, the first
+    assert chosen(0.3) == 1
+
+
+def test_a_small_part_is_passed_over_more_often():
+    options = train.TrainingOptions(epochs=8, updates=500, batch_size=32)
+    assert options.passes(320) == 50 and options.batches(320) == 10
+    assert options.batches(330) == 11 and options.passes(330) == 46  # 506 updates
+    assert options.passes(5531) == 8
+
+
+def test_few_updates_are_warned_of(corpus, caplog):
+    corpus.train("few", training=QUICK)  # 36 utterances in 3 batches, 3 epochs
+    assert "training makes 9 updates only" in caplog.text and "training: updates" in caplog.text
+    caplog.clear()
+    corpus.train("more", training={**QUICK, "updates": 100})
+    assert "updates only" not in caplog.text
+
+
+def test_refit_learns_from_validation_too_and_for_as_long_as_was_best(corpus, tmp_path):
+    plain = corpus.train("plain", training={**QUICK, "epochs": 6})
+    anew = corpus.train("anew", training={**QUICK, "epochs": 6, "refit": True})
+    assert (
+        history(anew)
+        .drop(columns=["seconds", "waiting", "peak_memory_mb"])
+        .equals(history(plain).drop(columns=["seconds", "waiting", "peak_memory_mb"]))
+    )
+    # What it says of validation comes from the model that had not learned from it.
+    assert (anew / "validation.tsv").read_bytes() == (plain / "validation.tsv").read_bytes()
+    chosen = int(history(anew).query("chosen == 1").epoch.iloc[0])
+    about = json.loads((anew / "config.json").read_text())
+    assert about["updates"] == 3 * chosen and about["training"]["refit"] is True
+
+    # Statistics of both parts; another validation part is another model, another test part not.
+    both = corpus.table[corpus.table.part != "test"]
+    rows = np.concatenate([np.float16(corpus.features["text"][i]) for i in both.id])
+    saved = load_file(anew / "model.safetensors")
+    np.testing.assert_allclose(saved["sides.text.mean"], rows.mean(0, dtype=float), rtol=1e-5)
+    options = {**QUICK, "epochs": 6, "refit": True}
+    assert weights(corpus.train("again", training=options)) == weights(anew) != weights(plain)
+    other = altered(corpus, tmp_path / "test", "test")
+    assert weights(other.train("m", training=options)) == weights(anew)
+
+
+def test_weight_decay_acts_on_matrices_alone(corpus):
+    options = ModelOptions.of(SMALL)
+    built = train.build(options, corpus.part("train", options), CLASSES)
+    named = {id(p): n for n, p in built.named_parameters()}
+    pulled, free = ({named[id(p)] for p in group["params"]} for group in train.decayed(built, 0.01))
+    assert pulled | free == set(named.values()) and not pulled & free
+    assert {"sides.text.project.inward.0.weight", "joint.0.weight"} <= pulled
+    assert {"sides.text.label_embeddings", "sides.text.log_sharpness", "sides.speech.null"} <= free
+    assert all(n.endswith("weight") for n in pulled) and "sides.text.norm.weight" in free
+
+
+def test_a_class_that_cannot_teach_is_named(corpus, caplog):
+    table = corpus.table[(corpus.table.part != "train") | (corpus.table.label != "sad")]
+    tables.write(corpus.fold, table, "fold")
+    with pytest.raises(SystemExit):
+        corpus.train("m")
+    assert "no row of class 'sad' in part train" in caplog.text and "fold1.tsv" in caplog.text
+
+
+def test_memory_that_runs_out_gives_advice(corpus, caplog, monkeypatch):
+    def full(*_):
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(model.LabelGuidedFusion, "loss", full)
+    with pytest.raises(SystemExit):
+        corpus.train("m")
+    assert "memory ran out in training on" in caplog.text and "batch_size" in caplog.text
 
 
 def test_the_history_tells_what_the_kept_model_scores(corpus):
@@ -425,7 +507,7 @@ def test_the_history_tells_what_the_kept_model_scores(corpus):
 
 
 def test_the_rate_rises_then_falls_in_one_cycle(corpus):
-    one_batch = {"epochs": 40, "batch_size": 64, "learning_rate": 1e-2}
+    one_batch = {**QUICK, "epochs": 40, "batch_size": 64, "learning_rate": 1e-2}
     rates = history(corpus.train("m", training=one_batch)).learning_rate
     top = rates.argmax()
     assert 4 <= top <= 6  # 15 % of 40 steps

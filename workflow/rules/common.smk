@@ -18,6 +18,7 @@ min_version("9.27")
 sys.path.insert(0, workflow.basedir)
 
 from labelmer import tables
+from labelmer.accuracy import SELECTION
 from labelmer.config import check, check_given, options_of, sessions, starts_from_words
 from labelmer.digest import canonical_json, code_digest, content_key, file_digest
 from labelmer.readers import READERS
@@ -405,7 +406,10 @@ def protocol():
     return f"{len(FOLDS)} folds, one {folds['hold_out']} held out; {validation}; {scripts}"
 
 
-SELECTION = (
-    "the epoch with the best mean of WA and UA on the validation part; "
-    "the test part chooses nothing"
-)
+def selection():
+    refit = (
+        "; then training and validation part train anew together, for as many updates (refit)"
+        if config["training"]["refit"]
+        else ""
+    )
+    return f"{SELECTION}{refit}; the test part chooses nothing"

@@ -9,7 +9,7 @@ REQUIRED INPUTS:
 OUTPUTS:
 
     R/models/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}/
-        model.safetensors, config.json, history.tsv
+        model.safetensors, config.json, history.tsv, validation.tsv
     R/predictions/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
     R/perturbed/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
     R/salience/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}/
@@ -27,6 +27,7 @@ rule train:
         model=f"{R}/models/{RUN}/model.safetensors",
         config=f"{R}/models/{RUN}/config.json",
         history=f"{R}/models/{RUN}/history.tsv",
+        validation=f"{R}/models/{RUN}/validation.tsv",
     log:
         f"{LOGS}/models/{RUN}.log",
     benchmark:
@@ -70,6 +71,7 @@ rule evaluate:
         transcripts=transcript_features,
         model=rules.train.output.model,
         config=rules.train.output.config,
+        validation=rules.train.output.validation,
     output:
         predictions=PREDICTIONS,
         perturbed=PERTURBED,

@@ -60,7 +60,7 @@ rule tabulate:
         ENVIRONMENT
     params:
         predictions=every_run_short(PREDICTIONS),
-        config=tracked("tabulate", protocol=protocol(), selection=SELECTION, classes=CLASSES),
+        config=tracked("tabulate", protocol=protocol(), selection=selection(), classes=CLASSES),
     shell:
         """
         python -m labelmer.tabulate \
@@ -89,7 +89,7 @@ rule slice:
         ENVIRONMENT
     params:
         predictions=every_run_short(PREDICTIONS),
-        config=tracked("slices", protocol=protocol(), selection=SELECTION, classes=CLASSES),
+        config=tracked("slices", protocol=protocol(), selection=selection(), classes=CLASSES),
     shell:
         """
         python -m labelmer.slices \
@@ -125,7 +125,7 @@ rule stress:
     params:
         predictions=every_run_short(PREDICTIONS),
         perturbed=every_run_short(PERTURBED),
-        config=tracked("stress", protocol=protocol(), selection=SELECTION, classes=CLASSES),
+        config=tracked("stress", protocol=protocol(), selection=selection(), classes=CLASSES),
     shell:
         """
         python -m labelmer.stress \
@@ -157,7 +157,7 @@ rule weigh_salience:
     params:
         salience=every_run_short(SALIENCE, trained),
         predictions=every_run_short(PREDICTIONS, trained),
-        config=tracked("salience", protocol=protocol(), selection=SELECTION),
+        config=tracked("salience", protocol=protocol(), selection=selection()),
     shell:
         """
         python -m labelmer.salience \
