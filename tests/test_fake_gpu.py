@@ -1,0 +1,85 @@
+"""Models on a GPU that is not there: fake tensors know their device, and refuse to meet others.
+
+Nothing is computed, so no GPU is needed; a tensor that stays on the CPU is found all the same. A
+backward pass is not possible so.
+"""
+
+import numpy as np
+import pytest
+import torch
+from test_train import CLASSES, SMALL, WIDTHS, Corpus, made_features, made_fold
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from labelmer import batches
+from labelmer.evaluate import salience_columns
+from labelmer.model import ModelOptions, loss_shares, model_of
+from labelmer.train import missing
+
+VARIANTS = {
+    "full": {},
+    "no-label-interaction": {"label_interaction": False, "pooling": "attention"},
+    "leam": {"cross_attention": False, "experts": False, "pooling": "leam"},
+    "lsgmer": {"architecture": "lsgmer"},
+    "speech-only": {"modalities": ["speech"]},
+    "text-only": {"modalities": ["text"], "expert_pooling": "label-attention"},
+}
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    table = made_fold({"train": 3, "validation": 2, "test": 2})
+    return Corpus(tmp_path, table, made_features(table))
+
+
+def on_gpu(options, layers=()):
+    """An untrained model that was made on the GPU that is not there."""
+    torch.set_default_device("cuda")
+    try:
+        return model_of(options, {m: [*layers, w] for m, w in WIDTHS.items()}, len(CLASSES))
+    finally:
+        torch.set_default_device(None)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_prediction_loss_and_salience_stay_on_the_device(corpus, variant):
+    options = ModelOptions.of({**SMALL, **VARIANTS[variant]})
+    part = corpus.part("train", options)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        model = on_gpu(options)
+        for features in part.features.values():
+            features.keep("cuda")
+        numbers = np.array([4, 0, 7])
+        inputs, labels = next(part.batches([numbers], "cuda"))
+        assert {x.device.type for pair in inputs.values() for x in pair} == {"cuda"}
+        weights = batches.class_weights(part.labels, len(CLASSES)).to("cuda")
+        there = missing(3, 0.1, np.random.default_rng(0)) if options.joint else None
+        present = there and {m: x.to("cuda") for m, x in there.items()}
+        model.train()
+        output = model(inputs, present)
+        loss = model.loss(output, labels, loss_shares(labels, weights, present))
+        assert loss.device.type == "cuda" and loss.shape == ()
+        if output.fused is not None:
+            model.follow(output.fused.detach(), labels)
+        salience = output.salience()
+        for m in options.modalities:
+            columns = salience_columns(output, salience, m, CLASSES)
+            assert {values.device.type for values in columns.values()} == {"cuda"}
+        logits = batches.predict(model, part)
+        assert logits.shape == (9, 3) and logits.device.type == "cpu"
+
+
+def test_all_layers_are_mixed_on_the_device():
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        model = on_gpu(ModelOptions.of(SMALL), layers=[4])
+        mask = torch.ones(2, 5, dtype=torch.bool, device="cuda")
+        inputs = {m: (torch.ones(2, 5, 4, w, device="cuda"), mask) for m, w in WIDTHS.items()}
+        assert model.train()(inputs).logits.device.type == "cuda"
+
+
+def test_a_tensor_left_on_the_cpu_is_found():
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        model = on_gpu(ModelOptions.of(SMALL))
+        mask = torch.ones(2, 5, dtype=torch.bool, device="cuda")
+        inputs = {m: (torch.ones(2, 5, w), mask) for m, w in WIDTHS.items()}
+        with pytest.raises(RuntimeError, match="devices"):
+            model(inputs)
