@@ -19,6 +19,7 @@ rule all:
         rules.tabulate.output,
         rules.slice.output,
         rules.stress.output,
+        rules.converge.output if ANY_TRAINED else [],
         all_figures(),
         rules.page.output,
 

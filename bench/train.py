@@ -9,8 +9,9 @@ a GPU it copies each batch there and computes in float32.
 
 Each way has a process of its own, and they train in turns, an epoch at a time; compared are the
 fastest epochs. Then a whole fold is trained by `python -m labelmer.train` with its defaults, refit
-included; its seconds and the most memory that it held count from its start, with all imports. Prints a table and, as its
-last line, one JSON object: epoch_vs_plain says how many times faster labelmer's epoch is.
+included; its seconds and the most memory that it held count from its start, with all imports.
+Prints a table and, as its last line, one JSON object: epoch_vs_plain says how many times faster
+labelmer's epoch is.
 
     python bench/train.py
 """

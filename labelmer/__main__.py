@@ -19,6 +19,7 @@ VERBS = {
     "slices": "predictions -> accuracy on slices of the test utterances",
     "stress": "predictions of disturbed inputs -> result tables",
     "salience": "salience and rationales -> how much lies where the label is told",
+    "convergence": "training histories -> how long each variant went on learning",
     "plot": "result tables and predictions -> figures",
     "illustrate": "six utterances with their salience -> a figure",
     "page": "tables and figures -> one HTML page",

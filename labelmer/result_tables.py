@@ -115,6 +115,16 @@ RESULTS = {
         "share": Column(float, "of the true class", empty=True),
         **PROTOCOL,
     },
+    "convergence": {
+        **VARIANT,
+        "runs": Column(int, "trainings: folds times seeds"),
+        "updates": Column(float, "that a training made, mean over runs"),
+        "chosen": Column(float, "updates up to the epoch that was chosen, mean over runs"),
+        "chosen_least": Column(int, "the least of these"),
+        "chosen_most": Column(int, "the most of these"),
+        "late": Column(float, "share of the runs whose epoch is in the last tenth of the updates"),
+        "selection": PROTOCOL["selection"],
+    },
     "compare": {
         **VARIANT,
         "ua": Column(float, "unweighted accuracy, fold mean"),

@@ -117,6 +117,7 @@ TABLES = {
     "history": {
         **RUN,
         "epoch": Column(int, "from 1"),
+        "updates": Column(int, "of the weights, up to the end of the epoch"),
         "learning_rate": Column(float, "at the end of the epoch"),
         "train_loss": Column(float, "mean over the epoch's batches, all terms"),
         "validation_loss": Column(float, "weighted cross-entropy of the fused logits"),
@@ -124,7 +125,7 @@ TABLES = {
         "validation_ua": Column(float, "unweighted accuracy"),
         "chosen": Column(int, "1 for the epoch that was kept", (0, 1)),
         "seconds": Column(float, "wall time of the epoch"),
-        "waiting": Column(float, "share of these seconds spent waiting for batches"),
+        "waiting": Column(float, "share of these seconds in which a batch was waited for"),
         "peak_memory_mb": Column(float, "most memory so far, of the process or on the GPU, MB"),
     },
     "finetuning": {

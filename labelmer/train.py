@@ -117,6 +117,7 @@ def fit(model, train, validation, options, seed):
             history.append(
                 {
                     "epoch": epoch,
+                    "updates": epoch * batches_,
                     "learning_rate": rate,
                     "train_loss": loss,
                     "validation_loss": F.cross_entropy(logits, target, weights).item(),
@@ -288,13 +289,12 @@ def main(argv=None):
         *(parameter_count(model), len(train.labels), len(validation.labels)),
     )
     history, logits = fit(model, train, validation, training, seed)
-    best = next(row["epoch"] for row in history if row["chosen"])
-    count = best * training.batches(len(train.labels))
+    count = next(row["updates"] for row in history if row["chosen"])
     about = {"training": asdict(training), "run": run, "updates": count}
     if training.refit:
         make_deterministic(seed, args.threads)
         model = build(options, whole, classes, words).to(device)
-        refit(model, whole, training, seed, count, len(history) * count // best)
+        refit(model, whole, training, seed, count)
     about["encoders"] = {
         m: {k: str(f.attrs[k]) for k in ("encoder", "source", "revision", "weights", "layer")}
         for m, f in whole.features.items()

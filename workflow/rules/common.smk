@@ -78,6 +78,7 @@ TUNED = "fold{fold}.seed{seed}"  # an encoder, for this fold and seed
 EXPERIMENT = "{speech}+{text}/{mode}"
 RUN = f"{EXPERIMENT}/{{variant}}/fold{{fold}}.seed{{seed}}"
 PREDICTIONS = f"{R}/predictions/{RUN}.tsv"
+HISTORY = f"{R}/models/{RUN}/history.tsv"
 PERTURBED = f"{R}/perturbed/{RUN}.tsv"
 SALIENCE = f"{R}/salience/{RUN}"
 FIGURES = f"{R}/reports/figures/{EXPERIMENT}"
@@ -321,7 +322,7 @@ def trained(experiment):
 def histories(wildcards):
     """The histories of all that an experiment trained."""
     experiment = experiment_of(wildcards)
-    return runs(f"{R}/models/{RUN}/history.tsv", experiment, trained(experiment))
+    return runs(HISTORY, experiment, trained(experiment))
 
 
 def examples_of(pattern):

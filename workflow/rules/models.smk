@@ -26,7 +26,7 @@ rule train:
     output:
         model=f"{R}/models/{RUN}/model.safetensors",
         config=f"{R}/models/{RUN}/config.json",
-        history=f"{R}/models/{RUN}/history.tsv",
+        history=HISTORY,
         validation=f"{R}/models/{RUN}/validation.tsv",
     log:
         f"{LOGS}/models/{RUN}.log",

@@ -23,6 +23,7 @@ OUTPUTS:
     R/reports/slices.tsv         accuracy on slices of the test utterances
     R/reports/robustness.tsv     without a modality, and on recognised words
     R/reports/deletion.tsv       without the most salient, and without random, tokens and frames
+    R/reports/convergence.tsv    after how many updates each variant was best on validation
     R/reports/salience.tsv       share of salience on the rationales, where the corpus has some
     R/reports/figures/           SVG and PNG
     R/reports/index.html         all of it on one page
@@ -68,6 +69,32 @@ rule tabulate:
             --folds {input.folds:q} \
             --audit {input.audit:q} \
             --out "$(dirname {output.compare:q})" \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
+rule converge:
+    input:
+        every_run(HISTORY, trained),
+    output:
+        report(
+            f"{R}/reports/convergence.tsv", category="Tables", caption="../report/convergence.rst"
+        ),
+    log:
+        f"{LOGS}/reports/convergence.log",
+    benchmark:
+        f"{BENCHMARKS}/reports/convergence.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        histories=every_run_short(HISTORY, trained),
+        config=tracked("convergence", selection=selection()),
+    shell:
+        """
+        python -m labelmer.convergence \
+            --histories {params.histories} \
+            --out {output:q} \
             --config {params.config:q} \
             --log {log:q}
         """
