@@ -180,6 +180,8 @@ class Side(nn.Module):
         if options.experts or not options.joint:
             self.expert_pool = Pooling(options.expert_pooling, d, classes)
             self.expert = mlp(d, d, classes, options.dropout)
+            if options.expert_mean:
+                self.expert_of_mean = mlp(d, d, classes, options.dropout)
 
     def start_labels(self, embeddings):
         """Start the label embeddings (C, D): what all labels share is taken off, then unit RMS."""
@@ -225,7 +227,12 @@ class Side(nn.Module):
         expert = weights = None
         if options.experts or not options.joint:
             z, weights = self.expert_pool(hidden, mask, similar)
-            expert = self.expert(z).float()  # mixed precision does not round the sum of logits
+            expert = self.expert(z)
+            if options.expert_mean:
+                inside = mask[..., None]
+                mean = (values * inside).sum(1) / inside.sum(1)  # (B, D)
+                expert = expert + self.expert_of_mean(self.project.inward(mean))
+            expert = expert.float()  # mixed precision does not round the sum of logits
             if present is not None:
                 expert = expert * present[:, None]
         if options.joint and options.label_interaction:

@@ -24,8 +24,8 @@ class ModelOptions:
     width: int = 128  # d
     heads: int = 4  # of the cross-attention
     dropout: float = 0.3
-    input_dropout: float = 0.1  # of the encoder's dimensions: one mask for all rows of an utterance
-    frame_stride: int = 2  # speech frames averaged into one before the model
+    input_dropout: float = 0.3  # of the encoder's dimensions: one mask for all rows of an utterance
+    frame_stride: int = 4  # speech frames averaged into one before the model
     standardise: bool = True  # by the training part's mean and sd
     label_start: dict = field(  # where the label embeddings start: prototype, words (text), random
         default_factory=lambda: {"speech": "prototype", "text": "prototype"}
@@ -36,6 +36,7 @@ class ModelOptions:
     cross_attention: bool = True  # text to speech and speech to text
     experts: bool = True  # each modality's own logits are part of the sum
     expert_pooling: str = "attention"  # attention, label-attention, mean, leam
+    expert_mean: bool = True  # experts also see the plain mean of an utterance's rows
     pooling: str = "label-attention"  # of the joint term: the same choice
     modality_dropout: float = 0.1  # chance, in training, that one modality is missing
     expert_loss: float = 1.0  # weight of the experts' own cross-entropy

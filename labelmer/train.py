@@ -12,7 +12,6 @@ import resource
 import sys
 import time
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +37,7 @@ class TrainingOptions:
 
     epochs: int = 8  # passes over the training part, at least
     updates: int = 500  # of the weights, at least: a small part is passed over more often
-    batch_size: int = 32
+    batch_size: int = 16
     learning_rate: float = 1e-3  # at its height
     weight_decay: float = 0.01  # of matrices alone
     warm_up: float = 0.15  # share of the updates in which the rate rises
@@ -110,7 +109,7 @@ def fit(model, train, validation, options, seed):
             start, waited = time.perf_counter(), train.waited + validation.waited
             taken = [next(steps) for _ in range(batches_)]
             losses, rate = torch.stack([loss for loss, _ in taken]), taken[-1][1]
-            loss = finite(losses.mean().item(), epoch, options)
+            loss = finite(losses.mean().item(), f"epoch {epoch}", options)
             logits = predict(model, validation)
             scores = accuracies(validation.labels, logits.argmax(-1).numpy())
             seconds = time.perf_counter() - start
@@ -136,14 +135,14 @@ def fit(model, train, validation, options, seed):
     return [{**row, "chosen": int(row is best)} for row in history], kept[1]
 
 
-def refit(model, part, options, seed, count, total):
-    """Train an untrained model in place by the first `count` of `total` updates."""
+def refit(model, part, options, seed, count):
+    """Train an untrained model in place by `count` updates."""
     losses = []
     with Progress("training anew", count, "updates") as progress:
-        for loss, _ in islice(updates(model, part, options, seed, total), count):
+        for loss, _ in updates(model, part, options, seed, count):
             losses.append(loss)
             progress.advance(1)
-    finite(torch.stack(losses).mean().item(), "the last", options)
+    finite(torch.stack(losses).mean().item(), "the refit", options)
 
 
 def updates(model, train, options, seed, total):
@@ -232,11 +231,11 @@ def backward(model, labels, places, made, weights, present):
     return total
 
 
-def finite(loss, epoch, options):
+def finite(loss, when, options):
     """The loss; InputError if it is no number, as after steps that were too large."""
     if not np.isfinite(loss):
         raise InputError(
-            f"the training loss is {loss} in epoch {epoch}, expected a number; lower "
+            f"the training loss is {loss} in {when}, expected a number; lower "
             f"training: learning_rate ({options.learning_rate:g})"
         )
     return loss
