@@ -144,7 +144,8 @@ def test_the_full_model_follows_its_equations():
             P = sharp_cosine(side, H, L).softmax(-1)  # (T, C)
             enhanced = F.layer_norm(H + P @ L @ side.take_up.weight.T, (16,))
             z = side.expert_pool.score(H).softmax(0).T @ H  # (1, d)
-            logits = logits + side.expert(z)
+            mean = side.project.inward(x.mean(0, keepdim=True))  # (1, d)
+            logits = logits + side.expert(z) + side.expert_of_mean(mean)
             state[m] = enhanced, P, L
         pooled = []
         for m, other in (("speech", "text"), ("text", "speech")):
@@ -212,7 +213,10 @@ def test_permuting_labels_permutes_logits_and_nothing_else(variant):
     model = fresh(variant)
     before = flat(model(batch(model)))
     order = torch.tensor([2, 0, 3, 1])
-    by_class = ("label_embeddings", "label_signals", "expert.3.", "joint.3.", "classify.")
+    by_class = (
+        *("label_embeddings", "label_signals", "expert.3.", "expert_of_mean.3."),
+        *("joint.3.", "classify."),
+    )
     for name, value in model.state_dict(keep_vars=True).items():
         if any(part in name for part in by_class):
             value.data = value[order]
