@@ -31,10 +31,11 @@ def store(path, samples, rate=16_000, **how):
 
 def heard(path, start_s=None, end_s=None):
     """What a clip becomes."""
-    first, stop, rate, _ = audio.span(path, start_s, end_s)
-    samples = audio.read(path, first, stop, rate)
+    source = audio.Source(path)
+    first, stop = source.span(start_s, end_s)
+    samples, _ = source.read(first, stop)
     assert samples.dtype == np.int16
-    assert samples.shape == (audio.resampled_length(stop - first, rate),)
+    assert samples.shape == (audio.resampled_length(stop - first, source.rate),)
     return samples
 
 
