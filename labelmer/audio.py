@@ -15,7 +15,7 @@ from labelmer.containers import Pieces, streams
 from labelmer.errors import InputError
 
 RATE = 16_000  # Hz
-RATES = 4_000, 768_000  # Hz, of files that may be audio
+RATES = 4_000, 384_000  # Hz, of files that may be audio
 BLOCK = 1 << 20  # frames decoded at once
 WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4}
 WIDTHS |= {"FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1}  # bytes of a sample
@@ -48,7 +48,7 @@ class Source:
     def __init__(self, path):
         self.path, self.head, self.findings = Path(path), b"", []
         try:
-            mode, size = (found := os.stat(path)).st_mode, found.st_size
+            mode, size = (found := self.path.stat()).st_mode, found.st_size
             if not stat.S_ISREG(mode):
                 what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
                 raise InputError(f"{path}: {what}, expected an audio file; correct the path")
@@ -64,16 +64,17 @@ class Source:
                 f"{path}: cannot be read ({error.strerror}); correct its permissions or its disk"
             ) from None
         self.whole = len(self.streams) < 2 and all(s.pieces == ((0, size),) for s in self.streams)
-        self.lengths, rates = [], set()
+        self.lengths, kinds = [], set()
         for stream in self.streams or [None]:
             with self._open(stream) as file:
-                rates.add(file.samplerate)
+                kinds.add((file.samplerate, file.channels))
                 self.lengths.append(self._checked(file, stream))
-        if len(rates) > 1:
-            raise InputError(
-                f"{path}: streams of {sorted(rates)} Hz, one behind the other; split the file"
+        if len(kinds) > 1:
+            what = " and ".join(
+                f"{rate} Hz, {channels} channels" for rate, channels in sorted(kinds)
             )
-        self.rate, self.frames = rates.pop(), sum(self.lengths)
+            raise InputError(f"{path}: streams of {what}, one behind the other; split the file")
+        (self.rate, _), self.frames = kinds.pop(), sum(self.lengths)
         if not RATES[0] <= self.rate <= RATES[1]:
             raise InputError(
                 f"{path}: a sample rate of {self.rate} Hz, expected {RATES[0]} to {RATES[1]}; "
@@ -139,16 +140,16 @@ class Source:
         Returns samples of shape (samples,) and a list of (kind, sentence). Channels are averaged.
         Files that are 16 kHz, mono and 16 bit already pass bit for bit.
         """
-        blocks, level = [], None
+        blocks, levels = [], []
         for block in self._blocks(first, stop):
-            mono = block.mean(axis=1)
-            if not np.isfinite(mono).all():
+            mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+            if not np.isfinite(mono.sum()) and not np.isfinite(mono).all():
                 raise InputError(
                     f"{self.path}: samples that are not numbers (NaN or Inf); replace the file"
                 )
-            level = _add(level, block, mono)
+            levels.append(_levels(block, mono))
             blocks.append(mono)
-        mono = np.concatenate(blocks)
+        mono = blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros(0), *blocks])
         if len(mono) != stop - first:
             raise InputError(
                 f"{self.path}: {len(mono)} frames could be decoded, its header says "
@@ -157,7 +158,7 @@ class Source:
         if self.rate != RATE:
             mono = resample(mono, self.rate)
         samples = np.clip(np.round(mono * 32768), -32768, 32767).astype(np.int16)
-        return samples, oddities(level)
+        return samples, oddities(levels) if levels else []
 
     def _blocks(self, first, stop):
         """Decoded frames first:stop, each block of shape (frames, channels)."""
@@ -197,43 +198,42 @@ def resample(mono, rate):
 
 @functools.lru_cache(2)
 def _kernel(rate):
-    """Low-pass filter: 16 zero crossings to a side, ripples below -80 dB."""
+    """Low-pass filter: 24 zero crossings to a side, ripples below -80 dB."""
     from scipy.signal import firwin
 
     longest = max(rate, RATE) // math.gcd(rate, RATE)
-    return firwin(2 * 16 * longest + 1, 0.97 / longest, window=("kaiser", 8.0))
+    return firwin(2 * 24 * longest + 1, 0.98 / longest, window=("kaiser", 8.0))
 
 
-def _add(level, block, mono):
-    """Add a block (frames, channels) and its mean over channels to the sums that oddities() has."""
-    block, mono = np.clip(block, -1e9, 1e9), np.clip(mono, -1e9, 1e9)  # their squares overflow
-    size = np.abs(block)
-    sums = {
+def _levels(block, mono):
+    """What oddities() has to know of a block (frames, channels) and of its mean over channels."""
+    low, high = block.min(axis=0), block.max(axis=0)
+    peak = max(-low.min(), high.max())
+    if peak > 1e9:  # no sound, and its square may overflow
+        block, mono = np.clip(block, -1e9, 1e9), np.clip(mono, -1e9, 1e9)
+    size = np.abs(block) if peak > 0.75 else np.zeros(1)
+    return {
         "count": len(block),
+        "low": low,
+        "high": high,
         "loud": np.count_nonzero(size > 0.75) / block.shape[1],
         "beyond": np.count_nonzero(size > 1) / block.shape[1],
         "total": block.sum(axis=0),
-        "power": (block**2).sum(axis=0),
-        "mono_total": mono.sum(),
-        "mono_power": (mono**2).sum(),
-    }
-    ends = {"low": block.min(axis=0), "high": block.max(axis=0)}
-    if level is None:
-        return sums | ends
-    return {name: level[name] + value for name, value in sums.items()} | {
-        "low": np.minimum(level["low"], ends["low"]),
-        "high": np.maximum(level["high"], ends["high"]),
+        "power": np.array([channel @ channel for channel in block.T]),
+        "mixed_total": mono.sum(),
+        "mixed_power": mono @ mono,
     }
 
 
-def oddities(level):
-    """What is implausible about decoded audio: a list of (kind, sentence). Full scale is 1."""
-    low, high, count = level["low"], level["high"], level["count"]
-    peak = max(-low.min(), high.max())
-    mean = level["total"] / count
+def oddities(levels):
+    """What is implausible about decoded blocks: a list of (kind, sentence). Full scale is 1."""
+    level = {name: [block[name] for block in levels] for name in levels[0]}
+    low, high = np.min(level.pop("low"), axis=0), np.max(level.pop("high"), axis=0)
+    level = {name: np.sum(values, axis=0) for name, values in level.items()}
+    peak, count = max(-low.min(), high.max()), level["count"]
+    mean, mixed_mean = level["total"] / count, level["mixed_total"] / count
     deviation = np.sqrt(np.maximum(level["power"] / count - mean**2, 0))
-    mixed_mean = level["mono_total"] / count
-    mixed = math.sqrt(max(level["mono_power"] / count - mixed_mean**2, 0))
+    mixed = math.sqrt(max(level["mixed_power"] / count - mixed_mean**2, 0))
     if (low == high).all():
         kind = "digital silence" if peak == 0 else "one constant value"
         return [("no sound", f"nothing but {kind}; check the file and its times")]

@@ -153,14 +153,14 @@ def _counted(data, start):
     magic = data[start : start + 4]
     layout = CHUNKED.get(magic)
     count = (_chunked if layout else _nist if magic == b"NIST" else _sun)(data, start)
-    if count is None:
+    if count is None or count.first > len(data):
         return [], [], None
     available, held, following, said = len(data) - count.first, count.declared, None, []
     if held is None or held > available:
         held = available
     else:
         held, following, said = _behind(data, magic, layout, count)
-    if count.declared not in (None, held):
+    if count.declared not in (None, 0, held):  # 0: never written
         less = held < count.declared
         said.insert(0, _bytes_differ(count.declared, held, less))
     stop = count.first + held if following is None else following
@@ -177,7 +177,7 @@ def _counted(data, start):
 def _bytes_differ(declared, held, less):
     sentence = f"its header says {declared} bytes of audio, it holds {held}"
     if less:
-        return "cut short", f"{sentence}; get the whole file, or see what is missing"
+        return "cut short", f"{sentence}; get the whole file, if it is to be had"
     return (
         "counts too little",
         f"{sentence} (what follows is taken for audio, as it is no chunk); "
@@ -196,9 +196,11 @@ def _chunked(data, start):
         first = place + struct.calcsize(layout.head)
         if name in layout.audio:
             break
+        if size < 0:
+            return None
         place = _next(data, first, size, start, layout)
-    form, written = layout.head[0] + layout.head[-1], first - struct.calcsize(layout.head[-1:])
-    written = first - (4 if layout.head[-1] == "I" else 8)
+    form = layout.head[0] + layout.head[-1]
+    written = first - struct.calcsize(form)
     if data[start : start + 4] == b"RF64" and size == 0xFFFFFFFF:
         form, written = "<Q", start + 28
         (size,) = struct.unpack_from(form, data, written)
@@ -251,11 +253,15 @@ def _behind(data, magic, layout, count):
         if not chunk or not (head + chunk[1] <= len(data) or chunk[0] in KNOWN):
             break
         if chunk[0] in layout.audio:
-            said.append(("not decoded", f"{chunk[1]} bytes of audio in a second chunk are not read"))
+            said.append(
+                ("not decoded", f"{chunk[1]} bytes of audio in a second chunk are not read")
+            )
         place = _next(data, head, chunk[1], 0, layout)
     if place <= end + layout.align if layout else place == end:
         return len(data) - count.first, None, said
-    said.append(("not decoded", f"its last {len(data) - place} bytes are no chunk, and are not read"))
+    said.append(
+        ("not decoded", f"its last {len(data) - place} bytes are no chunk, and are not read")
+    )
     return count.declared, None, said
 
 
@@ -352,7 +358,9 @@ def _flac(data, start):
     if held != declared and declared:
         kind = "cut short" if held < declared else "counts too little"
         sentence = f"its header says {declared} frames of audio, it holds {held}"
-        said.append((kind, f"{sentence}; get the whole file, or write it anew"))
+        said.append(
+            (kind, f"{sentence}; get the whole file, or write it anew")
+        )
     elif _after_tags(data, end) < stop:
         said.append(("not decoded", f"{stop - end} bytes behind its last frame are not read"))
     pieces = ((start, stop),)
@@ -412,7 +420,7 @@ def _flac_frame(data, place, info):
 
 def _more(data, end, stop, heads):
     rest = data[end:stop]
-    return heads or len(rest.strip(b"\0")) > 256 and _after_tags(data, end) < stop
+    return heads or (len(rest.strip(b"\0")) > 256 and _after_tags(data, end) < stop)
 
 
 @functools.cache
@@ -447,6 +455,8 @@ class Mp3Frame(NamedTuple):
     kind: tuple  # (version, layer, rate in Hz, mono)
     info: int  # byte of the frame where "Xing" or "Info" would stand
 
+
+DECODER_DELAY = 529  # samples, left out where the first frame does not say how many
 
 RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 KBITS = {  # by (is MPEG 1, layer)
@@ -493,14 +503,18 @@ def _mp3(data, start):
             place = after
             continue
         if place + frame.size > len(data):
-            said.append(("cut short", f"its last frame has {len(data) - place} of {frame.size} bytes"))
+            said.append(
+                ("cut short", f"its last frame has {len(data) - place} of {frame.size} bytes")
+            )
             break
         mark = data[place + frame.info : place + frame.info + 4]
         marked = frame.kind[1] == 3 and mark in (b"Xing", b"Info")
         older = not marked and data[place + 36 : place + 40] == b"VBRI"
         if marked or older or not found or found[-1]["kind"] != frame.kind:
             info = (place, place + frame.size) if marked else None
-            found.append({"kind": frame.kind, "info": info, "head": place, "count": 0, "pieces": []})
+            found.append(
+                {"kind": frame.kind, "info": info, "head": place, "count": 0, "pieces": []}
+            )
         if not marked and not older:
             found[-1]["count"] += 1
             _extend(found[-1]["pieces"], place, place + frame.size)
@@ -534,7 +548,7 @@ def _mp3_stream(data, said, kind, info, head, count, pieces):
         made = bytearray(frame.size)
         made[:4] = first
         struct.pack_into(">4sII", made, frame.info, b"Info", 1, count)
-        return Stream((bytes(made), *pieces), count * samples)
+        return Stream((bytes(made), *pieces), count * samples, DECODER_DELAY)
     made = bytearray(data[info[0] : info[1]])
     flags, counted = struct.unpack_from(">II", made, frame.info + 4)
     if not flags & 1:
@@ -551,7 +565,9 @@ def _mp3_stream(data, said, kind, info, head, count, pieces):
         less = count < counted
         sentence = f"its header says {counted} frames of {samples} samples, it holds {count}"
         kind = "cut short" if less else "counts too little"
-        said.append((kind, f"{sentence}; get the whole file, or write it anew"))
+        said.append(
+            (kind, f"{sentence}; get the whole file, or write it anew")
+        )
     if counted > count + 1 and trimmed:  # its end is gone, with what was to be trimmed there
         made[lame + 1], made[lame + 2] = made[lame + 1] & 0xF0, 0
     struct.pack_into(">I", made, frame.info + 8, count)

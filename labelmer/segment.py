@@ -17,7 +17,6 @@ from labelmer.ragged import Writer
 from labelmer.readers import READERS
 from labelmer.stage import Progress, command, log, parse, stage_parser
 
-
 NAMED = 3  # findings of a kind that the terminal shows
 
 
