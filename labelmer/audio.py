@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from labelmer.containers import Pieces, streams
+from labelmer.containers import Pieces, mp3, streams
 from labelmer.errors import InputError
 
 RATE = 16_000  # Hz
@@ -28,6 +28,7 @@ NO_AUDIO = [  # how files begin that are called audio and are none, or none that
     (rb"\xff[\xf0\xf1\xf8\xf9]|ADIF", "AAC, which is not read; convert it to WAV or FLAC"),
     (rb"#!AMR", "AMR, which is not read; convert it to WAV or FLAC"),
     (rb"wvpk|MAC |ajkg", "a codec that is not read; convert it to WAV or FLAC"),
+    (rb"NIST_1A", "SPHERE in a coding that is not read, as shorten; convert it with sph2pipe"),
     (rb"PK\x03\x04|\x1f\x8b", "a compressed archive; unpack it"),
     (rb"\0+$", "nothing but zeros; copy the file again"),
     (rb"[\t\n\r -~\x80-\xff]+$", "text, not audio; get the audio itself"),
@@ -63,6 +64,8 @@ class Source:
             raise InputError(
                 f"{path}: cannot be read ({error.strerror}); correct its permissions or its disk"
             ) from None
+        if not self.streams:
+            self._look_for_mp3()
         self.whole = len(self.streams) < 2 and all(s.pieces == ((0, size),) for s in self.streams)
         self.lengths, kinds = [], set()
         for stream in self.streams or [None]:
@@ -80,6 +83,13 @@ class Source:
                 f"{path}: a sample rate of {self.rate} Hz, expected {RATES[0]} to {RATES[1]}; "
                 "mend its header"
             )
+
+    def _look_for_mp3(self):
+        """Only libsndfile can tell an MP3 that does not begin with a frame."""
+        self.whole = True
+        with self._open(None) as file:
+            if file.format == "MP3":
+                self.streams, self.findings, _ = mp3(self._mapped())
 
     def _mapped(self):
         with self.path.open("rb") as file:

@@ -12,6 +12,7 @@ import functools
 import io
 import re
 import struct
+import zlib
 from typing import NamedTuple
 
 
@@ -77,10 +78,10 @@ def streams(data):
             read = _ogg
         elif magic == b"fLaC":
             read = _flac
-        elif magic in CHUNKED or magic in (b".snd", b"dns.", b"NIST"):
+        elif magic in MAGICS:
             read = _counted
         elif _mp3_frame(magic):
-            read = _mp3
+            read = mp3
         else:
             break
         more, said, place = read(data, place)
@@ -136,6 +137,7 @@ CHUNKED = {
     b"caff": Chunks(">4sq", 8, (b"data",), 4, 0, 1),
     b"riff": Chunks("<16sQ", 40, (b"data" + W64,), 0, 24, 8),
 }
+MAGICS = {*CHUNKED, b".snd", b"dns.", b"NIST", b"OggS", b"fLaC"}  # how streams begin
 KNOWN = {b"LIST", b"INFO", b"id3 ", b"ID3 ", b"bext", b"iXML", b"JUNK", b"fact", b"cue ", b"smpl"}
 
 
@@ -159,7 +161,7 @@ def _counted(data, start):
     if held is None or held > available:
         held = available
     else:
-        held, following, said = _behind(data, magic, layout, count)
+        held, following, said = _behind(data, layout, count)
     if count.declared not in (None, 0, held):  # 0: never written
         less = held < count.declared
         said.insert(0, _bytes_differ(count.declared, held, less))
@@ -232,12 +234,15 @@ def _next(data, first, size, start, layout):
     """Where the chunk behind one begins; some writers forget the odd byte."""
     end = first + size
     padded = end + (start - end) % layout.align
-    if padded != end and _chunk(data, padded, layout) is None and _chunk(data, end, layout):
+    if padded != end and (
+        data[end : end + 4] in MAGICS
+        or (_chunk(data, padded, layout) is None and _chunk(data, end, layout))
+    ):
         return end
     return padded
 
 
-def _behind(data, magic, layout, count):
+def _behind(data, layout, count):
     """What follows the audio that is declared: (bytes of audio, next stream or None, findings)."""
     end = count.first + count.declared
     place = end if layout is None else _next(data, count.first, count.declared, 0, layout)
@@ -246,7 +251,7 @@ def _behind(data, magic, layout, count):
         place = _after_tags(data, place)
         if place + 1 >= len(data):
             return count.declared, None, said
-        if data[place : place + 4] == magic:
+        if data[place : place + 4] in MAGICS:
             return count.declared, place, said
         chunk = layout and _chunk(data, place, layout)
         head = place + struct.calcsize(layout.head) if layout else 0
@@ -299,7 +304,9 @@ def _ogg(data, start):
             tags = _after_tags(data, place)
             if tags < len(data):
                 junk = (len(data) if after < 0 else after) - place
-                said.append(("not decoded", f"{junk} bytes from byte {place} on are no whole page"))
+                said.append(
+                    ("not decoded", f"{junk} bytes from byte {place} on are no undamaged page")
+                )
             if after < 0:
                 break
             place = after
@@ -307,11 +314,16 @@ def _ogg(data, start):
         flags = data[place + 5]
         serial = data[place + 14 : place + 18]
         if flags & 2 and not beginning:
-            links.append({"pieces": [], "open": set()})
+            links.append({"pieces": [], "open": set(), "next": {}})
         beginning = bool(flags & 2)
         if not links:
             return [], [], None
-        link = links[-1]
+        link, number = links[-1], int.from_bytes(data[place + 18 : place + 22], "little")
+        if number != link["next"].setdefault(serial, number):
+            said.append(
+                ("not decoded", f"pages are missing before byte {place}; get the whole file")
+            )
+        link["next"][serial] = number + 1
         if beginning:
             link["open"].add(serial)
         if flags & 4:
@@ -326,13 +338,22 @@ def _ogg(data, start):
     return [Stream(tuple(link["pieces"])) for link in links], said, None
 
 
+MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
 def _page(data, place):
-    """Bytes of the page at a byte, or None where there is no whole one."""
+    """Bytes of the page at a byte, or None where there is no whole and undamaged one."""
     if data[place : place + 5] != b"OggS\0" or place + 27 > len(data):
         return None
     segments = data[place + 26]
     size = 27 + segments + sum(data[place + 27 : place + 27 + segments])
-    return size if place + size <= len(data) else None
+    page = bytearray(data[place : place + size])
+    said = int.from_bytes(page[22:26], "big")
+    page[22:26] = bytes(4)
+    # Ogg's checksum is zlib's with the bits of all bytes, and of itself, the other way round.
+    check = zlib.crc32(page.translate(MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    whole = len(page) == size and int(f"{check:032b}"[::-1], 2).to_bytes(4, "little")
+    return size if whole == said.to_bytes(4, "big") else None
 
 
 def _extend(pieces, first, stop):
@@ -358,9 +379,7 @@ def _flac(data, start):
     if held != declared and declared:
         kind = "cut short" if held < declared else "counts too little"
         sentence = f"its header says {declared} frames of audio, it holds {held}"
-        said.append(
-            (kind, f"{sentence}; get the whole file, or write it anew")
-        )
+        said.append((kind, f"{sentence}; get the whole file, or write it anew"))
     elif _after_tags(data, end) < stop:
         said.append(("not decoded", f"{stop - end} bytes behind its last frame are not read"))
     pieces = ((start, stop),)
@@ -487,7 +506,7 @@ def _mp3_frame(head):
     return Mp3Frame(size, samples, (version, layer, rate, mono), info)
 
 
-def _mp3(data, start):
+def mp3(data, start=0):
     """All streams of an MP3 file: another one begins with an Xing frame or another kind."""
     found, said, place = [], [], start
     while place < len(data):
@@ -565,9 +584,7 @@ def _mp3_stream(data, said, kind, info, head, count, pieces):
         less = count < counted
         sentence = f"its header says {counted} frames of {samples} samples, it holds {count}"
         kind = "cut short" if less else "counts too little"
-        said.append(
-            (kind, f"{sentence}; get the whole file, or write it anew")
-        )
+        said.append((kind, f"{sentence}; get the whole file, or write it anew"))
     if counted > count + 1 and trimmed:  # its end is gone, with what was to be trimmed there
         made[lame + 1], made[lame + 2] = made[lame + 1] & 0xF0, 0
     struct.pack_into(">I", made, frame.info + 8, count)

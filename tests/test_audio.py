@@ -213,6 +213,31 @@ def test_streams_of_two_kinds_are_refused(refuse, how):
     assert "streams of 16000 Hz, 1 channels and 16000 Hz, 2 channels" in said
 
 
+def test_streams_of_two_formats_are_both_decoded(hear):
+    samples, odd = hear(encoded(noise(9000), format="WAV") + encoded(noise(8000), format="FLAC"))
+    np.testing.assert_array_equal(samples, np.concatenate([noise(9000), noise(8000)]))
+    assert not odd
+
+
+@pytest.mark.parametrize("damage", ["lost", "altered"])
+def test_an_ogg_page_that_is_lost_or_altered_is_named(hear, damage):
+    content = encoded(noise(48_000), **FORMATS["ogg"][0])
+    pages = [i for i in range(len(content)) if content[i : i + 4] == b"OggS"]
+    lost = content[: pages[3]] + content[pages[4] :]
+    altered = content[: pages[3] + 99] + b"????" + content[pages[3] + 103 :]
+    _, odd = hear(lost if damage == "lost" else altered)
+    assert odd and set(odd) == {"not decoded"}
+
+
+TAG = b"ID3\3\0\0\0\0\1\0" + bytes(128)
+
+
+@pytest.mark.parametrize(("kind", "front"), [("mp3", bytes(500)), ("mp3", TAG), ("flac", TAG)])
+def test_what_stands_before_the_audio_is_passed_over(hear, kind, front):
+    samples, odd = hear(front + encoded(noise(32_000), **FORMATS[kind][0]))
+    assert len(samples) == 32_000 and not odd
+
+
 @pytest.mark.parametrize("kind", ["VOC", "IRCAM", "PVF", "HTK", "PAF", "AVR"])
 def test_formats_whose_length_is_not_checked_say_so(hear, kind):
     samples, odd = hear(encoded(noise(32_000), format=kind))
@@ -228,6 +253,7 @@ def test_formats_whose_length_is_not_checked_say_so(hear, kind):
         (b"what is this?\n", "text, not audio"),
         (bytes(5000), "nothing but zeros"),
         (b"\0\0\0\x20ftypM4A " + bytes(99), "convert it to WAV or FLAC"),
+        (b"NIST_1A\n   1024\nsample_coding -s25 pcm,embedded-shorten-v2.00\n", "sph2pipe"),
         (b"\x1aE\xdf\xa3" + bytes(99), "WebM"),
         (b"\xff\xf1\x50\x80" + bytes(99), "AAC"),
     ],
