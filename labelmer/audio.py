@@ -30,7 +30,7 @@ NO_AUDIO = [  # how files begin that are called audio and are none, or none that
     (rb"wvpk|MAC |ajkg", "a codec that is not read; convert it to WAV or FLAC"),
     (rb"NIST_1A", "SPHERE in a coding that is not read, as shorten; convert it with sph2pipe"),
     (rb"PK\x03\x04|\x1f\x8b", "a compressed archive; unpack it"),
-    (rb"\0+$", "nothing but zeros; copy the file again"),
+    (rb"\0+$", "it begins with zeros, as what was not copied does; copy the file again"),
     (rb"[\t\n\r -~\x80-\xff]+$", "text, not audio; get the audio itself"),
 ]
 
