@@ -1,0 +1,382 @@
+"""audio and containers: all that a file holds is decoded, or a word says what is not."""
+
+import io
+import os
+import resource
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from labelmer import audio
+from labelmer.errors import InputError
+
+FORMATS = {  # how soundfile writes it, and whether it gives back every sample as it was
+    "wav": ({"format": "WAV"}, True),
+    "rifx": ({"format": "WAV", "endian": "BIG"}, True),
+    "wavex": ({"format": "WAVEX"}, True),
+    "rf64": ({"format": "RF64"}, True),
+    "w64": ({"format": "W64"}, True),
+    "aiff": ({"format": "AIFF"}, True),
+    "aifc": ({"format": "AIFF", "endian": "LITTLE"}, True),
+    "au": ({"format": "AU"}, True),
+    "dns": ({"format": "AU", "endian": "LITTLE"}, True),
+    "caf": ({"format": "CAF"}, True),
+    "sph": ({"format": "NIST"}, True),
+    "flac": ({"format": "FLAC"}, True),
+    "gsm.wav": ({"format": "WAV", "subtype": "GSM610"}, False),
+    "ogg": ({"format": "OGG", "subtype": "VORBIS"}, False),
+    "opus": ({"format": "OGG", "subtype": "OPUS"}, False),
+    "mp3": ({"format": "MP3", "subtype": "MPEG_LAYER_III"}, False),
+}
+VARIABLE = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "VARIABLE"}
+COUNTED = ["wav", "rifx", "wavex", "rf64", "w64", "aiff", "aifc", "au", "dns", "caf", "sph"]
+PLACES = {  # where the count of bytes stands, what is added to it, and its form
+    "wav": (40, 0, "<I"),
+    "rifx": (40, 0, ">I"),
+    "rf64": (28, 0, "<Q"),
+    "aiff": (42, 8, ">I"),
+    "au": (8, 0, ">I"),
+    "dns": (8, 0, "<I"),
+}
+
+
+def noise(frames):
+    """Noise as int16, shape (frames,)."""
+    return np.random.default_rng(frames).integers(-9000, 9000, frames, np.int16)
+
+
+def encoded(samples, rate=16_000, **how):
+    """The bytes of a file."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, **how)
+    return file.getvalue()
+
+
+@pytest.fixture
+def hear(tmp_path):
+    """hear(bytes): (all samples at 16 kHz, the kinds of all that was found odd)."""
+
+    def hear(content, name="a"):
+        path = tmp_path / name
+        path.write_bytes(content)
+        source = audio.Source(path)
+        samples, odd = source.read(*source.span())
+        return samples, [kind for kind, _ in source.findings + odd]
+
+    return hear
+
+
+@pytest.fixture
+def refuse(tmp_path):
+    """refuse(bytes, name): what is said of a file that is no audio."""
+
+    def refuse(content, name="a.wav"):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError) as caught:
+            source = audio.Source(tmp_path / name)
+            source.read(*source.span())
+        assert str(tmp_path / name) in str(caught.value)
+        return str(caught.value)
+
+    return refuse
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_whole_file_is_whole_and_nothing_is_said(hear, kind):
+    how, exact = FORMATS[kind]
+    samples, odd = hear(encoded(noise(32_000), **how))
+    assert len(samples) == 32_000 and not odd
+    if exact:
+        np.testing.assert_array_equal(samples, noise(32_000))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_two_files_in_one_are_both_decoded(hear, kind):
+    how, exact = FORMATS[kind]
+    both = np.concatenate([noise(32_000), noise(48_000)])
+    samples, odd = hear(b"".join(encoded(part, **how) for part in (noise(32_000), noise(48_000))))
+    assert len(samples) == 80_000 and not odd
+    if exact:
+        np.testing.assert_array_equal(samples, both)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_cut_over_the_seam_of_two_files_is_their_samples(tmp_path, kind):
+    how, _ = FORMATS[kind]
+    content = [encoded(noise(n), **how) for n in (32_000, 48_000)]
+    (tmp_path / "a").write_bytes(b"".join(content))
+    source = audio.Source(tmp_path / "a")
+    whole, _ = source.read(*source.span())
+    if kind == "gsm.wav":  # libsndfile cannot seek there
+        with pytest.raises(InputError, match="damaged audio"):
+            source.read(*source.span(1.5, 2.5))
+        return
+    cut, _ = source.read(*source.span(1.5, 2.5))
+    np.testing.assert_allclose(cut, whole[24_000:40_000], atol=1)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.999])
+@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind != "opus"])
+def test_a_file_cut_short_is_named_and_what_there_is_is_kept(hear, kind, share):
+    how, exact = FORMATS[kind]
+    content = encoded(noise(32_000), **how)
+    samples, odd = hear(content[: int(share * len(content))])
+    assert "cut short" in odd
+    assert len(samples) < 32_000 or kind == "gsm.wav"  # whose last block may be cut
+    if exact:
+        np.testing.assert_array_equal(samples, noise(32_000)[: len(samples)])
+        assert len(samples) > (share - 0.2) * 32_000
+
+
+def test_an_opus_file_without_a_whole_page_of_audio_is_refused_by_name(refuse):
+    content = encoded(noise(32_000), **FORMATS["opus"][0])
+    assert "without its last page" in refuse(content[: len(content) // 2])
+
+
+@pytest.mark.parametrize("kind", PLACES)
+@pytest.mark.parametrize("counted", [0, 32_000, 0xFFFFFFFF])
+def test_a_header_that_counts_too_little_or_nothing_loses_no_samples(hear, kind, counted):
+    content = bytearray(encoded(noise(32_000), **FORMATS[kind][0]))
+    place, more, form = PLACES[kind]
+    if kind == "rf64":
+        counted = counted if counted <= 32_000 else 2**64 - 1
+    struct.pack_into(form, content, place, counted + more if counted in (0, 32_000) else counted)
+    samples, odd = hear(bytes(content))
+    np.testing.assert_array_equal(samples, noise(32_000))
+    assert odd == (["counts too little"] if counted == 32_000 else [])
+
+
+@pytest.mark.parametrize("frames", [32_000, 32_001])
+@pytest.mark.parametrize("size", [30, 31])
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_U8"])
+def test_chunks_and_tags_behind_the_audio_are_no_audio(hear, frames, size, subtype):
+    content = encoded(noise(frames), format="WAV", subtype=subtype)
+    alone, _ = hear(content)
+    chunk = b"LIST" + struct.pack("<I", size) + b"\1" * size + b"\0" * (size % 2)
+    for behind in (chunk, chunk + chunk[:8] + b"\1" * size, b"TAG" + bytes(125)):
+        samples, odd = hear(content + behind)
+        np.testing.assert_array_equal(samples, alone)
+        assert not odd
+
+
+@pytest.mark.parametrize("kind", ["flac", "mp3", "ogg", "w64", "sph", "aiff"])
+def test_tags_behind_any_format_are_no_audio(hear, kind):
+    content = encoded(noise(32_000), **FORMATS[kind][0])
+    ape = b"APETAGEX" + struct.pack("<IIII8x", 2000, 32, 1, 0)
+    for tags in (b"TAG" + bytes(125), ape, ape + b"TAG" + bytes(125)):
+        samples, odd = hear(content + tags)
+        assert len(samples) == 32_000 and not odd
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3", "ogg", "au", "sph"])
+def test_what_follows_the_audio_and_is_nothing_known_is_named(hear, kind):
+    content = encoded(noise(32_000), **FORMATS[kind][0])
+    samples, odd = hear(content + b"?" * 99)
+    assert len(samples) >= 32_000
+    assert odd in (["not decoded"], ["counts too little"])
+
+
+@pytest.mark.parametrize("total", [0, 16_000, 48_000])
+def test_the_length_in_a_flac_header_is_not_believed(hear, total):
+    content = bytearray(encoded(noise(32_000), format="FLAC"))
+    content[21] &= 0xF0
+    content[22:26] = total.to_bytes(4, "big")
+    samples, odd = hear(bytes(content))
+    np.testing.assert_array_equal(samples, noise(32_000))
+    assert odd == {0: [], 16_000: ["counts too little"], 48_000: ["cut short"]}[total]
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_an_mp3_without_its_first_frame_keeps_its_audio(hear, rate):
+    loud = noise(4 * rate)
+    content = encoded(np.concatenate([loud, np.zeros(16 * rate, np.int16)]), rate, **VARIABLE)
+    start = content.find(b"\xff", 100)
+    while content[start + 1] & 0xE0 != 0xE0 or content[start : start + 2] != content[:2]:
+        start = content.find(b"\xff", start + 1)
+    for tagged in (content[start:], b"ID3\3\0\0\0\0\1\0" + bytes(128) + content[start:]):
+        samples, odd = hear(tagged)
+        assert 320_000 - 600 < len(samples) < 320_000 + 3 * 1152
+        assert not odd
+        assert np.abs(samples[-200_000:].astype(int)).max() < 10
+
+
+@pytest.mark.parametrize("how", [VARIABLE, {"format": "WAV"}, {"format": "FLAC"}])
+def test_streams_of_two_kinds_are_refused(refuse, how):
+    mono, both = noise(9000), np.stack([noise(9000)] * 2, axis=1)
+    said = refuse(encoded(mono, **how) + encoded(mono, 24_000, **how))
+    assert "streams of 16000 Hz, 1 channels and 24000 Hz, 1 channels" in said
+    said = refuse(encoded(mono, **how) + encoded(both, **how))
+    assert "streams of 16000 Hz, 1 channels and 16000 Hz, 2 channels" in said
+
+
+def test_streams_of_two_formats_are_both_decoded(hear):
+    samples, odd = hear(encoded(noise(9000), format="WAV") + encoded(noise(8000), format="FLAC"))
+    np.testing.assert_array_equal(samples, np.concatenate([noise(9000), noise(8000)]))
+    assert not odd
+
+
+@pytest.mark.parametrize("damage", ["lost", "altered"])
+def test_an_ogg_page_that_is_lost_or_altered_is_named(hear, damage):
+    content = encoded(noise(48_000), **FORMATS["ogg"][0])
+    pages = [i for i in range(len(content)) if content[i : i + 4] == b"OggS"]
+    lost = content[: pages[3]] + content[pages[4] :]
+    altered = content[: pages[3] + 99] + b"????" + content[pages[3] + 103 :]
+    _, odd = hear(lost if damage == "lost" else altered)
+    assert odd and set(odd) == {"not decoded"}
+
+
+TAG = b"ID3\3\0\0\0\0\1\0" + bytes(128)
+
+
+@pytest.mark.parametrize(("kind", "front"), [("mp3", bytes(500)), ("mp3", TAG), ("flac", TAG)])
+def test_what_stands_before_the_audio_is_passed_over(hear, kind, front):
+    samples, odd = hear(front + encoded(noise(32_000), **FORMATS[kind][0]), f"a.{kind}")
+    assert len(samples) == 32_000 and not odd
+
+
+@pytest.mark.parametrize("kind", ["VOC", "IRCAM", "PVF", "HTK", "PAF", "AVR"])
+def test_formats_whose_length_is_not_checked_say_so(hear, kind):
+    samples, odd = hear(encoded(noise(32_000), format=kind))
+    assert len(samples) == 32_000 and odd == ["not checked"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "an empty file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
+        (b"<!DOCTYPE html><html>404</html>", "a web page"),
+        (b"what is this?\n", "text, not audio"),
+        (bytes(5000), "it begins with zeros"),
+        (b"\0\0\0\x20ftypM4A " + bytes(99), "convert it to WAV or FLAC"),
+        (b"NIST_1A\n   1024\nsample_coding -s25 pcm,embedded-shorten-v2.00\n", "sph2pipe"),
+        (b"\x1aE\xdf\xa3" + bytes(99), "WebM"),
+        (b"\xff\xf1\x50\x80" + bytes(99), "AAC"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.wav", "a.mp3", "a.au", "a.gsm", "a.vox", "a.raw", "a.sd2"])
+def test_what_is_no_audio_is_named_by_what_it_is(refuse, content, said, name):
+    assert said in refuse(content, name)
+
+
+def test_a_folder_and_a_pipe_are_named(tmp_path):
+    (tmp_path / "a.wav").mkdir()
+    os.mkfifo(tmp_path / "b.wav")
+    for name, what in (("a.wav", "a folder"), ("b.wav", "no regular file")):
+        with pytest.raises(InputError, match=rf"{name}: {what}"):
+            audio.Source(tmp_path / name)
+
+
+def test_headerless_audio_is_refused(refuse):
+    for name in ("a.raw", "a.vox", "a.gsm"):
+        assert "not readable as audio" in refuse(noise(999).tobytes(), name)
+
+
+@pytest.mark.parametrize("rate", [0, 1, 999, 2**31 - 1])
+def test_a_rate_that_no_audio_has_is_refused(refuse, rate):
+    content = bytearray(encoded(noise(999), format="WAV"))
+    content[24:28] = struct.pack("<I", rate)
+    assert "a.wav: " in refuse(bytes(content))
+
+
+def sound(kind, x):
+    """(samples, how to write them): what a mishap makes of float samples x."""
+    integers = (x * 32768).round()
+    return {
+        "integers as float": (integers, {"subtype": "FLOAT"}),
+        "integers as double": (integers, {"subtype": "DOUBLE"}),
+        "8 bit as float": ((x * 128).round(), {"subtype": "FLOAT"}),
+        "sign": (np.where(x < 0, x + 1, x - 1), {}),
+        "24 bit in 32": ((x * 2**23).astype(np.int32), {"subtype": "PCM_32"}),
+        "zeros": (0 * x, {}),
+        "constant": (0 * x + 0.25, {}),
+        "offset": (0.3 + 0.01 * x, {}),
+        "opposite": (np.stack([x, -x], axis=1), {}),
+        "partly opposite": (np.stack([x, -0.6 * x], axis=1), {}),
+        "three opposite": (np.stack([x, -0.5 * x, -0.5 * x], axis=1), {}),
+        "one silent": (np.stack([x, 0 * x], axis=1), {}),
+        "plain": (x, {}),
+        "float": (x, {"subtype": "FLOAT"}),
+        "loud": (np.clip(6 * x, -1, 1), {}),
+        "some beyond": (x * np.where(np.arange(len(x)) % 100, 1, 9), {"subtype": "FLOAT"}),
+        "two alike": (np.stack([x, x], axis=1), {}),
+        "two others": (np.stack([x, x[::-1]], axis=1), {}),
+        "a little offset": (x + 0.01, {}),
+    }[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("integers as float", ["beyond full scale"]),
+        ("integers as double", ["beyond full scale"]),
+        ("8 bit as float", ["beyond full scale"]),
+        ("sign", ["beyond full scale"]),
+        ("24 bit in 32", ["faint"]),
+        ("zeros", ["no sound"]),
+        ("constant", ["no sound"]),
+        ("offset", ["offset"]),
+        ("opposite", ["channels cancel"]),
+        ("partly opposite", ["channels cancel"]),
+        ("three opposite", ["channels cancel"]),
+        ("one silent", ["silent channel"]),
+        *((fine, []) for fine in ("plain", "float", "loud", "some beyond")),
+        *((fine, []) for fine in ("two alike", "two others", "a little offset")),
+    ],
+)
+@pytest.mark.parametrize("block", [audio.BLOCK, 9999])
+def test_implausible_sound_is_found(hear, monkeypatch, kind, expected, block):
+    monkeypatch.setattr(audio, "BLOCK", block)
+    x = np.random.default_rng(5).normal(0, 0.05, 32_000)
+    samples, how = sound(kind, x)
+    assert hear(encoded(samples, format="WAV", **how))[1] == expected
+
+
+def test_odd_rates_are_resampled_in_little_memory(tmp_path):
+    rates = [22_254, 11_127, 44_101, 7919, 192_000]
+    for rate in rates:
+        tone = np.sin(2 * np.pi * 440 * np.arange(rate // 4) / rate) / 2
+        soundfile.write(tmp_path / f"{rate}.wav", tone, rate)
+    code = f"""
+from labelmer import audio
+for rate in {rates}:
+    source = audio.Source(f"{tmp_path}/{{rate}}.wav")
+    samples, _ = source.read(*source.span())
+    assert len(samples) == audio.resampled_length(rate // 4, rate)
+import resource, sys
+assert "torch" not in sys.modules
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 500  # MB
+
+
+@pytest.mark.parametrize("rate", [8000, 22_050, 22_254, 24_000, 44_100, 44_101, 48_000, 192_000])
+def test_a_resampled_tone_is_that_tone(rate):
+    def tone(rate, hertz):
+        return np.sin(2 * np.pi * hertz * np.arange(rate) / rate)
+
+    for hertz in (100, 1000, 3000):
+        away = audio.resample(tone(rate, hertz), rate) - tone(16_000, hertz)
+        assert np.abs(away[2000:-2000]).max() < 1e-4
+    for hertz in (9000, 10_500):
+        if hertz < rate / 2:
+            assert np.abs(audio.resample(tone(rate, hertz), rate)[2000:-2000]).max() < 1e-4
+
+
+def test_cuts_of_a_long_file_do_not_decode_it(tmp_path):
+    path = tmp_path / "a.wav"
+    with soundfile.SoundFile(path, "w", 16_000, 1, "PCM_16") as file:
+        file.seek(10 * 3600 * 16_000)  # ten hours, a hole on the disk
+        file.write(noise(16_000))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    source = audio.Source(path)
+    for start in range(36_000, 0, -600):
+        samples, _ = source.read(*source.span(start, start + 1))
+        assert len(samples) == 16_000
+    np.testing.assert_array_equal(source.read(*source.span(36_000, 36_001))[0], noise(16_000))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
