@@ -8,6 +8,7 @@ last line one JSON object: how many times faster than `full` the others are, and
 those of `full` at its best layer and at the last one.
 
     python bench/silence.py MANIFEST ENCODER [--threads N]
+    python bench/silence.py --tiny
 """
 
 import argparse
@@ -23,7 +24,9 @@ sys.path.insert(0, str(REPOSITORY))
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers is imported
 
 import numpy as np  # noqa: E402
+import soundfile  # noqa: E402
 import torch  # noqa: E402
+import transformers  # noqa: E402
 from sklearn.linear_model import LogisticRegression  # noqa: E402
 from sklearn.metrics import balanced_accuracy_score  # noqa: E402
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict  # noqa: E402
@@ -37,6 +40,22 @@ from labelmer.inputs import read_facts, read_items  # noqa: E402
 from labelmer.ragged import Ragged  # noqa: E402
 
 WAYS = ("none", "compact", "full")
+
+
+def made_up(place):
+    """A manifest of noise and a tiny random encoder."""
+    rows = ["id\tpath\tspeaker\tsession\tlabel\ttext"]
+    for number in range(12):
+        speaker, label = f"p{number % 3}", ("low", "high")[number // 3 % 2]
+        noise = np.random.default_rng(number).normal(0, 0.1, 1600 * (number + 1))
+        soundfile.write(place / f"{number:02}.wav", noise, encoders.SAMPLE_RATE)
+        rows.append(f"u{number:02}\t{number:02}.wav\t{speaker}\tS{speaker}\t{label}\tso")
+    (place / "manifest.tsv").write_text("\n".join([*rows, ""]))
+    sizes = {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2}
+    config = transformers.WhisperConfig(**sizes, encoder_ffn_dim=32, decoder_layers=0)
+    transformers.WhisperModel(config).save_pretrained(place / "tiny")
+    transformers.WhisperFeatureExtractor().save_pretrained(place / "tiny")
+    return place / "manifest.tsv", place / "tiny"
 
 
 def segments_of(root, folder):
@@ -80,23 +99,29 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("manifest", type=Path)
-    parser.add_argument("encoder", type=Path, help="folder of a Whisper encoder")
+    parser.add_argument("manifest", type=Path, nargs="?")
+    parser.add_argument("encoder", type=Path, nargs="?", help="folder of a Whisper encoder")
+    parser.add_argument(
+        "--tiny", action="store_true", help="a size that shows that it runs, and no more"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args()
+    if args.tiny == (args.encoder is not None):
+        parser.error("expected either MANIFEST and ENCODER or --tiny")
     torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        fetch.fetch(f"path:{args.encoder.absolute()}", place / "encoder")
-        taken, means = features_of(segments_of(args.manifest, place), place / "encoder", place)
-    rows = manifest.rows(args.manifest).set_index("id")
+        root, origin = made_up(place) if args.tiny else (args.manifest, args.encoder)
+        fetch.fetch(f"path:{origin.absolute()}", place / "encoder")
+        taken, means = features_of(segments_of(root, place), place / "encoder", place)
+        rows = manifest.rows(root).set_index("id")
     labels, speakers = rows["label"].to_numpy(), rows["speaker"].to_numpy()
     scores = {}
     for way, of in means.items():
         layers = np.stack([of[name] for name in rows.index], axis=1)  # (layers, clips, width)
         scores[way] = [accuracy(features, labels, speakers) for features in layers]
 
-    print(f"{len(rows)} clips, {args.encoder.name}, {args.threads} CPU threads; UA by layer")
+    print(f"{len(rows)} clips, {origin.name}, {args.threads} CPU threads; UA by layer")
     print(f"{'silence':8} {'seconds':>8}" + "".join(f"{i:6}" for i in range(len(scores["full"]))))
     for way, each in scores.items():
         print(f"{way:8} {taken[way]:8.1f}" + "".join(f"{score:6.1f}" for score in each))
