@@ -108,7 +108,9 @@ def test_silence_is_in_the_key_of_whispers_features(hearing):
         assert hearing(CLIPS, silence=silence) == (0, 4)
         file = Ragged(hearing.out)
         assert file.attrs["silence"] == silence
-        assert not any(np.array_equal(file[name], before[name]) for name in file.ids)
+        # Behind the second of "a" the window of this tiny encoder ends before silence is compact.
+        same = [name for name in file.ids if np.array_equal(file[name], before[name])]
+        assert same == (["a"] if silence == "full" else [])
 
 
 def test_text_file(text):
