@@ -508,8 +508,9 @@ class Whisper(Encoder):
             pad_sequence([torch.from_numpy(plan[part]) for plan in plans], True, padding)
             for part, padding in enumerate((0, 0, -math.inf))
         )
-        # Without a mask, attention has faster kernels.
-        mask = _sent(scores[:, None, None].float(), self.device) if scores.any() else None
+        mask = _sent(scores[:, None, None].float(), self.device)
+        if len({len(plan[2]) for plan in plans}) == 1 and not any(plan[2].any() for plan in plans):
+            mask = None  # all nought: without it, attention has faster kernels
         hidden, self.padding.mask = self._mel(batch, [plan[3] for plan in plans])
         for convolution in self.front_end:
             hidden = torch.nn.functional.gelu(convolution(hidden))
@@ -538,7 +539,7 @@ class Whisper(Encoder):
         ]
         samples = _sent(pad_sequence(list(map(torch.from_numpy, padded)), True), self.device)
         frames = torch.tensor(heard) * self.stride
-        inside = torch.arange(int(frames.max())) < frames[:, None]
+        inside = torch.arange(max(heard) * self.stride) < frames[:, None]
         inside = _sent(inside, self.device)
         window = torch.hann_window(length, device=self.device)
         filters = _sent(torch.from_numpy(self.extractor.mel_filters.T).float(), self.device)
