@@ -10,6 +10,10 @@ like IEMOCAP's. The ways, each on the same weights, audio, threads and device:
   frames. Its features are wrong, as the first convolution's group norm takes in the padding. It is
   timed only.
 
+Whisper has a part of its own: whisper-base's encoder with random weights, on noise up to 30 s long.
+labelmer with `silence: full`, `compact` and `none` is compared with the loop of that, one utterance
+and silence up to 30 s at a time.
+
 Loading the model counts in no way. The ways take turns, after a warm-up; what is printed are the
 medians of the rounds. GFLOP are counted from the network's configuration for each utterance's own
 frames, none for padding. The ceiling is a matrix product of a shape that the transformer has on
@@ -20,7 +24,7 @@ labelmer's file is compared with the loop's. A difference that is too large is s
 status is 1 then. Prints tables and, as its last line, one JSON object of ratios of speed; null
 stands for what was not measured.
 
-    python bench/extract.py
+    python bench/extract.py [--tiny]
 """
 
 import argparse
@@ -49,17 +53,27 @@ from labelmer.inputs import Items  # noqa: E402
 from labelmer.ragged import Ragged  # noqa: E402
 
 ITEMS = {"cpu": 24, "cuda": 1500}
+WHISPER_ITEMS = {"cpu": 8, "cuda": 500}
 ROUNDS = 3
 PADDED = 8  # utterances of a padded batch
 WAYS = ("labelmer", "the loop", "padded")
+SILENCES = ("full", "compact", "none")
 # Largest difference allowed, as a share of the largest feature. cuDNN may take TF32 (10 bits).
 ALLOWED = {"float32": 5e-3, "mixed precision": 5e-2}
 
 
-def write_snapshot(folder):
+TINY = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+TINY |= {"intermediate_size": 64, "conv_dim": [16] * 7, "num_conv_pos_embedding_groups": 2}
+WHISPER = {"d_model": 512, "encoder_layers": 6, "encoder_attention_heads": 8}
+WHISPER |= {"encoder_ffn_dim": 2048, "decoder_layers": 0}
+TINY_WHISPER = {"d_model": 32, "encoder_layers": 1, "encoder_attention_heads": 2}
+TINY_WHISPER |= {"encoder_ffn_dim": 64, "decoder_layers": 0}
+
+
+def write_snapshot(folder, changes):
     """wav2vec2-base's architecture with random weights, as `labelmer fetch` leaves an encoder."""
     torch.manual_seed(1)
-    transformers.Wav2Vec2Model(transformers.Wav2Vec2Config()).save_pretrained(folder)
+    transformers.Wav2Vec2Model(transformers.Wav2Vec2Config(**changes)).save_pretrained(folder)
     transformers.Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder)
     return {
         "encoder": "wav2vec2-base",
@@ -67,6 +81,15 @@ def write_snapshot(folder):
         "revision": "none",
         **encoders.describe(folder),
     }
+
+
+def write_whisper(folder, sizes):
+    """A Whisper with random weights and no decoder, as `labelmer fetch` leaves an encoder."""
+    torch.manual_seed(1)
+    transformers.WhisperModel(transformers.WhisperConfig(**sizes)).save_pretrained(folder)
+    transformers.WhisperFeatureExtractor().save_pretrained(folder)
+    origin = {"encoder": "whisper-base", "source": "random weights", "revision": "none"}
+    return {**origin, **encoders.describe(folder)}
 
 
 def noise_of(seconds):
@@ -122,6 +145,68 @@ class Ways:
         if self.device == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter() - start
+
+
+class WhisperWays:
+    """The same for Whisper: labelmer with each kind of silence, and the loop over 30 s."""
+
+    def __init__(self, snapshot, facts, folder, device):
+        self.facts, self.folder, self.device = facts, folder, device
+        self.encoders = {s: encoders.load(snapshot, -1, device, silence=s) for s in SILENCES}
+        self.extractor = transformers.AutoFeatureExtractor.from_pretrained(snapshot)
+        model = transformers.AutoModel.from_pretrained(snapshot).get_encoder()
+        self.model = model.eval().to(device)
+
+    @torch.inference_mode()
+    def loop(self, items):
+        for name, samples in zip(items.ids, items.inputs, strict=True):
+            mel = self.extractor(
+                samples.astype(np.float32) / 32768,
+                sampling_rate=encoders.SAMPLE_RATE,
+                return_tensors="pt",
+            ).input_features
+            rows = self.model(mel.to(self.device)).last_hidden_state[0].cpu().numpy()
+            np.save(self.folder / f"{name}.npy", rows[: -(-len(samples) // 320)])
+
+    def seconds(self, way, items):
+        start = time.perf_counter()
+        if way == "the loop":
+            self.loop(items)
+        else:
+            out = self.folder / f"{way}.h5"
+            out.unlink(missing_ok=True)  # or its items would be taken over
+            extract(items, self.encoders[way], self.facts, out, code_digest("encoders"))
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - start
+
+
+def run_whisper(device, snapshot, facts):
+    """Measure and print Whisper's part; returns ({way: seconds}, does `full` equal the loop)."""
+    lengths = seconds_of_utterances(WHISPER_ITEMS[device] + 1)
+    items = noise_of(sorted(lengths)[:-1])  # without the one of 34 s, which the loop would cut
+    audio = sum(map(len, items.inputs)) / encoders.SAMPLE_RATE
+    names = [*SILENCES, "the loop"]
+    with tempfile.TemporaryDirectory() as place:
+        ways = WhisperWays(snapshot, facts, Path(place), device)
+        first = Items("speech", *(part[:2] for part in (items.ids, items.inputs, items.contents)))
+        for way in names:
+            ways.seconds(way, items if device == "cuda" else first)
+        rounds = [{way: ways.seconds(way, items) for way in names} for _ in range(ROUNDS)]
+        taken = {way: statistics.median(each[way] for each in rounds) for way in names}
+        full = Ragged(ways.folder / "full.h5")
+        good = agrees(
+            "Whisper's file with full silence and the loop's",
+            "float32" if device == "cpu" else "mixed precision",
+            [full[name] for name in items.ids],
+            [np.load(ways.folder / f"{name}.npy") for name in items.ids],
+        )
+    print(f"\nWhisper, {len(items.ids)} utterances, {audio:.0f} s, medians of {ROUNDS} rounds\n")
+    print(f"{'way':16} {'seconds':>8} {'real-time factor':>16} {'utterances/s':>12}")
+    for way, seconds in taken.items():
+        speed = len(items.ids) / seconds
+        print(f"{way:16} {seconds:8.2f} {seconds / audio:16.5f} {speed:12.1f}")
+    return taken, good
 
 
 def gflop_of(config, frames):
@@ -295,6 +380,12 @@ def ratios_of(device, speed):
     return {key: speed and round(speed["labelmer"] / speed[way], 2) for key, way in over.items()}
 
 
+def whisper_ratios_of(device, taken):
+    """The same for Whisper: how many times faster than the loop; of each kind of silence."""
+    keys = {f"{device}_whisper_{silence}_vs_loop": silence for silence in SILENCES}
+    return {k: taken and round(taken["the loop"] / taken[way], 2) for k, way in keys.items()}
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -302,24 +393,35 @@ def main():
     part = parser.add_mutually_exclusive_group()
     part.add_argument("--cpu-only", action="store_true")
     part.add_argument("--gpu-only", action="store_true")
+    parser.add_argument(
+        "--tiny", action="store_true", help="a size that shows that it runs, and no more"
+    )
     args = parser.parse_args()
+    if args.tiny:
+        ITEMS.update(cpu=2, cuda=2)
+        WHISPER_ITEMS.update(cpu=2, cuda=2)
     transformers.utils.logging.disable_progress_bar()
     gpu = torch.cuda.is_available() and not args.cpu_only
     if args.gpu_only and not gpu:
         sys.exit("no GPU on this machine")
-    cpu_speed, gpu_speed, good = None, None, True
+    devices = [d for d, asked in (("cpu", not args.gpu_only), ("cuda", gpu)) if asked]
+    speed, taken, checks = {}, {}, []
     with tempfile.TemporaryDirectory() as place:
-        facts = write_snapshot(Path(place))
+        waveform, whisper = Path(place, "wav2vec2"), Path(place, "whisper")
+        facts = write_snapshot(waveform, TINY if args.tiny else {})
+        whisper_facts = write_whisper(whisper, TINY_WHISPER if args.tiny else WHISPER)
         print(f"wav2vec2-base, torch {torch.__version__}, transformers {transformers.__version__}")
-        if not args.gpu_only:
-            cpu_speed, good = run("cpu", Path(place), facts)
-        if gpu:
-            gpu_speed, gpu_good = run("cuda", Path(place), facts)
-            good = good and gpu_good
-        elif not args.cpu_only:
+        for device in devices:
+            speed[device], good = run(device, waveform, facts)
+            taken[device], whisper_good = run_whisper(device, whisper, whisper_facts)
+            checks += [good, whisper_good]
+        if not gpu and not args.cpu_only:
             print("\nno GPU on this machine")
-    print(json.dumps(ratios_of("cpu", cpu_speed) | ratios_of("gpu", gpu_speed)), flush=True)
-    if not good:
+    ratios = {}
+    for name, device in (("cpu", "cpu"), ("gpu", "cuda")):
+        ratios |= ratios_of(name, speed.get(device)) | whisper_ratios_of(name, taken.get(device))
+    print(json.dumps(ratios), flush=True)
+    if not all(checks):
         sys.exit("a check failed: see FAILED above")
 
 

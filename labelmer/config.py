@@ -164,6 +164,8 @@ def _encoders(config):
         whole = encoder["modality"] == "text" or encoder["source"].startswith("builtin:")
         if "window_s" in encoder and whole:
             yield f"encoders: {name}: window_s goes with wav2vec 2.0 and its kin; remove it"
+        if "silence" in encoder and whole:
+            yield f"encoders: {name}: silence goes with Whisper's encoder; remove it"
 
 
 def _variants(config):

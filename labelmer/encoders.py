@@ -13,7 +13,8 @@ What is out of the ordinary is defined, and nothing is dropped:
   512 tokens for most text models) goes through it in windows of that length, each as if it stood
   alone; neighbours overlap by a fifth, each gives up its half of that, and so every frame and
   token stands once;
-- empty text gives the special tokens alone ([CLS], [SEP]).
+- empty text gives the special tokens alone ([CLS], [SEP]);
+- Whisper hears silence behind a clip, as it was trained to; rows of silence are not kept.
 
 Of a checkpoint's preprocessor_config.json, do_normalize and the sampling rate are obeyed. Whether
 it asks for an attention mask makes no difference: padding is masked everywhere.
@@ -49,28 +50,37 @@ log = logging.getLogger("labelmer")
 SAMPLE_RATE = 16000
 ALL = "all"  # as a layer: every one of them
 WINDOW_S = 60  # seconds; IEMOCAP's longest utterance takes 34
+SILENCES = ("compact", "full", "none")  # behind a clip, for Whisper; the first is the default
+NEAR = 50  # rows of compact silence that stand for themselves: 1 s
+STEP = 10  # rows of it that one stands for from there on
 # Padded rows of a batch. Half a minute of speech fills a CPU; a GPU wants ten.
 ROWS_PER_BATCH = {"cpu": 1500, "cuda": 30000}
 GPU_MEMORY_PER_ROW = 2**20  # bytes, of which the first convolution takes most
 
 
-def load(folder, layer, device="cpu", window_s=None):
+def load(folder, layer, device="cpu", window_s=None, silence=None):
     """The encoder in a snapshot's folder, cut to give the hidden states of `layer`.
 
     layer     -(N + 1) ... N for a network of N layers, or "all"; None or 0 for the filterbank
     window_s  seconds of speech that wav2vec 2.0 and its kin see at once; WINDOW_S if None
+    silence   one of SILENCES, what Whisper hears behind a clip; the first one if None
 
     Everything is read from the folder. InputError: not a snapshot, a family not known, a layer out
-    of range, weights that lack a part, a window for an encoder that has its own.
+    of range, weights that lack a part, a window for an encoder that has its own, silence for
+    another than Whisper.
     """
     folder = Path(folder)
     family = FAMILIES[model_type(folder)]
+    if silence is not None and family is not Whisper:
+        raise InputError(f"{folder}: silence goes with Whisper's encoder; remove it")
     if family is Waveform:
         return Waveform(folder, layer, device, window_s or WINDOW_S)
     if window_s is not None:
         raise InputError(
             f"{folder}: window_s goes with wav2vec 2.0, HuBERT, WavLM and data2vec; remove it"
         )
+    if family is Whisper:
+        return Whisper(folder, layer, device, silence or SILENCES[0])
     return family(folder, layer, device)
 
 
@@ -184,6 +194,7 @@ class Encoder:
     layer      index of the hidden states, from 0, or "all"
     row        shape of a row: (width,), or (layers, width) where all are kept
     window_s   seconds of speech that it sees at once, where that can be chosen; else None
+    silence    what it hears behind a clip, where that can be chosen; else None
     budget     padded rows of a batch; halved, with a line in the log, when memory runs out
     mixed      can it run in mixed precision on a GPU?
     precision  "float16" where it does, else "float32"
@@ -194,6 +205,7 @@ class Encoder:
     modality = "speech"
     rate_hz = None
     window_s = None
+    silence = None
     mixed = True
     model = None
     front_end = ()
@@ -421,13 +433,24 @@ class Waveform(Encoder):
 
 
 class Whisper(Encoder):
-    """Whisper's encoder on the clip itself, not on the clip and silence up to 30 s.
+    """Whisper's encoder on a clip and the silence behind it, up to the 30 s that it was trained on.
 
-    One row for every 320 samples begun. Differs from transformers' 30 s window as its frames do
-    not attend to silence; a clip of exactly 30 s gives the same.
+    One row for every 320 samples begun; those of silence are not kept. `silence` is
+
+    full     all 1,500 rows, as transformers has it;
+    compact  the clip's rows and 50 of silence, then one row of ten. Behind a clip the rows are
+             alike but for their positions, so the middle one of ten stands for all: log 10 is added
+             to its key's scores in every attention, as if ten equal keys stood there;
+    none     the clip alone, which it was not trained on.
     """
 
-    def __init__(self, folder, layer, device):
+    def __init__(self, folder, layer, device, silence):
+        if silence not in SILENCES:
+            raise InputError(
+                f"{folder}: bad silence {silence!r}, expected one of {sorted(SILENCES)}; correct "
+                "the encoder's `silence`"
+            )
+        self.silence = silence
         self.extractor = _feature_extractor(folder)
         self.model = network(folder, attn_implementation="sdpa")
         self.encoder = self.model.get_encoder()
@@ -437,47 +460,89 @@ class Whisper(Encoder):
             self.encoder.layer_norm = torch.nn.Identity()
         self.front_end = [self.encoder.conv1, self.encoder.conv2]
         self.padding = _Padding(*self.front_end)
-        self.hop = self.extractor.hop_length * self.encoder.conv2.stride[0]
+        self.stride = self.encoder.conv2.stride[0]  # log-mel frames of a row
+        self.hop = self.extractor.hop_length * self.stride
         self.longest = self.encoder.config.max_source_positions
         self.rate_hz = SAMPLE_RATE / self.hop
         self._place(device, self.encoder)  # the decoder never runs
 
     def _windows(self, samples):
-        spans = _spans(self._rows(samples), self.longest)
-        return [Window(samples[a * self.hop : b * self.hop], b - a, keep) for a, b, keep in spans]
+        windows = []
+        for start, stop, keep in _spans(self._rows(samples), self.longest):
+            content = samples[start * self.hop : stop * self.hop]
+            through = len(self._plan(stop - start)[0])
+            windows.append(Window(content, through, slice(*keep.indices(stop - start))))
+        return windows
 
     def _rows(self, clip):
         return max(1, -(-len(clip) // self.hop))
 
+    def _plan(self, rows):
+        """What goes through the network for a clip: (sources, positions, scores, heard).
+
+        sources    rows that the convolutions give, for each that goes through the layers
+        positions  where in the 30 s each of them stands; the clip's come first
+        scores     the log of how many rows each stands for, added to its key's in attention
+        heard      rows of clip and silence that the convolutions see
+        """
+        end = rows if self.silence == "none" else self.longest
+        near = end if self.silence == "full" else min(rows + NEAR, end)
+        starts = np.arange(near, end, STEP)
+        sizes = np.minimum(STEP, end - starts)
+        positions = np.concatenate([np.arange(near), starts + sizes // 2])
+        counts = np.concatenate([np.ones(near), sizes])
+        # From the third one on the rows of silence are alike, but for the last that is heard.
+        heard = min(near + 1, end)
+        return np.minimum(positions, near - 1), positions, np.log(counts), heard
+
     def _run(self, batch):
-        mel, inside = _padded([self._mel(clip) for clip in batch])
-        self.padding.mask = inside
-        hidden = mel.transpose(1, 2)
+        plans = [self._plan(self._rows(clip)) for clip in batch]
+        sources, positions, scores = (
+            pad_sequence([torch.from_numpy(plan[part]) for plan in plans], True, padding)
+            for part, padding in enumerate((0, 0, -math.inf))
+        )
+        mask = _sent(scores[:, None, None].float(), self.device)
+        if len({len(plan[2]) for plan in plans}) == 1 and not any(plan[2].any() for plan in plans):
+            mask = None  # all nought: without it, attention has faster kernels
+        hidden, self.padding.mask = self._mel(batch, [plan[3] for plan in plans])
         for convolution in self.front_end:
             hidden = torch.nn.functional.gelu(convolution(hidden))
-        hidden = hidden.transpose(1, 2)
-        hidden = hidden + self.encoder.embed_positions.weight[: hidden.shape[1]]
-        mask = inside[:, :: self.encoder.conv2.stride[0]][:, None, None, :]
+        sources = _sent(sources[:, :, None], self.device)
+        hidden = torch.take_along_dim(hidden.transpose(1, 2), sources, 1)
+        hidden = hidden + self.encoder.embed_positions.weight[_sent(positions, self.device)]
+        kept = slice(max(map(self._rows, batch)))  # of silence nothing stays in memory
         states = []
         for layer in self.encoder.layers:
             if self.layer == ALL:
-                states.append(hidden)
+                states.append(hidden[:, kept])
             hidden = layer(hidden, mask)
-        hidden = self.encoder.layer_norm(hidden)
+        hidden = self.encoder.layer_norm(hidden[:, kept])
         return torch.stack([*states, hidden], dim=2) if self.layer == ALL else hidden
 
-    def _mel(self, clip):
-        """Log-mel frames of one clip: (two for each row, mel bins)."""
-        with torch.autocast(self.device, enabled=False):  # the power of a clip overflows float16
-            mel = self.extractor(
-                _at_least(_unit(clip), self._rows(clip) * self.hop),
-                sampling_rate=SAMPLE_RATE,
-                padding="longest",
-                truncation=False,
-                return_tensors="pt",
-                device=self.device,
-            )
-        return mel["input_features"][0].T.to(self.device)
+    def _mel(self, clips, heard):
+        """Log-mel frames of clips, each with zeros behind it up to the rows that are heard.
+
+        Returns (batch, bins, longest) and its mask (batch, longest), with self.stride frames for a
+        row: what WhisperFeatureExtractor gives clip by clip, for which it waits for a GPU.
+        """
+        length, step = self.extractor.n_fft, self.extractor.hop_length
+        padded = [
+            np.pad(_at_least(_unit(clip), rows * self.hop), length // 2, "reflect")
+            for clip, rows in zip(clips, heard, strict=True)
+        ]
+        samples = _sent(pad_sequence(list(map(torch.from_numpy, padded)), True), self.device)
+        frames = torch.tensor(heard) * self.stride
+        inside = torch.arange(max(heard) * self.stride) < frames[:, None]
+        inside = _sent(inside, self.device)
+        window = torch.hann_window(length, device=self.device)
+        filters = _sent(torch.from_numpy(self.extractor.mel_filters.T).float(), self.device)
+        # The power of a clip overflows float16.
+        with torch.autocast(samples.device.type, enabled=False):
+            waves = torch.stft(samples, length, step, None, window, False, return_complex=True)
+            power = waves[..., : inside.shape[1]].abs().square()
+            mel = (filters @ power).clamp(min=1e-10).log10()
+            loudest = mel.masked_fill(~inside[:, None], -math.inf).amax((1, 2), keepdim=True)
+            return (torch.maximum(mel, loudest - 8) + 4) / 4, inside
 
 
 class Text(Encoder):
@@ -568,7 +633,9 @@ class _Linear(torch.nn.Linear):
     def forward(self, hidden):  # (..., width)
         pixels = hidden.reshape(1, -1, 1, self.in_features).permute(0, 3, 1, 2)
         weight = self.weight[:, :, None, None]
-        rows = torch.nn.functional.conv2d(pixels, weight, self.bias).permute(0, 2, 3, 1)
+        # A dilation changes nothing here, but that a single thread takes oneDNN too.
+        rows = torch.nn.functional.conv2d(pixels, weight, self.bias, dilation=2)
+        rows = rows.permute(0, 2, 3, 1)
         return rows.reshape(*hidden.shape[:-1], self.out_features)
 
 

@@ -2,7 +2,8 @@
 
 INPUT is a session's segments (.h5, for a speech encoder) or its table of utterances (.tsv, for a
 text encoder). Without it, the words of the labels are run, as --config '{"labels": {NAME: WORDS}}'
-gives them. --config also holds the encoder's `layer` and, if it has one, its `window_s`.
+gives them. --config also holds the encoder's `layer` and, if it has one, its `window_s` or its
+`silence`.
 
 If OUT is there already, its items whose key still matches are taken over and only the rest is
 computed; so it is with OUT.part, which an interrupted run leaves. Equal input gives equal bytes on
@@ -39,7 +40,9 @@ def extract(items, encoder, facts, out, code):
             f"{out}: '{facts['encoder']}' is a {encoder.modality} encoder, expected one for "
             f"{items.modality}, which the input is; correct the encoder's `modality` or its source"
         )
-    params = feature_params(facts["content"], encoder.layer, encoder.window_s, code)
+    params = feature_params(
+        facts["content"], encoder.layer, encoder.window_s, code, silence=encoder.silence
+    )
     keys = [feature_key(content, params) for content in items.contents]
     lengths = encoder.lengths(items.inputs)
     attrs = _attributes(encoder, facts, params, code)
@@ -128,6 +131,7 @@ def _half(features, name, out):
 def _attributes(encoder, facts, params, code):
     rate = {"rate_hz": encoder.rate_hz} if encoder.rate_hz else {}
     window = {"window_s": encoder.window_s} if encoder.window_s else {}
+    silence = {"silence": encoder.silence} if encoder.silence else {}
     return {
         "kind": "features",
         "unit": UNITS[encoder.modality],
@@ -139,6 +143,7 @@ def _attributes(encoder, facts, params, code):
         "weights": facts["weights"],
         "layer": encoder.layer,
         **window,
+        **silence,
         "dtype": FEATURE_DTYPE,
         "precision": encoder.precision,
         "params": params,
@@ -178,7 +183,8 @@ def main(argv=None):
 
     torch.set_num_threads(args.threads)
     layer, window_s = args.config.get("layer"), args.config.get("window_s")
-    encoder = encoders.load(args.folder, layer, device_of(args.gpu), window_s)
+    silence = args.config.get("silence")
+    encoder = encoders.load(args.folder, layer, device_of(args.gpu), window_s, silence)
     extract(items, encoder, facts, args.out, code_digest("encoders"))
 
 

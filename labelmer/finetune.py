@@ -7,8 +7,8 @@ looked at. What is kept is the encoder: OUT is a snapshot like the one that it w
 
 INPUTS are segments (.h5) or tables of utterances (.tsv) of the sessions that train and validate.
 --config holds the `classes`, the options (`finetuning`) and, if the encoder has one, its
-`window_s`. After each epoch all that it takes to go on is kept beside OUT, in OUT.part; a run
-that was killed goes on there and ends in the same bytes.
+`window_s` or its `silence`. After each epoch all that it takes to go on is kept beside OUT, in
+OUT.part; a run that was killed goes on there and ends in the same bytes.
 """
 
 import json
@@ -101,14 +101,14 @@ class Classifier(torch.nn.Module):
         return self.head(self.dropout(means))
 
 
-def load_encoder(folder, device, window_s=None):
+def load_encoder(folder, device, window_s=None, silence=None):
     """The whole encoder of a snapshot, up to its last layer; InputError if it cannot be tuned."""
     if encoders.model_type(folder) == "labelmer-fbank":
         raise InputError(
             f"{folder}: a filterbank has nothing to fine-tune, expected a network; use mode: "
             "frozen with it, or choose another encoder"
         )
-    encoder = encoders.load(folder, -1, device, window_s)
+    encoder = encoders.load(folder, -1, device, window_s, silence)
     if device == "cuda":
         # A batch goes in one piece, however much memory is free: equal seeds give equal bytes.
         encoder.budget = sys.maxsize
@@ -325,7 +325,8 @@ def main(argv=None):
     classes, options = args.config["classes"], FinetuningOptions(**args.config["finetuning"])
     facts = read_facts(args.folder, args.encoder)
     device = device_of(args.gpu)
-    encoder = load_encoder(args.folder, device, args.config.get("window_s"))
+    window_s, silence = args.config.get("window_s"), args.config.get("silence")
+    encoder = load_encoder(args.folder, device, window_s, silence)
 
     table = tables.read(args.table, "fold")
     rows = table[table.part.isin(["train", "validation"])]

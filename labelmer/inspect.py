@@ -6,7 +6,7 @@ also the rows that have most of it.
 
 Features are compared with the session's segments, utterances or recognised words, with the
 encoder's source.json and with the encoders' code. --config takes what `labelmer extract` takes:
-'{"layer": N}' and '{"window_s": S}' compare with another layer and window than the file's own,
+'{"layer": N}', '{"window_s": S}' and '{"silence": KIND}' compare with others than the file's own,
 and '{"labels": {NAME: WORDS}}' gives the words of a labels.h5.
 """
 
@@ -28,7 +28,7 @@ from labelmer.stage import RUN, Progress, command, parse, stage_parser
 PIECE = 1 << 20  # numbers looked at in one go: 8 MB as float64
 NAMED = 5  # items of a kind that are named
 UNIT = 1e-3  # by so much may rounding move a sum of one
-PROVENANCE = ("encoder", "source", "revision", "layer", "window_s", "code")
+PROVENANCE = ("encoder", "source", "revision", "layer", "window_s", "silence", "code")
 LIBRARIES = ("labelmer", "torch", "transformers")
 
 
@@ -60,7 +60,7 @@ def _was_ragged(path):
 def about_file(file, config):
     """Facts of a ragged file as a dict for JSON; None or empty where it has no such thing.
 
-    config: `layer`, `window_s` and `labels`, as labelmer.extract takes them, see judge().
+    config: `layer`, `window_s`, `silence`, `labels`, as labelmer.extract takes them; see judge().
     """
     lengths, rate = np.diff(file.offsets), _rate(file)
     rows = int(file.offsets[-1])
@@ -262,7 +262,9 @@ def _features_changed(file, contents, facts, config):
     recorded = str(_attribute(file, "params"))
     layer = _layer(config.get("layer", _attribute(file, "layer")), facts)
     window_s = config.get("window_s", _attribute(file, "window_s"))
-    present = feature_params(facts["content"], layer, window_s, code_digest("encoders"))
+    silence = config.get("silence", _attribute(file, "silence"))
+    code = code_digest("encoders")
+    present = feature_params(facts["content"], layer, window_s, code, silence=silence)
     parts = _differences(recorded, present)
 
     def changed(name, key):

@@ -35,16 +35,18 @@ HEADER_BYTES = 2**16  # of a file without items, with room to spare
 COMMIT_S = 1.0  # between two times that what is written is made to last
 
 
-def feature_params(encoder, layer, window_s, code):
+def feature_params(encoder, layer, window_s, code, silence=None):
     """What all items of a file of features were computed with, as canonical JSON.
 
     encoder   digest of the encoder's files (`content` of its source.json)
     layer     index of the hidden states, from 0, or "all"
     window_s  seconds of speech that the encoder sees at once, or None
     code      digest of the code that computes a feature
+    silence   what the encoder hears behind a clip; None if it is of a family without such a choice
     """
+    heard = {"silence": silence} if silence else {}  # so that keys of other families stay
     parts = {"encoder": encoder, "layer": layer, "window_s": window_s and float(window_s)}
-    return canonical_json({**parts, "dtype": FEATURE_DTYPE, "code": code})
+    return canonical_json({**parts, **heard, "dtype": FEATURE_DTYPE, "code": code})
 
 
 def feature_key(content, params):

@@ -128,6 +128,9 @@ def test_a_number_that_yaml_takes_for_text_is_explained():
         ("encoders: minilm", {"modality": "text", "source": "path:x"}, "layer is missing"),
         ("encoders: minilm: window_s", 20, "minilm: window_s goes with wav2vec 2.0 and its kin"),
         ("encoders: fbank: window_s", 20, "fbank: window_s goes with wav2vec 2.0 and its kin"),
+        ("encoders: minilm: silence", "full", "minilm: silence goes with Whisper's encoder"),
+        ("encoders: fbank: silence", "none", "fbank: silence goes with Whisper's encoder"),
+        ("encoders: fbank: silence", False, "False, expected one of ['full', 'compact', 'none']"),
         (
             "experiments: 0: mode",
             "finetuned",

@@ -55,14 +55,20 @@ def text(tmp_path, snapshot):  # noqa: F811
     return runner(tmp_path, snapshot("bert"), write_utterances, "utterances.tsv")
 
 
+@pytest.fixture
+def hearing(tmp_path, snapshot):  # noqa: F811
+    """The same for Whisper's encoder, which hears silence behind a clip."""
+    return runner(tmp_path, snapshot("whisper"), write_segments, "segments.h5")
+
+
 def runner(tmp_path, origin, write, name):
     folder = tmp_path / "encoder"
     fetch.fetch(f"path:{origin}", folder)
     facts = inputs.read_facts(folder, "tiny")
 
-    def run(content, layer=2, code="c0de", out="out.h5"):
+    def run(content, layer=2, code="c0de", out="out.h5", silence=None):
         items = inputs.read_items(write(tmp_path / name, content))
-        encoder = encoders.load(folder, layer)
+        encoder = encoders.load(folder, layer, silence=silence)
         return extract.extract(items, encoder, facts, tmp_path / out, code)
 
     run.out, run.folder = tmp_path / "out.h5", folder
@@ -90,6 +96,21 @@ def test_speech_file(speech):
     }
     assert {"labelmer", "torch", "transformers"} < set(file.attrs)
     assert file.marks("a") is None
+
+
+def test_silence_is_in_the_key_of_whispers_features(hearing):
+    assert hearing(CLIPS) == (0, 4)
+    file = Ragged(hearing.out)
+    assert json.loads(file.attrs["params"])["silence"] == file.attrs["silence"] == "compact"
+    before = {name: file[name].copy() for name in file.ids}
+    assert hearing(CLIPS, silence="compact") == (4, 0)
+    for silence in ("full", "none"):
+        assert hearing(CLIPS, silence=silence) == (0, 4)
+        file = Ragged(hearing.out)
+        assert file.attrs["silence"] == silence
+        # Behind the second of "a" the window of this tiny encoder ends before silence is compact.
+        same = [name for name in file.ids if np.array_equal(file[name], before[name])]
+        assert same == (["a"] if silence == "full" else [])
 
 
 def test_text_file(text):

@@ -364,6 +364,35 @@ def test_gradient_checkpointing_changes_nothing(kind, bench):
         torch.testing.assert_close(after[1][name], value, rtol=1e-4, atol=1e-5)
 
 
+def test_whisper_is_tuned_with_the_silence_that_its_features_hear(bench):
+    made, after = bench("whisper"), {}
+    for silence in encoders.SILENCES:
+        encoder = finetune.load_encoder(made.encoder, "cpu", silence=silence)
+        options = finetune.FinetuningOptions(freeze_front_end=False)
+        classifier = finetune.Classifier(encoder, 3, options).eval()
+        inputs, labels = made.parts(encoder)[0].batch([0, 1, 2], "cpu")
+        rows = encoders.load(made.encoder, -1, silence=silence).encode(inputs)
+        expected = classifier.head(torch.from_numpy(np.stack([each.mean(0) for each in rows])))
+        logits = classifier(inputs)
+        torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
+        torch.nn.functional.cross_entropy(logits, labels).backward()
+        matrices = [
+            p
+            for part in (*encoder.front_end, *encoder.encoder.layers)
+            for p in part.parameters()
+            if p.ndim > 1
+        ]
+        assert all(p.grad.abs().max() > 0 for p in matrices)
+
+        arguments = made.arguments(silence, epochs=1)
+        place = arguments.index("--config") + 1
+        config = {**json.loads(arguments[place]), "silence": silence}
+        finetune.main([*arguments[:place], json.dumps(config), *arguments[place + 1 :]])
+        after[silence] = weights(made.folder / silence)
+    assert len(set(after.values())) == 3
+    assert weights(made.tune("default", epochs=1)) == after["compact"]
+
+
 def test_the_rate_rises_then_falls_to_nothing(bench):
     made = bench()
     made.tune("out", epochs=10, batch_size=12, warm_up=0.3, learning_rate=1e-3)

@@ -150,6 +150,16 @@ def test_a_layer_extracts_and_tunes_nothing(copy):
     assert copy.jobs() == bert | words(1, 2) | recognised(1, 2) | runs("text-only", 1, 2)
 
 
+def test_another_silence_tunes_and_extracts(copy):
+    """What the option does is tested elsewhere; wav2vec 2.0 would refuse it, if it ran."""
+    config = copy.config()
+    config["experiments"][0]["variants"] = ["full"]
+    config["encoders"]["wave"]["silence"] = "full"
+    copy.configure(config)
+    wave = tunings("wave", 1, 2) | features("wave", 1, 1, 2) | features("wave", 2, 1, 2)
+    assert copy.jobs() == wave | runs("full", 1, 2)
+
+
 def test_a_variant_of_both_modalities_tunes_what_is_not_tuned_yet(copy):
     config = copy.config()
     config["experiments"][0]["variants"] = ["full"]

@@ -167,12 +167,12 @@ def encoder_of(wildcards):
 def encoding(wildcards):
     """What an encoder's entry says of how features are made with it."""
     encoder = encoder_of(wildcards)
-    return {key: encoder[key] for key in ("layer", "window_s") if key in encoder}
+    return {key: encoder[key] for key in ("layer", "window_s", "silence") if key in encoder}
 
 
 def finetune_params(wildcards):
-    window = {key: value for key, value in encoding(wildcards).items() if key == "window_s"}
-    return tracked("finetune", classes=CLASSES, finetuning=config["finetuning"], **window)
+    seen = {key: value for key, value in encoding(wildcards).items() if key != "layer"}
+    return tracked("finetune", classes=CLASSES, finetuning=config["finetuning"], **seen)
 
 
 # Inputs
