@@ -19,7 +19,7 @@ Of a checkpoint's preprocessor_config.json, do_normalize and the sampling rate a
 it asks for an attention mask makes no difference: padding is masked everywhere.
 
 On a GPU the networks run in mixed precision (float16), but for DeBERTa of the first version; on a
-CPU in float32.
+CPU in float32. What is float32 on a GPU is so in earnest (no TF32) where `exact` asks for it.
 
 `layer` counts as Hugging Face's hidden_states do: 0 is what enters the first layer, N the output
 of the last one, after the final layer norm where a model has one (for large wav2vec 2.0, HuBERT
@@ -33,6 +33,7 @@ import json
 import logging
 import math
 import threading
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -192,6 +193,7 @@ class Encoder:
     row        shape of a row: (width,), or (layers, width) where all are kept
     window_s   seconds of speech that it sees at once, where that can be chosen; else None
     budget     padded rows of a batch; halved, with a line in the log, when memory runs out
+    repeated   windows (of items) that ran more than once for that reason
     mixed      can it run in mixed precision on a GPU?
     precision  "float16" where it does, else "float32"
     model      the whole network, None for the filterbank
@@ -211,7 +213,7 @@ class Encoder:
 
     @property
     def precision(self):
-        return "float16" if self.mixed and self.device != "cpu" else "float32"
+        return "float16" if self.mixed and _kind(self.device) != "cpu" else "float32"
 
     def lengths(self, inputs):
         """Rows that each item will have; the network does not run."""
@@ -233,19 +235,23 @@ class Encoder:
         """Start to encode; returns a function that waits for the arrays of encode(), of `dtype`.
 
         A GPU is still at work when this returns, so that what went before can be written.
-        exact: float32 throughout, on a GPU too.
+        exact: float32 throughout, on a GPU too, and without TF32, which has 10 bits of 23.
         """
         half = self.precision == "float16" and not exact
         # What the modules must know of a batch is kept in them while it goes through.
-        with self.lock, torch.autocast(self.device, torch.float16, half):
+        with (
+            self.lock,
+            torch.autocast(_kind(self.device), torch.float16, half),
+            _ieee() if exact else nullcontext(),
+        ):
             flat, lengths = self._encoded(inputs, getattr(torch, dtype))
         ends = np.cumsum(lengths)
-        if self.device == "cpu":
+        if _kind(self.device) == "cpu":
             return lambda: np.split(flat.numpy(), ends[:-1])
         host = torch.empty_like(flat, device="cpu", pin_memory=True)
         host.copy_(flat, non_blocking=True)
         copied = torch.cuda.Event()
-        copied.record()
+        copied.record(torch.cuda.current_stream(self.device))
 
         def wait():
             copied.synchronize()
@@ -269,6 +275,7 @@ class Encoder:
             hidden = self._attempt([windows[i].content for i in batch])  # (batch, longest, *row)
             if hidden is None:
                 waiting += self._halved(batch, windows)
+                self.repeated += len(batch)
                 continue
             hidden = hidden.to(dtype)
             for i, rows in zip(batch, hidden, strict=True):
@@ -285,7 +292,7 @@ class Encoder:
             # A gradient keeps what all batches computed: smaller ones would not save memory.
             if torch.is_grad_enabled() or not lacks_memory(error):
                 raise
-        if self.device != "cpu":
+        if _kind(self.device) != "cpu":
             torch.cuda.empty_cache()
         return None
 
@@ -304,16 +311,16 @@ class Encoder:
 
     def _place(self, device, network=None):
         """Move the network to the device, and take batches that fit it."""
-        self.device, self.lock = device, threading.Lock()
-        self.budget = ROWS_PER_BATCH[device]
-        if device == "cuda":
+        self.device, self.lock, self.repeated = device, threading.Lock(), 0
+        self.budget = ROWS_PER_BATCH[_kind(device)]
+        if _kind(device) == "cuda":
             # All of it, not what is free: a run that goes on must find the batches it began with.
-            memory = torch.cuda.get_device_properties(0).total_memory
+            memory = torch.cuda.get_device_properties(device).total_memory
             self.budget = min(self.budget, memory // GPU_MEMORY_PER_ROW)
             self.budget = max(1, self.budget // (self.depth + 1 if self.layer == ALL else 1))
         if network is not None:
             network.to(device)
-        if network is not None and device == "cpu":
+        if network is not None and _kind(device) == "cpu":
             _through_onednn(network)
 
 
@@ -385,7 +392,7 @@ class Waveform(Encoder):
         self.longest = self._rows(round(window_s * SAMPLE_RATE))
         self._place(device, self.model)
         # A CPU's cache holds the convolutions of one utterance; a GPU waits for its commands.
-        self.one_by_one = device == "cpu"
+        self.one_by_one = _kind(device) == "cpu"
 
     def _rows(self, samples):
         rows = max(samples, self.field)
@@ -475,7 +482,9 @@ class Whisper(Encoder):
 
     def _mel(self, clip):
         """Log-mel frames of one clip: (two for each row, mel bins)."""
-        with torch.autocast(self.device, enabled=False):  # the power of a clip overflows float16
+        with torch.autocast(
+            _kind(self.device), enabled=False
+        ):  # the power of a clip overflows float16
             mel = self.extractor(
                 _at_least(_unit(clip), self._rows(clip) * self.hop),
                 sampling_rate=SAMPLE_RATE,
@@ -643,9 +652,28 @@ def _spans(rows, longest):
     ]
 
 
+def _kind(device):
+    """The type, "cpu" or "cuda", of a device such as "cuda:1"."""
+    return torch.device(device).type
+
+
+@contextmanager
+def _ieee():
+    """Convolutions and matrix products of float32 as IEEE has it, not in a GPU's TF32."""
+    settings = torch.backends.cudnn, torch.backends.cuda.matmul
+    given = [setting.allow_tf32 for setting in settings]
+    try:
+        for setting in settings:
+            setting.allow_tf32 = False
+        yield
+    finally:
+        for setting, value in zip(settings, given, strict=True):
+            setting.allow_tf32 = value
+
+
 def _sent(tensor, device):
     """A CPU's tensor on a device, without waiting for what the device still has to do."""
-    return tensor if device == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
+    return tensor if _kind(device) == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 
 def _padded(items, lengths=None, value=0.0):
@@ -654,7 +682,7 @@ def _padded(items, lengths=None, value=0.0):
     lengths: rows of each item that count; all of them, if not given.
     """
     batch = pad_sequence(items, batch_first=True, padding_value=value)
-    counts = _sent(torch.tensor(lengths or [len(item) for item in items]), batch.device.type)
+    counts = _sent(torch.tensor(lengths or [len(item) for item in items]), batch.device)
     return batch, torch.arange(batch.shape[1], device=batch.device) < counts[:, None]
 
 

@@ -451,7 +451,7 @@ def test_batches_are_halved_when_memory_runs_out(error, snapshot, monkeypatch, c
         found = encoder.encode(CLIPS)
     for left, right in zip(found, expected, strict=True):
         assert_close(left, right)
-    assert sizes == [5, 2, 3, 1, 2]
+    assert sizes == [5, 2, 3, 1, 2] and encoder.repeated == 5 + 3
     assert "memory ran out on a batch of 495 rows; from now on 247" in caplog.text
     encoder.encode(CLIPS)
     assert max(sizes[5:]) == 2  # it does not try again what failed

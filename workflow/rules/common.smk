@@ -165,7 +165,7 @@ def encoder_of(wildcards):
 def encoding(wildcards):
     """What an encoder's entry says of how features are made with it."""
     encoder = encoder_of(wildcards)
-    return {key: encoder[key] for key in ("layer", "window_s") if key in encoder}
+    return {key: encoder[key] for key in ("layer", "window_s", "dtype") if key in encoder}
 
 
 def finetune_params(wildcards):
