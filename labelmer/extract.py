@@ -12,6 +12,7 @@ a machine, with the same threads and if no memory runs out, however often a run 
 
 import importlib.metadata
 import os
+import unicodedata
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -53,6 +54,8 @@ def extract(items, encoder, facts, out, code, dtype=FEATURE_DTYPE):
     lengths = encoder.lengths(items.inputs)
     attrs = _attributes(encoder, facts, params, code, dtype)
     marks = encoder.marks(items.inputs)
+    if marks is not None:
+        tell_of_lost_words(items, marks, encoder.unknown, out)
     with Writer(out, items.ids, lengths, encoder.row, dtype, attrs, marks) as writer:
         held, finished = writer.take_over(keys)
         wanted = [i for i in range(len(items.ids)) if i not in held]
@@ -75,6 +78,44 @@ def extract(items, encoder, facts, out, code, dtype=FEATURE_DTYPE):
         if number:
             log.info("%s: of these, %d were computed %s", out, number, how)
     return len(keys) - computed, computed
+
+
+NAMED = 5  # texts of a kind that are named
+
+
+def tell_of_lost_words(items, marks, unknown, out):
+    """Warn of what the encoder does not see of the words as they stand.
+
+    marks: tokens of each text; unknown: the token for what the vocabulary does not have, or None
+    """
+    tokens = dict(zip(items.ids, marks, strict=True))
+    lost = {name: count for name, of in tokens.items() if (count := of.count(unknown))}
+    if lost:
+        worst = sorted(lost, key=lambda name: -lost[name] / len(tokens[name]))[:NAMED]
+        log.warning(
+            "%s: the vocabulary lacks words: %d of %d tokens are %s, in %d of %d texts; most in "
+            "%s; choose an encoder for this language, or look at these texts",
+            *(out, sum(lost.values()), sum(map(len, marks)), unknown, len(lost), len(tokens)),
+            ", ".join(f"'{name}' ({lost[name]} of {len(tokens[name])})" for name in worst),
+        )
+    odd = {name: _odd(text) for name, text in zip(items.ids, items.inputs, strict=True)}
+    hidden = [f"'{name}' (U+{ord(found):04X})" for name, found in odd.items() if found]
+    if hidden:
+        log.warning(
+            "%s: %d texts have characters that nobody sees, and that may change tokens: %s; take "
+            "them out of the words",
+            *(out, len(hidden)),
+            ", ".join(hidden[:NAMED]),
+        )
+
+
+def _odd(text):
+    """The first character that is not seen (a control, a mark of format), or None.
+
+    But for joiners, which belong to words of some scripts and to emoji.
+    """
+    found = (c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Co", "Cn"))
+    return next((c for c in found if c not in "\u200c\u200d"), None)
 
 
 def _batches(wanted, lengths, budget):

@@ -6,7 +6,8 @@ also the rows that have most of it.
 
 Features are compared with the session's segments, utterances or recognised words, with the
 encoder's source.json and with the encoders' code. --config takes what `labelmer extract` takes:
-'{"layer": N}', '{"window_s": S}' and '{"dtype": TYPE}' compare with others than the file's own, and '{"labels": {NAME: WORDS}}' gives the words of a labels.h5.
+'{"layer": N}', '{"window_s": S}' and '{"dtype": TYPE}' compare with others
+than the file's own, and '{"labels": {NAME: WORDS}}' gives the words of a labels.h5.
 """
 
 import difflib

@@ -239,8 +239,8 @@ class Ragged:
     """A ragged file, mapped read-only.
 
     file[id_or_index] is a view of the item's values (length, ...); nothing is read before it is
-    used. `ids`, `offsets`, `keys`, `attrs` and `dtype` (a name) are in memory; marks(id_or_index) lists the strings.
-    Values of bfloat16 are given as float32.
+    used. `ids`, `offsets`, `keys`, `attrs` and `dtype` (a name) are in memory; marks(id_or_index)
+    lists the strings. Values of bfloat16 are given as float32.
 
     No lock is asked for: nothing is ever written into a file that stands at its path. InputError:
     no such file, one that may not or cannot be read, one of a newer labelmer; NotRagged, NotWhole.

@@ -157,6 +157,30 @@ def test_another_tokenizer_computes_all(text):
     assert extract.extract(items, encoders.load(text.folder, 2), facts, text.out, "c0de") == (0, 4)
 
 
+def test_words_that_the_vocabulary_lacks_are_told(text, caplog):
+    text(TEXTS)
+    assert caplog.text == ""
+    strange = {"a": "the tree 我 很 高 兴", "b": "no", "c": "no 🙂", "d": "no " + 101 * "x"}
+    text(strange)
+    said = "6 of 19 tokens are [UNK], in 3 of 4 texts; most in 'a' (4 of 8), 'c' (1 of 4), 'd' (1"
+    assert said in caplog.text and "out.h5" in caplog.text
+
+
+def test_characters_that_nobody_sees_are_told(text, caplog):
+    text({"a": "the\u200btree", "b": "the tree", "c": "no\x07", "d": "tre\u200de"})
+    assert "2 texts have characters that nobody sees" in caplog.text
+    assert "'a' (U+200B), 'c' (U+0007)" in caplog.text
+
+
+def test_label_words_like_special_tokens_are_words(snapshot, tmp_path):  # noqa: F811
+    fetch.fetch(f"path:{snapshot('bert')}", tmp_path / "bert")
+    config = json.dumps({"layer": 1, "labels": {"sad": "no [SEP] tree"}})
+    argv = [str(tmp_path / "bert"), str(tmp_path / "labels.h5"), "--encoder", "bert"]
+    extract.main([*argv, "--threads", "1", "--config", config])
+    marks = Ragged(tmp_path / "labels.h5").marks("sad")
+    assert (marks.count("[CLS]"), marks.count("[SEP]"), marks[-2]) == (1, 1, "tree")
+
+
 def test_no_items(speech):
     assert speech({}) == (0, 0)
     assert len(Ragged(speech.out)) == 0
@@ -220,7 +244,7 @@ def test_an_utterance_beyond_float16_stops_nothing(dtype, speech, one_value, cap
 
 
 def test_another_dtype_is_refused(speech):
-    with pytest.raises(InputError, match="bad dtype 'float8', expected one of .*'bfloat16'"):
+    with pytest.raises(InputError, match=r"bad dtype 'float8', expected one of .*'bfloat16'"):
         speech(CLIPS, dtype="float8")
 
 

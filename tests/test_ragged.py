@@ -348,9 +348,9 @@ def test_another_format_and_another_hdf5_file_are_refused(tmp_path):
 def unchanged(path):
     """A Writer that would take its place says why not, and leaves it as it is."""
     before = path.read_bytes()
-    with pytest.raises(InputError, match="format"):
-        with Writer(path, ["a"], [3], (4,), "float16", {}) as writer:
-            writer.take_over([key("a")])
+    given = Writer(path, ["a"], [3], (4,), "float16", {})
+    with pytest.raises(InputError, match="format"), given as writer:
+        writer.take_over([key("a")])
     assert path.read_bytes() == before
 
 
@@ -379,19 +379,21 @@ def test_a_file_that_cannot_be_read_is_not_taken_for_damaged(number, where, tmp_
         raise OSError(number, f"[Errno {number}] unable to open file")
 
     home, name = (h5py, "File") if where == "h5py" else (Path, "open")
-    given = getattr(home, name)
+    as_it_is = getattr(home, name)
 
     def only_for_it(file, mode="r", **options):
-        return refused() if Path(file) == path and mode[0] == "r" else given(file, mode, **options)
+        return (
+            refused() if Path(file) == path and mode[0] == "r" else as_it_is(file, mode, **options)
+        )
 
     with monkeypatch.context() as patch:
         patch.setattr(home, name, only_for_it)
         message = said(path)
         assert f"cannot be read ({os.strerror(number)})" in message
         assert "move" not in message and "remove" not in message
-        with pytest.raises(InputError, match="cannot be read"):
-            with Writer(path, ITEMS, list(ITEMS.values()), (4,), "float16", {}) as writer:
-                writer.take_over([key(name) for name in ITEMS])
+        given = Writer(path, ITEMS, list(ITEMS.values()), (4,), "float16", {})
+        with pytest.raises(InputError, match="cannot be read"), given as writer:
+            writer.take_over([key(name) for name in ITEMS])
     assert path.read_bytes() == before
 
 
