@@ -10,7 +10,7 @@ from labelmer import compute
 
 @pytest.fixture
 def started(tmp_path, monkeypatch):
-    """started(visible): the device of a process of its own that sees these GPUs, and the process."""
+    """started(visible): a process of its own that sees these GPUs; its device, and itself."""
     monkeypatch.setattr(compute.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(compute.torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(compute.torch.cuda, "set_device", lambda index: None)
