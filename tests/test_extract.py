@@ -447,7 +447,10 @@ def test_command_line_of_labels(snapshot, tmp_path):  # noqa: F811
     file = Ragged(tmp_path / "labels.h5")
     assert file.ids == ["angry", "sad"]
     assert file.marks("angry") == ["[CLS]", "tree", "[SEP]"]
-    assert file.attrs["code"] == code_digest("encoders")
+    assert file.attrs["code"] == code_digest("encoders") and file.dtype == "float16"
+    wide = json.dumps({**config, "dtype": "float32"})
+    extract.main([*argv, "--threads", "1", "--config", wide])
+    assert Ragged(tmp_path / "labels.h5").dtype == "float32"
     with pytest.raises(SystemExit):  # neither input nor labels
         extract.main([*argv, "--config", '{"layer": 1}'])
 

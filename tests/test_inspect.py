@@ -238,6 +238,8 @@ def test_changed_encoder_layer_and_code(corpus, facts, capsys):
     assert facts(corpus.frames, "--config", '{"layer": 3}')["keys"] == stale({"layer changed": 3})
     window = facts(corpus.frames, "--config", '{"window_s": 9}')["keys"]
     assert window == stale({"window_s changed": 3})
+    dtype = facts(corpus.frames, "--config", '{"dtype": "float32"}')["keys"]
+    assert dtype == stale({"dtype changed": 3})
     corpus.fetch("another")
     assert facts(corpus.frames)["keys"] == stale({"encoder changed": 3})
     assert facts(corpus.frames, "a1")["keys"] == stale({"encoder changed": 1})
