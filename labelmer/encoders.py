@@ -86,7 +86,7 @@ def model_type(folder):
             f"{path}: not the config of an encoder ({error!r}); expected a Hugging Face snapshot "
             "with a model_type, as `labelmer fetch` writes it"
         ) from None
-    if family not in FAMILIES:
+    if not isinstance(family, str) or family not in FAMILIES:
         raise InputError(
             f"{path}: bad model_type '{family}', expected one of {sorted(FAMILIES)}; "
             "choose an encoder of one of these families"

@@ -31,6 +31,7 @@ SETTINGS = ["*.json", "*.txt", "*.model"]  # configs, vocabularies, merges, sent
 SAFE = ["model.safetensors", "model-*-of-*.safetensors"]
 PICKLED = ["pytorch_model.bin", "pytorch_model-*-of-*.bin"]
 INDICES = ["model.safetensors.index.json", "pytorch_model.bin.index.json"]
+POINTER = b"version https://git-lfs"  # how a file begins that Git LFS has not brought
 FBANK = {
     "model_type": "labelmer-fbank",
     "num_mel_bins": 80,
@@ -57,7 +58,7 @@ def fetch(source, folder):
     try:
         revision = _fill(part, source)
         facts = {"source": source, "revision": revision, **encoders.describe(part)}
-        encoder = encoders.load(part, -1 if facts["layers"] else None)
+        encoder = encoders.load(part, None if source == "builtin:fbank" else -1)
         if encoder.modality == "text":
             known = encoder.model.get_input_embeddings().num_embeddings
             for fault in word_faults(part, encoder.tokenizer, known):
@@ -66,6 +67,11 @@ def fetch(source, folder):
         if folder.exists():
             shutil.rmtree(folder)
         part.rename(folder)
+    except OSError as error:
+        raise InputError(
+            f"encoder {folder.name}, source '{source}': {error.filename}: {error.strerror}; mend "
+            "that, and fetch again"
+        ) from error
     except InputError as error:  # its message may name the part folder, which is gone then
         raise InputError(f"encoder {folder.name}, source '{source}': {error}") from error
     finally:
@@ -126,6 +132,11 @@ def _copy(origin, folder):
         raise InputError(f"there is no folder {origin}; correct the path")
     weights = _files(origin, SAFE) or _files(origin, PICKLED)
     for path in [*_files(origin, SETTINGS), *weights]:
+        with path.open("rb") as file:
+            if file.read(len(POINTER)) == POINTER:
+                raise InputError(
+                    f"{path}: a pointer of Git LFS, expected the file itself; get it: git lfs pull"
+                )
         shutil.copyfile(path, folder / path.name)
 
 

@@ -491,6 +491,9 @@ def test_unknown_family_names_the_known(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     with pytest.raises(InputError, match=r"'gpt2', expected one of \['bert', .*'whisper', .*\]"):
         encoders.load(tmp_path, 0)
+    (tmp_path / "config.json").write_text('{"model_type": ["bert"]}')
+    with pytest.raises(InputError, match="bad model_type"):
+        encoders.load(tmp_path, 0)
     with pytest.raises(InputError, match="not the config of an encoder"):
         encoders.load(tmp_path / "nowhere", 0)
 

@@ -226,6 +226,24 @@ def test_a_shard_that_is_missing_is_named(format, snapshot, tmp_path):  # noqa: 
         fetch.fetch(f"path:{folder}", tmp_path / "out")
 
 
+def test_a_file_that_git_lfs_has_not_brought_is_named(snapshot, tmp_path):  # noqa: F811
+    folder = shutil.copytree(snapshot("bert"), tmp_path / "bert")
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 99\n"
+    (folder / "model.safetensors").write_text(pointer)
+    with pytest.raises(InputError, match=r"bert/model\.safetensors: a pointer of Git LFS, .* pull"):
+        fetch.fetch(f"path:{folder}", tmp_path / "out")
+
+
+def test_a_file_that_may_not_be_read_is_named(snapshot, tmp_path, monkeypatch):  # noqa: F811
+    def refused(source, _):
+        raise PermissionError(13, "Permission denied", str(source))
+
+    monkeypatch.setattr(fetch.shutil, "copyfile", refused)
+    with pytest.raises(InputError, match=r"source 'path:.*': .*config\.json: Permission denied"):
+        fetch.fetch(f"path:{snapshot('bert')}", tmp_path / "out")
+    assert names(tmp_path) == []
+
+
 @pytest.mark.parametrize("damage", ["cut", "code"])
 def test_pickled_weights_that_cannot_be_trusted_are_an_error(damage, snapshot, tmp_path):  # noqa: F811
     folder = pickled(snapshot("bert"), tmp_path / "pickled", 1)
