@@ -249,8 +249,25 @@ def test_a_gpu_gives_what_a_cpu_gives(kind, layer, snapshot):
     encoder = encoders.load(snapshot(kind), layer, "cuda")
     exact, mixed = encoder.begin(inputs, exact=True)(), encoder.encode(inputs)
     for rows, precise, right in zip(mixed, exact, expected, strict=True):
-        assert_close(precise, right, tolerance=5e-3)
+        assert_close(precise, right, tolerance=1e-4)  # TF32 would be ten times as far off
         assert_close(rows, right, tolerance=0.03)
+
+
+def test_exact_is_without_tf32_and_leaves_the_setting_as_it_was(snapshot, monkeypatch):
+    encoder = encoders.load(snapshot("wavlm-group"), 2)
+    run, seen = encoder._run, []
+    kinds = torch.backends.cudnn, torch.backends.cuda.matmul
+
+    def watched(batch):
+        seen.append([kind.allow_tf32 for kind in kinds])
+        return run(batch)
+
+    monkeypatch.setattr(encoder, "_run", watched)
+    before = [kind.allow_tf32 for kind in kinds]
+    assert before == [True, False]  # PyTorch's own
+    encoder.begin(CLIPS, exact=True)()
+    encoder.begin(CLIPS)()
+    assert seen == [[False, False], before]
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
