@@ -138,7 +138,8 @@ def _compute(items, batches, encoder, writer, keys, dtype):
 
     def store(batch, features):
         for i, rows in zip(batch, features(), strict=True):
-            if not (np.abs(rows) <= LARGEST[dtype]).all():  # so written, NaN is caught too
+            low, high = rows.min(initial=0), rows.max(initial=0)
+            if not -LARGEST[dtype] <= low <= high <= LARGEST[dtype]:  # NaN is caught too
                 exact = encoder.begin(read([i]), "float32", exact=True)()[0]
                 rows = _within(exact, dtype, items.ids[i], writer.path)
                 counts["once more in float32, as they were beyond what was tried first"] += 1
