@@ -40,7 +40,7 @@ class Features:
         if absent:
             raise InputError(
                 f"id '{absent[0]}' (and {len(absent) - 1} more) of the fold is in none of "
-                f"{[str(f.path) for f in self.files]}; remove these files, and they are made anew"
+                f"{[str(f.path) for f in self.files]}; move them away, and they are made anew"
             )
         self.items = [(home[name], home[name].index[name]) for name in ids]
         self.stride = stride

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_model, save_model
 
 from labelmer.digest import file_digest
+from labelmer.errors import InputError
 from labelmer.stage import log
 
 FILES = ("model.safetensors", "state.pt")
@@ -52,7 +53,7 @@ class Checkpoints:
     def last(self):
         """(N, state) of the last epoch kept, or (0, None), with a line in the log if it is no use.
 
-        What is of no use is removed.
+        What is of no use is removed. InputError: an epoch that is there and cannot be read.
         """
         epochs = self._epochs()
         if not epochs:
@@ -85,8 +86,13 @@ class Checkpoints:
             if facts["key"] != self.key:
                 return f"{folder} is of a run with other data, options or code"
             digests = {name: file_digest(folder / name) for name in FILES}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
             return f"{folder} is damaged ({error!r})"
+        except OSError as error:
+            raise InputError(
+                f"{folder}: cannot be read ({error.strerror}); let it be read, and run again; the "
+                "epochs in it are kept"
+            ) from None
         return "" if digests == facts["files"] else f"{folder} is damaged (its digests do not fit)"
 
     def _epochs(self):

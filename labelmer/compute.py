@@ -1,6 +1,10 @@
 """Where tensors are computed, and by which random numbers."""
 
+import fcntl
+import functools
 import os
+import tempfile
+from pathlib import Path
 
 import torch
 
@@ -8,10 +12,46 @@ from labelmer.stage import log
 
 
 def device_of(gpu):
-    """The GPU ("cuda") if one is wanted and there, else the CPU."""
-    if gpu and not torch.cuda.is_available():
+    """The GPU of this process ("cuda:N") if one is wanted and there, else the CPU.
+
+    Of the GPUs that PyTorch sees (CUDA_VISIBLE_DEVICES says which) it is the first that no other
+    process of this user has had from here; it is this one's until it ends. Where none is left, they
+    are shared.
+    """
+    if not gpu:
+        return "cpu"
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not count:
         log.warning("gpu: true, but PyTorch finds no GPU on this machine; the CPU does the work")
-    return "cuda" if gpu and torch.cuda.is_available() else "cpu"
+        return "cpu"
+    index = _taken(count)
+    torch.cuda.set_device(index)  # of what is asked of CUDA without a device
+    return f"cuda:{index}"
+
+
+@functools.cache  # a process has one GPU
+def _taken(count):
+    """Index of the GPU that this process takes, of so many."""
+    folder = Path(tempfile.gettempdir()) / f"labelmer-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    for index in range(count):
+        # Its index among those that are visible may be another one's index elsewhere.
+        name = torch.cuda.get_device_properties(index).uuid
+        lock = (folder / f"gpu-{name}.lock").open("a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            continue
+        LOCKS.append(lock)
+        log.info("GPU %d of %d is this process' own", index, count)
+        return index
+    index = os.getpid() % count
+    log.info("all %d GPUs are at work for others; GPU %d is shared", count, index)
+    return index
+
+
+LOCKS = []  # open as long as the process lives; the system unlocks them then
 
 
 def make_deterministic(seed, threads):
@@ -26,5 +66,6 @@ def make_deterministic(seed, threads):
 
 def mixed_precision(device, wanted=True):
     """A context in which a GPU computes in bfloat16 what may be rounded, if it has bfloat16."""
-    half = device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.autocast(device, torch.bfloat16, wanted and half)
+    kind = torch.device(device).type
+    half = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.autocast(kind, torch.bfloat16, wanted and half)

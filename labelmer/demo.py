@@ -688,7 +688,7 @@ def read_truth(folder):
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder} is there and is not a demo corpus (it has no demo.json of ours); "
-            "give another folder, or remove this one"
+            "give another folder"
         ) from error
 
 

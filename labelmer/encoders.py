@@ -13,14 +13,15 @@ What is out of the ordinary is defined, and nothing is dropped:
   512 tokens for most text models) goes through it in windows of that length, each as if it stood
   alone; neighbours overlap by a fifth, each gives up its half of that, and so every frame and
   token stands once;
-- empty text gives the special tokens alone ([CLS], [SEP]);
+- empty text gives the special tokens alone ([CLS], [SEP]); what is written like a special token
+  in a text ("[MASK]", "<s>") is words like others, and is split into smaller tokens;
 - Whisper hears silence behind a clip, as it was trained to; rows of silence are not kept.
 
 Of a checkpoint's preprocessor_config.json, do_normalize and the sampling rate are obeyed. Whether
 it asks for an attention mask makes no difference: padding is masked everywhere.
 
 On a GPU the networks run in mixed precision (float16), but for DeBERTa of the first version; on a
-CPU in float32.
+CPU in float32. What is float32 on a GPU is so in earnest (no TF32) where `exact` asks for it.
 
 `layer` counts as Hugging Face's hidden_states do: 0 is what enters the first layer, N the output
 of the last one, after the final layer norm where a model has one (for large wav2vec 2.0, HuBERT
@@ -33,13 +34,14 @@ import itertools
 import json
 import logging
 import math
+import re
 import threading
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch.nn.utils.rnn import pad_sequence
 
 from labelmer.digest import canonical_json, file_digest
@@ -94,7 +96,7 @@ def model_type(folder):
             f"{path}: not the config of an encoder ({error!r}); expected a Hugging Face snapshot "
             "with a model_type, as `labelmer fetch` writes it"
         ) from None
-    if family not in FAMILIES:
+    if not isinstance(family, str) or family not in FAMILIES:
         raise InputError(
             f"{path}: bad model_type '{family}', expected one of {sorted(FAMILIES)}; "
             "choose an encoder of one of these families"
@@ -115,8 +117,9 @@ def describe(folder):
     else:
         from transformers import AutoConfig
 
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        width, layers = config.hidden_size, config.num_hidden_layers
+        with _explained(f"{folder}: config.json cannot be used", "correct it"):
+            config = AutoConfig.from_pretrained(folder, local_files_only=True)
+            width, layers = int(config.hidden_size), int(config.num_hidden_layers)
     names = sorted(p.name for p in folder.iterdir() if p.is_file() and p.name != "source.json")
     digests = {name: file_digest(folder / name) for name in names}
     return {
@@ -131,35 +134,82 @@ def describe(folder):
 def network(folder, use_safetensors=True, **options):
     """The whole network of a snapshot in float32, ready for inference.
 
-    InputError: no weights, or weights that lack a tensor, which would be random numbers then.
+    InputError: no weights, or weights that are not those of the config: tensors that are missing
+    (they would be random numbers), of another shape, or not finite. A warning names layers that the
+    weights have and the config does not.
     """
     from transformers import AutoModel
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # what counts in its report of the loading is checked below
-    try:
+    with _explained(
+        f"{folder}: no weights to load", "take whole files, and fetch the encoder anew"
+    ):
         model, report = AutoModel.from_pretrained(
             folder,
             local_files_only=True,
             use_safetensors=use_safetensors,
             dtype=torch.float32,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are named below
             **options,
         )
-    except (OSError, SafetensorError) as error:
-        raise InputError(
-            f"{folder}: no weights to load ({error}); fetch the encoder anew"
-        ) from None
-    # The pooler and the mask of pretraining are not used here, and many checkpoints lack them.
-    unused = ("pooler", "masked_spec_embed")
-    missing = sorted(k for k in report["missing_keys"] if not any(name in k for name in unused))
+    _check_weights(folder, model, report)
+    return model.eval()
+
+
+# The pooler and the mask of pretraining are not used here, and many checkpoints lack them.
+UNUSED = ("pooler", "masked_spec_embed")
+ONE_CHECKPOINT = "take config.json and weights from one checkpoint, or choose another"
+LAYER = re.compile(r"encoder\.layers?\.(\d+)\.")
+
+
+def _check_weights(folder, model, report):
+    """Hold what transformers reports of the loading against what the network needs."""
+
+    def used(name):
+        return not any(part in name for part in UNUSED)
+
+    for name, found, wanted in sorted(report["mismatched_keys"]):
+        if used(name):
+            raise InputError(
+                f"{folder}: the tensor '{name}' has shape {tuple(found)} in the weights, expected "
+                f"{tuple(wanted)} by config.json; {ONE_CHECKPOINT}"
+            )
+    missing = sorted(filter(used, report["missing_keys"]))
     if missing:
         raise InputError(
             f"{folder}: the weights lack {len(missing)} tensors, the first is '{missing[0]}'; "
-            "expected a checkpoint of this very model_type; fetch it anew, or choose another"
+            f"expected a checkpoint of this very model_type and size; {ONE_CHECKPOINT}"
         )
-    return model.eval()
+    for name, values in model.named_parameters():
+        if values.numel() and used(name) and not torch.stack(values.aminmax()).isfinite().all():
+            raise InputError(
+                f"{folder}: the tensor '{name}' holds numbers that are not finite, so no feature "
+                "could be; take whole weights, or choose another encoder"
+            )
+    unknown = {int(found[1]) for found in map(LAYER.search, report["unexpected_keys"]) if found}
+    if unknown:
+        log.warning(
+            "%s: the weights have the layers %s, which config.json (num_hidden_layers %d) leaves "
+            "out: `layer` counts without them; correct config.json if it is not meant so",
+            *(folder, sorted(unknown), model.config.num_hidden_layers),
+        )
+
+
+@contextmanager
+def _explained(what, advice):
+    """Whatever a library raises on files that are not as they should be, as an InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # transformers, safetensors and pickle have no common class
+        if lacks_memory(error):
+            raise
+        said = str(error).strip().partition("\n")[0]
+        raise InputError(f"{what} ({type(error).__name__}: {said}); {advice}") from None
 
 
 def batches_by_length(lengths, budget):
@@ -196,6 +246,7 @@ class Encoder:
     window_s   seconds of speech that it sees at once, where that can be chosen; else None
     silence    what it hears behind a clip, where that can be chosen; else None
     budget     padded rows of a batch; halved, with a line in the log, when memory runs out
+    repeated   windows (of items) that ran more than once for that reason
     mixed      can it run in mixed precision on a GPU?
     precision  "float16" where it does, else "float32"
     model      the whole network, None for the filterbank
@@ -216,7 +267,7 @@ class Encoder:
 
     @property
     def precision(self):
-        return "float16" if self.mixed and self.device != "cpu" else "float32"
+        return "float16" if self.mixed and _kind(self.device) != "cpu" else "float32"
 
     def lengths(self, inputs):
         """Rows that each item will have; the network does not run."""
@@ -238,19 +289,23 @@ class Encoder:
         """Start to encode; returns a function that waits for the arrays of encode(), of `dtype`.
 
         A GPU is still at work when this returns, so that what went before can be written.
-        exact: float32 throughout, on a GPU too.
+        exact: float32 throughout, on a GPU too, and without TF32, which has 10 bits of 23.
         """
         half = self.precision == "float16" and not exact
         # What the modules must know of a batch is kept in them while it goes through.
-        with self.lock, torch.autocast(self.device, torch.float16, half):
+        with (
+            self.lock,
+            torch.autocast(_kind(self.device), torch.float16, half),
+            _ieee() if exact else nullcontext(),
+        ):
             flat, lengths = self._encoded(inputs, getattr(torch, dtype))
         ends = np.cumsum(lengths)
-        if self.device == "cpu":
+        if _kind(self.device) == "cpu":
             return lambda: np.split(flat.numpy(), ends[:-1])
         host = torch.empty_like(flat, device="cpu", pin_memory=True)
         host.copy_(flat, non_blocking=True)
         copied = torch.cuda.Event()
-        copied.record()
+        copied.record(torch.cuda.current_stream(self.device))
 
         def wait():
             copied.synchronize()
@@ -274,6 +329,7 @@ class Encoder:
             hidden = self._attempt([windows[i].content for i in batch])  # (batch, longest, *row)
             if hidden is None:
                 waiting += self._halved(batch, windows)
+                self.repeated += len(batch)
                 continue
             hidden = hidden.to(dtype)
             for i, rows in zip(batch, hidden, strict=True):
@@ -290,7 +346,7 @@ class Encoder:
             # A gradient keeps what all batches computed: smaller ones would not save memory.
             if torch.is_grad_enabled() or not lacks_memory(error):
                 raise
-        if self.device != "cpu":
+        if _kind(self.device) != "cpu":
             torch.cuda.empty_cache()
         return None
 
@@ -309,16 +365,16 @@ class Encoder:
 
     def _place(self, device, network=None):
         """Move the network to the device, and take batches that fit it."""
-        self.device, self.lock = device, threading.Lock()
-        self.budget = ROWS_PER_BATCH[device]
-        if device == "cuda":
+        self.device, self.lock, self.repeated = device, threading.Lock(), 0
+        self.budget = ROWS_PER_BATCH[_kind(device)]
+        if _kind(device) == "cuda":
             # All of it, not what is free: a run that goes on must find the batches it began with.
-            memory = torch.cuda.get_device_properties(0).total_memory
+            memory = torch.cuda.get_device_properties(device).total_memory
             self.budget = min(self.budget, memory // GPU_MEMORY_PER_ROW)
             self.budget = max(1, self.budget // (self.depth + 1 if self.layer == ALL else 1))
         if network is not None:
             network.to(device)
-        if network is not None and device == "cpu":
+        if network is not None and _kind(device) == "cpu":
             _through_onednn(network)
 
 
@@ -390,7 +446,7 @@ class Waveform(Encoder):
         self.longest = self._rows(round(window_s * SAMPLE_RATE))
         self._place(device, self.model)
         # A CPU's cache holds the convolutions of one utterance; a GPU waits for its commands.
-        self.one_by_one = device == "cpu"
+        self.one_by_one = _kind(device) == "cpu"
 
     def _rows(self, samples):
         rows = max(samples, self.field)
@@ -559,14 +615,36 @@ class Text(Encoder):
         # DeBERTa cannot run on no layers at all, so one stays even for layer 0.
         self.layer = _cut(self.model.encoder, "layer", layer, folder, least=1)
         self._place(device, self.model)
-        example = self.tokenizer("a", return_special_tokens_mask=True)
-        content = [i for i, special in enumerate(example["special_tokens_mask"]) if not special]
-        self.before = example["input_ids"][: content[0]]
-        self.after = example["input_ids"][content[-1] + 1 :]
+        unknown = self.tokenizer.unk_token_id
+        self.unknown = self.tokenizer.unk_token
+        self.special = set(self.tokenizer.all_special_ids) - {unknown}
+        with _explained(f"{folder}: the tokenizer cannot read 'a'", TOKENIZER):
+            tokens, content = self.tokenizer("a")["input_ids"], self._ids("a")
+            start = next(i for i in range(len(tokens)) if tokens[i : i + len(content)] == content)
+        self.before, self.after = tokens[:start], tokens[start + len(content) :]
+        self._check_vocabulary(folder, [*self.before, *self.after, self.tokenizer.pad_token_id])
         # RoBERTa numbers its positions from after the padding's index.
         taken = config.pad_token_id + 1 if "roberta" in config.model_type else 0
         longest = min(config.max_position_embeddings - taken, self.tokenizer.model_max_length)
         self.room = longest - len(self.before) - len(self.after)
+        if self.room < 1:
+            raise InputError(
+                f"{folder}: the model takes {longest} tokens, expected more than its "
+                f"{len(self.before) + len(self.after)} special ones; correct model_max_length in "
+                "tokenizer_config.json"
+            )
+
+    def _check_vocabulary(self, folder, needed):
+        """InputError if the tokenizer gives a token that the network has no embedding for."""
+        rows, names = self.model.get_input_embeddings().num_embeddings, self.tokenizer.get_vocab()
+        if None in needed:
+            raise InputError(f"{folder}: the tokenizer has no padding token; {TOKENIZER}")
+        for name, number in names.items():
+            if number >= rows and (number not in self.special or number in needed):
+                raise InputError(
+                    f"{folder}: the tokenizer's '{name}' is token {number}, but the weights have "
+                    f"embeddings for {rows} tokens; {TOKENIZER}"
+                )
 
     def marks(self, inputs):
         """Per item its token strings, special tokens included."""
@@ -576,7 +654,20 @@ class Text(Encoder):
         ]
 
     def _content(self, text):
-        return self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        ids = self._ids(text)
+        if self.special.isdisjoint(ids):
+            return ids
+        return [part for i in ids for part in (self._spelled(i) if i in self.special else [i])]
+
+    def _spelled(self, special):
+        """The tokens of what is written like a special token, in two pieces, which are words."""
+        name = self.tokenizer.convert_ids_to_tokens(special)
+        return self._ids(name[:1]) + self._ids(name[1:])
+
+    def _ids(self, text):
+        return self.tokenizer(
+            text, add_special_tokens=False, split_special_tokens=True, verbose=False
+        )["input_ids"]
 
     def _windows(self, text):
         content = self._content(text)
@@ -703,9 +794,28 @@ def _spans(rows, longest):
     ]
 
 
+def _kind(device):
+    """The type, "cpu" or "cuda", of a device such as "cuda:1"."""
+    return torch.device(device).type
+
+
+@contextmanager
+def _ieee():
+    """Convolutions and matrix products of float32 as IEEE has it, not in a GPU's TF32."""
+    settings = torch.backends.cudnn, torch.backends.cuda.matmul
+    given = [setting.allow_tf32 for setting in settings]
+    try:
+        for setting in settings:
+            setting.allow_tf32 = False
+        yield
+    finally:
+        for setting, value in zip(settings, given, strict=True):
+            setting.allow_tf32 = value
+
+
 def _sent(tensor, device):
     """A CPU's tensor on a device, without waiting for what the device still has to do."""
-    return tensor if device == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
+    return tensor if _kind(device) == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 
 def _padded(items, lengths=None, value=0.0):
@@ -714,7 +824,7 @@ def _padded(items, lengths=None, value=0.0):
     lengths: rows of each item that count; all of them, if not given.
     """
     batch = pad_sequence(items, batch_first=True, padding_value=value)
-    counts = _sent(torch.tensor(lengths or [len(item) for item in items]), batch.device.type)
+    counts = _sent(torch.tensor(lengths or [len(item) for item in items]), batch.device)
     return batch, torch.arange(batch.shape[1], device=batch.device) < counts[:, None]
 
 
@@ -734,19 +844,19 @@ def _cut(stack, name, layer, folder, least=0):
     return index
 
 
+TOKENIZER = "take the tokenizer's files from the checkpoint that this one was made from"
+
+
 def _tokenizer(folder):
     from transformers import AutoTokenizer
 
-    advice = "take its files from the checkpoint that this one was made from"
-    try:
+    with _explained(f"{folder}: no readable tokenizer", TOKENIZER):
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder}: no readable tokenizer ({error}); {advice}") from None
     # Without its files, transformers makes one up that knows no word.
     if len(tokenizer) <= len(tokenizer.all_special_ids):
         raise InputError(
             f"{folder}: a tokenizer of {len(tokenizer)} special tokens alone, expected its "
-            f"vocabulary (tokenizer.json, vocab.txt or the like); {advice}"
+            f"vocabulary (tokenizer.json, vocab.txt or the like); {TOKENIZER}"
         )
     return tokenizer
 
@@ -754,17 +864,25 @@ def _tokenizer(folder):
 def _feature_extractor(folder):
     from transformers import AutoFeatureExtractor
 
-    try:
+    advice = (
+        "it says how the encoder wants its audio; take it from the checkpoint that this one was "
+        "made from"
+    )
+    with _explained(f"{folder}: no readable preprocessor_config.json", advice):
         extractor = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{folder}: no readable preprocessor_config.json ({error}); it says how the encoder "
-            "wants its audio; take it from the checkpoint that this one was made from"
-        ) from None
     if extractor.sampling_rate != SAMPLE_RATE:
         raise InputError(
-            f"{folder}: the encoder wants audio at {extractor.sampling_rate} Hz, "
+            f"{folder}: the encoder wants audio at {extractor.sampling_rate!r} Hz, "
             f"expected {SAMPLE_RATE} Hz; choose another encoder"
+        )
+    config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+    whisper = config["model_type"] == "whisper"
+    wanted = config.get("num_mel_bins", 80) if whisper else 1
+    if extractor.feature_size != wanted or hasattr(extractor, "hop_length") != whisper:
+        raise InputError(
+            f"{folder}: preprocessor_config.json is that of a {type(extractor).__name__} with "
+            f"feature_size {extractor.feature_size!r}, expected one of {config['model_type']} "
+            f"with {wanted}; {advice}"
         )
     return extractor
 

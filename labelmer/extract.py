@@ -2,8 +2,8 @@
 
 INPUT is a session's segments (.h5, for a speech encoder) or its table of utterances (.tsv, for a
 text encoder). Without it, the words of the labels are run, as --config '{"labels": {NAME: WORDS}}'
-gives them. --config also holds the encoder's `layer` and, if it has one, its `window_s` or its
-`silence`.
+gives them. --config also holds the encoder's `layer`, its `window_s` or its `silence` if it has
+one, and the `dtype` of the numbers in OUT: float16 (the default), bfloat16 or float32.
 
 If OUT is there already, its items whose key still matches are taken over and only the rest is
 computed; so it is with OUT.part, which an interrupted run leaves. Equal input gives equal bytes on
@@ -12,6 +12,8 @@ a machine, with the same threads and if no memory runs out, however often a run 
 
 import importlib.metadata
 import os
+import unicodedata
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,33 +23,42 @@ from labelmer import __version__
 from labelmer.digest import code_digest
 from labelmer.errors import InputError
 from labelmer.inputs import read_facts, read_items, text_items
-from labelmer.ragged import FEATURE_DTYPE, Writer, feature_key, feature_params
+from labelmer.ragged import BFLOAT16, FEATURE_DTYPE, LARGEST, Writer, feature_key, feature_params
 from labelmer.stage import Progress, command, log, parse, stage_parser
 
 UNITS = {"speech": "frames", "text": "tokens"}
 
 
-def extract(items, encoder, facts, out, code):
+def extract(items, encoder, facts, out, code, dtype=FEATURE_DTYPE):
     """Write the features of items to a ragged file; return how many were kept and computed.
+
+    Of an item that mixed precision makes infinite the features are computed again in float32, and
+    what is beyond the dtype's range is stored as its largest number: both are counted in the log,
+    and each item of the second kind is named in a warning.
 
     encoder  of encoders.load, of the items' modality
     facts    where the encoder comes from: encoder, source, revision, weights, content
     out      path of the file; what it holds already is taken over item by item if its key matches
     code     digest of the code that computes a feature, a part of every key
+    dtype    of the numbers in the file: float16, bfloat16 or float32
     """
+    if dtype not in LARGEST:
+        raise InputError(f"{out}: bad dtype '{dtype}', expected one of {list(LARGEST)}; correct it")
     if encoder.modality != items.modality:
         raise InputError(
             f"{out}: '{facts['encoder']}' is a {encoder.modality} encoder, expected one for "
             f"{items.modality}, which the input is; correct the encoder's `modality` or its source"
         )
     params = feature_params(
-        facts["content"], encoder.layer, encoder.window_s, code, silence=encoder.silence
+        *(facts["content"], encoder.layer, encoder.window_s, code, dtype, encoder.silence)
     )
     keys = [feature_key(content, params) for content in items.contents]
     lengths = encoder.lengths(items.inputs)
-    attrs = _attributes(encoder, facts, params, code)
+    attrs = _attributes(encoder, facts, params, code, dtype)
     marks = encoder.marks(items.inputs)
-    with Writer(out, items.ids, lengths, encoder.row, FEATURE_DTYPE, attrs, marks) as writer:
+    if marks is not None:
+        tell_of_lost_words(items, marks, encoder.unknown, out)
+    with Writer(out, items.ids, lengths, encoder.row, dtype, attrs, marks) as writer:
         held, finished = writer.take_over(keys)
         wanted = [i for i in range(len(items.ids)) if i not in held]
         plan = _batches(wanted, lengths, encoder.budget)
@@ -59,10 +70,54 @@ def extract(items, encoder, facts, out, code):
             left = _batches([i for i in wanted if i not in finished], lengths, encoder.budget)
         if finished:
             log.info("%s: %d items were left by an interrupted run", out, len(finished))
-        _compute(items, left, encoder, writer, keys)
+        counts = _compute(items, left, encoder, writer, keys, dtype)
+    begun = sum(i in finished for batch in left for i in batch)
+    counts["once more, as an interrupted run had done a part of their batch"] = begun
+    counts["once more in smaller batches, as memory ran out"] = encoder.repeated
     computed = sum(map(len, left))
     log.info("%s: %d items kept, %d computed", out, len(keys) - computed, computed)
+    for how, number in counts.items():
+        if number:
+            log.info("%s: of these, %d were computed %s", out, number, how)
     return len(keys) - computed, computed
+
+
+NAMED = 5  # texts of a kind that are named
+
+
+def tell_of_lost_words(items, marks, unknown, out):
+    """Warn of what the encoder does not see of the words as they stand.
+
+    marks: tokens of each text; unknown: the token for what the vocabulary does not have, or None
+    """
+    tokens = dict(zip(items.ids, marks, strict=True))
+    lost = {name: count for name, of in tokens.items() if (count := of.count(unknown))}
+    if lost:
+        worst = sorted(lost, key=lambda name: -lost[name] / len(tokens[name]))[:NAMED]
+        log.warning(
+            "%s: the vocabulary lacks words: %d of %d tokens are %s, in %d of %d texts; most in "
+            "%s; choose an encoder for this language, or look at these texts",
+            *(out, sum(lost.values()), sum(map(len, marks)), unknown, len(lost), len(tokens)),
+            ", ".join(f"'{name}' ({lost[name]} of {len(tokens[name])})" for name in worst),
+        )
+    odd = {name: _odd(text) for name, text in zip(items.ids, items.inputs, strict=True)}
+    hidden = [f"'{name}' (U+{ord(found):04X})" for name, found in odd.items() if found]
+    if hidden:
+        log.warning(
+            "%s: %d texts have characters that nobody sees, and that may change tokens: %s; take "
+            "them out of the words",
+            *(out, len(hidden)),
+            ", ".join(hidden[:NAMED]),
+        )
+
+
+def _odd(text):
+    """The first character that is not seen (a control, a mark of format), or None.
+
+    But for joiners, which belong to words of some scripts and to emoji.
+    """
+    found = (c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Co", "Cn"))
+    return next((c for c in found if c not in "\u200c\u200d"), None)
 
 
 def _batches(wanted, lengths, budget):
@@ -73,8 +128,11 @@ def _batches(wanted, lengths, budget):
     return [[wanted[b] for b in batch] for batch in batches]
 
 
-def _compute(items, batches, encoder, writer, keys):
-    """Encode and write the items of the batches; reading, encoding and writing overlap."""
+def _compute(items, batches, encoder, writer, keys, dtype):
+    """Encode and write the items of the batches; reading, encoding and writing overlap.
+
+    Returns how many items were computed more than once: a Counter by why.
+    """
     from labelmer.encoders import SAMPLE_RATE
 
     def read(batch):
@@ -82,13 +140,16 @@ def _compute(items, batches, encoder, writer, keys):
 
     def store(batch, features):
         for i, rows in zip(batch, features(), strict=True):
-            if not np.isfinite(rows).all():  # mixed precision overflows where float32 may not
+            low, high = rows.min(initial=0), rows.max(initial=0)
+            if not -LARGEST[dtype] <= low <= high <= LARGEST[dtype]:  # NaN is caught too
                 exact = encoder.begin(read([i]), "float32", exact=True)()[0]
-                rows = _half(exact, items.ids[i], writer.path)
+                rows = _within(exact, dtype, items.ids[i], writer.path)
+                counts["once more in float32, as they were beyond what was tried first"] += 1
             writer.write(i, rows, keys[i])
         writer.commit()
 
-    speech = items.modality == "speech"
+    speech, counts = items.modality == "speech", Counter()
+    width = "float32" if dtype == BFLOAT16 else dtype  # numpy knows no bfloat16: the writer rounds
     unit = "seconds of audio" if speech else "texts"
     size = (lambda i: len(items.inputs[i]) / SAMPLE_RATE) if speech else (lambda _: 1)
     total = sum(size(i) for batch in batches for i in batch)
@@ -103,7 +164,7 @@ def _compute(items, batches, encoder, writer, keys):
             inputs = coming.pop().result()
             coming += [reader.submit(read, batch) for batch in batches[number + 1 : number + 2]]
             try:
-                features = encoder.begin(inputs, FEATURE_DTYPE)
+                features = encoder.begin(inputs, width)
             except InputError as error:
                 longest = items.ids[batch[0]]
                 raise InputError(f"{writer.path}: with '{longest}' or less: {error}") from None
@@ -113,22 +174,30 @@ def _compute(items, batches, encoder, writer, keys):
             progress.advance(sum(size(i) for i in batch))
         for batch in stored[-2:]:
             batch.result()
+    return counts
 
 
-def _half(features, name, out):
-    """Features as float16; InputError naming the item if they are not finite there."""
-    limit = np.finfo(FEATURE_DTYPE).max
-    largest = np.abs(features).max()
-    if not largest <= limit:  # so written, not a number is caught too
+def _within(features, dtype, name, out):
+    """Features within a dtype's range, what is beyond it as its largest number, with a warning.
+
+    InputError naming the item if they are not finite in float32 either.
+    """
+    largest, limit = np.abs(features).max(), LARGEST[dtype]
+    if not np.isfinite(largest):
         raise InputError(
-            f"{out}: {name}: largest feature {largest}, expected a finite number up to {limit}, "
-            f"which is what {FEATURE_DTYPE} holds; listen to the utterance, or choose another "
-            "`layer`"
+            f"{out}: {name}: largest feature {largest} in float32, expected a finite number; "
+            "listen to the utterance, take it out of the corpus, or choose another `layer`"
         )
-    return features.astype(FEATURE_DTYPE)
+    if largest > limit:
+        log.warning(
+            "%s: %s: largest feature %.6g, but %s holds numbers up to %g: %d numbers are stored as "
+            "that; for the very numbers give the encoder dtype: float32 (or bfloat16)",
+            *(out, name, largest, dtype, limit, np.count_nonzero(np.abs(features) > limit)),
+        )
+    return features.clip(-limit, limit)
 
 
-def _attributes(encoder, facts, params, code):
+def _attributes(encoder, facts, params, code, dtype):
     rate = {"rate_hz": encoder.rate_hz} if encoder.rate_hz else {}
     window = {"window_s": encoder.window_s} if encoder.window_s else {}
     silence = {"silence": encoder.silence} if encoder.silence else {}
@@ -144,7 +213,7 @@ def _attributes(encoder, facts, params, code):
         "layer": encoder.layer,
         **window,
         **silence,
-        "dtype": FEATURE_DTYPE,
+        "dtype": dtype,
         "precision": encoder.precision,
         "params": params,
         "code": code,
@@ -183,9 +252,9 @@ def main(argv=None):
 
     torch.set_num_threads(args.threads)
     layer, window_s = args.config.get("layer"), args.config.get("window_s")
-    silence = args.config.get("silence")
+    silence, dtype = args.config.get("silence"), args.config.get("dtype", FEATURE_DTYPE)
     encoder = encoders.load(args.folder, layer, device_of(args.gpu), window_s, silence)
-    extract(items, encoder, facts, args.out, code_digest("encoders"))
+    extract(items, encoder, facts, args.out, code_digest("encoders"), dtype)
 
 
 if __name__ == "__main__":

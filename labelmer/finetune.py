@@ -75,7 +75,7 @@ class Classifier(torch.nn.Module):
         self.encoder = encoder
         self.network = encoder.model
         self.dropout = torch.nn.Dropout(options.dropout)
-        self.head = torch.nn.Linear(encoder.width, classes)
+        self.head = torch.nn.Linear(encoder.width, classes, device=encoder.device)
         frozen = list(encoder.front_end) if options.freeze_front_end else []
         for module in frozen:
             module.requires_grad_(False)
@@ -84,7 +84,6 @@ class Classifier(torch.nn.Module):
         self.as_used = [*frozen, *norms]
         if options.gradient_checkpointing:
             self.network.gradient_checkpointing_enable({"use_reentrant": False})
-        self.to(encoder.device)
 
     def train(self, mode=True):
         """As torch.nn.Module.train(), but for what runs in training as it runs in use."""
@@ -109,7 +108,7 @@ def load_encoder(folder, device, window_s=None, silence=None):
             "frozen with it, or choose another encoder"
         )
     encoder = encoders.load(folder, -1, device, window_s, silence)
-    if device == "cuda":
+    if torch.device(device).type == "cuda":
         # A batch goes in one piece, however much memory is free: equal seeds give equal bytes.
         encoder.budget = sys.maxsize
     return encoder
@@ -200,7 +199,7 @@ def train_epoch(classifier, train, weights, optimiser, schedule, options, genera
                 "finetuning: lower batch_size and raise accumulation, or set "
                 "gradient_checkpointing: true"
             ) from None
-    return finite(float(np.mean(losses)), "training")
+    return finite(torch.stack(losses).mean().item(), "training")
 
 
 def finite(loss, part):
@@ -214,18 +213,18 @@ def finite(loss, part):
 
 
 def backward(classifier, part, group, weights, progress):
-    """Add the gradient of an update's loss, batch by batch; returns the loss.
+    """Add the gradient of an update's loss, batch by batch; returns the loss, on the device.
 
     group: the update's batches, arrays of utterance numbers. The loss is the weighted mean over all
     their utterances, so it does not matter how they are cut into batches.
     """
-    whole = sum(weights[torch.from_numpy(part.labels[numbers])].sum() for numbers in group)
-    loss = 0.0
+    _, labels = part.batch(np.concatenate(group), weights.device)
+    whole, loss = weights[labels].sum(), torch.zeros((), device=weights.device)
     for numbers in group:
         inputs, labels = part.batch(numbers, weights.device)
         share = F.cross_entropy(classifier(inputs), labels, weights, reduction="sum") / whole
         share.backward()
-        loss += share.item()
+        loss += share.detach()  # a number of it would be waited for
         progress.advance(len(numbers))
     return loss
 
@@ -249,10 +248,10 @@ def predict(classifier, part, size, progress):
     logits = [None] * len(part.labels)
     for numbers in in_order(part.lengths, size):
         inputs, _ = part.batch(numbers, "cpu")
-        for number, row in zip(numbers, classifier(inputs).cpu(), strict=True):
+        for number, row in zip(numbers, classifier(inputs), strict=True):
             logits[number] = row
         progress.advance(len(numbers))
-    return torch.stack(logits)
+    return torch.stack(logits).cpu()
 
 
 def load_part(rows, items, encoder, classes):

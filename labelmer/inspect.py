@@ -6,8 +6,8 @@ also the rows that have most of it.
 
 Features are compared with the session's segments, utterances or recognised words, with the
 encoder's source.json and with the encoders' code. --config takes what `labelmer extract` takes:
-'{"layer": N}', '{"window_s": S}' and '{"silence": KIND}' compare with others than the file's own,
-and '{"labels": {NAME: WORDS}}' gives the words of a labels.h5.
+'{"layer": N}', '{"window_s": S}', '{"silence": KIND}' and '{"dtype": TYPE}' compare with others
+than the file's own, and '{"labels": {NAME: WORDS}}' gives the words of a labels.h5.
 """
 
 import difflib
@@ -17,12 +17,11 @@ import os
 from collections import Counter
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from labelmer.digest import code_digest, content_key, file_digest
 from labelmer.errors import InputError
-from labelmer.ragged import Ragged, feature_key, feature_params
+from labelmer.ragged import NotRagged, NotWhole, Ragged, feature_key, feature_params
 from labelmer.stage import RUN, Progress, command, parse, stage_parser
 
 PIECE = 1 << 20  # numbers looked at in one go: 8 MB as float64
@@ -37,8 +36,8 @@ def opened(path):
     path = Path(path)
     try:
         return Ragged(path)
-    except InputError:
-        if not path.exists() or _was_ragged(path):
+    except (NotRagged, NotWhole) as error:
+        if isinstance(error, NotWhole) and path.name.endswith((".h5", ".h5.part")):
             raise
         raise InputError(
             f"{path}: not a ragged file; `labelmer inspect` reads the audio in "
@@ -48,19 +47,11 @@ def opened(path):
         ) from None
 
 
-def _was_ragged(path):
-    """Whether what cannot be read was a ragged file, as far as can be told."""
-    try:
-        with h5py.File(path, "r") as file:
-            return "format" in file.attrs
-    except Exception:  # what h5py raises depends on which bytes are damaged
-        return path.is_file() and path.name.endswith((".h5", ".h5.part"))
-
-
 def about_file(file, config):
     """Facts of a ragged file as a dict for JSON; None or empty where it has no such thing.
 
-    config: `layer`, `window_s`, `silence`, `labels`, as labelmer.extract takes them; see judge().
+    config: `layer`, `window_s`, `silence`, `dtype` and `labels`, as labelmer.extract takes them;
+    see judge().
     """
     lengths, rate = np.diff(file.offsets), _rate(file)
     rows = int(file.offsets[-1])
@@ -74,7 +65,7 @@ def about_file(file, config):
         "longest": _extreme(file, lengths, np.argmax),
         "shortest": _extreme(file, lengths, np.argmin),
         "width": file.values.shape[-1] if file.values.ndim > 1 else None,
-        "dtype": str(file.values.dtype),
+        "dtype": file.dtype,
         "rate_hz": rate,
         "hours": rows / rate / 3600 if rate else None,
         **{name: _attribute(file, name) for name in PROVENANCE},
@@ -100,7 +91,7 @@ def about_item(file, name, config):
         "path": str(file.path),
         "id": name,
         "shape": list(values.shape),
-        "dtype": str(values.dtype),
+        "dtype": file.dtype,
         "seconds": len(values) / rate if rate else None,
         **statistics(values),
         "keys": compare(file, config, name),
@@ -263,8 +254,8 @@ def _features_changed(file, contents, facts, config):
     layer = _layer(config.get("layer", _attribute(file, "layer")), facts)
     window_s = config.get("window_s", _attribute(file, "window_s"))
     silence = config.get("silence", _attribute(file, "silence"))
-    code = code_digest("encoders")
-    present = feature_params(facts["content"], layer, window_s, code, silence=silence)
+    dtype, code = config.get("dtype", file.dtype), code_digest("encoders")
+    present = feature_params(facts["content"], layer, window_s, code, dtype, silence)
     parts = _differences(recorded, present)
 
     def changed(name, key):

@@ -470,8 +470,13 @@ def load(folder):
         options = ModelOptions.of(description["model"])
         model = model_of(options, description["rows"], len(classes))
         model.load_state_dict(load_file(folder / "model.safetensors"))
+    except PermissionError as error:
+        raise InputError(
+            f"{folder}: may not be read ({error.strerror}); let it be read, and run again; the "
+            "model itself was left as it is"
+        ) from None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise InputError(
-            f"{folder}: not a whole model ({error}); remove the folder, and train it anew"
+            f"{folder}: not a whole model ({error}); move the folder away, and train it anew"
         ) from None
     return model.eval(), classes

@@ -31,22 +31,37 @@ log = logging.getLogger("labelmer")
 FORMAT = 1
 KEY_BYTES = 32
 FEATURE_DTYPE = "float16"
+BFLOAT16 = "bfloat16"
+LARGEST = {  # finite number of each type that features may have
+    "float16": float(np.finfo(np.float16).max),
+    BFLOAT16: (2 - 2**-7) * 2.0**127,
+    "float32": float(np.finfo(np.float32).max),
+}
 HEADER_BYTES = 2**16  # of a file without items, with room to spare
 COMMIT_S = 1.0  # between two times that what is written is made to last
 
 
-def feature_params(encoder, layer, window_s, code, silence=None):
+class NotRagged(InputError):
+    """What is at a path is readable, and something else than a ragged file."""
+
+
+class NotWhole(InputError):
+    """What is at a path is readable, and a ragged file at best in part."""
+
+
+def feature_params(encoder, layer, window_s, code, dtype=FEATURE_DTYPE, silence=None):
     """What all items of a file of features were computed with, as canonical JSON.
 
     encoder   digest of the encoder's files (`content` of its source.json)
     layer     index of the hidden states, from 0, or "all"
     window_s  seconds of speech that the encoder sees at once, or None
     code      digest of the code that computes a feature
+    dtype     of the numbers in the file, one of LARGEST
     silence   what the encoder hears behind a clip; None if it is of a family without such a choice
     """
     heard = {"silence": silence} if silence else {}  # so that keys of other families stay
     parts = {"encoder": encoder, "layer": layer, "window_s": window_s and float(window_s)}
-    return canonical_json({**parts, **heard, "dtype": FEATURE_DTYPE, "code": code})
+    return canonical_json({**parts, **heard, "dtype": dtype, "code": code})
 
 
 def feature_key(content, params):
@@ -60,6 +75,7 @@ class Writer:
     ids      item names, sorted and unique
     lengths  rows of each item (frames, tokens, samples)
     shape    shape of one row: () for samples, (width,) for features
+    dtype    numpy's, or "bfloat16", to which numbers are rounded as they are written
     marks    per item a list of `length` strings, or None
     attrs    provenance: strings, numbers
 
@@ -80,7 +96,9 @@ class Writer:
         self.place = self.path.with_name(self.path.name + ".new")  # where it is written
         self.offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
         self.keys = np.zeros((len(ids), KEY_BYTES), np.uint8)
-        self.shape, self.dtype = (int(self.offsets[-1]), *shape), np.dtype(dtype)
+        self.short = dtype == BFLOAT16  # numpy does not know it: what is written are its bits
+        self.shape = (int(self.offsets[-1]), *shape)
+        self.dtype = np.dtype(np.uint16 if self.short else dtype)
         self.committed = time.monotonic()
         with self._written(), ExitStack() as stack:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,8 +129,10 @@ class Writer:
             file["ids"] = names
             if marked is not None:
                 file["marks"] = marked
-            keys = _contiguous(file, "keys", self.keys.shape, np.uint8)
-            values = _contiguous(file, "values", self.shape, self.dtype)
+            keys = _contiguous(file, "keys", self.keys.shape, _kind(np.uint8))
+            values = _contiguous(
+                file, "values", self.shape, _bfloat16() if self.short else _kind(self.dtype)
+            )
             self.starts = values.id.get_offset(), keys.id.get_offset()
         self.file = self.place.open("r+b")
 
@@ -138,7 +158,7 @@ class Writer:
             return set()
         try:
             old = Ragged(source)
-        except InputError as error:
+        except NotWhole as error:
             log.warning("%s; nothing is taken over from it", error)
             return set()
         copied = set()
@@ -160,7 +180,8 @@ class Writer:
         with self._written():
             if np.size(values):
                 self.file.seek(self.starts[0] + int(start) * self.dtype.itemsize * self._row())
-                self.file.write(np.ascontiguousarray(values, self.dtype))
+                numbers = _rounded(values) if self.short else values
+                self.file.write(np.ascontiguousarray(numbers, self.dtype))
             self.keys[index] = np.frombuffer(key, np.uint8)
 
     def commit(self):
@@ -220,34 +241,48 @@ class Ragged:
     """A ragged file, mapped read-only.
 
     file[id_or_index] is a view of the item's values (length, ...); nothing is read before it is
-    used. `ids`, `offsets`, `keys` and `attrs` are in memory; marks(id_or_index) lists the strings.
+    used. `ids`, `offsets`, `keys`, `attrs` and `dtype` (a name) are in memory; marks(id_or_index)
+    lists the strings. Values of bfloat16 are given as float32.
+
+    No lock is asked for: nothing is ever written into a file that stands at its path. InputError:
+    no such file, one that may not or cannot be read, one of a newer labelmer; NotRagged, NotWhole.
     """
 
     def __init__(self, path):
         self.path = Path(path)
         try:
-            with h5py.File(path, "r") as file:
+            self.path.open("rb").close()
+            with h5py.File(path, "r", locking=False) as file:
                 self.attrs = dict(file.attrs)
-                if self.attrs.get("format") != FORMAT:
-                    raise InputError(
-                        f"{path}: ragged file format {self.attrs.get('format')}, expected "
-                        f"{FORMAT}; remove the file, and it is made anew"
-                    )
+                self._check_format()
                 self.ids = [i.decode() for i in file["ids"][:]]
                 self.offsets = file["offsets"][:]
                 self.keys = file["keys"][:]
                 self._marks = file["marks"][:] if "marks" in file else None
                 values = file["values"]
                 mapped = values.dtype, values.shape, values.id.get_offset()
+                short = values.id.get_type() == _bfloat16()
             self._check(*mapped)
-            self.values, self.mapping = _map(self.path, *mapped)
+            dtype, *rest = mapped
+            self.dtype = BFLOAT16 if short else str(dtype)  # as in the file
+            self.values, self.mapping = _map(self.path, np.uint16 if short else dtype, *rest)
+            self.values = Bfloat16(self.values) if short else self.values
         except FileNotFoundError:
             raise InputError(f"{path}: there is no such file") from None
+        except IsADirectoryError:
+            raise NotRagged(f"{path}: a folder, expected a ragged file; correct the name") from None
         except InputError:
             raise
         except Exception as error:  # what h5py raises depends on which bytes are damaged
-            raise InputError(
-                f"{path}: not a whole ragged HDF5 file ({error}); remove it, and it is made anew"
+            # With a number, it is the operating system that speaks, and not of what is in the file.
+            if isinstance(error, OSError) and error.errno:
+                raise InputError(
+                    f"{path}: cannot be read ({os.strerror(error.errno)}); let it be read, and "
+                    "run again; the file itself was left as it is"
+                ) from None
+            raise NotWhole(
+                f"{path}: not a whole ragged HDF5 file ({error}); if no other program is writing "
+                "it, move it away, and it is made anew"
             ) from None
         self.index = {name: i for i, name in enumerate(self.ids)}
 
@@ -270,6 +305,19 @@ class Ragged:
         if self._marks is None:
             return None
         return [mark.decode(errors="replace") for mark in self._marks[self._rows(item)]]
+
+    def _check_format(self):
+        found = self.attrs.get("format")
+        if isinstance(found, int | np.integer) and found > FORMAT:
+            raise InputError(
+                f"{self.path}: ragged file format {found}, expected {FORMAT}: a newer labelmer "
+                "wrote it; update labelmer, or let this one write elsewhere (another `name`)"
+            )
+        if found != FORMAT:
+            raise NotRagged(
+                f"{self.path}: an HDF5 file of ragged file format {found}, expected {FORMAT}: it "
+                "is another program's; give another name, or move it away"
+            )
 
     def _check(self, dtype, shape, place):
         """Raise ValueError where the parts of the file do not fit together."""
@@ -294,7 +342,37 @@ class Ragged:
         return slice(self.offsets[item], self.offsets[item + 1])
 
 
-def _contiguous(file, name, shape, dtype):
+class Bfloat16:
+    """Numbers of bfloat16 in memory, where numpy sees their bits; a slice is float32."""
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, bits):
+        self.bits, self.shape, self.ndim = bits, bits.shape, bits.ndim
+
+    def __getitem__(self, rows):
+        return (self.bits[rows].astype(np.uint32) << 16).view(np.float32)
+
+
+def _rounded(values):
+    """The bits of the bfloat16 nearest to each number, of two equally near the even one."""
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    return (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
+
+
+def _bfloat16():
+    """HDF5's description of bfloat16, by which every HDF5 tool reads it."""
+    kind = h5py.h5t.IEEE_F32LE.copy()
+    kind.set_fields(15, 7, 8, 0, 7)  # where sign, exponent and mantissa are
+    kind.set_size(2)
+    return kind
+
+
+def _kind(dtype):
+    return h5py.h5t.py_create(np.dtype(dtype), logical=True)
+
+
+def _contiguous(file, name, shape, kind):
     """An unchunked dataset with its space in the file taken at once, so that it has an address."""
     space = h5py.h5s.create_simple(shape)
     layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
@@ -302,7 +380,6 @@ def _contiguous(file, name, shape, dtype):
     layout.set_layout(h5py.h5d.CONTIGUOUS)
     layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     layout.set_fill_time(h5py.h5d.FILL_TIME_ALLOC if name == "keys" else h5py.h5d.FILL_TIME_NEVER)
-    kind = h5py.h5t.py_create(np.dtype(dtype), logical=True)
     h5py.h5d.create(file.id, name.encode(), kind, space, layout)
     return file[name]
 

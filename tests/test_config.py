@@ -126,6 +126,7 @@ def test_a_number_that_yaml_takes_for_text_is_explained():
         ("folds: validation", "partner", "partner goes with hold_out: speaker"),
         ("folds: fraction", 0.2, "fraction goes with validation: dialogues"),
         ("encoders: minilm", {"modality": "text", "source": "path:x"}, "layer is missing"),
+        ("encoders: minilm: dtype", "float8", "dtype: 'float8', expected one of ['float16', "),
         ("encoders: minilm: window_s", 20, "minilm: window_s goes with wav2vec 2.0 and its kin"),
         ("encoders: fbank: window_s", 20, "fbank: window_s goes with wav2vec 2.0 and its kin"),
         ("encoders: minilm: silence", "full", "minilm: silence goes with Whisper's encoder"),

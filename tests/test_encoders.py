@@ -1,6 +1,7 @@
 """Batched equals single equals the plain Hugging Face forward, for every family and every layer."""
 
 import importlib.util
+import json
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from labelmer import encoders, fetch
+from labelmer.alignment import token_spans
 from labelmer.errors import InputError
 
 LAYERS = 3
@@ -247,8 +249,25 @@ def test_a_gpu_gives_what_a_cpu_gives(kind, layer, snapshot):
     encoder = encoders.load(snapshot(kind), layer, "cuda")
     exact, mixed = encoder.begin(inputs, exact=True)(), encoder.encode(inputs)
     for rows, precise, right in zip(mixed, exact, expected, strict=True):
-        assert_close(precise, right, tolerance=5e-3)
+        assert_close(precise, right, tolerance=1e-4)  # TF32 would be ten times as far off
         assert_close(rows, right, tolerance=0.03)
+
+
+def test_exact_is_without_tf32_and_leaves_the_setting_as_it_was(snapshot, monkeypatch):
+    encoder = encoders.load(snapshot("wavlm-group"), 2)
+    run, seen = encoder._run, []
+    kinds = torch.backends.cudnn, torch.backends.cuda.matmul
+
+    def watched(batch):
+        seen.append([kind.allow_tf32 for kind in kinds])
+        return run(batch)
+
+    monkeypatch.setattr(encoder, "_run", watched)
+    before = [kind.allow_tf32 for kind in kinds]
+    assert before == [True, False]  # PyTorch's own
+    encoder.begin(CLIPS, exact=True)()
+    encoder.begin(CLIPS)()
+    assert seen == [[False, False], before]
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
@@ -543,7 +562,7 @@ def test_batches_are_halved_when_memory_runs_out(error, snapshot, monkeypatch, c
         found = encoder.encode(CLIPS)
     for left, right in zip(found, expected, strict=True):
         assert_close(left, right)
-    assert sizes == [5, 2, 3, 1, 2]
+    assert sizes == [5, 2, 3, 1, 2] and encoder.repeated == 5 + 3
     assert "memory ran out on a batch of 495 rows; from now on 247" in caplog.text
     encoder.encode(CLIPS)
     assert max(sizes[5:]) == 2  # it does not try again what failed
@@ -581,6 +600,9 @@ def test_unknown_family_names_the_known(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     with pytest.raises(InputError, match=r"'gpt2', expected one of \['bert', .*'whisper', .*\]"):
         encoders.load(tmp_path, 0)
+    (tmp_path / "config.json").write_text('{"model_type": ["bert"]}')
+    with pytest.raises(InputError, match="bad model_type"):
+        encoders.load(tmp_path, 0)
     with pytest.raises(InputError, match="not the config of an encoder"):
         encoders.load(tmp_path / "nowhere", 0)
 
@@ -601,7 +623,7 @@ def test_a_text_encoder_without_vocabulary_is_an_error(snapshot, tmp_path):
     folder = shutil.copytree(snapshot("bert"), tmp_path / "bert")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (folder / name).unlink()
-    with pytest.raises(InputError, match=r"bert: .*tokenizer.*; take its files from"):
+    with pytest.raises(InputError, match=r"bert: a tokenizer of 5 .*; take the tokenizer's files"):
         encoders.load(folder, 1)
 
 
@@ -609,8 +631,166 @@ def test_damaged_weights_are_an_error(snapshot, tmp_path):
     folder = shutil.copytree(snapshot("bert"), tmp_path / "bert")
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(InputError, match=r"bert: no weights to load .*; fetch the encoder anew"):
+    with pytest.raises(
+        InputError, match=r"bert: no weights to load .*; take whole files, and fetch the encoder"
+    ):
         encoders.load(folder, 1)
+
+
+@pytest.mark.parametrize(
+    "kind", ["wav2vec2-group", "hubert-layer", "wavlm-group", *TEXTS, "whisper"]
+)
+def test_config_and_weights_of_two_sizes_are_named(kind, snapshot, tmp_path):
+    folder = shutil.copytree(snapshot(kind), tmp_path / kind)
+    size = {"whisper": "encoder_ffn_dim"}.get(kind, "intermediate_size")
+    configured(folder, **{size: 48})
+    shapes = r"has shape \(\d+.*\) in the weights, expected \(\d+.*\) by config\.json"
+    with pytest.raises(InputError, match=rf"{kind}: the tensor '.*' {shapes}"):
+        encoders.load(folder, 1)
+
+
+def configured(folder, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_more_and_fewer_layers_than_the_weights_have(snapshot, tmp_path, caplog):
+    for kind in ("bert", "wav2vec2-group"):
+        folder = shutil.copytree(snapshot(kind), tmp_path / kind)
+        configured(folder, num_hidden_layers=5)
+        with pytest.raises(
+            InputError, match=r"lack \d+ tensors, the first is 'encoder\.layers?\.3"
+        ):
+            encoders.load(folder, 1)
+        caplog.clear()
+        configured(folder, num_hidden_layers=2)
+        encoders.load(folder, 1)
+        assert (
+            "the weights have the layers [2], which config.json (num_hidden_layers 2) leaves"
+            in (caplog.text)
+        )
+
+
+def test_weights_that_are_not_finite_are_an_error(snapshot, tmp_path):
+    folder = shutil.copytree(snapshot("bert"), tmp_path / "bert")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["encoder.layer.1.output.dense.weight"][3, 3] = float("nan")
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(
+        InputError, match=r"'encoder\.layer\.1\..*' holds numbers that are not finite"
+    ):
+        encoders.load(folder, 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "content", "words"),
+    [
+        ("bert", "config.json", {"hidden_size": "many"}, "config.json"),
+        ("bert", "config.json", {"num_hidden_layers": None}, "config.json"),
+        ("bert", "tokenizer.json", "{}", "no readable tokenizer"),
+        ("bert", "tokenizer.json", "{", "no readable tokenizer"),
+        ("bert", "tokenizer_config.json", "[1", "no readable tokenizer"),
+        ("bert", "tokenizer_config.json", {"model_max_length": 2}, "correct model_max_length"),
+        ("bert", "tokenizer_config.json", {"pad_token": None}, "no padding token"),
+        (
+            "whisper",
+            "preprocessor_config.json",
+            {"feature_size": 128},
+            "feature_size 128, expected",
+        ),
+        (
+            "whisper",
+            "preprocessor_config.json",
+            {"sampling_rate": "x"},
+            "no readable preprocessor_config",
+        ),
+        ("wav2vec2-group", "preprocessor_config.json", "{", "no readable preprocessor_config"),
+        (
+            "wav2vec2-group",
+            "preprocessor_config.json",
+            {"feature_size": 2},
+            "feature_size 2, expected",
+        ),
+    ],
+)
+def test_damaged_settings_are_named_when_an_encoder_is_fetched(
+    kind, name, content, words, snapshot, tmp_path
+):
+    folder = shutil.copytree(snapshot(kind), tmp_path / kind)
+    path = folder / name
+    given = json.loads(path.read_text())
+    path.write_text(content if isinstance(content, str) else json.dumps({**given, **content}))
+    with pytest.raises(InputError, match=rf"source 'path:.*{kind}': .*{words}"):
+        fetch.fetch(f"path:{folder}", tmp_path / "out")
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_the_settings_of_another_family_are_an_error(snapshot, tmp_path):
+    for kind, other in (("whisper", "wav2vec2-group"), ("wav2vec2-group", "whisper")):
+        folder = shutil.copytree(snapshot(kind), tmp_path / kind)
+        shutil.copy(snapshot(other) / "preprocessor_config.json", folder)
+        with pytest.raises(InputError, match=r"that of a .*, expected one of"):
+            encoders.load(folder, 1)
+
+
+def test_a_tokenizer_with_more_tokens_than_the_weights_is_an_error(snapshot, tmp_path):
+    folder = shutil.copytree(snapshot("bert"), tmp_path / "bert")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens([f"w{i}" for i in range(60)])
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(InputError, match=r"'w\d+' is token \d+, but the weights .* for 60 tokens"):
+        encoders.load(folder, 1)
+
+
+LOOK_ALIKES = "no [CLS] [SEP] [MASK] [PAD] <s> </s> <pad> <mask> tree"
+
+
+@pytest.mark.parametrize("kind", [*TEXTS, "unigram", "python"])
+def test_what_is_written_like_a_special_token_is_words(kind, snapshot, tmp_path):
+    folder = snapshot(kind) if kind in TEXTS else make_tokenizer(tmp_path, kind, snapshot)
+    encoder = encoders.load(folder, 1)
+    (marks,) = encoder.marks([LOOK_ALIKES])
+    assert not set(marks[1:-1]) & (set(encoder.tokenizer.all_special_tokens) - {encoder.unknown})
+    assert marks[1].strip("▁") == "no" and marks[-2].strip("▁") == "tree"
+    assert (marks[0], marks[-1]) == tuple(encoder.marks([""])[0])
+    assert encoder.lengths([LOOK_ALIKES]) == [len(marks)] == [len(encoder.encode([LOOK_ALIKES])[0])]
+    spans = token_spans(marks, LOOK_ALIKES)
+    assert tuple(spans[-2]) == (len(LOOK_ALIKES) - 4, len(LOOK_ALIKES)) and tuple(spans[1]) == (
+        0,
+        2,
+    )
+    whole = {LOOK_ALIKES[a:b] for a, b in spans}
+    assert {"[", "]"} <= whole or {"<", ">"} <= whole or kind in TEXTS
+
+
+def make_tokenizer(folder, kind, snapshot):
+    """A snapshot whose tokenizer finds special tokens in its vocabulary, whatever it is told."""
+    folder = shutil.copytree(snapshot("bert"), folder / kind)
+    if kind == "python":
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            (folder / name).unlink()
+        names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "no", "tree", *"[]<>CSMP/"]
+        names += ["##" + letter for letter in "CLSEPMAKD]>sadmkp"]
+        (folder / "vocab.txt").write_text("\n".join(names))
+        settings = {"tokenizer_class": "BertJapaneseTokenizer", "do_lower_case": False}
+        settings |= {"word_tokenizer_type": "basic", "subword_tokenizer_type": "wordpiece"}
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+        return folder
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    letters = dict.fromkeys("▁notre<>/spamdk[]CLSEPMAK", -3.0)
+    pieces = {**dict.fromkeys(specials, 0.0), **letters, "▁no": -1.0, "▁tree": -1.0}
+    tokenizer = Tokenizer(models.Unigram(list(pieces.items()), unk_id=3))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    names = zip(("bos", "pad", "eos", "unk", "mask"), specials, strict=True)
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, **{f"{name}_token": special for name, special in names}
+    ).save_pretrained(folder)
+    return folder
 
 
 def test_other_sampling_rate_is_an_error(snapshot, tmp_path):

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from test_encoders import SENTENCES, noise, snapshot  # noqa: F401
 from labelmer import encoders, extract, fetch, inputs, ragged, tables
 from labelmer.digest import code_digest, content_key
 from labelmer.errors import InputError
-from labelmer.ragged import Ragged, Writer
+from labelmer.ragged import LARGEST, Ragged, Writer
 
 
 def write_segments(path, clips):
@@ -66,10 +67,10 @@ def runner(tmp_path, origin, write, name):
     fetch.fetch(f"path:{origin}", folder)
     facts = inputs.read_facts(folder, "tiny")
 
-    def run(content, layer=2, code="c0de", out="out.h5", silence=None):
+    def run(content, layer=2, code="c0de", out="out.h5", dtype="float16", silence=None):
         items = inputs.read_items(write(tmp_path / name, content))
         encoder = encoders.load(folder, layer, silence=silence)
-        return extract.extract(items, encoder, facts, tmp_path / out, code)
+        return extract.extract(items, encoder, facts, tmp_path / out, code, dtype)
 
     run.out, run.folder = tmp_path / "out.h5", folder
     return run
@@ -177,6 +178,30 @@ def test_another_tokenizer_computes_all(text):
     assert extract.extract(items, encoders.load(text.folder, 2), facts, text.out, "c0de") == (0, 4)
 
 
+def test_words_that_the_vocabulary_lacks_are_told(text, caplog):
+    text(TEXTS)
+    assert caplog.text == ""
+    strange = {"a": "the tree 我 很 高 兴", "b": "no", "c": "no 🙂", "d": "no " + 101 * "x"}
+    text(strange)
+    said = "6 of 19 tokens are [UNK], in 3 of 4 texts; most in 'a' (4 of 8), 'c' (1 of 4), 'd' (1"
+    assert said in caplog.text and "out.h5" in caplog.text
+
+
+def test_characters_that_nobody_sees_are_told(text, caplog):
+    text({"a": "the\u200btree", "b": "the tree", "c": "no\x07", "d": "tre\u200de"})
+    assert "2 texts have characters that nobody sees" in caplog.text
+    assert "'a' (U+200B), 'c' (U+0007)" in caplog.text
+
+
+def test_label_words_like_special_tokens_are_words(snapshot, tmp_path):  # noqa: F811
+    fetch.fetch(f"path:{snapshot('bert')}", tmp_path / "bert")
+    config = json.dumps({"layer": 1, "labels": {"sad": "no [SEP] tree"}})
+    argv = [str(tmp_path / "bert"), str(tmp_path / "labels.h5"), "--encoder", "bert"]
+    extract.main([*argv, "--threads", "1", "--config", config])
+    marks = Ragged(tmp_path / "labels.h5").marks("sad")
+    assert (marks.count("[CLS]"), marks.count("[SEP]"), marks[-2]) == (1, 1, "tree")
+
+
 def test_no_items(speech):
     assert speech({}) == (0, 0)
     assert len(Ragged(speech.out)) == 0
@@ -190,23 +215,58 @@ def test_a_damaged_file_is_made_anew(speech):
     assert speech.out.read_bytes() == whole
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -70000.0])
-def test_what_float16_cannot_hold_is_an_error(value, speech, monkeypatch):
-    speech(CLIPS)
-    before = speech.out.read_bytes()
+@pytest.fixture
+def one_value(monkeypatch):
+    """one_value(value): from now on the utterance b has that value in row 1, dimension 3."""
     run = encoders.Waveform._run
+    return lambda value: monkeypatch.setattr(encoders.Waveform, "_run", broken(run, value))
 
-    def broken(self, batch):
+
+def broken(run, value):
+
+    def replaced(self, batch):
         hidden = run(self, batch)
         for clip, rows in zip(batch, hidden, strict=True):
             if len(clip) == len(CLIPS["b"]):
                 rows[1, 3] = value
         return hidden
 
-    monkeypatch.setattr(encoders.Waveform, "_run", broken)
-    with pytest.raises(InputError, match=r"out\.h5: b: largest feature .* float16 holds"):
-        speech(CLIPS, code="other")
+    return replaced
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("dtype", LARGEST)
+def test_what_is_no_finite_number_is_an_error(value, dtype, speech, one_value):
+    speech(CLIPS)
+    before = speech.out.read_bytes()
+    one_value(value)
+    with pytest.raises(InputError, match=r"out\.h5: b: largest feature (nan|inf) .* take it out"):
+        speech(CLIPS, code="other", dtype=dtype)
     assert speech.out.read_bytes() == before
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_an_utterance_beyond_float16_stops_nothing(dtype, speech, one_value, caplog):
+    one_value(-70000.0)
+    with caplog.at_level("INFO", "labelmer"):
+        assert speech(CLIPS, dtype=dtype) == (0, 4)
+    file = Ragged(speech.out)
+    assert (file.dtype, file.attrs["dtype"]) == (dtype, dtype)
+    held = {"float16": -65504, "bfloat16": -70144, "float32": -70000}
+    assert file["b"][1, 3] == held[dtype]
+    warned = "b: largest feature 70000, but float16 holds numbers up to 65504" in caplog.text
+    assert warned == ("1 were computed once more in float32" in caplog.text) == (dtype == "float16")
+    exact = encoders.load(speech.folder, 2).encode([CLIPS["a"]])[0]
+    digits = {"float16": 2**-11, "bfloat16": 2**-8, "float32": 1e-6}
+    assert np.allclose(file["a"], exact, rtol=digits[dtype], atol=1e-5)
+    assert speech(CLIPS, dtype=dtype) == (4, 0)
+    other = "float32" if dtype != "float32" else "float16"
+    assert speech(CLIPS, dtype=other) == (0, 4)  # another type is other features
+
+
+def test_another_dtype_is_refused(speech):
+    with pytest.raises(InputError, match=r"bad dtype 'float8', expected one of .*'bfloat16'"):
+        speech(CLIPS, dtype="float8")
 
 
 @pytest.fixture
@@ -309,6 +369,8 @@ def test_what_was_finished_before_a_kill_is_not_computed_again(speech, small_bat
     with caplog.at_level("INFO", "labelmer"):
         kept, computed = speech(MANY)
     assert f"{done} items were left by an interrupted run" in caplog.text
+    again = re.search(r"(\d) were computed once more, as an interrupted run", caplog.text)
+    assert done - kept == (int(again[1]) if again else 0)
     assert done - 3 < kept <= done  # a batch begun (of three here) is computed whole
     assert kept + computed == len(MANY)
 
@@ -406,7 +468,10 @@ def test_command_line_of_labels(snapshot, tmp_path):  # noqa: F811
     file = Ragged(tmp_path / "labels.h5")
     assert file.ids == ["angry", "sad"]
     assert file.marks("angry") == ["[CLS]", "tree", "[SEP]"]
-    assert file.attrs["code"] == code_digest("encoders")
+    assert file.attrs["code"] == code_digest("encoders") and file.dtype == "float16"
+    wide = json.dumps({**config, "dtype": "float32"})
+    extract.main([*argv, "--threads", "1", "--config", wide])
+    assert Ragged(tmp_path / "labels.h5").dtype == "float32"
     with pytest.raises(SystemExit):  # neither input nor labels
         extract.main([*argv, "--config", '{"layer": 1}'])
 

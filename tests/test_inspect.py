@@ -240,6 +240,8 @@ def test_changed_encoder_layer_and_code(corpus, facts, capsys):
     assert window == stale({"window_s changed": 3})
     silence = facts(corpus.frames, "--config", '{"silence": "full"}')["keys"]
     assert silence == stale({"silence changed": 3})
+    dtype = facts(corpus.frames, "--config", '{"dtype": "float32"}')["keys"]
+    assert dtype == stale({"dtype changed": 3})
     corpus.fetch("another")
     assert facts(corpus.frames)["keys"] == stale({"encoder changed": 3})
     assert facts(corpus.frames, "a1")["keys"] == stale({"encoder changed": 1})

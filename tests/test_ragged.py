@@ -1,6 +1,8 @@
 """ragged: what is written is what is mapped, whole or not at all, and plain h5py reads it."""
 
+import errno
 import mmap
+import os
 import random
 import shutil
 import subprocess
@@ -11,6 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 from conftest import REPOSITORY
 
 from labelmer.errors import InputError
@@ -334,10 +337,89 @@ def test_another_format_and_another_hdf5_file_are_refused(tmp_path):
     path = write(tmp_path / "f.h5")
     with h5py.File(path, "r+") as file:
         file.attrs["format"] = 99
-    assert "format 99, expected 1" in said(path)
+    assert "format 99, expected 1: a newer labelmer wrote it; update labelmer" in said(path)
+    unchanged(path)
     with h5py.File(path, "w") as file:
         file["values"] = [1]
-    assert "format None, expected 1" in said(path)
+    assert "format None, expected 1: it is another program's" in said(path)
+    unchanged(path)
+
+
+def unchanged(path):
+    """A Writer that would take its place says why not, and leaves it as it is."""
+    before = path.read_bytes()
+    given = Writer(path, ["a"], [3], (4,), "float16", {})
+    with pytest.raises(InputError, match="format"), given as writer:
+        writer.take_over([key("a")])
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_another_program_has_open_is_read_and_taken_over(tmp_path, caplog):
+    path = write(tmp_path / "f.h5")
+    with h5py.File(path, "r+"):
+        code = (
+            "import sys; from labelmer.ragged import Ragged, Writer\n"
+            "file = Ragged(sys.argv[1]); keys = [k.tobytes() for k in file.keys]\n"
+            "lengths = [len(file[n]) for n in file.ids]\n"
+            "with Writer(sys.argv[1], file.ids, lengths, (4,), 'float16', {}) as writer:\n"
+            "    assert writer.take_over(keys) == ({0, 1, 2}, set())\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code, path], cwd=REPOSITORY, text=True)
+    assert done.returncode == 0
+    np.testing.assert_array_equal(Ragged(path)["a"], item("a", 3))
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EAGAIN, errno.ENOLCK, errno.EIO])
+@pytest.mark.parametrize("where", ["open", "h5py"])
+def test_a_file_that_cannot_be_read_is_not_taken_for_damaged(number, where, tmp_path, monkeypatch):
+    path = write(tmp_path / "f.h5")
+    before = path.read_bytes()
+
+    def refused(*_, **__):
+        raise OSError(number, f"[Errno {number}] unable to open file")
+
+    home, name = (h5py, "File") if where == "h5py" else (Path, "open")
+    as_it_is = getattr(home, name)
+
+    def only_for_it(file, mode="r", **options):
+        return (
+            refused() if Path(file) == path and mode[0] == "r" else as_it_is(file, mode, **options)
+        )
+
+    with monkeypatch.context() as patch:
+        patch.setattr(home, name, only_for_it)
+        message = said(path)
+        assert f"cannot be read ({os.strerror(number)})" in message
+        assert "move" not in message and "remove" not in message
+        given = Writer(path, ITEMS, list(ITEMS.values()), (4,), "float16", {})
+        with pytest.raises(InputError, match="cannot be read"), given as writer:
+            writer.take_over([key(name) for name in ITEMS])
+    assert path.read_bytes() == before
+
+
+def test_advice_about_a_damaged_file_destroys_nothing(tmp_path):
+    path = write(tmp_path / "f.h5")
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "move it away, and it is made anew" in said(path) and "remove" not in said(path)
+
+
+def test_bfloat16_is_rounded_and_comes_back_as_float32(tmp_path):
+    draw = np.random.default_rng(0)
+    values = draw.normal(size=(40, 5)).astype(np.float32) * 10.0 ** draw.integers(-30, 38, (40, 5))
+    values = np.vstack([values, [[0, -0.0, 1 + 2**-8, 1 + 3 * 2**-8, -3e38]]]).astype(np.float32)
+    path = tmp_path / "f.h5"
+    for number in (1, 2):  # the second time they are taken over
+        with Writer(path, ["x"], [41], (5,), "bfloat16", {}) as writer:
+            if writer.take_over([b"k" * 32]) == (set(), set()):
+                writer.write(0, values, b"k" * 32)
+            assert number == 1 or writer.keys.all()
+        expected = torch.from_numpy(values).bfloat16().float().numpy()
+        file = Ragged(path)
+        np.testing.assert_array_equal(file["x"], expected)
+        assert file["x"].dtype == file.values.dtype == np.float32 and file.values.shape == (41, 5)
+        assert path.stat().st_size < 2 * values.size + 8000
+    with h5py.File(path) as file:  # plain h5py knows what it is
+        np.testing.assert_array_equal(file["values"][:], expected)
 
 
 def test_a_file_without_one_of_its_datasets_is_refused(tmp_path):

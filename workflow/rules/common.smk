@@ -167,11 +167,13 @@ def encoder_of(wildcards):
 def encoding(wildcards):
     """What an encoder's entry says of how features are made with it."""
     encoder = encoder_of(wildcards)
-    return {key: encoder[key] for key in ("layer", "window_s", "silence") if key in encoder}
+    keys = "layer", "window_s", "silence", "dtype"
+    return {key: encoder[key] for key in keys if key in encoder}
 
 
 def finetune_params(wildcards):
-    seen = {key: value for key, value in encoding(wildcards).items() if key != "layer"}
+    heard = ("window_s", "silence")
+    seen = {key: value for key, value in encoding(wildcards).items() if key in heard}
     return tracked("finetune", classes=CLASSES, finetuning=config["finetuning"], **seen)
 
 
