@@ -6,17 +6,21 @@ Paths are relative to the manifest's folder. Further columns are ignored.
 """
 
 import functools
+import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from labelmer import tables
+from labelmer import names, tables
 from labelmer.digest import canonical_json
 from labelmer.errors import InputError
+from labelmer.stage import log
 
 COLUMNS = ["id", "path", "speaker", "session", "label", "text"]
+FURTHER = ["start", "end", "dialogue"]  # which may be left out
 FILLED = ["id", "path", "speaker", "session"]
+LONGEST = 200  # bytes of a session; a file's name may have 255
 TIDIED = ["id", "speaker", "session", "label", "text", "dialogue"]
 
 
@@ -28,7 +32,7 @@ def rows(root):
     """
     if not Path(root).exists():
         raise InputError(f"{root}: there is no such manifest; correct corpus: root:")
-    table = tables.cells(root)
+    table = tables.cells(root, quoted=True)
     missing = [c for c in COLUMNS if c not in table.columns]
     if missing:
         raise InputError(
@@ -37,21 +41,27 @@ def rows(root):
         )
     if table.empty:
         raise InputError(f"{root}: no rows under the header; expected one for each utterance")
+    _check_columns(root, table)
     # As the tables are written, or "Ann" and "Ann " would be two speakers.
     for column in table.columns.intersection(TIDIED):
         table[column] = table[column].map(lambda cell: " ".join(cell.split()))
     for column in FILLED:
-        empty = table[column].str.strip() == ""
-        if empty.any():
-            row = int(empty.to_numpy().argmax())
+        empty = table.index[table[column].str.strip() == ""]
+        if len(empty):
             raise InputError(
-                f"{root}:{row + 2}: id '{table.id[row]}': {column} is empty; every row needs one"
+                f"{root}:{empty[0]}: id '{table.id[empty[0]]}': {column} is empty; every row "
+                "needs one"
             )
-    twice = table.id[table.id.duplicated()]
+    twice = table.id[table.id.duplicated(keep=False)]
     if len(twice):
-        raise InputError(f"{root}: id '{twice.iloc[0]}' stands twice; every id must stand once")
+        lines = twice.index[twice == twice.iloc[0]]
+        raise InputError(
+            f"{root}:{lines[1]}: id '{twice.iloc[0]}' stands twice, first in line {lines[0]}; "
+            "every id must stand once"
+        )
     _check_sessions(root, table)
     _check_speakers(root, table)
+    _check_spellings(root, table)
     for column in ("start", "end"):
         table[column] = _seconds(root, table, column)
     bad = (table.end <= table.start) | (table.start < 0) | (table.start.isna() != table.end.isna())
@@ -63,7 +73,8 @@ def rows(root):
         )
     if "dialogue" not in table:
         table["dialogue"] = ""
-    table["dialogue"] = table.dialogue.where(table.dialogue != "", table.path)
+    table["recording"] = table.path.map(_recordings(root, table.path))
+    table["dialogue"] = table.dialogue.where(table.dialogue != "", table.recording)
     return table.sort_values("id", ignore_index=True)
 
 
@@ -112,6 +123,7 @@ def utterances(root, session):
     The first has the columns of the table "utterances", the second those of "unread".
     """
     table = _of_session(root, session).rename(columns={"start": "start_s", "end": "end_s"})
+    _warn_of_recordings(root, table)
     columns = ["id", "session", "dialogue", "speaker", "start_s", "end_s", "text"]
     return table[columns], pd.DataFrame(columns=["file", "line", "text", "reason"])
 
@@ -154,13 +166,75 @@ def _rows_as_json(root, session, columns):
     return canonical_json(_of_session(root, session)[columns].astype(str).to_numpy().tolist())
 
 
+def _check_columns(root, table):
+    """A column that is only almost one of ours would be ignored."""
+    for name in table.columns.difference([*COLUMNS, *FURTHER]):
+        for meant in names.like(name, [*COLUMNS, *FURTHER]):
+            raise InputError(
+                f"{root}:1: the column '{name}' is not read, expected '{meant}' "
+                f"({names.difference(meant, name)}); rename it"
+            )
+
+
+def _check_spellings(root, table):
+    """Two spellings of one name would be two speakers, sessions, dialogues or utterances."""
+    for column in ("speaker", "session", "dialogue", "id"):
+        if column not in table or not (pair := names.alike(table[column])):
+            continue
+        lines = [table.index[table[column] == name][0] for name in pair]
+        said = (
+            f"{root}: {column} '{pair[0]}' (line {lines[0]}) and {column} '{pair[1]}' (line "
+            f"{lines[1]}) differ only as spellings of one name do "
+            f"({names.difference(*pair)})"
+        )
+        # Some corpora tell utterances apart by capitals; who means one speaker twice, leaks.
+        if column == "id" and names.plain(pair[0]) != names.plain(pair[1]):
+            log.warning("%s: taken for two", said)
+        else:
+            raise InputError(f"{said}; write one of them in all rows, or give two names")
+
+
+def _recordings(root, paths):
+    """{path as written: name of its recording}: one name for all paths of one file."""
+    made, first = {}, {}
+    for path in sorted(set(paths), key=lambda path: (os.path.normpath(path), path)):
+        name = os.path.normpath(path)
+        try:
+            status = os.stat(Path(root).parent / path)
+            file = status.st_dev, status.st_ino
+        except OSError:
+            file = name
+        made[path] = first.setdefault(file, name)
+    return made
+
+
+def _warn_of_recordings(root, table):
+    """Name the first utterances that are the same audio, and the first recording in two dialogues.
+
+    table: the rows of a session.
+    """
+    same = table[table.duplicated(["recording", "start_s", "end_s"], keep=False)]
+    if len(same):
+        one = same[same.recording == same.recording.iloc[0]]
+        log.warning(
+            "%s: ids '%s' and '%s' are the same audio of '%s' (%d ids are like this): give their "
+            "start and end",
+            *(root, one.id.iloc[0], one.id.iloc[1], one.recording.iloc[0], len(same)),
+        )
+    dialogues = table.groupby("recording").dialogue.unique()
+    for recording, found in dialogues[dialogues.map(len) > 1].head(1).items():
+        log.warning("%s: '%s' stands in the dialogues %s", root, recording, sorted(found))
+
+
 def _check_sessions(root, table):
     """Sessions become file names."""
-    odd = table[~table.session.str.fullmatch(r"\w[\w-]*")]
+    short = table.session.map(lambda name: len(name.encode()) <= LONGEST)
+    odd = table[~(table.session.str.fullmatch(r"\w[\w-]*") & short)]
     if len(odd):
         raise InputError(
-            f"{root}: id '{odd.id.iloc[0]}': session '{odd.session.iloc[0]}', expected letters, "
-            "digits, _ and -, since sessions become file names; rename the session"
+            f"{root}:{odd.index[0]}: id '{odd.id.iloc[0]}': session '{odd.session.iloc[0]}', "
+            f"expected letters, digits, _ and -, at most {LONGEST} bytes, since sessions become "
+            "file names; rename the session"
         )
 
 

@@ -87,7 +87,7 @@ def read_rationales(path, texts, seconds):
     InputError if an id is not in the corpus, or if a rationale lies outside of its utterance.
     """
     found = {modality: {} for modality in MODALITIES}
-    for row in tables.read(path, "rationales").itertuples():
+    for row in tables.given(path, "rationales").itertuples():
         place = f"{path}: id '{row.id}'"
         if row.id not in texts:
             raise InputError(

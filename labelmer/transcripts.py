@@ -44,7 +44,7 @@ def main(argv=None):
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="of the tables")
     args = parse(parser, argv)
     sessions = {path.stem: tables.read(path, "utterances") for path in args.utterances}
-    recognised = tables.read(args.table, "transcripts")
+    recognised = tables.given(args.table, "transcripts")
     made, silent = replaced(sessions, recognised, args.table)
     for session, table in made.items():
         tables.write(args.out / f"{session}.tsv", table, "utterances")

@@ -129,7 +129,9 @@ TIMES = [*HEADER, "start", "end"]
         (timed(("", ""), ("1", "1"), ("", "")), TIMES, "id 'a': start '1.0', end '1.0', expected"),
         (timed(("", ""), ("-1", "1"), ("", "")), TIMES, "id 'a': start '-1.0'"),
         (timed(("", ""), ("1", ""), ("", "")), TIMES, "id 'a': start '1.0', end 'nan'"),
-        ([[*ROWS[0], "surplus"], *ROWS[1:]], HEADER, ":2: more cells than the header's 6"),
+        ([[*ROWS[0], "surplus"], *ROWS[1:]], HEADER, ":2: 7 cells, expected 6 as in"),
+        ([ROWS[0][:5], *ROWS[1:]], HEADER, ":2: 5 cells, expected 6 as in the header"),
+        ([*ROWS[:2], ROWS[2][:3]], HEADER, ":4: 3 cells, expected 6 as in the header"),
     ],
 )
 def test_a_bad_manifest_is_refused_and_the_row_named(write, rows, header, words):
