@@ -68,8 +68,8 @@ def rows(root):
     if bad.any():
         row = table[bad].iloc[0]
         raise InputError(
-            f"{root}: id '{row.id}': start '{row.start}', end '{row.end}', expected both in "
-            "seconds with 0 <= start < end, or both empty for a whole file"
+            f"{root}:{row.name}: id '{row.id}': start '{row.start}', end '{row.end}', expected "
+            "both in seconds with 0 <= start < end, or both empty for a whole file"
         )
     if "dialogue" not in table:
         table["dialogue"] = ""
@@ -79,14 +79,26 @@ def rows(root):
 
 
 def sessions(root):
-    """Names of the manifest's sessions, sorted."""
-    return sorted(rows(root).session.unique())
+    """Names of the manifest's sessions, sorted. A recording in two of them is a warning."""
+    table = rows(root)
+    homes = table.groupby("recording").session.unique()
+    for recording, found in homes[homes.map(len) > 1].head(1).items():
+        log.warning(
+            "%s: '%s' stands in the sessions %s: what is tested may be heard in training",
+            *(root, recording, sorted(found)),
+        )
+    return sorted(table.session.unique())
 
 
 def speakers(root, session):
     """Speakers of a session, sorted."""
     table = rows(root)
     return sorted(table.speaker[table.session == session].unique())
+
+
+def codes(root):
+    """The manifest's labels, sorted."""
+    return sorted(set(rows(root).label) - {""})
 
 
 def transcript_rows(root, session):
@@ -113,7 +125,10 @@ def audio_files(root, session, audio):
         folders.setdefault((Path(root).parent / path).parent, name)
     for folder, name in folders.items():
         if not folder.is_dir():
-            raise InputError(f"{root}: id '{name}': there is no folder {folder}; correct its path")
+            raise InputError(
+                f"{root}: id '{name}': there is no folder {folder}{names.misspelt(folder)}; "
+                "correct its path"
+            )
     return sorted(folders)
 
 
@@ -200,10 +215,14 @@ def _recordings(root, paths):
     for path in sorted(set(paths), key=lambda path: (os.path.normpath(path), path)):
         name = os.path.normpath(path)
         try:
-            status = os.stat(Path(root).parent / path)
+            status = (Path(root).parent / path).stat()
             file = status.st_dev, status.st_ino
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             file = name
+        except OSError as error:
+            raise InputError(
+                f"{root}: path '{path}' cannot be looked at ({error.strerror}); correct the path"
+            ) from None
         made[path] = first.setdefault(file, name)
     return made
 
@@ -257,6 +276,7 @@ def _seconds(root, table, column):
     if bad.any():
         row = table[bad].iloc[0]
         raise InputError(
-            f"{root}: id '{row.id}': {column} is '{row[column]}', expected seconds or nothing"
+            f"{root}:{row.name}: id '{row.id}': {column} is '{row[column]}', expected seconds or "
+            "nothing"
         )
     return values

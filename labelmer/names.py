@@ -4,9 +4,13 @@ Unicode Standard Annex 15 (normalisation forms), section 3.13 (caseless matching
 (characters that are ignored in display).
 """
 
+import functools
+import itertools
 import unicodedata
+from pathlib import Path
 
-# Not seen, though not of the categories Cc, Cf: combining grapheme joiner, Hangul fillers, Khmer
+UNSEEN_KINDS = ("Cc", "Cf")  # control and format characters
+# Not seen either: combining grapheme joiner, Hangul fillers, Khmer
 # inherent vowels, Mongolian and other variation selectors.
 UNSEEN = {0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x3164, 0xFFA0}
 UNSEEN |= {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
@@ -20,7 +24,9 @@ def key(name):
 def plain(name):
     """A name in Unicode's form NFKC, without unseen characters, with single blanks."""
     folded = unicodedata.normalize("NFKD", " ".join(name.split()))
-    seen = (c for c in folded if unicodedata.category(c) not in ("Cc", "Cf") and _seen(c))
+    seen = (
+        c for c in folded if unicodedata.category(c) not in UNSEEN_KINDS and ord(c) not in UNSEEN
+    )
     return unicodedata.normalize("NFKC", " ".join("".join(seen).split()))
 
 
@@ -38,17 +44,43 @@ def like(name, known):
     return sorted(other for other in set(known) if other != name and key(other) == key(name))
 
 
+def meant(name, known):
+    """The end of a complaint about a name that is not known: what it is another spelling of."""
+    return "".join(
+        f"; '{other}' differs from it only as spellings do ({difference(name, other)})"
+        for other in like(name, known)
+    )
+
+
 def difference(a, b):
     """How two spellings of a name differ: their code points between what both begin and end with.
 
     ("José", "José") -> "U+00E9 against U+0065 U+0301"
     """
-    start = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
-    rest = min(len(a), len(b)) - start
-    end = next((i for i in range(rest) if a[-1 - i] != b[-1 - i]), rest)
+    start = _shared(a, b)
+    end = _shared(a[start:][::-1], b[start:][::-1])
     parts = (name[start : len(name) - end] for name in (a, b))
     return " against ".join(" ".join(f"U+{ord(c):04X}" for c in p) or "nothing" for p in parts)
 
 
-def _seen(character):
-    return ord(character) not in UNSEEN
+def _shared(a, b):
+    """How many characters two texts begin with alike."""
+    pairs = zip(a, b, strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def misspelt(path):
+    """How a path that is not there may be meant: ", " and what is odd about it, or nothing."""
+    if "\\" in str(path):
+        return ", its path has backslashes where / is expected"
+    path = Path(path)
+    for place in [*reversed(path.parents), path]:
+        if not place.exists():
+            near = key(place.name) in _keys(place.parent)
+            return ", its path is spelt otherwise there (case, blanks or Unicode)" if near else ""
+    return ""
+
+
+@functools.cache
+def _keys(folder):
+    return {key(entry.name) for entry in folder.iterdir()} if folder.is_dir() else set()

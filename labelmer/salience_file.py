@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 
-from labelmer import tables
+from labelmer import names, tables
 from labelmer.alignment import token_spans
 from labelmer.errors import InputError
 from labelmer.ragged import Ragged
@@ -92,7 +92,7 @@ def read_rationales(path, texts, seconds):
         if row.id not in texts:
             raise InputError(
                 f"{place}: no session of the config has such an utterance; correct the id, or "
-                "take the row out"
+                f"take the row out{names.meant(row.id, texts)}"
             )
         if row.modality == "text":
             end, unit, rounding = len(texts[row.id]), "characters", 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from labelmer import audio, tables
+from labelmer import audio, names, tables
 from labelmer.digest import content_key
 from labelmer.errors import InputError
 from labelmer.ragged import Writer
@@ -25,7 +25,7 @@ def find(clips, root):
     for name, path, start_s, end_s in clips:
         problem, seconds = "", None
         if not path.exists():
-            problem = "no audio file"
+            problem = f"no audio file{names.misspelt(path)}"
         else:
             first, stop, rate, frames = for_id(name, audio.span, path, start_s, end_s)
             if start_s is not None and end_s * rate > frames + 0.05 * rate:

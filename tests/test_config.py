@@ -87,7 +87,11 @@ def test_the_config_for_iemocap_pins_every_encoder_and_has_every_variant_of_the_
         ("model: dropout", float("nan"), "dropout: nan, expected a number"),
         ("model: standardise", 1, "standardise: 1, expected true or false"),
         ("variants: full", None, "variants: full: None, expected keys with values ({} for none)"),
-        ("corpus: name", 2024, "corpus: name: 2024, expected text (put numbers in quotes)"),
+        (
+            "corpus: name",
+            2024,
+            "corpus: name: 2024, expected text (put numbers, and words such as no",
+        ),
         ("corpus: name", "a/b", "corpus: name: 'a/b', expected text of letters, digits"),
         ("corpus: name", "demo\n", "expected text of letters, digits"),
         ("labels: happy: codes", [], "labels: happy: codes"),

@@ -100,10 +100,13 @@ def test_lines_without_an_id_are_reported(root):
     assert set(unread.reason) == {"no utterance id"}
 
 
-TWICE = TRANSCRIPT + """\
+TWICE = (
+    TRANSCRIPT
+    + """\
 Ses01F_impro01_MXX0 [003.0000-004.0000]: and that
 Ses01F_impro01_F000 [005.0000-006.0000]: somebody else's
 """
+)
 
 
 @pytest.fixture

@@ -176,7 +176,7 @@ def test_line_ends_and_tabs_within_quotes_are_blanks(tmp_path):
 
 @pytest.mark.parametrize("text", ['"', '"Out', 'out"', '"Out!"', 'say "no"', '""', '"a" or "b"'])
 def test_quotes_that_only_a_text_has_stay(tmp_path, text):
-    (tmp_path / "t.tsv").write_text(f"id\ttext\na\t{text}\nb\tso\"\n")
+    (tmp_path / "t.tsv").write_text(f'id\ttext\na\t{text}\nb\tso"\n')
     assert list(tables.given(tmp_path / "t.tsv", "transcripts").text) == [text, 'so"']
 
 
