@@ -135,8 +135,8 @@ def sessions(corpus):
             "session, label, text)",
         }[reader]
         raise InputError(
-            f"corpus: root: there is no '{root}' in {Path.cwd()}. {put}, or correct the "
-            "path in the config. "
+            f"corpus: root: there is no '{root}' in {Path.cwd()}{names.misspelt(root)}. {put}, or "
+            "correct the path in the config. "
             "To see labelmer at work without a corpus: make demo"
         )
     present = READERS[reader].sessions(root)
@@ -144,6 +144,14 @@ def sessions(corpus):
     problems = [p for name in wanted for p in _unknown(name, present, "corpus: sessions")]
     if problems:
         raise InputError("\n".join(problems))
+    home = {}
+    for session in sorted(wanted):
+        for speaker in READERS[reader].speakers(root, session):
+            if home.setdefault(speaker, session) != session:
+                raise InputError(
+                    f"{root}: speaker '{speaker}' stands in '{home[speaker]}' and in '{session}', "
+                    "and would be tested on and trained on; name one of them under corpus: sessions"
+                )
     return sorted(wanted)
 
 
@@ -175,8 +183,9 @@ def check_given(corpus):
     for key, expected in GIVEN.items():
         if key in corpus and not Path(corpus[key]).is_file():
             raise InputError(
-                f"corpus: {key}: there is no file '{corpus[key]}' in {Path.cwd()}, expected "
-                f"{expected}; correct the path, or remove the key"
+                f"corpus: {key}: there is no file '{corpus[key]}' in {Path.cwd()}"
+                f"{names.misspelt(corpus[key])}, expected {expected}; correct the path, or "
+                "remove the key"
             )
 
 

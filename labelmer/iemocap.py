@@ -315,7 +315,7 @@ def _visible(folder, pattern):
 def _lines(path):
     data = path.read_bytes()
     try:
-        return data.decode("utf-8").splitlines()
+        return data.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         log.warning("%s: not UTF-8, read as Windows-1252", path)
         return data.decode("cp1252", errors="replace").splitlines()

@@ -289,6 +289,24 @@ def test_a_session_that_the_corpus_lacks_is_named(tmp_path):
         config.sessions({**corpus, "sessions": ["Session1", "Session9"]})
 
 
+def test_two_folders_of_one_session_are_refused_unless_one_is_chosen(tmp_path):
+    for name in ("Session1", "Session1_old", "Session2"):
+        (tmp_path / name).mkdir()
+    corpus = {"reader": "iemocap", "root": str(tmp_path)}
+    with pytest.raises(InputError, match="'Ses01F' stands in 'Session1' and in 'Session1_old'"):
+        config.sessions(corpus)
+    chosen = {**corpus, "sessions": ["Session1", "Session2"]}
+    assert config.sessions(chosen) == ["Session1", "Session2"]
+
+
+def test_a_path_in_other_case_or_with_backslashes_is_said_to_be_so(tmp_path):
+    (tmp_path / "My.tsv").touch()
+    with pytest.raises(InputError, match="spelt otherwise there"):
+        config.sessions({"reader": "manifest", "root": str(tmp_path / "my.tsv")})
+    with pytest.raises(InputError, match="backslashes"):
+        config.check_given({"rationales": f"{tmp_path}\\My.tsv"})
+
+
 def test_a_missing_table_of_recognised_words_says_what_is_expected(tmp_path):
     corpus = {"transcripts": str(tmp_path / "words.tsv")}
     with pytest.raises(InputError) as caught:

@@ -197,6 +197,11 @@ def test_bytes_that_are_not_utf_8_are_read_as_windows_1252_with_a_warning(root, 
     assert "Ses01F_impro01.txt: not UTF-8" in caplog.text
 
 
+def test_a_mark_at_the_beginning_of_a_file_costs_no_line(transcribe):
+    table, unread = transcribe("\ufeff" + TRANSCRIPT)
+    assert table.id[0] == "Ses01F_impro01_F000" and list(unread.line) == [3, 5]
+
+
 def test_what_is_missing_is_named(root, tmp_path):
     with pytest.raises(InputError, match=r"no Session1 [.]{3} Session5 in this folder"):
         iemocap.sessions(tmp_path)
