@@ -66,8 +66,8 @@ def usable(utterances, labels, segments, classes):
         if len(gone):
             first = gone.fillna({"file": "none"}).iloc[0]
             found = (
-                f"left out: {gone.reason.value_counts().to_dict()}, the first is '{first.id}' with "
-                f"the audio file '{first.file}'"
+                f"left out: {gone.reason.value_counts().to_dict()}, the first is '{first.id}', its "
+                f"audio '{first.file}'"
             )
         raise InputError(
             f"labels: no utterance of the class '{name}', codes {classes[name]}; {found}"

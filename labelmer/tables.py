@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from labelmer.errors import InputError
-from labelmer.stage import write_atomically
+from labelmer.stage import log, write_atomically
 
 PARTS = ("train", "validation", "test")
 MODALITIES = ("speech", "text")
@@ -205,6 +205,8 @@ def cells(path, quoted=False):
     rows = {n: line.removesuffix("\r").split("\t") for n, line in enumerate(lines, 1)}
     if quoted and _is_quoted(rows):
         rows = _unquoted(text.rstrip("\r\n"), path)
+    elif quoted:
+        _warn_of_quotes(rows, path)
     _check_rows(rows, path)
     header = rows.pop(1)
     return pd.DataFrame(list(rows.values()), index=list(rows), columns=header, dtype=str)
@@ -280,6 +282,22 @@ def _is_quoted(rows):
         if opened and (len(row) != len(header) or any(map(DOUBLED.fullmatch, opened))):
             return True
     return False
+
+
+def _warn_of_quotes(rows, path):
+    """Spreadsheets quote cells with commas; nothing tells such a cell from a quotation."""
+    quotations = [
+        (line, cell)
+        for line, row in rows.items()
+        for cell in row
+        if len(cell) > 2 and cell[0] == cell[-1] == '"' and '"' not in cell[1:-1]
+    ]
+    if quotations:
+        log.warning(
+            "%s:%d: the quotes around %s are taken for characters of the text (cells like this: "
+            "%d); if the program that wrote the table put them there, take them off",
+            *(path, *quotations[0], len(quotations)),
+        )
 
 
 def _unquoted(text, path):

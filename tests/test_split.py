@@ -399,7 +399,7 @@ def test_a_class_without_audio_is_named_with_a_file_that_was_looked_for(release,
         run_split(tmp_path, given)
     first = next(turn for turn in turns if turn.code == "ang")
     file = f"sentences/wav/{first.dialogue}/{first.id}.wav"
-    assert f"the first is '{first.id}' with the audio file 'Session1/{file}'" in caplog.text
+    assert f"the first is '{first.id}', its audio 'Session1/{file}'" in caplog.text
     assert "its path has backslashes" in caplog.text
 
 

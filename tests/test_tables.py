@@ -180,6 +180,13 @@ def test_quotes_that_only_a_text_has_stay(tmp_path, text):
     assert list(tables.given(tmp_path / "t.tsv", "transcripts").text) == [text, 'so"']
 
 
+def test_a_cell_that_may_or_may_not_be_quoted_is_warned_of(tmp_path, caplog):
+    (tmp_path / "t.tsv").write_text('id\ttext\na\tno\nb\t"Well, I never"\nc\t"Oh, no"\n')
+    assert tables.given(tmp_path / "t.tsv", "transcripts").text[1] == '"Well, I never"'
+    assert 't.tsv:3: the quotes around "Well, I never" are taken for' in caplog.text
+    assert "(cells like this: 2)" in caplog.text
+
+
 def test_our_own_tables_are_never_unquoted(tmp_path):
     words = ['"a ""b"" c"', '"']
     tables.write(tmp_path / "t.tsv", utterances(text=words), "utterances")
