@@ -21,6 +21,7 @@ COLUMNS = ["id", "path", "speaker", "session", "label", "text"]
 FURTHER = ["start", "end", "dialogue"]  # which may be left out
 FILLED = ["id", "path", "speaker", "session"]
 LONGEST = 200  # bytes of a session; a file's name may have 255
+NAMED = ["speaker", "session", "dialogue"]
 TIDIED = ["id", "speaker", "session", "label", "text", "dialogue"]
 
 
@@ -193,20 +194,23 @@ def _check_columns(root, table):
 
 def _check_spellings(root, table):
     """Two spellings of one name would be two speakers, sessions, dialogues or utterances."""
-    for column in ("speaker", "session", "dialogue", "id"):
-        if column not in table or not (pair := names.alike(table[column])):
-            continue
-        lines = [table.index[table[column] == name][0] for name in pair]
-        said = (
-            f"{root}: {column} '{pair[0]}' (line {lines[0]}) and {column} '{pair[1]}' (line "
-            f"{lines[1]}) differ only as spellings of one name do "
-            f"({names.difference(*pair)})"
-        )
-        # Some corpora tell utterances apart by capitals; who means one speaker twice, leaks.
-        if column == "id" and names.plain(pair[0]) != names.plain(pair[1]):
-            log.warning("%s: taken for two", said)
-        else:
-            raise InputError(f"{said}; write one of them in all rows, or give two names")
+    # Some corpora tell utterances apart by capitals.
+    for column, same in {**dict.fromkeys(NAMED, names.key), "id": names.plain}.items():
+        if column in table and (pair := names.alike(table[column], same)):
+            raise InputError(
+                f"{_spellings(root, table, column, pair)}; write one of them in all rows, or give "
+                "two names"
+            )
+    if pair := names.alike(table.id):
+        log.warning("%s: taken for two", _spellings(root, table, "id", pair))
+
+
+def _spellings(root, table, column, pair):
+    lines = [table.index[table[column] == name][0] for name in pair]
+    return (
+        f"{root}: {column} '{pair[0]}' (line {lines[0]}) and {column} '{pair[1]}' (line "
+        f"{lines[1]}) differ only as spellings of one name do ({names.difference(*pair)})"
+    )
 
 
 def _recordings(root, paths):
@@ -232,13 +236,12 @@ def _warn_of_recordings(root, table):
 
     table: the rows of a session.
     """
-    same = table[table.duplicated(["recording", "start_s", "end_s"], keep=False)]
-    if len(same):
-        one = same[same.recording == same.recording.iloc[0]]
+    ids = table.groupby(["recording", "start_s", "end_s"], dropna=False).id.agg(list)
+    for (recording, *_), found in ids[ids.map(len) > 1].head(1).items():
         log.warning(
-            "%s: ids '%s' and '%s' are the same audio of '%s' (%d ids are like this): give their "
-            "start and end",
-            *(root, one.id.iloc[0], one.id.iloc[1], one.recording.iloc[0], len(same)),
+            "%s: ids %s are the same audio of '%s' (%d ids); if they are not, give their start "
+            "and end",
+            *(root, found[:2], recording, len(found)),
         )
     dialogues = table.groupby("recording").dialogue.unique()
     for recording, found in dialogues[dialogues.map(len) > 1].head(1).items():

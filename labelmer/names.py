@@ -30,12 +30,16 @@ def plain(name):
     return unicodedata.normalize("NFKC", " ".join("".join(seen).split()))
 
 
-def alike(names):
-    """The first two names, in order of their spelling, that differ and have one key; or None."""
+def alike(names, same=key):
+    """The first two names, in order of their spelling, that differ and have one key; or None.
+
+    same: key, or plain, for which case counts.
+    """
     first = {}
     for name in sorted(set(names)):
-        if first.setdefault(key(name), name) != name:
-            return first[key(name)], name
+        other = first.setdefault(same(name), name)
+        if other != name:
+            return other, name
     return None
 
 
