@@ -1,5 +1,6 @@
 """config.yaml, checked: by the schema, and across its keys where a schema cannot look."""
 
+import json
 import math
 import re
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import jsonschema
 import yaml
 
+from labelmer import names
 from labelmer.errors import InputError
 from labelmer.options import ModelOptions
 from labelmer.readers import READERS
@@ -14,7 +16,7 @@ from labelmer.readers import READERS
 KINDS = {
     "object": "keys with values ({} for none)",
     "array": "a list",
-    "string": "text (put numbers in quotes)",
+    "string": "text (put numbers, and words such as no, on and null, in quotes)",
     "integer": "a whole number, without a point",
     "number": "a number",
     "boolean": "true or false",
@@ -36,6 +38,77 @@ TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
 Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=TYPES)
 
 
+# Numbers as everyone reads them. YAML 1.1 has more: 010 is 8, 1:30 is 90, 1_0 is 10.
+NUMBER = re.compile(r"[+-]?(\d|[1-9]\d+|(\d|[1-9]\d+)?\.\d*)(e[+-]?\d+)?|[+-]?\.(inf|nan)", re.I)
+
+
+def check_files(paths):
+    """Raise an InputError that lists what config files say twice, and what YAML reads otherwise.
+
+    YAML's loader takes the last of two keys, and keys such as `no` and values such as `010` for
+    something else than what stands there; so the files are looked at before their content is.
+    """
+    problems = [problem for path in paths for problem in _misread(path)]
+    if problems:
+        raise InputError("\n".join(["the config is not valid.", *problems]))
+
+
+def _misread(path):
+    text = Path(path).read_text(encoding="utf-8")
+    try:
+        json.loads(text)
+        text = text.replace("\t", " ")  # JSON is YAML but for its tabs
+    except ValueError:
+        pass
+    yield from _misread_node(yaml.compose(text, Loader=yaml.SafeLoader), path, (), set())
+
+
+def _misread_node(node, path, way, seen):
+    """Complaints about a node of a YAML file. way: the keys above it; seen: ids of those done."""
+    if node is None or id(node) in seen:  # an anchor and its aliases are one node
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            yield from _misread_node(item, path, (*way, str(number)), seen)
+    elif isinstance(node, yaml.ScalarNode):
+        kind = node.tag.rpartition(":")[2]
+        place = _place(node, path, way)
+        if kind == "timestamp":
+            yield f"{place}: YAML reads {node.value} as a date; put it in quotes"
+        elif kind in ("int", "float") and not NUMBER.fullmatch(node.value):
+            yield (
+                f"{place}: YAML reads {node.value} as {_read(node)}; put it in quotes if it is "
+                "text, or write the number in plain decimal digits"
+            )
+    else:
+        first = {}
+        for key, value in node.value:
+            place = _place(key, path, way)
+            if not isinstance(key, yaml.ScalarNode):
+                yield f"{place}: a key that is a list or has keys itself, expected text"
+                continue
+            name = key.value
+            if key.tag.rpartition(":")[2] not in ("str", "merge"):
+                yield f"{place}: YAML reads the key {name} as {_read(key)}; put it in quotes"
+            if name in first:
+                yield (
+                    f"{place}: '{name}' stands twice, first in line {first[name]}; YAML would "
+                    "take the last alone: rename or remove one of the two"
+                )
+            first.setdefault(name, key.start_mark.line + 1)
+            yield from _misread_node(value, path, (*way, name), seen)
+
+
+def _place(node, path, way):
+    return ": ".join([f"{path}:{node.start_mark.line + 1}", *way])
+
+
+def _read(node):
+    """What YAML makes of a scalar, as text."""
+    return str(yaml.safe_load(node.value))
+
+
 def check(config, schema_path):
     """Raise an InputError that lists everything that is wrong with a config.
 
@@ -45,7 +118,7 @@ def check(config, schema_path):
     errors = Validator(schema).iter_errors(config)
     problems = [_sentence(e) for e in sorted(errors, key=lambda e: list(map(str, e.path)))]
     if not problems:
-        checks = (_corpus, _labels, _encoders, _variants, _experiments, _folds)
+        checks = (_corpus, _names, _labels, _encoders, _variants, _experiments, _folds)
         problems = [problem for check_of in checks for problem in check_of(config)]
     if problems:
         raise InputError("\n".join(["the config is not valid.", *problems]))
@@ -62,8 +135,8 @@ def sessions(corpus):
             "session, label, text)",
         }[reader]
         raise InputError(
-            f"corpus: root: there is no '{root}' in {Path.cwd()}. {put}, or correct the "
-            "path in the config. "
+            f"corpus: root: there is no '{root}' in {Path.cwd()}{names.misspelt(root)}. {put}, or "
+            "correct the path in the config. "
             "To see labelmer at work without a corpus: make demo"
         )
     present = READERS[reader].sessions(root)
@@ -71,7 +144,31 @@ def sessions(corpus):
     problems = [p for name in wanted for p in _unknown(name, present, "corpus: sessions")]
     if problems:
         raise InputError("\n".join(problems))
+    home = {}
+    for session in sorted(wanted):
+        for speaker in READERS[reader].speakers(root, session):
+            if home.setdefault(speaker, session) != session:
+                raise InputError(
+                    f"{root}: speaker '{speaker}' stands in '{home[speaker]}' and in '{session}', "
+                    "and would be tested on and trained on; name one of them under corpus: sessions"
+                )
     return sorted(wanted)
+
+
+def check_codes(labels, known):
+    """Raise an InputError if a label of the corpus is a code of the config but for its spelling.
+
+    labels: the config's section; known: the corpus' labels.
+    """
+    home = {code: name for name, entry in labels.items() for code in entry["codes"]}
+    for code, name in home.items():
+        for other in names.like(code, known):
+            if other not in home:
+                raise InputError(
+                    f"labels: {name}: code '{code}' and the corpus' label '{other}' differ only as "
+                    f"spellings of one name do ({names.difference(code, other)}); write the code "
+                    "as the corpus does, or list both"
+                )
 
 
 # Tables that may be given beside the corpus: key of `corpus`, what is expected there.
@@ -86,8 +183,9 @@ def check_given(corpus):
     for key, expected in GIVEN.items():
         if key in corpus and not Path(corpus[key]).is_file():
             raise InputError(
-                f"corpus: {key}: there is no file '{corpus[key]}' in {Path.cwd()}, expected "
-                f"{expected}; correct the path, or remove the key"
+                f"corpus: {key}: there is no file '{corpus[key]}' in {Path.cwd()}"
+                f"{names.misspelt(corpus[key])}, expected {expected}; correct the path, or "
+                "remove the key"
             )
 
 
@@ -130,12 +228,20 @@ def _unknown(name, known, place):
     """A complaint if a name of the config is defined nowhere."""
     if name in known:
         return []
-    return [f"{place}: '{name}' is not defined, expected one of {sorted(known)}"]
+    expected = f"expected one of {sorted(known)}{names.meant(name, known)}"
+    return [f"{place}: '{name}' is not defined, {expected}"]
 
 
 def _corpus(config):
     if config["corpus"]["reader"] == "manifest" and "audio" in config["corpus"]:
         yield "corpus: audio goes with reader: iemocap; a manifest has start and end; remove it"
+
+
+def _names(config):
+    """Names become files and columns, and not everywhere does case tell files apart."""
+    for section in ("labels", "encoders", "variants"):
+        if pair := names.alike(config[section]):
+            yield f"{section}: '{pair[0]}' and '{pair[1]}' differ in case only; rename one of them"
 
 
 def _labels(config):

@@ -15,6 +15,7 @@ Busso et al. (2008), IEMOCAP: interactive emotional dyadic motion capture databa
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from labelmer.errors import InputError
@@ -29,6 +30,7 @@ EVALUATION = re.compile(
 )
 RATER = re.compile(r"C-E\d+:\t(?P<labels>[^(]*)")
 TAG = re.compile(r"\[[^\]]*\]")
+DIMENSIONS = ("valence", "activation", "dominance")
 
 # The raters' words for the release's codes. xxx (no majority) has none.
 WORDS = {
@@ -130,40 +132,107 @@ def dialogue_of(utterance):
 def utterances(root, session):
     """Utterances of a session and the transcription lines that are none: two frames.
 
-    The first has the columns of the table "utterances", the second those of "unread".
+    The first has the columns of the table "utterances", the second those of "unread". Of lines
+    with the same id one is taken: where the id has a label, the one with the evaluation's times.
     """
-    rows, unread = [], []
+    lines, unread = {}, []
     for path in transcript_files(root, session):
         for number, line in enumerate(_lines(path), 1):
             match = UTTERANCE.match(line)
             if match:
-                name = match["id"]
-                rows.append(
-                    {
-                        "id": name,
-                        "session": session,
-                        "dialogue": dialogue_of(name),
-                        "speaker": speaker_of(name),
-                        "start_s": float(match["start"]),
-                        "end_s": float(match["end"]),
-                        "text": " ".join(TAG.sub(" ", match["text"]).split()),
-                    }
-                )
+                lines.setdefault(match["id"], []).append((path, number, match))
             elif line.strip():
-                unread.append(
-                    {"file": path.name, "line": number, "text": line, "reason": "no utterance id"}
-                )
-    if not rows:
+                unread.append((path.name, number, line, "no utterance id"))
+    if not lines:
         raise InputError(
             f"{root}: {session}: no line 'ID [START-END]: WORDS' in its transcriptions; is the "
             "release complete?"
         )
-    return pd.DataFrame(rows), pd.DataFrame(unread, columns=["file", "line", "text", "reason"])
+    twice = {name: found for name, found in lines.items() if len(found) > 1}
+    for name, at in _lines_taken(root, session, twice).items():
+        path, number, _ = taken = twice[name][at]
+        lines[name] = [taken]
+        unread += [
+            (other.name, line, match[0], f"its id stands twice; {path.name}:{number} is taken")
+            for other, line, match in twice[name]
+            if (other, line) != (path, number)
+        ]
+    rows = [
+        {
+            "id": name,
+            "session": session,
+            "dialogue": dialogue_of(name),
+            "speaker": speaker_of(name),
+            "start_s": float(match["start"]),
+            "end_s": float(match["end"]),
+            "text": " ".join(TAG.sub(" ", match["text"]).split()),
+        }
+        for name, [(_, _, match)] in lines.items()
+    ]
+    columns = ["file", "line", "text", "reason"]
+    return pd.DataFrame(rows), pd.DataFrame(sorted(unread), columns=columns)
+
+
+def _lines_taken(root, session, twice):
+    """Which line of each id that stands twice is its own: {id: position among its lines}.
+
+    twice: {id: [(path, line number, match of UTTERANCE)]}. The label's is the line with the
+    evaluation's times, to the millisecond; without a label it is the first.
+    """
+    taken = dict.fromkeys(twice, 0)
+    for place, match, _ in _evaluations(root, session) if twice else ():
+        name, times = match["id"], _times(match)
+        if name not in twice:
+            continue
+        near = [np.allclose(_times(m), times, rtol=0, atol=1e-3) for _, _, m in twice[name]]
+        places = " and ".join(f"{path}:{number}" for path, number, _ in twice[name])
+        if True not in near:
+            raise InputError(
+                f"{places}: id '{name}' stands twice, neither with the times {times} that "
+                f"{place} gives it; correct the ids or the times"
+            )
+        taken[name] = near.index(True)
+        path, number, _ = twice[name][taken[name]]
+        log.warning(
+            "%s: id '%s' has a label and stands twice; %s:%d is taken, by the evaluation's times",
+            *(places, name, path.name, number),
+        )
+    return taken
+
+
+def _times(match):
+    return float(match["start"]), float(match["end"])
 
 
 def labels(root, session):
     """Labels of a session's utterances: a frame with the columns of the table "labels"."""
-    rows = []
+    rows, places = [], {}
+    for place, match, votes in _evaluations(root, session):
+        name = match["id"]
+        if name in places:
+            raise InputError(
+                f"{place}: id '{name}' stands twice, as in {places[name]}; an id has one label: "
+                "remove one of the two"
+            )
+        places[name] = place
+        word = WORDS.get(match["code"])
+        row = {key: match[key] for key in ("id", "code", *DIMENSIONS)}
+        rows.append(row | {"raters": len(votes), "agreement": _agreement(word, votes)})
+    if not rows:
+        raise InputError(
+            f"{root}: {session}: no line '[START - END]<TAB>ID<TAB>CODE<TAB>[V, A, D]' in its "
+            "evaluations; is the release complete?"
+        )
+    frame = pd.DataFrame(rows)
+    return frame.astype(dict.fromkeys(DIMENSIONS, float))
+
+
+def _evaluations(root, session):
+    """A session's evaluated turns: tuples of FILE:LINE, a match of EVALUATION, the raters' votes.
+
+    The votes are a list of sets of words, one for each rater.
+    """
+    found = []
     for path in label_files(root, session):
         votes = []
         for number, line in enumerate(_lines(path), 1):
@@ -175,23 +244,10 @@ def labels(root, session):
                         "'[START - END]<TAB>ID<TAB>CODE<TAB>[V, A, D]'; correct the line"
                     )
                 votes = []
-                row = match.groupdict() | {"votes": votes}
-                rows.append({k: v for k, v in row.items() if k not in ("start", "end")})
+                found.append((f"{path}:{number}", match, votes))
             elif match := RATER.match(line):
                 votes.append({word.strip() for word in match["labels"].split(";")})
-    if not rows:
-        raise InputError(
-            f"{root}: {session}: no line '[START - END]<TAB>ID<TAB>CODE<TAB>[V, A, D]' in its "
-            "evaluations; is the release complete?"
-        )
-    frame = pd.DataFrame(rows)
-    frame["raters"] = frame["votes"].map(len)
-    frame["agreement"] = [
-        _agreement(WORDS.get(c), v) for c, v in zip(frame.code, frame.votes, strict=True)
-    ]
-    dimensions = ["valence", "activation", "dominance"]
-    frame[dimensions] = frame[dimensions].astype(float)
-    return frame.drop(columns="votes")
+    return found
 
 
 def clips(root, table, audio):
@@ -259,7 +315,7 @@ def _visible(folder, pattern):
 def _lines(path):
     data = path.read_bytes()
     try:
-        return data.decode("utf-8").splitlines()
+        return data.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         log.warning("%s: not UTF-8, read as Windows-1252", path)
         return data.decode("cp1252", errors="replace").splitlines()

@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 
-from labelmer import tables
+from labelmer import names, tables
 from labelmer.alignment import token_spans
 from labelmer.errors import InputError
 from labelmer.ragged import Ragged
@@ -87,12 +87,12 @@ def read_rationales(path, texts, seconds):
     InputError if an id is not in the corpus, or if a rationale lies outside of its utterance.
     """
     found = {modality: {} for modality in MODALITIES}
-    for row in tables.read(path, "rationales").itertuples():
+    for row in tables.given(path, "rationales").itertuples():
         place = f"{path}: id '{row.id}'"
         if row.id not in texts:
             raise InputError(
                 f"{place}: no session of the config has such an utterance; correct the id, or "
-                "take the row out"
+                f"take the row out{names.meant(row.id, texts)}"
             )
         if row.modality == "text":
             end, unit, rounding = len(texts[row.id]), "characters", 0

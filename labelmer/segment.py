@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from labelmer import audio, tables
+from labelmer import audio, names, tables
 from labelmer.digest import content_key
 from labelmer.errors import InputError
 from labelmer.ragged import Writer
@@ -49,7 +49,7 @@ def find(clips, root, findings):
             sources[path] = for_id(name, look, name, path, findings)
         source = sources[path]
         if source is None:
-            problem = "no audio file"
+            problem = f"no audio file{names.misspelt(path)}"
         else:
             first, stop = source.span(start_s, end_s)
             if start_s is not None and end_s > source.frames / source.rate + 0.05:

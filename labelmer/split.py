@@ -39,7 +39,8 @@ def usable(utterances, labels, segments, classes):
         coded, on="id", how="outer", indicator="source", suffixes=("", "_of_label")
     )
     table["session"] = table.session.fillna(table.session_of_label)
-    table = table.merge(segments[["id", "problem"]], on="id", how="left")
+    audio = segments[["id", "problem", "source"]].rename(columns={"source": "file"})
+    table = table.merge(audio, on="id", how="left")
     table["label"] = table.code.map(classes_of)
     reasons = pd.Series("", index=table.index)
     reasons[table.label.isna()] = "code " + table.code + " is in no class"
@@ -57,14 +58,19 @@ def usable(utterances, labels, segments, classes):
     silent = table[table.label.notna() & (table.problem.fillna("") != "")]
     if len(silent):
         log.warning(
-            "%d utterances of the classes have no audio, the first is '%s' (%s): left out",
-            *(len(silent), silent.id.iloc[0], silent.problem.iloc[0]),
+            "%d utterances of the classes have no audio, the first is '%s' (%s: '%s'): left out",
+            *(len(silent), *silent[["id", "problem", "file"]].iloc[0]),
         )
     for name in sorted(set(classes) - set(kept.label)):
-        gone = left_out.reason[left_out.label == name].value_counts().to_dict()
+        gone, found = left_out[left_out.label == name], f"the corpus has the codes {known}"
+        if len(gone):
+            first = gone.fillna({"file": "none"}).iloc[0]
+            found = (
+                f"left out: {gone.reason.value_counts().to_dict()}, the first is '{first.id}', its "
+                f"audio '{first.file}'"
+            )
         raise InputError(
-            f"labels: no utterance of the class '{name}', codes {classes[name]}; "
-            + (f"left out: {gone}" if gone else f"the corpus has the codes {known}")
+            f"labels: no utterance of the class '{name}', codes {classes[name]}; {found}"
         )
     return (
         kept[["id", "session", "dialogue", "speaker", "text", "label"]],

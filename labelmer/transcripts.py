@@ -6,7 +6,7 @@ speech recogniser for instance. Utterances that it lacks are left out, and named
 
 from pathlib import Path
 
-from labelmer import tables
+from labelmer import names, tables
 from labelmer.errors import InputError
 from labelmer.stage import command, log, parse, stage_parser
 
@@ -26,7 +26,7 @@ def replaced(sessions, recognised, path):
         raise InputError(
             f"{path}: id '{unknown[0]}' (and {len(unknown) - 1} more) is no utterance of the "
             f"sessions {list(sessions)}, expected ids of their tables of utterances; correct the "
-            "id, or remove the row"
+            f"id, or remove the row{names.meant(unknown[0], known)}"
         )
     made = {}
     for session, table in sessions.items():
@@ -44,7 +44,7 @@ def main(argv=None):
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="of the tables")
     args = parse(parser, argv)
     sessions = {path.stem: tables.read(path, "utterances") for path in args.utterances}
-    recognised = tables.read(args.table, "transcripts")
+    recognised = tables.given(args.table, "transcripts")
     made, silent = replaced(sessions, recognised, args.table)
     for session, table in made.items():
         tables.write(args.out / f"{session}.tsv", table, "utterances")

@@ -87,7 +87,11 @@ def test_the_config_for_iemocap_pins_every_encoder_and_has_every_variant_of_the_
         ("model: dropout", float("nan"), "dropout: nan, expected a number"),
         ("model: standardise", 1, "standardise: 1, expected true or false"),
         ("variants: full", None, "variants: full: None, expected keys with values ({} for none)"),
-        ("corpus: name", 2024, "corpus: name: 2024, expected text (put numbers in quotes)"),
+        (
+            "corpus: name",
+            2024,
+            "corpus: name: 2024, expected text (put numbers, and words such as no",
+        ),
         ("corpus: name", "a/b", "corpus: name: 'a/b', expected text of letters, digits"),
         ("corpus: name", "demo\n", "expected text of letters, digits"),
         ("labels: happy: codes", [], "labels: happy: codes"),
@@ -107,6 +111,103 @@ def test_a_number_that_yaml_takes_for_text_is_explained():
     given = yaml.safe_load("learning_rate: 1e-4")
     said = complaint(changed("training", given))
     assert "learning_rate: '1e-4'" in said and "write 1.0e-4" in said
+
+
+def misread(tmp_path, *texts):
+    """What is said of config files with these texts."""
+    paths = [tmp_path / f"{number}.yaml" for number in range(len(texts))]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        config.check_files(paths)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("a: 1\nb: 2\na: 3\n", ":3: 'a' stands twice, first in line 1"),
+        ("a:\na: {b: 1}\n", ":2: 'a' stands twice"),
+        (
+            "labels:\n  other: {codes: [x]}\n  other: {codes: [y]}\n",
+            ":3: labels: 'other' stands twice, first in line 2",
+        ),
+        ("l: {o: {c: [x], c: [y]}}\n", ":1: l: o: 'c' stands twice"),
+        ("e:\n  - a: 1\n    a: 2\n", ":3: e: 0: 'a' stands twice"),
+        ('l: {other: 1, "other": 2}\n', "l: 'other' stands twice"),
+        ('l: {1: 1, "1": 2}\n', "l: '1' stands twice"),
+        ("a: &a {x: 1}\nb: {<<: *a, <<: *a}\n", ":2: b: '<<' stands twice"),
+        ('{\n\t"a": 1,\n\t"a": 2}', ":3: 'a' stands twice"),
+        ("labels: {no: {codes: [x]}}\n", ":1: labels: YAML reads the key no as False; put it in q"),
+        ("labels:\n  on: {}\n", ":2: labels: YAML reads the key on as True"),
+        ("labels: {~: {}}\n", "YAML reads the key ~ as None"),
+        ("labels: {1: {}}\n", "YAML reads the key 1 as 1"),
+        ("labels: {2020-01-01: {}}\n", "YAML reads the key 2020-01-01 as 2020-01-01"),
+        ("labels: {[a, b]: {}}\n", "labels: a key that is a list"),
+        ("l: {c: [a, 01]}\n", ":1: l: c: 1: YAML reads 01 as 1; put it in quotes"),
+        ("c: [1:30]\n", "YAML reads 1:30 as 90"),
+        ("c: [0x1F]\n", "YAML reads 0x1F as 31"),
+        ("c: [1_000]\n", "YAML reads 1_000 as 1000"),
+        ("c: [1_0.5]\n", "YAML reads 1_0.5 as 10.5"),
+        ("c: [2020-01-01]\n", "YAML reads 2020-01-01 as a date"),
+        ("epochs: 010\n", ":1: epochs: YAML reads 010 as 8"),
+    ],
+)
+def test_what_yaml_would_read_otherwise_is_named_with_file_and_line(tmp_path, text, said):
+    assert said in misread(tmp_path, text)
+    assert f"{tmp_path}/1.yaml:" in misread(tmp_path, "a: 1\n", text)
+
+
+def test_several_files_may_say_the_same_key_and_aliases_and_merges_are_no_doubles(tmp_path):
+    texts = [
+        "a: 1\n",
+        "a: &x {b: 1}\nc: *x\nd: {<<: *x, b: 2}\ne: ['01', 1e3, 1.0e-3, .5, -1]\n",
+        "",
+    ]
+    paths = [tmp_path / f"{number}.yaml" for number in range(len(texts))]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text)
+    config.check_files(paths)
+    config.check_files(REPOSITORY / name for name in ("config.yaml", "demo.yaml", "evidence.yaml"))
+
+
+@pytest.mark.parametrize("codes", ["[no]", "[1]", "[1.5]", "[~]", "[2020-01-01]", "[{a: 1}]"])
+def test_a_code_that_yaml_took_for_something_else_is_to_be_quoted(codes):
+    given = changed("labels: sad: codes", yaml.safe_load(codes))
+    assert "labels: sad: codes: 0: " in complaint(given)
+    assert "expected text (put numbers, and words such as no, on and null, in quotes)" in complaint(
+        given
+    )
+
+
+@pytest.mark.parametrize("section", ["training", "model", "labels", "variants", "encoders"])
+def test_a_section_with_nothing_in_it_is_named(section):
+    assert f"{section}: None, expected keys with values" in complaint(changed(section, None))
+
+
+def test_a_key_that_is_no_text_is_refused_wherever_it_comes_from():
+    given = changed("labels", {**DEMO["labels"], False: {"codes": ["x"]}})
+    assert "labels: False, expected text" in complaint(given)
+
+
+@pytest.mark.parametrize("section, name", [("labels", "Sad"), ("variants", "FULL")])
+def test_names_that_differ_in_case_only_are_refused(section, name):
+    given = changed(section, {**DEMO[section], name: DEMO[section][name.lower()]})
+    if section == "labels":
+        given["labels"][name] = {**given["labels"][name], "codes": ["x"]}
+    said = f"{section}: '{name}' and '{name.lower()}' differ in case only; rename one of them"
+    assert said in complaint(given)
+
+
+def test_a_code_that_the_corpus_spells_otherwise_is_refused():
+    labels = {"angry": {"codes": ["ang", "\u00e4rger"]}, "sad": {"codes": ["sad", "Sad"]}}
+    config.check_codes(labels, ["ang", "sad", "Sad", "other"])
+    with pytest.raises(
+        InputError, match=r"angry: code 'ang' and the corpus' label 'Ang' differ on"
+    ):
+        config.check_codes(labels, ["Ang", "ang"])
+    with pytest.raises(InputError, match=r"U\+00E4 against U\+0061 U\+0308"):
+        config.check_codes(labels, ["a\u0308rger"])
 
 
 @pytest.mark.parametrize(
@@ -190,6 +291,24 @@ def test_a_session_that_the_corpus_lacks_is_named(tmp_path):
         InputError, match=r"'Session9' is not defined, expected one of \['Session1'"
     ):
         config.sessions({**corpus, "sessions": ["Session1", "Session9"]})
+
+
+def test_two_folders_of_one_session_are_refused_unless_one_is_chosen(tmp_path):
+    for name in ("Session1", "Session1_old", "Session2"):
+        (tmp_path / name).mkdir()
+    corpus = {"reader": "iemocap", "root": str(tmp_path)}
+    with pytest.raises(InputError, match="'Ses01F' stands in 'Session1' and in 'Session1_old'"):
+        config.sessions(corpus)
+    chosen = {**corpus, "sessions": ["Session1", "Session2"]}
+    assert config.sessions(chosen) == ["Session1", "Session2"]
+
+
+def test_a_path_in_other_case_or_with_backslashes_is_said_to_be_so(tmp_path):
+    (tmp_path / "My.tsv").touch()
+    with pytest.raises(InputError, match="spelt otherwise there"):
+        config.sessions({"reader": "manifest", "root": str(tmp_path / "my.tsv")})
+    with pytest.raises(InputError, match="backslashes"):
+        config.check_given({"rationales": f"{tmp_path}\\My.tsv"})
 
 
 def test_a_missing_table_of_recognised_words_says_what_is_expected(tmp_path):

@@ -211,6 +211,9 @@ def test_transcriptions_have_the_release_s_oddities(entries, transcript_lines, t
     assert unlabelled and all(re.search(r"_[FM]XX\d$", utterance) for utterance in unlabelled)
     for tag in ("[LAUGHTER]", "[BREATHING]", "[GARBAGE]"):
         assert any(tag in texts[u] and texts[u] != tag for u in entries), tag
+    spoken = Counter(match[1] for _, line in transcript_lines if (match := SPOKEN.match(line)))
+    assert {u[:5] for u, count in spoken.items() if count > 1} == {"Ses05"}
+    assert {count for u, count in spoken.items() if u in entries} == {1}
     four = [u for u in entries if entries[u][1] in demo.FOUR_CLASSES]
     assert any(re.fullmatch(r"\[[A-Z]+\]", texts[utterance]) for utterance in four)
 

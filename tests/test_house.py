@@ -11,7 +11,7 @@ from labelmer.__main__ import VERBS
 from labelmer.digest import imported_modules
 
 LAYERS = [
-    {"errors", "stage", "digest", "tables", "ragged", "containers"},
+    {"errors", "stage", "digest", "tables", "ragged", "containers", "names"},
     {"iemocap", "manifest", "readers", "config", "audio", "encoders"}
     | {"batches", "model", "options", "metrics", "accuracy", "compute", "result_tables", "inputs"}
     | {"checkpoints", "statistics", "calibration", "perturbations", "demo_lines", "runs"}

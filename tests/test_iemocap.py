@@ -100,6 +100,57 @@ def test_lines_without_an_id_are_reported(root):
     assert set(unread.reason) == {"no utterance id"}
 
 
+TWICE = (
+    TRANSCRIPT
+    + """\
+Ses01F_impro01_MXX0 [003.0000-004.0000]: and that
+Ses01F_impro01_F000 [005.0000-006.0000]: somebody else's
+"""
+)
+
+
+@pytest.fixture
+def transcribe(root):
+    """transcribe(text): the tables of a session with this transcription."""
+
+    def transcribe(text):
+        path = root / "Session1" / "dialog" / "transcriptions" / "Ses01F_impro01.txt"
+        path.write_text(text)
+        return iemocap.utterances(root, "Session1")
+
+    return transcribe
+
+
+def test_of_an_id_that_stands_twice_one_line_is_taken_and_the_other_reported(transcribe, caplog):
+    table, unread = transcribe(TWICE)
+    assert table.id.is_unique and len(table) == 4
+    texts = table.set_index("id").text
+    assert texts["Ses01F_impro01_MXX0"] == "who was that"
+    assert texts["Ses01F_impro01_F000"] == "Hello. You're here?"
+    said = unread[unread.line > 7]
+    assert list(said.line) == [8, 9]
+    assert list(said.reason) == [
+        "its id stands twice; Ses01F_impro01.txt:4 is taken",
+        "its id stands twice; Ses01F_impro01.txt:1 is taken",
+    ]
+    assert list(said.text) == TWICE.splitlines()[-2:]
+    assert [r.levelname for r in caplog.records] == ["WARNING"]
+    assert "id 'Ses01F_impro01_F000' has a label and stands twice" in caplog.text
+
+
+def test_the_evaluation_s_times_choose_the_line_and_not_its_place(transcribe):
+    first, _, rest = TRANSCRIPT.partition("\n")
+    table, unread = transcribe(f"{first.replace('000.5', '000.1')}\n{rest}{first}\n")
+    row = table.set_index("id").loc["Ses01F_impro01_F000"]
+    assert (row.start_s, row.end_s) == (0.5, 1.0)
+    assert unread.line[0] == 1 and "Ses01F_impro01.txt:8 is taken" in unread.reason[0]
+
+
+def test_a_label_that_fits_neither_of_two_lines_is_an_error(transcribe):
+    with pytest.raises(InputError, match=r"txt:1 and .*txt:9: id 'Ses01F_impro01_F000' stands tw"):
+        transcribe(TWICE.replace("[000.5000", "[000.4000").replace("MXX0 [003", "MXX1 [003"))
+
+
 def test_apple_double_files_and_subfolders_are_skipped(root):
     assert [p.name for p in iemocap.transcript_files(root, "Session1")] == ["Ses01F_impro01.txt"]
     assert [p.name for p in iemocap.label_files(root, "Session1")] == ["Ses01F_impro01.txt"]
@@ -144,6 +195,11 @@ def test_bytes_that_are_not_utf_8_are_read_as_windows_1252_with_a_warning(root, 
     assert list(table.text) == ["café… it’s"]
     assert len(unread) == 0
     assert "Ses01F_impro01.txt: not UTF-8" in caplog.text
+
+
+def test_a_mark_at_the_beginning_of_a_file_costs_no_line(transcribe):
+    table, unread = transcribe("\ufeff" + TRANSCRIPT)
+    assert table.id[0] == "Ses01F_impro01_F000" and list(unread.line) == [3, 5]
 
 
 def test_what_is_missing_is_named(root, tmp_path):
@@ -265,5 +321,6 @@ def test_annotate_refuses_the_same_utterance_in_two_files(tmp_path, caplog):
     options = ["--session", "Session1", "--config", json.dumps(config)]
     with pytest.raises(SystemExit, match="1"):
         annotate.main([*options, "--labels", str(tmp_path / "labels.tsv")])
-    assert "id 'Ses01F_impro01_F000' stands twice" in caplog.text
+    assert "copy.txt:3: id 'Ses01F_impro01_F000' stands twice, as in " in caplog.text
+    assert "Ses01F_impro01.txt:3" in caplog.text
     assert not (tmp_path / "labels.tsv").exists()

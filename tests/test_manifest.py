@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 from labelmer import annotate, manifest, tables
@@ -129,7 +130,9 @@ TIMES = [*HEADER, "start", "end"]
         (timed(("", ""), ("1", "1"), ("", "")), TIMES, "id 'a': start '1.0', end '1.0', expected"),
         (timed(("", ""), ("-1", "1"), ("", "")), TIMES, "id 'a': start '-1.0'"),
         (timed(("", ""), ("1", ""), ("", "")), TIMES, "id 'a': start '1.0', end 'nan'"),
-        ([[*ROWS[0], "surplus"], *ROWS[1:]], HEADER, ":2: more cells than the header's 6"),
+        ([[*ROWS[0], "surplus"], *ROWS[1:]], HEADER, ":2: 7 cells, expected 6 as in"),
+        ([ROWS[0][:5], *ROWS[1:]], HEADER, ":2: 5 cells, expected 6 as in the header"),
+        ([*ROWS[:2], ROWS[2][:3]], HEADER, ":4: 3 cells, expected 6 as in the header"),
     ],
 )
 def test_a_bad_manifest_is_refused_and_the_row_named(write, rows, header, words):
@@ -138,6 +141,80 @@ def test_a_bad_manifest_is_refused_and_the_row_named(write, rows, header, words)
         manifest.rows(root)
     assert str(error.value).startswith(root)
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "one, other, said",
+    [
+        ("Jos\u00e9", "Jose\u0301", "U+0065 U+0301 against U+00E9"),
+        ("Ann", "ann", "U+0041 against U+0061"),
+        ("Ann", "Ann\u200b", "nothing against U+200B"),
+        ("Ann", "\ufeffAnn", "nothing against U+FEFF"),
+        ("A1", "\uff21\uff11", "U+0041 U+0031 against U+FF21 U+FF11"),
+    ],
+)
+@pytest.mark.parametrize("column", ["speaker", "dialogue"])
+def test_two_spellings_of_one_name_are_refused_with_both_lines(write, column, one, other, said):
+    rows = [[*row, name] for row, name in zip(ROWS, ("d1", "d2", "d2"), strict=True)]
+    header = [*HEADER, "dialogue"]
+    for row, name in zip(rows, (one, other, other), strict=True):
+        row[header.index(column)] = name
+    with pytest.raises(InputError) as error:
+        manifest.rows(write(rows, header))
+    first, last = sorted([(one, 2), (other, 3)])
+    expected = f"{column} '{first[0]}' (line {first[1]}) and {column} '{last[0]}' (line {last[1]})"
+    assert expected in str(error.value) and said in str(error.value)
+
+
+def test_sessions_that_would_be_one_file_where_case_does_not_count_are_refused(write):
+    with pytest.raises(InputError, match=r"session 'One' \(line 2\) and session 'one' \(line 3\)"):
+        manifest.rows(write(replaced(0, "session", "One")))
+
+
+def test_ids_may_differ_in_case_with_a_warning_but_not_in_what_is_not_seen(write, caplog):
+    assert len(manifest.rows(write(replaced(0, "id", "A")))) == 3
+    assert "id 'A' (line 2) and id 'a' (line 3) differ only" in caplog.text
+    rows = [*replaced(0, "id", "A"), ["c\u200b", *ROWS[2][1:]]]
+    with pytest.raises(InputError, match=r"nothing against U\+200B"):
+        manifest.rows(write(rows))
+
+
+@pytest.mark.parametrize("name", ["Start", "END", " dialogue", "start\u200b"])
+def test_a_column_that_is_almost_one_of_ours_is_not_passed_over(write, name):
+    with pytest.raises(InputError, match=rf":1: the column '{name}' is not read, expected"):
+        manifest.rows(write([[*row, ""] for row in ROWS], [*HEADER, name]))
+
+
+def test_one_recording_is_one_dialogue_whatever_its_path_says(tmp_path):
+    (tmp_path / "wav").mkdir()
+    (tmp_path / "wav" / "a.wav").touch()
+    (tmp_path / "link.wav").symlink_to("wav/a.wav")
+    (tmp_path / "hard.wav").hardlink_to(tmp_path / "wav" / "a.wav")
+    (tmp_path / "other.wav").touch()
+    paths = ["wav/a.wav", "./wav/a.wav", "wav/../wav/a.wav", str(tmp_path / "wav" / "a.wav")]
+    paths += ["wav//a.wav", "link.wav", "hard.wav", "other.wav", "gone.wav", "./gone.wav"]
+    rows = [[f"{i}", path, "Ann", "one", "sad", "", "0", "1"] for i, path in enumerate(paths)]
+    text = "".join("\t".join(row) + "\n" for row in [[*HEADER, "start", "end"], *rows])
+    (tmp_path / "m.tsv").write_text(text)
+    dialogues = manifest.rows(str(tmp_path / "m.tsv")).dialogue.tolist()
+    assert len(set(dialogues[:7])) == 1
+    assert dialogues[7:] == ["other.wav", "gone.wav", "gone.wav"]
+
+
+def test_what_shares_a_recording_is_named(write, caplog):
+    manifest.utterances(write(), "one")
+    assert "ids ['a', 'c'] are the same audio of 'wav/a.wav'" in caplog.text
+    rows = [[*row[:3], session, *row[4:]] for row, session in zip(ROWS, "xyz", strict=True)]
+    rows[2][2] = "Cid"
+    manifest.sessions(write(rows))
+    assert "'wav/a.wav' stands in the sessions ['y', 'z']" in caplog.text
+
+
+def test_a_manifest_as_pandas_writes_it_gives_the_words(write, tmp_path):
+    path = tmp_path / "m.tsv"
+    pd.DataFrame(ROWS, columns=HEADER).to_csv(path, sep="\t", index=False)
+    assert '"she said ""no"""' in path.read_text()
+    assert manifest.rows(str(path)).equals(manifest.rows(write()))
 
 
 def test_a_start_without_an_end_column_is_refused(write):
@@ -167,8 +244,22 @@ def test_annotate_writes_a_manifests_tables(write, tmp_path):
     assert made["labels"].raters.tolist() == [0] and made["labels"].agreement.isna().all()
 
 
-def test_a_session_that_cannot_be_a_file_name_is_named(tmp_path):
-    path = tmp_path / "m.tsv"
-    path.write_text("id\tpath\tspeaker\tsession\tlabel\ttext\na\ta.wav\tAnn\tS/1\tang\thi\n")
-    with pytest.raises(InputError, match="id 'a': session 'S/1', expected letters"):
-        manifest.sessions(path)
+@pytest.mark.parametrize("name", ["S/1", "..", "-S1", "S:1", "S 1", "S" * 201])
+def test_a_session_that_cannot_be_a_file_name_is_named(write, name):
+    with pytest.raises(InputError, match=f":2: id 'b': session '{name}', expected letters"):
+        manifest.sessions(write(replaced(0, "session", name)))
+
+
+def test_a_path_that_no_file_can_have_is_named(write):
+    with pytest.raises(InputError, match=r"path 'x+' cannot be looked at"):
+        manifest.rows(write(replaced(0, "path", "x" * 300)))
+
+
+def test_a_folder_in_other_case_or_with_backslashes_is_said_to_be_so(write, tmp_path):
+    root = write(replaced(0, "path", "Wav/b.flac"))
+    (tmp_path / "0" / "wav").mkdir()
+    with pytest.raises(InputError, match=r"no folder .*Wav, its path is spelt otherwise there"):
+        manifest.audio_files(root, "two", None)
+    root = write(replaced(0, "path", "x\\wav/b.flac"))
+    with pytest.raises(InputError, match=r"no folder .*, its path has backslashes"):
+        manifest.audio_files(root, "two", None)

@@ -219,14 +219,20 @@ def test_segment_reads_a_manifests_audio_of_any_rate(run, tmp_path):
         ["a", "long.flac", "Ann", "Session1", "sad", "", "0.5", "1.75"],
         ["b", "short.wav", "Ann", "Session1", "sad", "", "", ""],
         ["c", "gone.wav", "Ann", "Session1", "sad", "", "", ""],
+        ["d", "Short.WAV", "Ann", "Session1", "sad", "", "", ""],
+        ["e", ".\\short.wav", "Ann", "Session1", "sad", "", "", ""],
     ]
     (folder / "corpus.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
     file, table = run(reader="manifest", root=folder / "corpus.tsv")
     assert [len(file[name]) for name in file.ids] == [20_000, 8000]
     assert tone(file["a"]) == pytest.approx(300, abs=1)
     assert tone(file["b"]) == pytest.approx(600, abs=2)
-    assert list(table.source) == ["long.flac", "short.wav", "gone.wav"]
-    assert list(table.problem) == ["", "", "no audio file"]
+    assert list(table.source)[:4] == ["long.flac", "short.wav", "gone.wav", "Short.WAV"]
+    assert list(table.problem) == [
+        *("", "", "no audio file"),
+        "no audio file, its path is spelt otherwise there (case, blanks or Unicode)",
+        "no audio file, its path has backslashes where / is expected",
+    ]
 
 
 def test_what_is_odd_about_the_audio_is_said_with_id_and_file(run, tmp_path, caplog):

@@ -388,6 +388,21 @@ def test_a_class_without_utterances_is_named_with_the_codes_there_are(release, t
     assert "'ang', 'exc', 'fru'" in caplog.text
 
 
+def test_a_class_without_audio_is_named_with_a_file_that_was_looked_for(release, tmp_path, caplog):
+    turns, given = release
+    for path in given["segments"]:
+        table = tables.read(path, "segments")
+        table["problem"] = "no audio file, its path has backslashes where / is expected"
+        tables.write(tmp_path / path.parent.name / path.name, table, "segments")
+    given = {**given, "segments": sorted((tmp_path / "segments").glob("*.tsv"))}
+    with pytest.raises(SystemExit, match="1"):
+        run_split(tmp_path, given)
+    first = next(turn for turn in turns if turn.code == "ang")
+    file = f"sentences/wav/{first.dialogue}/{first.id}.wav"
+    assert f"the first is '{first.id}', its audio 'Session1/{file}'" in caplog.text
+    assert "its path has backslashes" in caplog.text
+
+
 def test_a_full_release_with_a_changed_label_is_warned_of(tmp_path, caplog):
     _, labels = full_release()
     session = labels.id.str[4]

@@ -1,5 +1,6 @@
 """tables: what is written is what is read, and a bad cell is named."""
 
+import csv
 import os
 
 import numpy as np
@@ -30,7 +31,7 @@ def edited(tmp_path, old, new, name="utterances", frame=None):
     tables.write(path, utterances() if frame is None else frame, name)
     text = path.read_text()
     assert old in text
-    path.write_text(text.replace(old, new, 1))
+    path.write_text(text.replace(old, new, 1), newline="")
     return path
 
 
@@ -129,17 +130,111 @@ def test_a_rationale_s_id_may_stand_once_for_each_modality(tmp_path):
         tables.write(tmp_path / "t.tsv", frame.assign(modality="text"), "rationales")
 
 
-def test_a_row_that_is_longer_than_the_header_is_refused_not_shifted(tmp_path):
-    path = edited(tmp_path, "a\ts", "a\tsurplus\ts")
-    assert "edited.tsv:2: more cells than the header's 7" in said(path, "utterances")
-    path = edited(tmp_path, "b\ts", "b\tsurplus\ts")
-    assert "edited.tsv: not a table" in said(path, "utterances")
+@pytest.mark.parametrize(
+    "old, new, words",
+    [
+        ("a\ts", "a\tsurplus\ts", ":2: 8 cells, expected 7 as in the header"),
+        ("b\ts", "b\tsurplus\ts", ":3: 8 cells, expected 7"),
+        ("b\ts", "s", ":3: 6 cells, expected 7"),
+        ("\nb\t", "\n\nb\t", ":3: an empty line between the rows"),
+        ("\nb\t", "\n\r\nb\t", ":3: an empty line between the rows"),
+        ("yes", "y\res", "(line 2: a carriage return within the line"),
+        ("yes\n", "yes\r\r\n", "(line 2: a carriage return within the line"),
+        ("yes", "y\0es", "(line 2: a NUL byte"),
+        ("speaker", "dialogue", ":1: the column 'dialogue' stands twice"),
+        ("\tspeaker", "\t", ":1: column 4 has no name"),
+        ("id\t", "ID\t", "missing ['id'], not known ['ID']"),
+        ("\nb\t", "\nid\tsession\tdialogue\tspeaker\tstart_s\tend_s\ttext\nb\t", ":3: the header"),
+    ],
+)
+def test_a_malformed_row_or_header_is_refused_by_its_line(tmp_path, old, new, words):
+    message = said(edited(tmp_path, old, new), "utterances")
+    assert "edited.tsv" in message and words in message
 
 
-@pytest.mark.parametrize("content", [b"", b"id\tsession\n\xff\xfe\ts\n"])
-def test_what_is_no_table_is_refused_by_name(tmp_path, content):
+GIVEN = {"id": ["a", "b"], "text": ['she said "no", twice', '"Out," he said, "out!"']}
+
+
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONE])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_table_that_pandas_wrote_gives_the_words_however_it_quotes(
+    tmp_path, quoting, ending, encoding
+):
+    path = tmp_path / "t.tsv"
+    frame = pd.DataFrame(GIVEN)
+    options = {"quoting": quoting, "lineterminator": ending, "encoding": encoding}
+    frame.to_csv(path, sep="\t", index=False, **options)
+    assert tables.given(path, "transcripts").to_dict("list") == GIVEN
+
+
+def test_line_ends_and_tabs_within_quotes_are_blanks(tmp_path):
+    frame = pd.DataFrame(GIVEN | {"text": ["one\ntwo", 'a "tab"\there']})
+    frame.to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+    assert list(tables.given(tmp_path / "t.tsv", "transcripts").text) == ["one two", 'a "tab" here']
+
+
+@pytest.mark.parametrize("text", ['"', '"Out', 'out"', '"Out!"', 'say "no"', '""', '"a" or "b"'])
+def test_quotes_that_only_a_text_has_stay(tmp_path, text):
+    (tmp_path / "t.tsv").write_text(f'id\ttext\na\t{text}\nb\tso"\n')
+    assert list(tables.given(tmp_path / "t.tsv", "transcripts").text) == [text, 'so"']
+
+
+def test_a_cell_that_may_or_may_not_be_quoted_is_warned_of(tmp_path, caplog):
+    (tmp_path / "t.tsv").write_text('id\ttext\na\tno\nb\t"Well, I never"\nc\t"Oh, no"\n')
+    assert tables.given(tmp_path / "t.tsv", "transcripts").text[1] == '"Well, I never"'
+    assert 't.tsv:3: the quotes around "Well, I never" are taken for' in caplog.text
+    assert "(cells like this: 2)" in caplog.text
+
+
+def test_our_own_tables_are_never_unquoted(tmp_path):
+    words = ['"a ""b"" c"', '"']
+    tables.write(tmp_path / "t.tsv", utterances(text=words), "utterances")
+    assert list(tables.read(tmp_path / "t.tsv", "utterances").text) == words
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        ('id\ttext\na\t"so ""it"" is"\nb\t"no\nc\tx\n', ":3: a cell begins with a quote"),
+        ('id\ttext\na\t"so\tit\nb\tis"\n', ":2: a cell begins with a quote"),
+        ('"id"\t"text"\n"a"\t"no" way\n', ":2: a cell begins with a quote"),
+        ("id\ttext\na\n", ":2: 1 cells, expected 2"),
+        ("id,text\na,no\n", ":1: no tab in the header 'id,text'"),
+        ("id text\na no\n", ":1: no tab in the header 'id text'"),
+        ("\nid\ttext\na\tno\n", ":1: no tab in the header ''"),
+        ("\tid\ttext\n0\ta\tno\n", ":1: column 1 has no name"),
+        ("id\t text\na\tno\n", "missing ['text'], not known [' text']"),
+    ],
+)
+def test_what_people_give_is_refused_by_its_line(tmp_path, content, words):
+    (tmp_path / "t.tsv").write_text(content)
+    with pytest.raises(InputError) as error:
+        tables.given(tmp_path / "t.tsv", "transcripts")
+    assert words in str(error.value)
+
+
+def test_empty_lines_at_the_end_and_a_missing_line_end_are_no_rows(tmp_path):
+    for end in ("", "\n", "\r\n\r\n"):
+        (tmp_path / "t.tsv").write_text("id\ttext\na\t" + end, newline="")
+        assert len(tables.given(tmp_path / "t.tsv", "transcripts")) == 1
+
+
+@pytest.mark.parametrize(
+    "content, why",
+    [
+        (b"", "it is empty"),
+        (b"\r\n", "it is empty"),
+        (b"id\tsession\n\xff\xfe\ts\n", "line 2: byte 0xFF; save it as UTF-8"),
+        ("id\tsession\n".encode("utf-16"), "it is UTF-16"),
+        ("id\tsession\n".encode("utf-16-le"), "line 1: a NUL byte"),
+        (b"id\tsession\ra\ts\r", "line 1: a carriage return within the line"),
+    ],
+)
+def test_what_is_no_table_is_refused_by_name(tmp_path, content, why):
     (tmp_path / "t.tsv").write_bytes(content)
-    assert "t.tsv: not a table of tab-separated UTF-8 text" in said(tmp_path / "t.tsv", "fold")
+    message = said(tmp_path / "t.tsv", "fold")
+    assert f"t.tsv: not a table of tab-separated UTF-8 text ({why}" in message
 
 
 def test_a_missing_file_and_a_folder_are_refused_by_name(tmp_path):

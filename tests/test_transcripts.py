@@ -37,6 +37,11 @@ def test_the_words_are_replaced_and_all_else_stays(replace, tmp_path):
         pd.testing.assert_frame_equal(table.drop(columns="text"), own.drop(columns="text"))
 
 
+def test_words_in_quotes_as_pandas_writes_them_are_the_words(replace):
+    made = replace(['a1\t"she said ""no"", twice"', '" a2"\t"one\ntwo"'])
+    assert made["one"].text.tolist() == ['she said "no", twice', "one two"]
+
+
 def test_utterances_without_recognised_words_are_left_out_and_named(replace, caplog):
     made = replace(["a2\tthere oh"])
     assert made["one"].id.tolist() == ["a2"] and made["two"].empty
@@ -51,6 +56,12 @@ def test_utterances_without_recognised_words_are_left_out_and_named(replace, cap
     "rows, header, said",
     [
         (["a1\tx", "A2\ty", "c\tz"], "id\ttext", "words.tsv: id 'A2' (and 1 more) is no"),
+        (
+            ["A1\tx"],
+            "id\ttext",
+            "'a1' differs from it only as spellings do (U+0041 against U+0061)",
+        ),
+        (["a1\tx", "b1"], "id\ttext", "words.tsv:3: 1 cells, expected 2 as in the header"),
         (["a1\tx", "b1\ty", "a1\tz"], "id\ttext", "words.tsv: id 'a1' stands twice"),
         (["a1\tx"], "id\twords", "transcripts: missing ['text'], not known ['words']"),
     ],

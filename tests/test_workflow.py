@@ -41,6 +41,26 @@ def test_a_typo_in_the_config_stops_before_any_job(workspace):
     assert not (workspace.folder / "results").exists()
 
 
+def test_a_class_twice_in_the_config_stops_before_any_job(workspace):
+    path = workspace.folder / "test.yaml"
+    text = path.read_text()
+    line = text.count("\n", 0, text.index("  sad:")) + 2
+    path.write_text(text.replace("  sad:", "  sad: {codes: [xxx]}\n  sad:", 1))
+    status, output = workspace.snakemake(check=False)
+    said = f"test.yaml:{line}: labels: 'sad' stands twice, first in line {line - 1}"
+    assert status == 1 and said in output and "Traceback" not in output
+    assert not (workspace.folder / "results").exists()
+
+
+def test_a_label_that_only_looks_like_a_code_stops_before_any_job(workspace):
+    rows = ["id\tpath\tspeaker\tsession\tlabel\ttext"]
+    rows += [f"{s}\t{s}.wav\tp{s}\t{s}\t{'ang' if s < 'c' else 'Ang'}\t" for s in "abc"]
+    (workspace.folder / "m.tsv").write_text("\n".join(rows) + "\n")
+    configure(workspace, "corpus", reader="manifest", root="m.tsv")
+    status, output = workspace.snakemake("--dry-run", check=False)
+    assert status == 1 and "code 'ang' and the corpus' label 'Ang' differ only" in output
+
+
 @pytest.mark.parametrize("key", ["transcripts", "rationales"])
 def test_a_table_that_is_not_there_stops_it_before_any_job(workspace, key):
     configure(workspace, "corpus", **{key: "absent.tsv"})

@@ -19,7 +19,8 @@ sys.path.insert(0, workflow.basedir)
 
 from labelmer import tables
 from labelmer.accuracy import SELECTION
-from labelmer.config import check, check_given, options_of, sessions, starts_from_words
+from labelmer.config import check, check_codes, check_files, check_given
+from labelmer.config import options_of, sessions, starts_from_words
 from labelmer.digest import canonical_json, code_digest, content_key, file_digest
 from labelmer.readers import READERS
 from labelmer.result_tables import reference_of
@@ -40,6 +41,7 @@ def told(function, *arguments):
         raise WorkflowError(str(error))
 
 
+told(check_files, workflow.configfiles)
 told(check, config, SCHEMA)
 validate(config, SCHEMA)  # fills in the defaults
 
@@ -49,6 +51,8 @@ MANIFEST = CORPUS["reader"] == "manifest"
 READER = READERS[CORPUS["reader"]]
 SESSIONS = told(sessions, CORPUS)
 told(check_given, CORPUS)
+if MANIFEST:
+    told(check_codes, config["labels"], told(READER.codes, ROOT))
 SPEAKERS = [speaker for session in SESSIONS for speaker in told(READER.speakers, ROOT, session)]
 if len(SESSIONS) < (3 if config["folds"]["validation"] == "session" else 2):
     raise WorkflowError(
@@ -147,6 +151,9 @@ def annotate_params(rows):
     def params(wildcards):
         corpus = {key: CORPUS[key] for key in ("reader", "root")}
         changes = {"rows": rows_digest(wildcards.session, rows)} if MANIFEST else {}
+        if not MANIFEST and rows == "transcript_rows":
+            # Of an id that stands twice, the evaluations say which line is taken.
+            changes["times"] = times_digest(wildcards.session)
         return tracked("annotate", corpus=corpus, **changes)
 
     return params

@@ -1,0 +1,90 @@
+"""When two names are one: case, Unicode form, width, blanks and what is not seen do not count.
+
+Unicode Standard Annex 15 (normalisation forms), section 3.13 (caseless matching) and 5.21
+(characters that are ignored in display).
+"""
+
+import functools
+import itertools
+import unicodedata
+from pathlib import Path
+
+UNSEEN_KINDS = ("Cc", "Cf")  # control and format characters
+# Not seen either: combining grapheme joiner, Hangul fillers, Khmer
+# inherent vowels, Mongolian and other variation selectors.
+UNSEEN = {0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x3164, 0xFFA0}
+UNSEEN |= {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
+
+
+def key(name):
+    """What all spellings of a name share."""
+    return unicodedata.normalize("NFKC", plain(name).casefold())
+
+
+def plain(name):
+    """A name in Unicode's form NFKC, without unseen characters, with single blanks."""
+    folded = unicodedata.normalize("NFKD", " ".join(name.split()))
+    seen = (
+        c for c in folded if unicodedata.category(c) not in UNSEEN_KINDS and ord(c) not in UNSEEN
+    )
+    return unicodedata.normalize("NFKC", " ".join("".join(seen).split()))
+
+
+def alike(names, same=key):
+    """The first two names, in order of their spelling, that differ and have one key; or None.
+
+    same: key, or plain, for which case counts.
+    """
+    first = {}
+    for name in sorted(set(names)):
+        other = first.setdefault(same(name), name)
+        if other != name:
+            return other, name
+    return None
+
+
+def like(name, known):
+    """The names of `known` that `name` is another spelling of, sorted."""
+    return sorted(other for other in set(known) if other != name and key(other) == key(name))
+
+
+def meant(name, known):
+    """The end of a complaint about a name that is not known: what it is another spelling of."""
+    return "".join(
+        f"; '{other}' differs from it only as spellings do ({difference(name, other)})"
+        for other in like(name, known)
+    )
+
+
+def difference(a, b):
+    """How two spellings of a name differ: their code points between what both begin and end with.
+
+    ("José", "José") -> "U+00E9 against U+0065 U+0301"
+    """
+    start = _shared(a, b)
+    end = _shared(a[start:][::-1], b[start:][::-1])
+    parts = (name[start : len(name) - end] for name in (a, b))
+    return " against ".join(" ".join(f"U+{ord(c):04X}" for c in p) or "nothing" for p in parts)
+
+
+def _shared(a, b):
+    """How many characters two texts begin with alike."""
+    pairs = zip(a, b, strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def misspelt(path):
+    """How a path that is not there may be meant: ", " and what is odd about it, or nothing."""
+    if "\\" in str(path):
+        return ", its path has backslashes where / is expected"
+    path = Path(path)
+    for place in [*reversed(path.parents), path]:
+        if not place.exists():
+            near = key(place.name) in _keys(place.parent)
+            return ", its path is spelt otherwise there (case, blanks or Unicode)" if near else ""
+    return ""
+
+
+@functools.cache
+def _keys(folder):
+    return {key(entry.name) for entry in folder.iterdir()} if folder.is_dir() else set()

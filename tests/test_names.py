@@ -1,0 +1,48 @@
+"""names: which spellings are one name, and how that is said."""
+
+import pytest
+
+from labelmer import names
+
+SAME = [
+    ("Jos\u00e9", "Jose\u0301", "U+00E9 against U+0065 U+0301"),
+    ("Ann", "ann", "U+0041 against U+0061"),
+    ("Ann", "Ann\u200b", "nothing against U+200B"),
+    ("\ufeffAnn", "Ann", "U+FEFF against nothing"),
+    ("A1", "\uff21\uff11", "U+0041 U+0031 against U+FF21 U+FF11"),
+    ("q\u0323\u0307", "q\u0307\u0323", "U+0323 U+0307 against U+0307 U+0323"),
+    ("\uac00", "\u1100\u1161", "U+AC00 against U+1100 U+1161"),
+    ("stra\u00dfe", "STRASSE", None),
+    ("a\u00adb", "ab", "U+00AD against nothing"),
+    ("x\ufe0f", "x", "U+FE0F against nothing"),
+    ("a\u034f\u0301", "\u00e1", None),
+    ("a\u3000b", " a  b", None),
+    ("\u03c3", "\u03c2", "U+03C3 against U+03C2"),
+    ("\u0390", "\u1fd3", "U+0390 against U+1FD3"),
+]
+
+
+@pytest.mark.parametrize("a, b, said", SAME)
+def test_spellings_of_one_name(a, b, said):
+    assert names.key(a) == names.key(b)
+    assert names.alike([a, "another", b]) == tuple(sorted([a, b]))
+    assert names.like(a, [b, a, "another"]) == [b]
+    if said:
+        assert names.difference(a, b) == said
+
+
+@pytest.mark.parametrize(
+    "pair", [("a1", "a2"), ("Jose", "Jos\u00e9"), ("a b", "ab"), ("a_b", "a-b")]
+)
+def test_names_that_are_two(pair):
+    assert names.alike(pair) is None and names.meant(*pair[:1], pair[1:]) == ""
+
+
+def test_a_path_is_said_to_be_misspelt_where_another_spelling_is_there(tmp_path):
+    (tmp_path / "Audio").mkdir()
+    (tmp_path / "Audio" / "x.wav").touch()
+    assert "backslashes" in names.misspelt(tmp_path / "Audio\\x.wav")
+    for path in ("Audio/X.WAV", "audio/x.wav", "Audio/x.wav "):
+        assert "spelt otherwise" in names.misspelt(tmp_path / path)
+    for path in ("Audio/y.wav", "sound/x.wav", "Audio/x.wav"):
+        assert names.misspelt(tmp_path / path) == ""
