@@ -1,4 +1,4 @@
-"""Digests that decide what must run again: of configuration, of code, of content.
+"""Digests that decide what must run again: of configuration, of code, of content, of places.
 
 A digest of code covers the syntax trees of a module and of every labelmer module that it
 imports, without comments and docstrings. Reformatting, commenting, touching or moving a file
@@ -9,6 +9,7 @@ import ast
 import functools
 import hashlib
 import json
+import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
@@ -33,6 +34,28 @@ def file_digest(path):
     """SHA-256 of a file, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def places_digest(paths):
+    """Digest of files by their names, sizes and times, and by the links on the way to them.
+
+    For files of gigabytes, whose content takes too long to read. A file that is not there counts
+    as such. A link counts by its own text: a folder that is moved with all it holds stays the same.
+    """
+    names = sorted(set(map(str, paths)))
+    facts = [(name, *_size_and_time(name)) for name in names]
+    folders = {os.path.dirname(name) for name in names}
+    above = {str(place) for folder in folders for place in (Path(folder), *Path(folder).parents)}
+    links = [(name, os.readlink(name)) for name in sorted({*names, *above}) if os.path.islink(name)]
+    return content_key(canonical_json([facts, links])).hex()
+
+
+def _size_and_time(path):
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None, None
+    return found.st_size, found.st_mtime_ns
 
 
 @functools.cache

@@ -56,9 +56,9 @@ class Workspace:
         assert not check or done.returncode == 0, output
         return done.returncode, output
 
-    def jobs(self):
+    def jobs(self, *targets):
         """What a dry run would do: a set of (rule, first output file), without `all`."""
-        _, output = self.snakemake("--dry-run")
+        _, output = self.snakemake(*targets, "--dry-run")
         found = re.findall(
             r"^(?:local)?(?:rule|checkpoint) (\w+):\n(?:    .*\n)*?    output: (\S+)", output, re.M
         )

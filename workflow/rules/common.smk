@@ -19,7 +19,13 @@ sys.path.insert(0, workflow.basedir)
 
 from labelmer import tables
 from labelmer.config import check, check_given, options_of, sessions, starts_from_words
-from labelmer.digest import canonical_json, code_digest, content_key, file_digest
+from labelmer.digest import (
+    canonical_json,
+    code_digest,
+    content_key,
+    file_digest,
+    places_digest,
+)
 from labelmer.readers import READERS
 from labelmer.result_tables import reference_of
 from labelmer.errors import InputError
@@ -122,40 +128,58 @@ def tracked(stage, **sections):
     return canonical_json({**sections, "code": code_digest(stage)})
 
 
-def digest_of(text):
-    return content_key(text).hex()
+# The corpus' files are no inputs of any rule: Snakemake would look at their times. An older corpus
+# that takes the place of a newer one would change nothing, and a file from the future would stop a
+# job that has done its work. What the jobs read of them is digested here instead.
+
+READING = {key: CORPUS[key] for key in ("reader", "root")}
+
+
+def digest_of(*frames):
+    return content_key(*(frame.to_csv(index=False) for frame in frames)).hex()
 
 
 @cache
-def rows_digest(session, rows):
-    """Digest of a session's rows of a manifest, which is one file for all sessions."""
-    return digest_of(told(getattr(READER, rows), ROOT, session))
+def utterances_of(session):
+    """A session's utterances and unread lines."""
+    return told(READER.utterances, ROOT, session)
 
 
 @cache
-def times_digest(session):
-    """Digest of a session's utterance ids and times: what cutting the audio depends on."""
-    table, _ = told(READER.utterances, ROOT, session)
-    return digest_of(table[["id", "start_s", "end_s"]].to_csv(index=False))
+def labels_of(session):
+    return told(READER.labels, ROOT, session)
 
 
-def annotate_params(rows):
-    """Params of a rule that reads a session's annotations."""
+@cache
+def clips_of(session):
+    """Where a session's audio is: [(id, path, start, end)]. The times of whole files do not count,
+    and neither do words: a corrected word must not cut the audio anew."""
+    told(READER.audio_files, ROOT, session, CORPUS["audio"])  # stops where there is no folder
+    table, _ = utterances_of(session)
+    clips = told(READER.clips, ROOT, table.sort_values("id"), CORPUS["audio"])
+    return [(name, str(path), start, end) for name, path, start, end in clips]
 
-    def params(wildcards):
-        corpus = {key: CORPUS[key] for key in ("reader", "root")}
-        changes = {"rows": rows_digest(wildcards.session, rows)} if MANIFEST else {}
-        return tracked("annotate", corpus=corpus, **changes)
 
-    return params
+def utterances_params(wildcards):
+    rows = digest_of(*utterances_of(wildcards.session))
+    return tracked("annotate", corpus=READING, rows=rows)
+
+
+def labels_params(wildcards):
+    return tracked("annotate", corpus=READING, rows=digest_of(labels_of(wildcards.session)))
 
 
 def segment_params(wildcards):
-    corpus = {key: CORPUS[key] for key in ("reader", "root")}
-    if MANIFEST:
-        return tracked("segment", corpus=corpus, rows=rows_digest(wildcards.session, "audio_rows"))
-    corpus["audio"] = CORPUS["audio"]
-    return tracked("segment", corpus=corpus, times=times_digest(wildcards.session))
+    corpus = READING if MANIFEST else {**READING, "audio": CORPUS["audio"]}
+    clips = clips_of(wildcards.session)
+    files = places_digest(path for _, path, _, _ in clips)
+    clips = content_key(canonical_json(clips)).hex()
+    return tracked("segment", corpus=corpus, clips=clips, files=files)
+
+
+def given(key):
+    """Digest of a table that the config gives beside the corpus, or None where there is none."""
+    return file_digest(CORPUS[key]) if key in CORPUS else None
 
 
 def encoder_of(wildcards):
@@ -174,19 +198,6 @@ def finetune_params(wildcards):
 
 
 # Inputs
-
-
-def transcripts(wildcards):
-    # ancient: the manifest's time and bytes do not count, rows_digest does.
-    return ancient(ROOT) if MANIFEST else told(READER.transcript_files, ROOT, wildcards.session)
-
-
-def evaluations(wildcards):
-    return ancient(ROOT) if MANIFEST else told(READER.label_files, ROOT, wildcards.session)
-
-
-def audio(wildcards):
-    return told(READER.audio_files, ROOT, wildcards.session, CORPUS["audio"])
 
 
 def snapshot_files(source):
