@@ -9,7 +9,6 @@ import ast
 import functools
 import hashlib
 import json
-import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
@@ -42,17 +41,18 @@ def places_digest(paths):
     For files of gigabytes, whose content takes too long to read. A file that is not there counts
     as such. A link counts by its own text: a folder that is moved with all it holds stays the same.
     """
-    names = sorted(set(map(str, paths)))
-    facts = [(name, *_size_and_time(name)) for name in names]
-    folders = {os.path.dirname(name) for name in names}
-    above = {str(place) for folder in folders for place in (Path(folder), *Path(folder).parents)}
-    links = [(name, os.readlink(name)) for name in sorted({*names, *above}) if os.path.islink(name)]
-    return content_key(canonical_json([facts, links])).hex()
+    files = sorted(set(map(Path, paths)))
+    folders = {file.parent for file in files}
+    above = {place for folder in folders for place in (folder, *folder.parents)}
+    links = [place for place in sorted({*files, *above}) if place.is_symlink()]
+    facts = [(str(file), *_size_and_time(file)) for file in files]
+    facts += [(str(link), str(link.readlink())) for link in links]
+    return content_key(canonical_json(facts)).hex()
 
 
 def _size_and_time(path):
     try:
-        found = os.stat(path)
+        found = path.stat()
     except OSError:
         return None, None
     return found.st_size, found.st_mtime_ns

@@ -188,7 +188,7 @@ def _check_partner(table, home, held_out):
 
 
 def _check_fold(table, reason, name):
-    """Raise InputError if a test speaker is heard elsewhere, or if a part that teaches lacks a class.
+    """Raise InputError if a test speaker is heard elsewhere, or a class is not taught or validated.
 
     table: usable() with parts; reason: why a row is left out of the fold, else "".
     """

@@ -241,13 +241,8 @@ def test_what_takes_a_class_from_training_is_named_with_the_fold():
     rare = (table.session == "s2") & (table.label == "angry")
     table.loc[rare, "text"] = "said by everyone, that is"
     table.loc[table.index[table.session == "s1"][:1], "text"] = "Said by everyone that is!"
-    with pytest.raises(InputError, match=r"fold 1, held out s0: the train part .* \['angry'\]; left"):
+    with pytest.raises(InputError, match=r"fold 1, held out s0: .* \['angry'\]; left out of it"):
         made(table, shared_scripts="drop")
-    table.loc[(table.session == "s1") & (table.speaker == "s1p1"), "label"] = "sad"
-    table.loc[(table.session == "s2") & (table.speaker == "s2p1"), "label"] = "sad"
-    with pytest.raises(InputError) as error:
-        made(table, hold_out="speaker", validation="partner")
-    assert "the validation part has no utterance of ['angry']" in str(error.value)
 
 
 @pytest.mark.parametrize(

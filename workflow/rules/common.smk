@@ -54,6 +54,8 @@ MANIFEST = CORPUS["reader"] == "manifest"
 READER = READERS[CORPUS["reader"]]
 SESSIONS = told(sessions, CORPUS)
 told(check_given, CORPUS)
+for session in SESSIONS:
+    told(READER.audio_files, ROOT, session, CORPUS["audio"])  # are the folders there?
 SPEAKERS = [speaker for session in SESSIONS for speaker in told(READER.speakers, ROOT, session)]
 if len(SESSIONS) < (3 if config["folds"]["validation"] == "session" else 2):
     raise WorkflowError(
@@ -128,53 +130,56 @@ def tracked(stage, **sections):
     return canonical_json({**sections, "code": code_digest(stage)})
 
 
-# The corpus' files are no inputs of any rule: Snakemake would look at their times. An older corpus
-# that takes the place of a newer one would change nothing, and a file from the future would stop a
+# The corpus' files are no inputs of any rule, as Snakemake looks at the times of inputs: an older
+# corpus in the place of a newer one would change nothing, and a file from the future would fail a
 # job that has done its work. What the jobs read of them is digested here instead.
 
 READING = {key: CORPUS[key] for key in ("reader", "root")}
 
 
-def digest_of(*frames):
-    return content_key(*(frame.to_csv(index=False) for frame in frames)).hex()
-
-
 @cache
 def utterances_of(session):
-    """A session's utterances and unread lines."""
-    return told(READER.utterances, ROOT, session)
+    return READER.utterances(ROOT, session)
 
 
-@cache
-def labels_of(session):
-    return told(READER.labels, ROOT, session)
+def digest_of(function, *arguments):
+    """Digest of text that a function makes of the corpus. Of bad input it is what the reader says:
+    the job will say it, in its log."""
+    try:
+        return content_key(*function(*arguments)).hex()
+    except InputError as error:
+        return str(error)
 
 
-@cache
-def clips_of(session):
-    """Where a session's audio is: [(id, path, start, end)]. The times of whole files do not count,
-    and neither do words: a corrected word must not cut the audio anew."""
-    told(READER.audio_files, ROOT, session, CORPUS["audio"])  # stops where there is no folder
+def utterance_rows(session):
+    return [frame.to_csv(index=False) for frame in utterances_of(session)]
+
+
+def label_rows(session):
+    return [READER.labels(ROOT, session).to_csv(index=False)]
+
+
+def cuts(session):
+    """What is cut from which files, as they are. Words do not count: a corrected one must not cut
+    the audio anew."""
     table, _ = utterances_of(session)
-    clips = told(READER.clips, ROOT, table.sort_values("id"), CORPUS["audio"])
-    return [(name, str(path), start, end) for name, path, start, end in clips]
+    clips = READER.clips(ROOT, table.sort_values("id"), CORPUS["audio"])
+    stretches = [(name, str(path), start, end) for name, path, start, end in clips]
+    return canonical_json(stretches), places_digest(path for _, path, _, _ in stretches)
 
 
 def utterances_params(wildcards):
-    rows = digest_of(*utterances_of(wildcards.session))
+    rows = digest_of(utterance_rows, wildcards.session)
     return tracked("annotate", corpus=READING, rows=rows)
 
 
 def labels_params(wildcards):
-    return tracked("annotate", corpus=READING, rows=digest_of(labels_of(wildcards.session)))
+    return tracked("annotate", corpus=READING, rows=digest_of(label_rows, wildcards.session))
 
 
 def segment_params(wildcards):
     corpus = READING if MANIFEST else {**READING, "audio": CORPUS["audio"]}
-    clips = clips_of(wildcards.session)
-    files = places_digest(path for _, path, _, _ in clips)
-    clips = content_key(canonical_json(clips)).hex()
-    return tracked("segment", corpus=corpus, clips=clips, files=files)
+    return tracked("segment", corpus=corpus, cuts=digest_of(cuts, wildcards.session))
 
 
 def given(key):
