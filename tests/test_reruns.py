@@ -437,7 +437,7 @@ def test_a_corpus_from_the_future_runs_and_is_done(copy):
     shutil.rmtree(copy.folder / "resources")
     made = [path for _, path in {*segments(*SESSIONS), *REPLACED, *SPLIT}]
     copy.snakemake(*made, "resources/encoders/bert")
-    assert only(copy.jobs(), *CORPUS, "fetch", "split") == {("fetch", "resources/encoders/fbank")}
+    assert not only(copy.jobs(), *CORPUS, "fetch", "split")
 
 
 # A corpus as a table
