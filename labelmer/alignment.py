@@ -21,25 +21,31 @@ def token_spans(tokens, text):
 
     A token that is not found (special, unknown, a part of a character) covers nothing: (0, 0).
     """
+    of_bytes = any(token.startswith(BYTE_SPACE) for token in tokens)
+    # Who takes accents off takes the signs of vowels with them, in Hindi and Thai for instance.
+    signs = of_bytes or any(unicodedata.category(c) == "Mn" for token in tokens for c in token)
     letters, places = [], []  # of the text as it is compared, and whence each letter is
     for place, character in enumerate(text):
-        plain = _plain(character)
+        plain = _plain(character, signs)
         letters.append(plain)
         places += [place] * len(plain)
     walked, at, spans = "".join(letters), 0, np.zeros((len(tokens), 2), dtype=int)
-    of_bytes = any(token.startswith(BYTE_SPACE) for token in tokens)
     for index, token in enumerate(tokens):
-        found = [(walked.find(piece, at), -len(piece)) for piece in _readings(token, of_bytes)]
+        pieces = {_plain(reading, signs) for reading in _readings(token, of_bytes)} - {""}
+        found = [(walked.find(piece, at), -len(piece)) for piece in pieces]
         found = [(start, length) for start, length in found if start >= 0]
         if found:
             start, length = min(found)  # the nearest; of these, the longest
             at = start - length
-            spans[index] = places[start], places[at - 1] + 1
+            end = places[at - 1] + 1
+            while end < len(text) and _is_accent(text[end], signs):
+                end += 1
+            spans[index] = places[start], end
     return spans
 
 
 def _readings(token, of_bytes):
-    """What a token may stand for in the text, as it is compared.
+    """What a token may stand for in the text.
 
     of_bytes: the tokens are those of byte-level BPE. Of one word alone this cannot be told.
     """
@@ -48,13 +54,22 @@ def _readings(token, of_bytes):
     readings = [_from_bytes(token)]
     if not of_bytes:  # a byte of an emoji looks like some letter
         readings += [token, token.removeprefix(CONTINUED)]
-    return {_plain(reading) for reading in readings} - {""}
+    return readings
 
 
-def _plain(text):
-    """Text as it is compared: in lower case, without accents, blanks and marks of blanks."""
+def _plain(text, signs):
+    """Text as it is compared: in lower case, without accents, blanks and marks of blanks.
+
+    signs: keep the signs of vowels, which are marks as accents are but change no letter.
+    """
     parts = unicodedata.normalize("NFKD", text).casefold()
-    return "".join(c for c in parts if not (unicodedata.combining(c) or c.isspace() or c == SPACE))
+    return "".join(c for c in parts if not (_is_accent(c, signs) or c.isspace() or c == SPACE))
+
+
+def _is_accent(character, signs):
+    return unicodedata.combining(character) or (
+        not signs and unicodedata.category(character) == "Mn"
+    )
 
 
 def _from_bytes(token):

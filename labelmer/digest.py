@@ -1,4 +1,4 @@
-"""Digests that decide what must run again: of configuration, of code, of content.
+"""Digests that decide what must run again: of configuration, of code, of content, of places.
 
 A digest of code covers the syntax trees of a module and of every labelmer module that it
 imports, without comments and docstrings. Reformatting, commenting, touching or moving a file
@@ -33,6 +33,29 @@ def file_digest(path):
     """SHA-256 of a file, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def places_digest(paths):
+    """Digest of files by their names, sizes and times, and by the links on the way to them.
+
+    For files of gigabytes, whose content takes too long to read. A file that is not there counts
+    as such. A link counts by its own text: a folder that is moved with all it holds stays the same.
+    """
+    files = sorted(set(map(Path, paths)))
+    folders = {file.parent for file in files}
+    above = {place for folder in folders for place in (folder, *folder.parents)}
+    links = [place for place in sorted({*files, *above}) if place.is_symlink()]
+    facts = [(str(file), *_size_and_time(file)) for file in files]
+    facts += [(str(link), str(link.readlink())) for link in links]
+    return content_key(canonical_json(facts)).hex()
+
+
+def _size_and_time(path):
+    try:
+        found = path.stat()
+    except OSError:
+        return None, None
+    return found.st_size, found.st_mtime_ns
 
 
 @functools.cache

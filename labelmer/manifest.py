@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from labelmer import names, tables
-from labelmer.digest import canonical_json
 from labelmer.errors import InputError
 from labelmer.stage import log
 
@@ -102,22 +101,6 @@ def codes(root):
     return sorted(set(rows(root).label) - {""})
 
 
-def transcript_rows(root, session):
-    """What the table of utterances depends on, as canonical JSON."""
-    columns = ["id", "path", "speaker", "session", "dialogue", "text", "start", "end"]
-    return _rows_as_json(root, session, columns)
-
-
-def label_rows(root, session):
-    """What the table of labels depends on, as canonical JSON."""
-    return _rows_as_json(root, session, ["id", "label"])
-
-
-def audio_rows(root, session):
-    """What the segments depend on beside the audio itself, as canonical JSON."""
-    return _rows_as_json(root, session, ["id", "path", "start", "end"])
-
-
 def audio_files(root, session, audio):
     """The folders that hold the audio of a session: they stand for the files in them."""
     table = rows(root)
@@ -176,10 +159,6 @@ def clips(root, table, audio):
 def _of_session(root, session):
     table = rows(root)
     return table[table.session == session].reset_index(drop=True)
-
-
-def _rows_as_json(root, session, columns):
-    return canonical_json(_of_session(root, session)[columns].astype(str).to_numpy().tolist())
 
 
 def _check_columns(root, table):

@@ -7,6 +7,7 @@ The test part of a fold is a session or a speaker. The validation part is never 
 No speaker of the test part ever stands in another part; that is checked, not hoped for.
 """
 
+import functools
 import re
 from pathlib import Path
 
@@ -16,14 +17,17 @@ import pandas as pd
 from labelmer import iemocap, tables
 from labelmer.errors import InputError
 from labelmer.stage import command, log, parse, stage_parser
+from labelmer.words import words_of
 
 SHARED_WORDS = 4  # a transcript this long counts as the same when it stands elsewhere
+SAID_ELSEWHERE = "its words stand in validation or test"
 
 
+@functools.cache
 def normalised(text):
-    """A transcript's words, lower-case and without punctuation, or "" if there are under four."""
-    words = re.sub(r"[^\w\s']", " ", text.lower().replace("’", "'")).split()
-    return " ".join(words) if len(words) >= SHARED_WORDS else ""
+    """A transcript's words as they are compared (words.py), or "" if they count for under four."""
+    words, count = words_of(text)
+    return " ".join(words) if count >= SHARED_WORDS else ""
 
 
 def usable(utterances, labels, segments, classes):
@@ -121,9 +125,9 @@ def folds(table, hold_out, validation, shared_scripts, fraction, seed):
             part[_whole_dialogues(training, fraction, seed)] = "validation"
         part[test] = "test"
         if shared_scripts == "drop":
-            reason[_said_elsewhere(table.text, part)] = "its words stand in validation or test"
+            reason[_said_elsewhere(table.text, part)] = SAID_ELSEWHERE
+        _check_fold(table.assign(part=part), reason, f"fold {len(made) + 1}, held out {held_out}")
         fold = table.assign(part=part)[reason == ""]
-        _check_fold(fold, held_out, sorted(table.label.unique()))
         left_out = table.assign(reason=reason)[reason != ""]
         made.append((held_out, fold, left_out[["session", "id", "reason"]]))
     return made
@@ -189,21 +193,29 @@ def _check_partner(table, home, held_out):
         )
 
 
-def _check_fold(fold, held_out, classes):
-    by_part = {part: fold[fold.part == part] for part in tables.PARTS}
+def _check_fold(table, reason, name):
+    """Raise InputError if a test speaker is heard elsewhere, or a class is not taught or validated.
+
+    table: usable() with parts; reason: why a row is left out of the fold, else "".
+    """
+    by_part = {part: table[(table.part == part) & (reason == "")] for part in tables.PARTS}
     heard = set(by_part["train"].speaker) | set(by_part["validation"].speaker)
     leak = sorted(heard & set(by_part["test"].speaker))
     if leak:
         raise InputError(
-            f"held out {held_out}: speakers {leak} of the test part also stand in training or "
+            f"{name}: speakers {leak} of the test part also stand in training or "
             "validation; a speaker must keep to one session"
         )
     for part in ("train", "validation"):
-        absent = [name for name in classes if not (by_part[part].label == name).any()]
+        absent = sorted(set(table.label) - set(by_part[part].label))
         if absent:
+            gone = reason[(table.part == part) & table.label.isin(absent) & (reason != "")]
+            shared = (gone == SAID_ELSEWHERE).any()
             raise InputError(
-                f"held out {held_out}: the {part} part has no utterance of {absent}; "
-                "choose other labels: or another folds: validation:"
+                f"{name}: the {part} part has no utterance of {absent}; "
+                + (f"left out of it: {gone.value_counts().to_dict()}; " if len(gone) else "")
+                + ("set folds: shared_scripts: keep, or " if shared else "")
+                + "choose other labels: or another folds: validation:"
             )
 
 
@@ -217,6 +229,24 @@ def _left_out(unread, dropped, by_fold):
     frames = [lines[["session", "id", "reason"]].assign(fold="all"), dropped.assign(fold="all")]
     frames += [frame.assign(fold=str(n)) for n, frame in enumerate(by_fold, 1)]
     return pd.concat(frames).sort_values(["fold", "session", "id"])
+
+
+def _remove_earlier(folder, count):
+    """Remove the fold tables that an earlier config made and this one does not.
+
+    Who reads all fold tables of the folder would mix two protocols.
+    """
+    for path in sorted(folder.glob("fold*.tsv")):
+        number = re.fullmatch(r"fold([1-9]\d*)\.tsv", path.name)
+        if not number or int(number[1]) <= count:
+            continue
+        try:
+            tables.read(path, "fold")
+        except InputError as error:
+            log.warning("%s is no table of this protocol, and is left there (%s)", path, error)
+        else:
+            path.unlink()
+            log.info("removed %s: the config makes %d folds", path, count)
 
 
 def _concatenate(paths, name):
@@ -236,7 +266,7 @@ def main(argv=None):
         parser.add_argument(f"--{name}", type=Path, nargs="+", required=True, metavar="TSV")
     parser.add_argument("--out", type=Path, required=True, help="folder of the fold tables")
     args = parse(parser, argv, ["classes", "folds", "reader"])
-    classes, settings = args.config["classes"], args.config["folds"]
+    classes, settings = dict(args.config["classes"]), args.config["folds"]
     given = {
         name: _concatenate(getattr(args, name), name)
         for name in ("utterances", "unread", "segments", "labels")
@@ -252,6 +282,7 @@ def main(argv=None):
         rows += audit(number, held_out, fold, classes)
         tables.write(args.out / f"fold{number}.tsv", fold.drop(columns="text"), "fold")
         log.info("fold %d: %s held out, %d left out", number, held_out, len(left_out))
+    _remove_earlier(args.out, len(made))
     tables.write(args.out / "audit.tsv", pd.DataFrame(rows), "audit")
     report = _left_out(given["unread"], dropped, [left_out for _, _, left_out in made])
     tables.write(args.out / "left_out.tsv", report, "left_out")

@@ -3,6 +3,7 @@
 from importlib.resources import files
 
 import pytest
+from tokenizers.normalizers import BertNormalizer
 from transformers import AutoTokenizer
 
 from labelmer.alignment import token_spans
@@ -73,6 +74,20 @@ def test_sentence_piece_as_xlm_roberta_writes_it():
     tokens = ["<s>", "▁Über", "-", "caf", "és", "...", "▁1", "1⁄2", "▁", "ok", "</s>"]
     assert covered(tokens, text) == ["", "Über", "-", "caf", "és", "…", "1", "½", "", "ok", ""]
     assert covered(["▁I", "▁am", "<unk>", "▁so"], "I am 😀 so") == ["I", "am", "", "so"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["मुझे यह और नहीं सहना", "ฉัน ทน ไม่ ไหว แล้ว", "ខ្ញុំ ស្រឡាញ់ អ្នក", "שָׁלוֹם עולם", "مَرْحَبًا بك"],
+)
+def test_words_are_found_whether_the_tokenizer_keeps_their_marks_or_not(text):
+    bare = BertNormalizer(lowercase=True).normalize_str(text).split()
+    for tokens in (bare, text.split(), [f"▁{word}" for word in text.split()]):
+        assert covered(["[CLS]", *tokens], text) == ["", *text.split()]
+
+
+def test_a_sign_of_a_vowel_that_is_a_token_is_found():
+    assert covered(["म", "##ु", "##झ", "##े", "यह"], "मुझे यह") == ["म", "ु", "झ", "े", "यह"]
 
 
 def test_characters_that_are_several_when_compared_count_as_one():

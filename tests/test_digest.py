@@ -13,6 +13,7 @@ from labelmer.digest import (
     content_key,
     file_digest,
     imported_modules,
+    places_digest,
 )
 
 STAGE = '''"""A stage."""
@@ -137,3 +138,33 @@ def test_a_content_key_is_of_the_bytes():
 def test_file_digest_is_sha256(tmp_path):
     (tmp_path / "f").write_bytes(b"x" * 100)
     assert file_digest(tmp_path / "f") == hashlib.sha256(b"x" * 100).hexdigest()
+
+
+def test_places_are_told_apart_by_size_time_and_link_and_not_by_content(tmp_path, monkeypatch):
+    for folder, text in (("v1", "one"), ("v2", "two")):
+        (tmp_path / folder).mkdir()
+        for name in "ab":
+            (tmp_path / folder / name).write_text(text)
+            os.utime(tmp_path / folder / name, (1, 1))
+    (tmp_path / "corpus").symlink_to("v1")
+    monkeypatch.chdir(tmp_path)
+    paths = ["corpus/b", "corpus/a", "corpus/a", "corpus/none"]
+    before = places_digest(paths)
+    assert before == places_digest(sorted(paths)) != places_digest(paths[:2])
+    (tmp_path / "v1" / "a").write_text("six")
+    os.utime(tmp_path / "v1" / "a", (1, 1))
+    assert places_digest(paths) == before
+    os.utime(tmp_path / "v1" / "a", (1, 2))
+    later = places_digest(paths)
+    (tmp_path / "v1" / "none").write_text("")
+    assert len({before, later, places_digest(paths)}) == 3
+    shutil.copytree(tmp_path, tmp_path / "elsewhere", symlinks=True)
+    now = places_digest(paths)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert places_digest(paths) == now
+    (tmp_path / "elsewhere" / "corpus").unlink()
+    (tmp_path / "elsewhere" / "corpus").symlink_to("v2")
+    (tmp_path / "elsewhere" / "v2" / "none").write_bytes(b"")
+    shutil.copystat("v1/a", "v2/a")
+    shutil.copystat("v1/none", "v2/none")
+    assert places_digest(paths) != now

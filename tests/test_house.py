@@ -15,7 +15,7 @@ LAYERS = [
     {"iemocap", "manifest", "readers", "config", "audio", "encoders"}
     | {"batches", "model", "options", "metrics", "accuracy", "compute", "result_tables", "inputs"}
     | {"checkpoints", "statistics", "calibration", "perturbations", "demo_lines", "runs"}
-    | {"alignment", "salience_file", "figures"},
+    | {"alignment", "salience_file", "figures", "words"},
     set(VERBS),
 ]
 # Within a layer, these lean on a sibling.

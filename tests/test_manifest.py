@@ -91,19 +91,6 @@ def test_blanks_around_a_name_do_not_make_another_speaker(write):
     assert set(manifest.labels(write(rows), "one").code) == {"sad"}
 
 
-def test_what_a_table_depends_on_is_told_apart(write):
-    before = write()
-    rows = [ROWS[0], [*ROWS[1][:4], "happy", ROWS[1][5]], ROWS[2]]
-    after = write(rows)
-    assert manifest.label_rows(before, "one") != manifest.label_rows(after, "one")
-    assert manifest.label_rows(before, "two") == manifest.label_rows(after, "two")
-    assert manifest.transcript_rows(before, "one") == manifest.transcript_rows(after, "one")
-    rows = [ROWS[0], [*ROWS[1][:5], "other words"], ROWS[2]]
-    after = write(rows)
-    assert manifest.transcript_rows(before, "one") != manifest.transcript_rows(after, "one")
-    assert manifest.audio_rows(before, "one") == manifest.audio_rows(after, "one")
-
-
 def replaced(row, column, value):
     rows = [list(cells) for cells in ROWS]
     rows[row][HEADER.index(column)] = value

@@ -4,7 +4,9 @@ A tiny corpus of three sessions is taken through the workflow once. Each test ch
 a copy of the result and asks a dry run which jobs it would do.
 """
 
+import os
 import shutil
+import time
 
 import pytest
 import yaml
@@ -12,7 +14,7 @@ from conftest import REPOSITORY, Workspace
 from corpora import Turn, turns_of, write_audio, write_release
 from test_encoders import snapshot  # noqa: F401
 
-from labelmer import result_tables
+from labelmer import result_tables, tables
 from labelmer.ragged import Ragged
 
 FOLDS = (1, 2, 3)
@@ -75,6 +77,23 @@ def configure(workspace, **sections):
         else:
             config[name] = values
     workspace.configure(config)
+
+
+def age(path, days=30):
+    """Give a file, or a folder and all that it holds, the times of some days ago."""
+    then = time.time() - days * 86_400
+    for place in (path, *path.rglob("*")):
+        os.utime(place, (then, then))
+
+
+def swap(workspace, path, old, new):
+    """Put an older file with a changed word in the place of a file."""
+    change(workspace, path, old, new)
+    age(workspace.folder / path)
+
+
+def only(jobs, *rules):
+    return {job for job in jobs if job[0] in rules}
 
 
 # What a dry run prints of a job: its rule and its first output.
@@ -166,7 +185,7 @@ def test_nothing_runs_again_in_another_place(copy):
 def test_touching_every_file_runs_nothing(copy):
     for folder in ("labelmer", "workflow", "corpus", "bert"):
         for path in (copy.folder / folder).rglob("*"):
-            if path.is_file():
+            if path.is_file() and path.suffix != ".wav":
                 path.touch()
     for path in ("Snakefile", "config.yaml", "test.yaml", "recognised.tsv"):
         (copy.folder / path).touch()
@@ -230,7 +249,7 @@ def test_rationales_weigh_salience_and_train_nothing(copy):
         ("full", "text"),
         ("text-only", "text"),
     }
-    change(copy, "rationales.tsv", "\t4", "\t6")
+    swap(copy, "rationales.tsv", "\t4", "\t6")
     assert copy.jobs() == weighed | drawn | EXAMPLES | PAGE
 
 
@@ -341,6 +360,154 @@ def test_an_edited_fold_table_trains_that_fold(copy):
     table.write_text("".join([first, *rest]))  # one utterance fewer
     assert second.startswith("Ses01F")
     assert copy.jobs() == runs_of(TRAINED, folds=(2,))
+
+
+# An older corpus in the place of a newer one, as by rsync -a, tar x, cp -p, mv or a link
+
+
+CORPUS = ("annotate_utterances", "annotate_labels", "segment", "replace_transcripts")
+
+
+def test_an_older_transcription_is_seen(copy):
+    path = "corpus/Session2/dialog/transcriptions/Ses02F_impro01.txt"
+    swap(copy, path, "what a wonderful day", "what a wonderful morning")
+    assert only(copy.jobs(), *CORPUS) == utterances("Session2")
+
+
+def test_an_older_evaluation_is_seen(copy):
+    path = "corpus/Session2/dialog/EmoEvaluation/Ses02F_impro01.txt"
+    swap(copy, path, "\tneu\t", "\tsad\t")
+    assert only(copy.jobs(), *CORPUS) == labels("Session2")
+
+
+def test_older_recognised_words_are_seen(copy):
+    swap(copy, "recognised.tsv", "what a wonderful day", "what a wonderful morning")
+    words = REPLACED | RECOGNISED | evaluations(["full", "text-only"])
+    assert copy.jobs() == words | fusions() | REPORTS | EXAMPLES
+
+
+def test_an_older_folder_of_audio_is_seen(copy):
+    folder = copy.folder / "corpus/Session2/sentences"
+    shutil.copytree(folder, copy.folder / "denoised")
+    age(copy.folder / "denoised")
+    folder.rename(copy.folder / "raw")
+    (copy.folder / "denoised").rename(folder)
+    assert only(copy.jobs(), *CORPUS) == segments("Session2")
+
+
+@pytest.mark.parametrize("done", ["longer", "touched", "gone"])
+def test_one_changed_audio_file_cuts_its_session(copy, done):
+    path = copy.folder / "corpus/Session2/sentences/wav/Ses02F_impro01/Ses02F_impro01_F001.wav"
+    folder, before = path.parent.stat(), path.stat()
+    if done == "longer":
+        write_audio(path, 0.9, "noise")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    elif done == "touched":
+        path.touch()
+    else:
+        path.unlink()
+    os.utime(path.parent, ns=(folder.st_atime_ns, folder.st_mtime_ns))
+    assert only(copy.jobs(), *CORPUS) == segments("Session2")
+
+
+def test_a_link_that_points_to_an_older_corpus_is_seen(copy):
+    corpus, folder = copy.folder / "corpus", copy.folder
+    corpus.rename(folder / "v1")
+    shutil.copytree(folder / "v1", folder / "v2")  # of the same sizes and times
+    for path in (folder / "v2").glob("Session?/dialog/*/*.txt"):
+        words = ("\tneu\t", "\tsad\t") if path.parent.name == "EmoEvaluation" else ("day", "night")
+        swap(copy, path.relative_to(folder), *words)
+    corpus.symlink_to("v1")
+    copy.snakemake("--touch")
+    assert copy.jobs() == set()
+    corpus.unlink()
+    corpus.symlink_to("v2")
+    every = utterances(*SESSIONS) | labels(*SESSIONS) | segments(*SESSIONS)
+    assert only(copy.jobs(), *CORPUS) == every
+
+
+# A corpus from the future
+
+
+def test_a_corpus_from_the_future_runs_and_is_done(copy):
+    for name in ("corpus", "recognised.tsv", "bert", "test.yaml"):
+        age(copy.folder / name, days=-0.125)
+    for name in ("utterances", "transcripts", "labels", "segments", "splits"):
+        shutil.rmtree(copy.folder / "results" / "tiny" / name)
+    shutil.rmtree(copy.folder / "resources")
+    made = [path for _, path in {*segments(*SESSIONS), *REPLACED, *SPLIT}]
+    copy.snakemake(*made, "resources/encoders/bert")
+    assert not only(copy.jobs(), *CORPUS, "fetch", "split")
+
+
+# A corpus as a table
+
+
+@pytest.fixture(scope="module")
+def listed(tmp_path_factory, finished):
+    """A workspace with a manifest, in which the folds have been made."""
+    workspace = Workspace(tmp_path_factory.mktemp("listed"))
+    corpus = workspace.folder / "corpus"
+    rows = [("id", "path", "speaker", "session", "label", "text")]
+    for turn in turns_of():
+        path = f"audio/{turn.session}/{turn.id}.wav"
+        write_audio(corpus / path, 0.1, "noise")
+        speaker = turn.id[:5] + turn.id.rpartition("_")[2][0]
+        rows.append((turn.id, path, speaker, turn.session, turn.code, turn.text))
+    (corpus / "manifest.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
+    config = finished.config()
+    config["corpus"] = {"name": "tiny", "reader": "manifest", "root": "corpus/manifest.tsv"}
+    names = ("sad", "happy", "angry", "neutral")
+    config["labels"] = {name: config["labels"][name] for name in names}
+    config["folds"] = {"hold_out": "speaker", "validation": "partner"}
+    workspace.configure(config)
+    workspace.snakemake("splits")
+    return workspace
+
+
+def splits(workspace):
+    """The jobs that a dry run of the folds alone would do."""
+    return workspace.jobs("splits")
+
+
+def test_an_older_row_of_a_manifest_is_seen(listed, tmp_path):
+    copy = listed.copied(tmp_path / "elsewhere")
+    assert splits(copy) == set()
+    swap(copy, "corpus/manifest.tsv", "what a wonderful day", "what a wonderful morning")
+    assert splits(copy) == utterances("Session1") | SPLIT
+
+
+def test_older_audio_of_a_manifest_is_seen(listed, tmp_path):
+    copy = listed.copied(tmp_path / "elsewhere")
+    folder = copy.folder / "corpus" / "audio" / "Session3"
+    write_audio(folder / "of-no-row.wav", 0.1, "noise")
+    assert splits(copy) == set()
+    age(folder)
+    assert splits(copy) == segments("Session3") | SPLIT
+
+
+def test_a_manifest_from_the_future_runs(listed, tmp_path):
+    copy = listed.copied(tmp_path / "elsewhere")
+    age(copy.folder / "corpus", days=-0.125)
+    shutil.rmtree(copy.folder / "results")
+    copy.snakemake("splits")
+    assert splits(copy) == set()
+
+
+def test_fewer_folds_leave_no_table_of_the_more(listed, tmp_path):
+    copy = listed.copied(tmp_path / "elsewhere")
+    folder = copy.folder / "results" / "tiny" / "splits"
+    assert {path.name for path in folder.glob("fold*")} == {f"fold{n}.tsv" for n in range(1, 7)}
+    configure(copy, folds={"hold_out": "session", "validation": "session"})
+    copy.snakemake("splits")
+    assert {path.name for path in folder.glob("fold*")} == {f"fold{n}.tsv" for n in FOLDS}
+    assert splits(copy) == set()
+
+
+def test_the_audit_has_the_classes_in_the_configs_order(listed):
+    audit = tables.read(listed.folder / "results" / "tiny" / "splits" / "audit.tsv", "audit")
+    names = [column for column in audit.columns if column.startswith("n_")]
+    assert names == ["n_sad", "n_happy", "n_angry", "n_neutral"]
 
 
 # Changes of the code

@@ -222,6 +222,42 @@ def test_a_class_that_a_part_lacks_is_named():
         made(corpus(sessions=2))
 
 
+def test_a_corpus_where_all_say_the_same_stops_with_the_key_that_did_it():
+    table = corpus(sessions=3)
+    table["text"] = "the same four words"
+    with pytest.raises(InputError) as error:
+        made(table, shared_scripts="drop")
+    turns = (table.session == "s2").sum()
+    assert str(error.value) == (
+        "fold 1, held out s0: the train part has no utterance of ['angry', 'sad']; left out of it: "
+        f"{{'its words stand in validation or test': {turns}}}; set folds: shared_scripts: keep, "
+        "or choose other labels: or another folds: validation:"
+    )
+    assert len(made(table)) == 3
+
+
+def test_what_takes_a_class_from_training_is_named_with_the_fold():
+    table = corpus(sessions=3)
+    rare = (table.session == "s2") & (table.label == "angry")
+    table.loc[rare, "text"] = "said by everyone, that is"
+    table.loc[table.index[table.session == "s1"][:1], "text"] = "Said by everyone that is!"
+    with pytest.raises(InputError, match=r"fold 1, held out s0: .* \['angry'\]; left out of it"):
+        made(table, shared_scripts="drop")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["I have had enough of this", "我再也受不了了", "ฉันทนไม่ไหวอีกต่อไปแล้ว", "मैं इसे और नहीं सह सकती"],
+)
+def test_a_line_that_all_sessions_say_is_counted_in_every_script(line):
+    table = corpus(sessions=3)
+    table["text"] = ["", *[f"{line}{end}" for end in "!?"]] * (len(table) // 3)
+    for number, (held_out, fold, _) in enumerate(made(table), 1):
+        rows = pd.DataFrame(split.audit(number, held_out, fold, ["angry", "sad"]))
+        tested = rows[rows.part == "test"].iloc[0]
+        assert tested.transcripts_in_train == tested.utterances * 2 / 3 > 0
+
+
 def test_a_partner_among_three_speakers_is_refused():
     with pytest.raises(InputError, match=r"needs two speakers .* \['s0p0', 's0p1', 's0p2'\]"):
         made(corpus(speakers=3), hold_out="speaker", validation="partner")
@@ -370,6 +406,33 @@ def test_split_by_speaker_names_what_each_fold_leaves_out(release, tmp_path):
         assert everything <= set(fold.id) | gone
         assert not set(fold.id) & gone
     assert not (out / "fold11.tsv").exists()
+
+
+def test_fold_tables_of_an_earlier_config_are_removed_and_nothing_else(release, tmp_path, caplog):
+    _, given = release
+    out = run_split(tmp_path, given, folds=DEFAULTS | {"hold_out": "speaker"})
+    assert (out / "fold10.tsv").exists()
+    notes = {name: f"{name} of mine\n" for name in ("fold7.tsv", "fold6-notes.tsv", "fold06.tsv")}
+    notes |= {name: f"{name} of mine\n" for name in ("folds.tsv", "fold6.tsv.bak", "fold.tsv")}
+    for name, text in notes.items():
+        (out / name).write_text(text)
+    run_split(tmp_path, given)
+    assert {path.name for path in out.iterdir()} == {
+        *(f"fold{n}.tsv" for n in range(1, 6)),
+        *("audit.tsv", "left_out.tsv", "log"),
+        *notes,
+    }
+    assert {name: (out / name).read_text() for name in notes} == notes
+    assert "fold7.tsv is no table of this protocol, and is left there" in caplog.text
+
+
+def test_the_audit_has_the_classes_in_the_configs_order(release, tmp_path):
+    _, given = release
+    for number, names in enumerate((["sad", "angry", "neutral", "happy"], sorted(CLASSES))):
+        pairs = [[name, CLASSES[name]] for name in names]
+        out = run_split(tmp_path / str(number), given, classes=pairs)
+        audit = tables.read(out / "audit.tsv", "audit")
+        assert [c for c in audit.columns if c.startswith("n_")] == [f"n_{name}" for name in names]
 
 
 def test_the_same_tables_give_the_same_bytes(release, tmp_path):

@@ -69,6 +69,26 @@ def test_a_table_that_is_not_there_stops_it_before_any_job(workspace, key):
     assert not (workspace.folder / "results").exists()
 
 
+def test_a_line_that_cannot_be_read_is_said_by_the_job_that_reads_it(workspace):
+    path = "corpus/Session2/dialog/EmoEvaluation/Ses02F_impro01.txt"
+    file = workspace.folder / path
+    file.write_text(file.read_text().replace("\tneu\t", " neu ", 1))
+    folder = "results/tiny/labels"
+    targets = [f"{folder}/Session1.tsv", f"{folder}/Session2.tsv"]
+    status, output = workspace.snakemake("--keep-going", *targets, check=False)
+    assert status == 1 and f"error: {path}:" in output and "correct the line" in output
+    assert "Traceback" not in output
+    assert [path.name for path in (workspace.folder / folder).iterdir()] == ["Session1.tsv"]
+
+
+def test_a_release_without_its_audio_stops_before_any_job(workspace):
+    (workspace.folder / "corpus/Session2/sentences").rename(workspace.folder / "elsewhere")
+    status, output = workspace.snakemake("splits", check=False)
+    assert status == 1 and "corpus/Session2/sentences/wav: nothing like" in output
+    assert "Traceback" not in output
+    assert not (workspace.folder / "results").exists()
+
+
 def test_gpu_jobs_without_a_gpu_resource_are_warned_of(workspace):
     config = workspace.config()
     workspace.configure({**config, "gpu": True})

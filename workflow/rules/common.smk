@@ -21,7 +21,13 @@ from labelmer import tables
 from labelmer.accuracy import SELECTION
 from labelmer.config import check, check_codes, check_files, check_given
 from labelmer.config import options_of, sessions, starts_from_words
-from labelmer.digest import canonical_json, code_digest, content_key, file_digest
+from labelmer.digest import (
+    canonical_json,
+    code_digest,
+    content_key,
+    file_digest,
+    places_digest,
+)
 from labelmer.readers import READERS
 from labelmer.result_tables import reference_of
 from labelmer.errors import InputError
@@ -53,6 +59,8 @@ SESSIONS = told(sessions, CORPUS)
 told(check_given, CORPUS)
 if MANIFEST:
     told(check_codes, config["labels"], told(READER.codes, ROOT))
+for session in SESSIONS:
+    told(READER.audio_files, ROOT, session, CORPUS["audio"])  # are the folders there?
 SPEAKERS = [speaker for session in SESSIONS for speaker in told(READER.speakers, ROOT, session)]
 if len(SESSIONS) < (3 if config["folds"]["validation"] == "session" else 2):
     raise WorkflowError(
@@ -128,43 +136,61 @@ def tracked(stage, **sections):
     return canonical_json({**sections, "code": code_digest(stage)})
 
 
-def digest_of(text):
-    return content_key(text).hex()
+# The corpus' files are no inputs of any rule, as Snakemake looks at the times of inputs: an older
+# corpus in the place of a newer one would change nothing, and a file from the future would fail a
+# job that has done its work. What the jobs read of them is digested here instead.
+
+READING = {key: CORPUS[key] for key in ("reader", "root")}
 
 
 @cache
-def rows_digest(session, rows):
-    """Digest of a session's rows of a manifest, which is one file for all sessions."""
-    return digest_of(told(getattr(READER, rows), ROOT, session))
+def utterances_of(session):
+    return READER.utterances(ROOT, session)
 
 
-@cache
-def times_digest(session):
-    """Digest of a session's utterance ids and times: what cutting the audio depends on."""
-    table, _ = told(READER.utterances, ROOT, session)
-    return digest_of(table[["id", "start_s", "end_s"]].to_csv(index=False))
+def digest_of(function, *arguments):
+    """Digest of text that a function makes of the corpus. Of bad input it is what the reader says:
+    the job will say it, in its log."""
+    try:
+        return content_key(*function(*arguments)).hex()
+    except InputError as error:
+        return str(error)
 
 
-def annotate_params(rows):
-    """Params of a rule that reads a session's annotations."""
+def utterance_rows(session):
+    return [frame.to_csv(index=False) for frame in utterances_of(session)]
 
-    def params(wildcards):
-        corpus = {key: CORPUS[key] for key in ("reader", "root")}
-        changes = {"rows": rows_digest(wildcards.session, rows)} if MANIFEST else {}
-        if not MANIFEST and rows == "transcript_rows":
-            # Of an id that stands twice, the evaluations say which line is taken.
-            changes["times"] = times_digest(wildcards.session)
-        return tracked("annotate", corpus=corpus, **changes)
 
-    return params
+def label_rows(session):
+    return [READER.labels(ROOT, session).to_csv(index=False)]
+
+
+def cuts(session):
+    """What is cut from which files, as they are. Words do not count: a corrected one must not cut
+    the audio anew."""
+    table, _ = utterances_of(session)
+    clips = READER.clips(ROOT, table.sort_values("id"), CORPUS["audio"])
+    stretches = [(name, str(path), start, end) for name, path, start, end in clips]
+    return canonical_json(stretches), places_digest(path for _, path, _, _ in stretches)
+
+
+def utterances_params(wildcards):
+    rows = digest_of(utterance_rows, wildcards.session)
+    return tracked("annotate", corpus=READING, rows=rows)
+
+
+def labels_params(wildcards):
+    return tracked("annotate", corpus=READING, rows=digest_of(label_rows, wildcards.session))
 
 
 def segment_params(wildcards):
-    corpus = {key: CORPUS[key] for key in ("reader", "root")}
-    if MANIFEST:
-        return tracked("segment", corpus=corpus, rows=rows_digest(wildcards.session, "audio_rows"))
-    corpus["audio"] = CORPUS["audio"]
-    return tracked("segment", corpus=corpus, times=times_digest(wildcards.session))
+    corpus = READING if MANIFEST else {**READING, "audio": CORPUS["audio"]}
+    return tracked("segment", corpus=corpus, cuts=digest_of(cuts, wildcards.session))
+
+
+def given(key):
+    """Digest of a table that the config gives beside the corpus, or None where there is none."""
+    return file_digest(CORPUS[key]) if key in CORPUS else None
 
 
 def encoder_of(wildcards):
@@ -185,19 +211,6 @@ def finetune_params(wildcards):
 
 
 # Inputs
-
-
-def transcripts(wildcards):
-    # ancient: the manifest's time and bytes do not count, rows_digest does.
-    return ancient(ROOT) if MANIFEST else told(READER.transcript_files, ROOT, wildcards.session)
-
-
-def evaluations(wildcards):
-    return ancient(ROOT) if MANIFEST else told(READER.label_files, ROOT, wildcards.session)
-
-
-def audio(wildcards):
-    return told(READER.audio_files, ROOT, wildcards.session, CORPUS["audio"])
 
 
 def snapshot_files(source):

@@ -5,6 +5,8 @@ REQUIRED INPUTS:
     corpus: root: of the config     the release's folder, or a manifest and its audio
     corpus: transcripts:            recognised words, if there are any
 
+They stand in no `input:`; digests of what the jobs read of them are params (common.smk).
+
 OUTPUTS:
 
     R/utterances/{session}.tsv          id, session, dialogue, speaker, times, words
@@ -20,8 +22,6 @@ OUTPUTS:
 
 
 rule annotate_utterances:
-    input:
-        transcripts,
     output:
         utterances=f"{R}/utterances/{{session}}.tsv",
         unread=f"{R}/utterances/{{session}}.unread.tsv",
@@ -32,7 +32,7 @@ rule annotate_utterances:
     conda:
         ENVIRONMENT
     params:
-        config=annotate_params("transcript_rows"),
+        config=utterances_params,
     shell:
         """
         python -m labelmer.annotate \
@@ -46,7 +46,6 @@ rule annotate_utterances:
 
 rule replace_transcripts:
     input:
-        table=CORPUS.get("transcripts", []),
         utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
     output:
         tables=expand(f"{R}/transcripts/{{session}}.tsv", session=SESSIONS),
@@ -57,11 +56,12 @@ rule replace_transcripts:
     conda:
         ENVIRONMENT
     params:
-        config=tracked("transcripts"),
+        table=CORPUS.get("transcripts", ""),
+        config=tracked("transcripts", table=given("transcripts")),
     shell:
         """
         python -m labelmer.transcripts \
-            {input.table:q} \
+            {params.table:q} \
             --utterances {input.utterances:q} \
             --out "$(dirname {output.tables[0]:q})" \
             --config {params.config:q} \
@@ -70,8 +70,6 @@ rule replace_transcripts:
 
 
 rule annotate_labels:
-    input:
-        evaluations,
     output:
         f"{R}/labels/{{session}}.tsv",
     log:
@@ -81,7 +79,7 @@ rule annotate_labels:
     conda:
         ENVIRONMENT
     params:
-        config=annotate_params("label_rows"),
+        config=labels_params,
     shell:
         """
         python -m labelmer.annotate \
@@ -95,8 +93,6 @@ rule annotate_labels:
 # Reads ids and times from the corpus, not from the table of utterances: a corrected word must not
 # cut the audio anew.
 rule segment:
-    input:
-        audio,
     output:
         segments=f"{R}/segments/{{session}}.h5",
         table=f"{R}/segments/{{session}}.tsv",
@@ -147,7 +143,8 @@ checkpoint split:
         config=tracked(
             "split",
             reader=CORPUS["reader"],
-            classes={name: config["labels"][name]["codes"] for name in CLASSES},
+            # pairs, as JSON with sorted keys would lose the order of the classes
+            classes=[(name, config["labels"][name]["codes"]) for name in CLASSES],
             folds=config["folds"],
         ),
     shell:

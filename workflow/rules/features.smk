@@ -21,8 +21,6 @@ OUTPUTS:
 
 
 rule fetch:
-    input:
-        lambda wildcards: ancient(snapshot_files(encoder_of(wildcards)["source"])),
     output:
         directory("resources/encoders/{encoder}"),
     log:

@@ -170,7 +170,6 @@ rule weigh_salience:
     input:
         salience=every_run(SALIENCE, trained),
         predictions=every_run(PREDICTIONS, trained),
-        rationales=RATIONALES,
         utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
         segments=expand(f"{R}/segments/{{session}}.tsv", session=SESSIONS),
     output:
@@ -184,11 +183,17 @@ rule weigh_salience:
     params:
         salience=every_run_short(SALIENCE, trained),
         predictions=every_run_short(PREDICTIONS, trained),
-        config=tracked("salience", protocol=protocol(), selection=selection()),
+        rationales=RATIONALES,
+        config=tracked(
+            "salience",
+            protocol=protocol(),
+            selection=selection(),
+            rationales=given("rationales"),
+        ),
     shell:
         """
         python -m labelmer.salience \
-            {input.rationales:q} \
+            {params.rationales:q} \
             {output:q} \
             --salience {params.salience} \
             --predictions {params.predictions} \
@@ -372,7 +377,6 @@ rule illustrate:
         salience=examples_of(SALIENCE),
         utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
         segments=expand(f"{R}/segments/{{session}}.h5", session=SESSIONS),
-        rationales=RATIONALES,
     output:
         svg=report(
             f"{FIGURES}/examples.svg",
@@ -387,7 +391,8 @@ rule illustrate:
     conda:
         ENVIRONMENT
     params:
-        config=tracked("illustrate"),
+        rationales=RATIONALES,
+        config=tracked("illustrate", rationales=given("rationales")),
     shell:
         """
         figure={output.svg:q}
@@ -397,7 +402,7 @@ rule illustrate:
             --salience {input.salience:q} \
             --utterances {input.utterances:q} \
             --segments {input.segments:q} \
-            --rationales {input.rationales:q} \
+            --rationales {params.rationales:q} \
             --config {params.config:q} \
             --log {log:q}
         """
