@@ -186,7 +186,7 @@ def pairs_figure(rows):
 
 def pair_texts(row):
     """What stands beside a row of the table "pairs": difference, interval, corrected p."""
-    return points(row.difference), points_interval(row.low, row.high), p_text(row.p_bootstrap_holm)
+    return points(row.difference), points_interval(row.low, row.high), p_text(row.p_jackknife_holm)
 
 
 def slices_figure(rows):
