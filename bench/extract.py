@@ -20,7 +20,7 @@ labelmer's file is compared with the loop's. A difference that is too large is s
 status is 1 then. Prints tables and, as its last line, one JSON object of ratios of speed; null
 stands for what was not measured.
 
-    python bench/extract.py
+    python bench/extract.py [--tiny]
 """
 
 import argparse
@@ -56,10 +56,14 @@ WAYS = ("labelmer", "the loop", "padded")
 ALLOWED = {"float32": 5e-3, "mixed precision": 5e-2}
 
 
-def write_snapshot(folder):
+TINY = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+TINY |= {"intermediate_size": 64, "conv_dim": [16] * 7, "num_conv_pos_embedding_groups": 2}
+
+
+def write_snapshot(folder, changes):
     """wav2vec2-base's architecture with random weights, as `labelmer fetch` leaves an encoder."""
     torch.manual_seed(1)
-    transformers.Wav2Vec2Model(transformers.Wav2Vec2Config()).save_pretrained(folder)
+    transformers.Wav2Vec2Model(transformers.Wav2Vec2Config(**changes)).save_pretrained(folder)
     transformers.Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder)
     return {
         "encoder": "wav2vec2-base",
@@ -302,14 +306,19 @@ def main():
     part = parser.add_mutually_exclusive_group()
     part.add_argument("--cpu-only", action="store_true")
     part.add_argument("--gpu-only", action="store_true")
+    parser.add_argument(
+        "--tiny", action="store_true", help="a size that shows that it runs, and no more"
+    )
     args = parser.parse_args()
+    if args.tiny:
+        ITEMS.update(cpu=2, cuda=2)
     transformers.utils.logging.disable_progress_bar()
     gpu = torch.cuda.is_available() and not args.cpu_only
     if args.gpu_only and not gpu:
         sys.exit("no GPU on this machine")
     cpu_speed, gpu_speed, good = None, None, True
     with tempfile.TemporaryDirectory() as place:
-        facts = write_snapshot(Path(place))
+        facts = write_snapshot(Path(place), TINY if args.tiny else {})
         print(f"wav2vec2-base, torch {torch.__version__}, transformers {transformers.__version__}")
         if not args.gpu_only:
             cpu_speed, good = run("cpu", Path(place), facts)

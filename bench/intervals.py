@@ -98,7 +98,9 @@ def rejections(design, difference, seed, experiments):
 def main():
     """Print a row for every design."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tiny", action="store_true", help="a few experiments, to try the script")
+    parser.add_argument(
+        "--tiny", action="store_true", help="a size that shows that it runs, and no more"
+    )
     tiny = parser.parse_args().tiny
     designs, experiments = (DESIGNS[1:2], 5) if tiny else (DESIGNS, 1000)
     print(f"{'':34}  {'false alarms':^{12 * len(TESTS)}}  {'':10}  power there")
