@@ -31,3 +31,4 @@ rule features:
 rule splits:
     input:
         rules.split.output,
+        CHECKED_RATIONALES,

@@ -241,7 +241,7 @@ with a rationale. {{ rule }}</caption>
 {% for row in e.salience %}<tr><td class="name">{{ row.variant }}</td>
 <td class="name">{{ row.modality }}</td><td class="name">{{ row.measure }}</td>
 <td>{{ row.share | percent }} {{ row.low | interval(row.high) }}</td>
-<td>{{ row.uniform | percent }}</td><td>{{ "%.2f" | format(row.ratio) }}</td>
+<td>{{ row.uniform | percent }}</td><td>{{ row.ratio | ratio }}</td>
 <td>{{ row.over_uniform | points }}
 {{ row.over_uniform_low | points_interval(row.over_uniform_high) }}</td>
 <td>{{ row.over_uniform_p | p }}</td><td class="name">{{ row.attention }}</td>
@@ -346,6 +346,7 @@ def render(corpus, results, splits, figures):
         "points": result_tables.points,
         "points_interval": result_tables.points_interval,
         "p": result_tables.p_text,
+        "ratio": result_tables.ratio_text,
         "slice_name": result_tables.slice_text,
     }
     return environment.from_string(TEMPLATE).render(

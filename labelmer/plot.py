@@ -471,6 +471,17 @@ def salience_figure(rows):
     return figure
 
 
+def untold_figure(experiment_columns):
+    """What stands for salience_figure where no rationale is of a modality that a variant sees."""
+    figure = Figure(figsize=(7.2, 1.0), layout="constrained")
+    entitle(
+        figure,
+        "No test utterance has a rationale of a modality that a variant sees",
+        experiment(experiment_columns),
+    )
+    return figure
+
+
 def draw_shares(axes, rows, variants):
     """Draw the shares of one modality, a place for each of the variants."""
     places = rows["variant"].map(variants.index)
@@ -481,7 +492,7 @@ def draw_shares(axes, rows, variants):
     beside = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
     beside |= {"xytext": (28, 0), "va": "center", "ha": "right"}
     for place, ratio in zip(places, rows["ratio"], strict=True):
-        axes.annotate(f"{ratio:.1f}", (1, place), **beside)
+        axes.annotate("" if pd.isna(ratio) else f"{ratio:.1f}", (1, place), **beside)
     axes.annotate("ratio", (1, len(variants) - 0.3), color=GREY, **beside)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -548,6 +559,11 @@ def select(table, path, **wanted):
     return rows
 
 
+def of_experiment(table, experiment_columns):
+    """The rows of an experiment, if there are any."""
+    return table[(table[list(experiment_columns)] == pd.Series(experiment_columns)).all(axis=1)]
+
+
 OF_ALL_VARIANTS = {
     "folds": folds_figure,
     "pairs": pairs_figure,
@@ -561,7 +577,10 @@ OF_ALL_VARIANTS = {
 
 def draw_table(kind, path, variant, experiment_columns):
     """The figure of one table of results: kind is confusion or one of OF_ALL_VARIANTS."""
-    rows = select(result_tables.read(path, kind), path, **experiment_columns)
+    table = result_tables.read(path, kind)
+    if kind == "salience" and not len(of_experiment(table, experiment_columns)):
+        return untold_figure(experiment_columns)
+    rows = select(table, path, **experiment_columns)
     if kind in OF_ALL_VARIANTS:
         return OF_ALL_VARIANTS[kind](rows)
     return confusion_figure(select(rows, path, variant=variant))

@@ -207,7 +207,7 @@ RESULTS = {
         ),
         **bounds("", "the share", "speakers"),
         "uniform": Column(float, "share of the tokens or frames that lie on the rationale"),
-        "ratio": Column(float, "share divided by uniform"),
+        "ratio": Column(float, "share divided by uniform, if that is above 0", empty=True),
         "over_uniform": Column(float, "share minus uniform"),
         **bounds("over_uniform_", "that difference", "speakers"),
         "over_uniform_p": Column(float, "two-sided, of the jackknife over speakers", empty=True),
@@ -252,6 +252,11 @@ def points(difference):
 def points_interval(low, high):
     """An interval of differences: '[−0.3, +2.5]'; '–' if there is none."""
     return "–" if pd.isna(low) else f"[{points(low)}, {points(high)}]"
+
+
+def ratio_text(ratio):
+    """A ratio to two decimals; '–' if there is none."""
+    return "–" if pd.isna(ratio) else f"{ratio:.2f}"
 
 
 def p_text(p):

@@ -10,6 +10,7 @@ plain attention and no labels. Intervals and tests are those of a jackknife over
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from labelmer import result_tables, statistics, tables
@@ -62,6 +63,9 @@ def estimate(frame, column, speakers, ids, seeds):
 
 def salience_table(shares, speakers):
     """The table "salience" without protocol, folds and seeds, from the rows of all files."""
+    columns = list(result_tables.RESULTS["salience"])
+    if len(shares) == 0:
+        return pd.DataFrame(columns=columns)
     ids = shares.groupby("modality")["id"].unique()
     seeds = sorted(shares["seed"].unique().tolist())
     estimates, uniforms = (
@@ -75,7 +79,8 @@ def salience_table(shares, speakers):
     for key, own in estimates.items():
         uniform = uniforms[key]
         row = {"share": own.value} | statistics.named_interval("", own)
-        row |= {"uniform": uniform.value, "ratio": own.value / uniform.value}
+        ratio = own.value / uniform.value if uniform.value > 0 else np.nan
+        row |= {"uniform": uniform.value, "ratio": ratio}
         row |= statistics.named_difference("over_uniform", own - uniform)
         plain = plain_attention(key, estimates)
         if plain is not None:
@@ -83,7 +88,7 @@ def salience_table(shares, speakers):
             row |= statistics.named_difference("over_attention", own - estimates[plain])
         row |= {"utterances": len(ids[key[4]]), "speakers": len(own.without)}
         rows.append(dict(zip(MEASURED, key, strict=True)) | row)
-    return pd.DataFrame(rows, columns=list(result_tables.RESULTS["salience"]))
+    return pd.DataFrame(rows, columns=columns)
 
 
 def plain_attention(key, estimates):
@@ -122,9 +127,10 @@ def main(argv=None):
     files = [path for folder in args.salience for path in sorted(folder.glob("*.h5"))]
     shares = pd.concat([shares_of(path, predicted, rationales, texts) for path in files])
     if len(shares) == 0:
-        raise InputError(
-            f"{args.rationales}: no test utterance has a rationale of a modality that a variant "
-            "sees; add some, or take rationales out of the config"
+        log.warning(
+            "%s: no test utterance has a rationale of a modality that a variant sees: the table is "
+            "empty; add some, or take rationales out of the config",
+            args.rationales,
         )
     table = salience_table(shares, utterances["speaker"].to_dict()).assign(
         folds=predictions["fold"].nunique(),

@@ -11,8 +11,11 @@ REQUIRED INPUTS:
     R/splits/fold{fold}.tsv
     R/splits/audit.tsv
 
+    the table of rationales, where the corpus has one
+
 OUTPUTS:
 
+    R/rationales.tsv             rationales, held against the corpus
     R/reports/compare.tsv        one row per variant
     R/reports/pairs.tsv          one row per pair of variants: differences, tests
     R/reports/summary.tsv        mean, deviation, pooled value and intervals of every metric
@@ -27,6 +30,35 @@ OUTPUTS:
     R/reports/figures/           SVG and PNG
     R/reports/index.html         all of it on one page
 """
+
+
+rule check_rationales:
+    input:
+        rationales=RATIONALES,
+        utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
+        segments=expand(f"{R}/segments/{{session}}.tsv", session=SESSIONS),
+    output:
+        f"{R}/rationales.tsv",
+    log:
+        f"{LOGS}/rationales.log",
+    benchmark:
+        f"{BENCHMARKS}/rationales.tsv"
+    priority: 100  # before anything trains
+    conda:
+        ENVIRONMENT
+    params:
+        content=[file_digest(path) for path in RATIONALES],
+        config=tracked("rationales"),
+    shell:
+        """
+        python -m labelmer.rationales \
+            {input.rationales:q} \
+            {output:q} \
+            --utterances {input.utterances:q} \
+            --segments {input.segments:q} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
 
 
 rule tabulate:
@@ -143,7 +175,7 @@ rule weigh_salience:
     input:
         salience=every_run(SALIENCE, trained),
         predictions=every_run(PREDICTIONS, trained),
-        rationales=RATIONALES,
+        rationales=CHECKED_RATIONALES,
         utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
         segments=expand(f"{R}/segments/{{session}}.tsv", session=SESSIONS),
     output:
@@ -345,7 +377,7 @@ rule illustrate:
         salience=examples_of(SALIENCE),
         utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
         segments=expand(f"{R}/segments/{{session}}.h5", session=SESSIONS),
-        rationales=RATIONALES,
+        rationales=CHECKED_RATIONALES,
     output:
         svg=report(
             f"{FIGURES}/examples.svg",
