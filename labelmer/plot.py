@@ -169,7 +169,8 @@ def pairs_figure(rows):
     difference, low, high, detectable = (
         100 * rows[name] for name in ("difference", "low", "high", "detectable")
     )
-    axes.barh(places, 2 * detectable, left=-detectable, height=0.5, color=PALE)
+    band = detectable.clip(upper=100)  # of two speakers it can be beyond any difference
+    axes.barh(places, 2 * band, left=-band, height=0.5, color=PALE)
     axes.axvline(0, color=GREY, lw=1)
     axes.hlines(places, low, high, color=BLUE, lw=2)
     axes.scatter(difference, places, s=22, color=BLUE, zorder=3)
