@@ -221,7 +221,8 @@ def draw_sound(axes, samples, sound):
         draw_band(axes, band(sound.salience, sound.says), sound.spans[-1, 1])
         draw_rationale(axes, *(sound.rationale or (0, 0)), 0)
     axes.set(xlim=(0, len(samples) / RATE), ylim=(STRIPES - 1, -1))
-    axes.set(yticks=[], xticks=np.arange(0, len(samples) / RATE))
+    seconds = len(samples) / RATE
+    axes.set(yticks=[], xticks=np.arange(0, seconds, max(1, round(seconds / 40))))
     axes.tick_params(labelsize=6, length=2, pad=1)
     axes.spines[:].set_visible(False)
 
