@@ -39,7 +39,7 @@ STYLE = {
 
 def entitle(figure, *lines):
     """Give a figure its title; a line that is wider than the figure goes on below."""
-    width = int(figure.get_figwidth() * 72 / (0.55 * 9.5))  # characters
+    width = int(figure.get_figwidth() * 72 / (0.5 * 9.5))  # characters
     wrapped = [part for line in lines for part in textwrap.wrap(line, width)]
     figure.suptitle("\n".join(wrapped), fontsize=9.5, linespacing=1.5)
 
