@@ -32,3 +32,4 @@ rule features:
 rule splits:
     input:
         rules.split.output,
+        CHECKED_RATIONALES,

@@ -13,9 +13,10 @@ The ways take turns, in changing order. Only the ragged file is synchronised to 
 Prints a table of medians and, as its last line, one JSON object of ratios of speed, each the
 median of the rounds' ratios. Needs Linux.
 
-    python bench/store.py
+    python bench/store.py [--tiny]
 """
 
+import argparse
 import json
 import os
 import statistics
@@ -37,9 +38,9 @@ ITEMS, WIDTH, RATE = 1500, 768, 50  # frames per second
 WRITES, READS = 3, 5  # rounds; of reading, after each of writing
 
 
-def made_items():
+def made_items(count):
     """{id: (frames, width)} with lengths of median 3.6 s, 95th percentile 11 s."""
-    seconds = seconds_of_utterances(ITEMS)
+    seconds = seconds_of_utterances(count)
     draw = np.random.default_rng(1)
     noise = draw.standard_normal((int(seconds.max() * RATE) + 1, WIDTH)).astype(np.float16)
     return {f"u{i:05d}": noise[: int(s * RATE)] for i, s in enumerate(seconds)}
@@ -161,13 +162,17 @@ def ratio(taken, way):
 
 
 def main():
-    items = made_items()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--tiny", action="store_true", help="a size that shows that it runs, and no more"
+    )
+    items = made_items(10 if parser.parse_args().tiny else ITEMS)
     order = np.random.default_rng(2).permutation(list(items)).tolist()
     size = sum(x.nbytes for x in items.values()) / 1e9
     with tempfile.TemporaryDirectory() as place:
         taken = measure(Path(place), items, order)
     print(
-        f"{ITEMS} items, {size:.2f} GB of float16, in GB/s; medians of {WRITES} writes and "
+        f"{len(items)} items, {size:.2f} GB of float16, in GB/s; medians of {WRITES} writes and "
         f"{WRITES * READS} reads\n"
     )
     print(f"{'way':10}" + "".join(f" {column:>12}" for column in taken))

@@ -13,9 +13,10 @@ included; its seconds and the most memory that it held count from its start, wit
 Prints a table and, as its last line, one JSON object: epoch_vs_plain says how many times faster
 labelmer's epoch is.
 
-    python bench/train.py
+    python bench/train.py [--tiny]
 """
 
+import argparse
 import json
 import os
 import resource
@@ -52,14 +53,14 @@ ATTRS = {"encoder": "made up", "source": "none", "revision": "none", "weights": 
 MEGABYTE = 1e6
 
 
-def write_corpus(folder):
+def write_corpus(folder, 60 if tiny else UTTERANCES):
     """The fold table, and one feature file per modality and session, in a folder."""
     draw = np.random.default_rng(0)
-    seconds = seconds_of_utterances(UTTERANCES)
-    tokens = np.round(seconds * TOKENS_PER_SECOND + draw.normal(0, 2, UTTERANCES))
+    seconds = seconds_of_utterances(utterances)
+    tokens = np.round(seconds * TOKENS_PER_SECOND + draw.normal(0, 2, utterances))
     rows = {"speech": np.round(seconds * RATE), "text": np.clip(tokens, 2, None)}
-    session = draw.permutation(UTTERANCES) % SESSIONS
-    label = draw.permutation(np.repeat(list(CLASSES), list(CLASSES.values())))
+    session = draw.permutation(utterances) % SESSIONS
+    label = draw.permutation(np.repeat(list(CLASSES), list(CLASSES.values())))[:utterances]
     parts = ["train"] * (SESSIONS - 2) + ["validation", "test"]
     table = pd.DataFrame({"id": [f"s{s}_u{i:04d}" for i, s in enumerate(session)], "label": label})
     table = table.assign(session=session, dialogue="d", speaker="p", part=np.take(parts, session))
@@ -217,9 +218,9 @@ def epochs_in_turns(folder, device):
     }
 
 
-def fold(folder, gpu):
+def fold(folder, gpu, training):
     """Train a fold by the command line: (seconds, bytes of most resident memory, the history)."""
-    config = {"classes": list(CLASSES), "model": {}, "training": {}}
+    config = {"classes": list(CLASSES), "model": {}, "training": training}
     command = [sys.executable, "-m", "labelmer.train", folder / "fold.tsv", folder / "model"]
     for modality in ("speech", "text"):
         command += [f"--{modality}", *files(folder, modality)]
@@ -235,13 +236,18 @@ def fold(folder, gpu):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--tiny", action="store_true", help="a size that shows that it runs, and no more"
+    )
+    tiny = parser.parse_args().tiny
     gpu = torch.cuda.is_available()
     device = "cuda" if gpu else "cpu"
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        write_corpus(folder)
+        write_corpus(folder, 60 if tiny else UTTERANCES)
         rows = epochs_in_turns(folder, device)
-        seconds, peak, history = fold(folder, gpu)
+        seconds, peak, history = fold(folder, gpu, {"epochs": 1, "updates": 1} if tiny else {})
     name = torch.cuda.get_device_name() if gpu else f"CPU, {THREADS} threads"
     print(f"{name}, torch {torch.__version__}; one epoch, the fastest of {ROUNDS}\n")
     print(f"{'way':10} {'seconds':>8} {'waiting':>8} {'validation loss':>16}")

@@ -4,9 +4,10 @@ The design: 5 folds x 3 seeds x 5 variants x 2 experiments on a tiny corpus in I
 which nothing has run yet, so that every job is listed. The plain way beside it: a dry run of a
 workflow of one rule. Prints a table and, as its last line, one JSON object.
 
-    python bench/workflow.py
+    python bench/workflow.py [--tiny]
 """
 
+import argparse
 import json
 import shutil
 import statistics
@@ -30,7 +31,7 @@ PLAIN = 'rule all:\n    output: "done"\n    shell: "touch {output}"\n'
 def large_config():
     """demo.yaml with two experiments of five variants and three seeds."""
     config = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
-    config["corpus"].update(name="large", root="corpus")
+    config["corpus"] = {"name": "large", "reader": "iemocap", "root": "corpus"}
     config["encoders"]["minilm-6"] = {**config["encoders"]["minilm"], "layer": 6}
     first = config["experiments"][0]
     config["experiments"].append({**first, "text": "minilm-6"})
@@ -38,13 +39,13 @@ def large_config():
     return config
 
 
-def dry_run(folder):
-    """Seconds of `snakemake -n` (median of RUNS), and what it printed last."""
+def dry_run(folder, runs):
+    """Seconds of `snakemake -n` (median of the runs), and what it printed last."""
     command = [str(Path(sys.executable).parent / "snakemake"), "-n", "--cores", "2"]
     if (folder / "large.yaml").exists():
         command += ["--configfile", "large.yaml"]
     taken = []
-    for _ in range(RUNS):
+    for _ in range(runs):
         start = time.perf_counter()
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
         taken.append(time.perf_counter() - start)
@@ -52,6 +53,11 @@ def dry_run(folder):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--tiny", action="store_true", help="a size that shows that it runs, and no more"
+    )
+    runs = 1 if parser.parse_args().tiny else RUNS
     with tempfile.TemporaryDirectory() as place:
         plain, large = Path(place) / "plain", Path(place) / "large"
         plain.mkdir()
@@ -61,7 +67,7 @@ def main():
         shutil.copy(REPOSITORY / "Snakefile", large)
         write_release(large / "corpus", turns_of(sessions=5), audio="silence")
         (large / "large.yaml").write_text(yaml.safe_dump(large_config(), sort_keys=False))
-        seconds = {"one rule": dry_run(plain), "5 x 3 x 5 x 2 runs": dry_run(large)}
+        seconds = {"one rule": dry_run(plain, runs), "5 x 3 x 5 x 2 runs": dry_run(large, runs)}
     print(f"{'dry run of':20} {'jobs':>5} {'seconds':>8}")
     for name, (taken, output) in seconds.items():
         jobs = next(line.split()[1] for line in output.splitlines() if line.startswith("total"))

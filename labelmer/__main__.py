@@ -9,6 +9,7 @@ VERBS = {
     "annotate": "corpus annotations -> tables of utterances and of labels",
     "transcripts": "recognised words -> tables of utterances with these words",
     "split": "folds, and the audit of them",
+    "rationales": "rationales, held against the corpus",
     "fetch": "an encoder's snapshot, to be used offline from then on",
     "finetune": "an encoder, fine-tuned on one fold's training part",
     "extract": "utterances -> token or frame features",

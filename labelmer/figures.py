@@ -1,8 +1,13 @@
 """What all figures share: colours, type, titles, and how they are saved."""
 
 import os
+import re
+import textwrap
+import warnings
 
 from matplotlib import rc_context
+from matplotlib.font_manager import findfont, fontManager, get_font
+from matplotlib.text import Text
 
 from labelmer.stage import log
 
@@ -10,8 +15,12 @@ from labelmer.stage import log
 BLUE, VERMILION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
 GREY, PALE, INK = "#8a8a8a", "#d5d9dd", "#222222"
 
+FONT = "DejaVu Sans"  # comes with matplotlib: the same on every machine
+OF_FORMULAS = re.compile("cm.*|STIX.*|Last Resort.*")  # fonts that come with it, too, and have none
+NOT_OF_XML = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.family": FONT,
+    "text.parse_math": False,  # a dollar sign in a name or in a transcript is one
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.labelsize": 9,
@@ -29,13 +38,21 @@ STYLE = {
 
 
 def entitle(figure, *lines):
-    """Give a figure its title, the first line a little larger."""
-    figure.suptitle("\n".join(lines), fontsize=9.5, linespacing=1.5)
+    """Give a figure its title; a line that is wider than the figure goes on below."""
+    width = int(figure.get_figwidth() * 72 / (0.5 * 9.5))  # characters
+    wrapped = [part for line in lines for part in textwrap.wrap(line, width)]
+    figure.suptitle("\n".join(wrapped), fontsize=9.5, linespacing=1.5)
+
+
+def brief(name, most=36):
+    """A name in at most so many characters: what is too long lacks its middle."""
+    tail = most // 2 - 1
+    return name if len(name) <= most else f"{name[: most - tail - 1]}…{name[-tail:]}"
 
 
 def experiment(row):
     """How a title names a row's encoders."""
-    return f"{row['speech']} + {row['text']}, {row['mode']}"
+    return f"{brief(row['speech'])} + {brief(row['text'])}, {row['mode']}"
 
 
 def design(folds, seeds, utterances):
@@ -66,12 +83,50 @@ def laid_out(figure):
     return figure
 
 
+def letters_of(figure):
+    """All characters of a figure's texts."""
+    return set("".join(text.get_text() for text in figure.findobj(Text))) - {"\n"}
+
+
+def fallbacks(letters):
+    """Installed fonts for the letters that FONT has not, and the letters that no font has."""
+    missing, found = {c for c in letters if not has(findfont(FONT), c)}, []
+    for font in sorted(fontManager.ttflist, key=lambda font: (font.name, font.fname)):
+        if missing and font.style == "normal" and not OF_FORMULAS.fullmatch(font.name):
+            drawn = {c for c in missing if has(font.fname, c)}
+            found += [font.name] if drawn else []
+            missing -= drawn
+    return found, missing
+
+
+def has(path, letter):
+    """Does the font in a file have a letter?"""
+    return ord(letter) in get_font(path).get_charmap()
+
+
 def save(draw, stem):
-    """Write the figure that draw() returns as stem.svg and stem.png, without dates or versions."""
+    """Write the figure that draw() returns as stem.svg and stem.png, without dates or versions.
+
+    What the font lacks is drawn in other installed fonts; the log names what none of them has.
+    """
     stem.parent.mkdir(parents=True, exist_ok=True)
     nothing = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
-    with rc_context(STYLE):
-        figure = laid_out(draw())
+    with rc_context(STYLE), warnings.catch_warnings():
+        more, missing = fallbacks(letters_of(draw()))
+    if missing:
+        letters = "".join(sorted(missing))
+        log.warning(
+            "%s: no installed font has %s (%s): drawn as boxes; install a font that has them",
+            stem,
+            letters,
+            " ".join(f"U+{ord(c):04X}" for c in sorted(missing)[:5]),
+        )
+    with rc_context({**STYLE, "font.family": [FONT, *more]}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the log names them
+        figure = draw()
+        for text in figure.findobj(Text):
+            text.set_text(NOT_OF_XML.sub("\ufffd", text.get_text()))
+        figure = laid_out(figure)
         for kind, metadata in nothing.items():
             path = stem.with_name(f"{stem.name}.{kind}")
             part = path.with_name(path.name + ".part")

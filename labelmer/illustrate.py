@@ -11,12 +11,13 @@ token or frame says of the predicted class. A line above is the rationale.
 """
 
 import re
-import textwrap
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib import rcParams
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -24,14 +25,14 @@ from matplotlib.patches import Patch
 
 from labelmer import tables
 from labelmer.audio import RATE
-from labelmer.figures import BLUE, GREY, INK, VERMILION, entitle, experiment, save
+from labelmer.figures import BLUE, GREY, INK, VERMILION, brief, entitle, experiment, save
 from labelmer.ragged import Ragged
 from labelmer.salience_file import SAYS, SalienceFile, read_rationales
 from labelmer.stage import command, parse, stage_parser
 
 RIGHT, WRONG = 4, 2  # utterances that are drawn
 POINTS = 8  # size of the words, whose characters are each 0.602 of it wide
-COLUMNS = 104  # characters of a line
+COLUMNS = 104  # characters of a line; a wide one, such as a Chinese one, takes two columns
 WIDTH, LINE, SOUND, GAP = COLUMNS * 0.602 * POINTS / 72, 0.21, 0.55, 0.5  # inches
 MARGIN, TOP, BOTTOM = 0.2, 0.9, 0.2  # inches
 STRIPES = 6  # of a band: salience four, what is said one, one stays empty
@@ -112,7 +113,7 @@ def examples_figure(rows, utterances, scope):
     figure.legend(handles=keys(), loc="lower center", ncols=7, **about)
     entitle(
         figure,
-        f"Salience of the variant {rows.iloc[0]['variant']} in utterances that a rule chose",
+        f"Salience of the variant {brief(rows.iloc[0]['variant'])} in utterances that a rule chose",
         scope,
     )
     return figure
@@ -121,7 +122,8 @@ def examples_figure(rows, utterances, scope):
 def heading(row):
     """What stands above an utterance."""
     verdict = "right" if row.true == row.predicted else "WRONG"
-    return f"{row.id}: {row.true}, predicted {row.predicted} ({row.confidence:.0%}): {verdict}"
+    said = f"{brief(row.true, 20)}, predicted {brief(row.predicted, 20)} ({row.confidence:.0%})"
+    return f"{brief(row.id)}: {said}: {verdict}"
 
 
 def beside_words(words):
@@ -132,36 +134,77 @@ def beside_words(words):
     return f"{words.salience[nowhere].sum() / len(nowhere):.0%} of the salience on no word"
 
 
+def edges_of(text):
+    """The columns between which the characters of a text stand, one behind the other: (N + 1,)."""
+    none, two = ("Mn", "Me", "Cf"), ("W", "F")  # marks on others; characters as wide as high
+    widths = [
+        0 if unicodedata.category(c) in none else 1 + (unicodedata.east_asian_width(c) in two)
+        for c in text
+    ]
+    return np.concatenate([[0], np.cumsum(widths, dtype=int)])
+
+
 def lines_of(text):
-    """A text in lines of COLUMNS characters: [(place of the line's first character, line)]."""
-    found, at = [], 0
-    for line in textwrap.wrap(text, COLUMNS) or [""]:
-        at = text.index(line, at)
-        found.append((at, line))
-        at += len(line)
-    return found
+    """A text in lines of at most COLUMNS columns: [(place of the line's first character, line)].
+
+    Between words, or within one that is longer than a line.
+    """
+    found, at, edges = [], 0, edges_of(text)
+    while at < len(text):
+        end = int(np.searchsorted(edges, edges[at] + COLUMNS, side="right")) - 1
+        if end < len(text):
+            blanks = [blank.start() for blank in re.finditer(r"\s", text[at : end + 1])]
+            end = at + blanks[-1] if blanks and blanks[-1] else end
+        found.append((at, text[at:end]))
+        at = end + len(text[end:]) - len(text[end:].lstrip())
+    return found or [(0, "")]
+
+
+def is_right_to_left(text):
+    """Does the first letter of a text belong to a script that is read from right to left?"""
+    directions = map(unicodedata.bidirectional, text)
+    return next((d in ("R", "AL") for d in directions if d in ("L", "R", "AL")), False)
 
 
 def draw_words(axes, lines, words):
     """Draw the lines of a transcript, each character with the salience of its token behind it."""
+    backwards = is_right_to_left("".join(line for _, line in lines))
+    font = {"family": ["DejaVu Sans Mono", *rcParams["font.family"]], "fontsize": POINTS}
+    font |= {"va": "center", "ha": "right" if backwards else "left"}
     for number, (_, line) in enumerate(lines):
-        for word in re.finditer(r"\S+", line):  # each where it belongs: rounding adds up in a line
-            place = word.start(), STRIPES * number + MIDDLE
-            axes.text(*place, word[0], family="DejaVu Sans Mono", fontsize=POINTS, va="center")
+        edges = edges_of(line)
+        for start, piece in pieces(line):  # each where it belongs: rounding adds up in a line
+            axes.text(edges[start], STRIPES * number + MIDDLE, piece, **font)
     if words is not None:
         draw_band(axes, np.concatenate([band_of_line(*line, words) for line in lines]), COLUMNS)
         for number, (first, line) in enumerate(lines):
             stretch = np.clip(words.rationale or (0, 0), first, first + len(line)) - first
-            draw_rationale(axes, *stretch, STRIPES * number)
-    axes.set(xlim=(0, COLUMNS), ylim=(STRIPES * len(lines), 0))
+            draw_rationale(axes, *edges_of(line)[stretch.astype(int)], STRIPES * number)
+    axes.set(xlim=(COLUMNS, 0) if backwards else (0, COLUMNS), ylim=(STRIPES * len(lines), 0))
     axes.axis("off")
+
+
+def pieces(line):
+    """What is drawn as a whole: [(place in the line, word or wide character)]."""
+    found, blank, narrow = [], True, False
+    for place, (character, columns) in enumerate(zip(line, np.diff(edges_of(line)), strict=True)):
+        if character.isspace():
+            blank = True
+            continue
+        if not blank and (columns == 0 or (columns == 1 and narrow)):
+            found[-1] = found[-1][0], found[-1][1] + character
+        else:
+            found.append((place, character))
+        blank, narrow = False, columns == 1 or (columns == 0 and narrow)
+    return found
 
 
 def band_of_line(first, line, words):
     """The band behind a line that starts at character `first`: (STRIPES, COLUMNS, 4)."""
     salience, says = np.full((2, COLUMNS), np.nan)
+    edges = edges_of(line)
     for span, of_token, said in zip(words.spans, words.salience, words.says, strict=True):
-        start, end = np.clip(span - first, 0, len(line))
+        start, end = edges[np.clip(span - first, 0, len(line)).astype(int)]
         salience[start:end], says[start:end] = of_token, said
     return band(salience, says)
 
@@ -178,7 +221,8 @@ def draw_sound(axes, samples, sound):
         draw_band(axes, band(sound.salience, sound.says), sound.spans[-1, 1])
         draw_rationale(axes, *(sound.rationale or (0, 0)), 0)
     axes.set(xlim=(0, len(samples) / RATE), ylim=(STRIPES - 1, -1))
-    axes.set(yticks=[], xticks=np.arange(0, len(samples) / RATE))
+    seconds = len(samples) / RATE
+    axes.set(yticks=[], xticks=np.arange(0, seconds, max(1, round(seconds / 40))))
     axes.tick_params(labelsize=6, length=2, pad=1)
     axes.spines[:].set_visible(False)
 

@@ -33,13 +33,12 @@ def scores(true, predicted, classes):
     }
 
 
-def scores_of_counts(counts):
-    """The METRICS of many confusions at once: a dict of arrays (...,).
+def scores_of_tallies(right, support, named):
+    """The METRICS of many sets of predictions at once: a dict of arrays (...,).
 
-    counts: (..., C, C), rows are true classes, at least one utterance in each confusion.
+    Of each class, how many utterances are right, are there and are named so: arrays (..., C), with
+    at least one utterance in each set.
     """
-    right = np.diagonal(counts, axis1=-2, axis2=-1)
-    support, named = counts.sum(axis=-1), counts.sum(axis=-2)
     present = support > 0
     recall = np.divide(right, support, out=np.zeros(right.shape), where=present)
     f1 = np.divide(2 * right, support + named, out=np.zeros(right.shape), where=present)

@@ -90,8 +90,8 @@ the test parts.</dd>
 <h3>Variants compared</h3>
 <div class="wide"><table>
 <caption>Mean ± standard deviation over folds of the mean over seeds; pooled: over the utterances
-of all folds at once, mean over seeds, with its 95% interval from {{ draws }} bootstrap draws of
-speakers ({{ design.speakers }}), all seeds of an utterance together. ECE: expected calibration
+of all folds at once, mean over seeds, with its 95% interval by the jackknife over the
+{{ design.speakers }} speakers, all seeds of an utterance together. ECE: expected calibration
 error in 15 bins of equal width, as predicted → after scaling each run by the temperature that its
 validation part asks for. {{ scope }}. {{ rule }}</caption>
 <thead><tr><th class="name">variant</th><th>UA</th><th>WA</th><th>weighted F1</th>
@@ -111,18 +111,19 @@ folds. " ~ scope ~ ". " ~ rule, "full") }}
 {% if e.pairs %}<h3>Paired differences</h3>
 {{ figure(e.pairs_figure, "Differences in unweighted accuracy, with intervals",
   "Pooled UA of each variant minus that of " ~ e.pairs[0].other ~ ", mean over seeds, with its 95%
-interval from " ~ draws ~ " bootstrap draws of speakers. Band: up to the smallest true difference
-that this design finds with a chance of 80%, two-sided at 5%. p: bootstrap, corrected by Holm for "
+interval by the jackknife over speakers. Band: up to the smallest true difference that this design
+finds with a chance of 80%, two-sided at 5%. p: of the same jackknife, corrected by Holm for "
 ~ comparisons ~ " pairs. " ~ scope ~ "; speakers: " ~ design.speakers ~ ". " ~ rule, "full") }}
 <details><summary>Every pair ({{ e.pairs | length }} rows)</summary>
 <div class="wide"><table>
 <caption>Pooled UA of the variant minus that of the other, in percentage points, with its 95%
-interval and two-sided p from {{ draws }} bootstrap draws of speakers. Alone: utterances that
+interval and two-sided p by the jackknife over speakers. Alone: utterances that
 only the variant, or only the other, has right, by the votes of the seeds; McNemar's exact p of
 these, which takes utterances to be independent. Holm: corrected for {{ comparisons }} pairs.
-Detectable: smallest true difference found with a chance of 80%, two-sided at 5%. {{ scope }};
+Detectable: smallest true difference found with a chance of 80%, two-sided at 5%; none is given
+where the speakers' differences do not vary. {{ scope }};
 speakers: {{ design.speakers }}. {{ rule }}</caption>
-<thead><tr><th colspan="2"></th><th colspan="4">bootstrap</th><th colspan="4">McNemar</th>
+<thead><tr><th colspan="2"></th><th colspan="4">jackknife</th><th colspan="4">McNemar</th>
 <th></th></tr>
 <tr><th class="name">variant</th><th class="name">other</th><th>difference</th><th>95%</th>
 <th>p</th><th>Holm</th><th>alone</th><th>other</th><th>p</th><th>Holm</th>
@@ -130,8 +131,8 @@ speakers: {{ design.speakers }}. {{ rule }}</caption>
 <tbody>
 {% for row in e.pairs %}<tr><td class="name">{{ row.variant }}</td>
 <td class="name">{{ row.other }}</td><td>{{ row.difference | points }}</td>
-<td>{{ row.low | points_interval(row.high) }}</td><td>{{ row.p_bootstrap | p }}</td>
-<td>{{ row.p_bootstrap_holm | p }}</td><td>{{ row.right_alone }}</td>
+<td>{{ row.low | points_interval(row.high) }}</td><td>{{ row.p_jackknife | p }}</td>
+<td>{{ row.p_jackknife_holm | p }}</td><td>{{ row.right_alone }}</td>
 <td>{{ row.other_right_alone }}</td><td>{{ row.p_mcnemar | p }}</td>
 <td>{{ row.p_mcnemar_holm | p }}</td><td>{{ row.detectable | percent }}</td></tr>
 {% endfor %}</tbody></table></div></details>
@@ -139,19 +140,20 @@ speakers: {{ design.speakers }}. {{ rule }}</caption>
 {{ figure(e.slices_figure, "Unweighted accuracy on slices of the test utterances, per variant",
   "UA of each variant on slices of the test utterances, pooled over folds, mean over seeds; n:
 utterances of the slice. " ~ ("The colour is the difference from " ~ e.slices[0].variant ~ ". Bold:
-its 95% interval, from " ~ draws ~ " bootstrap draws of speakers, does not hold zero; this is not
+its 95% interval, by the jackknife over speakers, does not hold zero; this is not
 corrected for the number of comparisons, so some are bold by chance. " if e.pairs else "")
 ~ scope ~ ". " ~ rule, "full") }}
 <details><summary>Every slice ({{ e.slices | length }} rows)</summary>
 <div class="wide"><table>
 <caption>UA (over the classes that the slice has) and WA of each variant on a slice, pooled over
 folds, mean over seeds; the difference in UA from {{ e.slices[0].variant }} on the same utterances,
-in percentage points; each with its 95% interval from {{ draws }} bootstrap draws of speakers. n:
+in percentage points; each with its 95% interval by the jackknife over speakers. n:
 utterances of the slice. Alone: utterances that only the variant, or only {{ e.slices[0].variant }},
 has right, by the votes of the seeds; McNemar's exact p of these. Holm: corrected for
 {{ slice_comparisons }} differences. Detectable: smallest true difference found with a chance of
-80%, two-sided at 5%. {{ scope }}. {{ rule }}</caption>
-<thead><tr><th colspan="7"></th><th colspan="4">bootstrap</th><th colspan="4">McNemar</th>
+80%, two-sided at 5%; none is given where the speakers' differences do not vary. {{ scope }}.
+{{ rule }}</caption>
+<thead><tr><th colspan="7"></th><th colspan="4">jackknife</th><th colspan="4">McNemar</th>
 <th></th></tr>
 <tr><th class="name">slicing</th><th class="name">slice</th><th>n</th><th>speakers</th>
 <th class="name">variant</th><th>UA [95%]</th><th>WA</th><th>difference</th><th>95%</th><th>p</th>
@@ -163,7 +165,7 @@ has right, by the votes of the seeds; McNemar's exact p of these. Holm: correcte
 <td>{{ row.ua | percent }} {{ row.low | interval(row.high) }}</td><td>{{ row.wa | percent }}</td>
 {% if row.other %}<td>{{ row.difference | points }}</td>
 <td>{{ row.difference_low | points_interval(row.difference_high) }}</td>
-<td>{{ row.p_bootstrap | p }}</td><td>{{ row.p_bootstrap_holm | p }}</td>
+<td>{{ row.p_jackknife | p }}</td><td>{{ row.p_jackknife_holm | p }}</td>
 <td>{{ row.right_alone | int }}</td><td>{{ row.other_right_alone | int }}</td>
 <td>{{ row.p_mcnemar | p }}</td><td>{{ row.p_mcnemar_holm | p }}</td>
 <td>{{ row.detectable | percent }}</td>{% else %}<td colspan="9"></td>{% endif %}</tr>
@@ -176,13 +178,13 @@ the temperature that its validation part asks for. ECE: mean distance from the d
 by the bins' counts, mean over seeds. " ~ scope ~ ". " ~ rule, "full") }}
 <h3>Missing modality{% if e.transcripts %}, recognised words{% endif %}</h3>
 {{ figure(e.robustness_figure, "Unweighted accuracy by what the model is given, per variant",
-  "Pooled UA, mean over seeds, with its 95% interval from " ~ draws ~ " bootstrap draws of speakers.
+  "Pooled UA, mean over seeds, with its 95% interval by the jackknife over speakers.
 No model is trained anew: only the input of the test part changes. " ~ scope ~ "; speakers: "
 ~ design.speakers ~ ". " ~ rule, "full") }}
 <details><summary>Every variant and condition ({{ e.robustness | length }} rows)</summary>
 <div class="wide"><table>
 <caption>Pooled UA and WA, mean over seeds, and UA minus that of the same models given all, in
-percentage points; with 95% intervals from {{ draws }} bootstrap draws of speakers. {{ scope }};
+percentage points; with 95% intervals by the jackknife over speakers. {{ scope }};
 speakers: {{ design.speakers }}. {{ rule }}</caption>
 <thead><tr><th class="name">variant</th><th class="name">given</th><th>UA [95%]</th>
 <th>WA [95%]</th><th>difference in UA [95%]</th></tr></thead>
@@ -197,14 +199,14 @@ speakers: {{ design.speakers }}. {{ rule }}</caption>
 {% if e.deletion %}<h3>Deletion</h3>
 {{ figure(e.deletion_figure, "Unweighted accuracy by the share of tokens or frames deleted",
   "Pooled UA, mean over seeds, after the tokens or frames with the highest salience are deleted, and
-after as many are deleted at random, with 95% intervals from " ~ draws ~ " bootstrap draws of
-speakers. " ~ scope ~ "; speakers: " ~ design.speakers ~ ". " ~ rule, "full") }}
+after as many are deleted at random, with 95% intervals by the jackknife over speakers. "
+~ scope ~ "; speakers: " ~ design.speakers ~ ". " ~ rule, "full") }}
 <details><summary>Every share, against random deletion ({{ e.deletion | length }} rows)</summary>
 <div class="wide"><table>
 <caption>After the most salient tokens or frames are deleted: pooled UA and confidence, the mean
 probability of the class that is predicted without deletion; then how far both are higher where as
-many are deleted at random, in percentage points, with 95% interval and two-sided p from {{ draws }}
-bootstrap draws of speakers; Holm: corrected for all rows of deletion.tsv. {{ scope }}; speakers:
+many are deleted at random, in percentage points, with 95% interval and two-sided p by the
+jackknife over speakers; Holm: corrected for all rows of deletion.tsv. {{ scope }}; speakers:
 {{ design.speakers }}. {{ rule }}</caption>
 <thead><tr><th colspan="5"></th><th colspan="3">UA: random − salient</th>
 <th colspan="3">confidence: random − salient</th></tr>
@@ -224,13 +226,13 @@ bootstrap draws of speakers; Holm: corrected for all rows of deletion.tsv. {{ sc
 {{ figure(e.salience_figure, "Share of the salience on the rationales, per variant",
   "Share of the salience on the rationale, the stretch that is known to carry the label: mean over
 the test utterances that have one (their number stands above each panel), pooled over folds, mean
-over seeds, with its 95% interval from " ~ draws ~ " bootstrap draws of speakers. Uniform: the share
+over seeds, with its 95% interval by the jackknife over speakers. Uniform: the share
 of the tokens or frames that lie there. " ~ rule, "full") }}
 <details><summary>Every measure ({{ e.salience | length }} rows)</summary>
 <div class="wide"><table>
 <caption>Share of the measure on the rationale, in percent; minus uniform, and minus the salience of
-the variant with plain attention, in percentage points; 95% intervals and two-sided p from
-{{ draws }} bootstrap draws of speakers, not corrected for the number of rows. n: test utterances
+the variant with plain attention, in percentage points; 95% intervals and two-sided p by
+the jackknife over speakers, not corrected for the number of rows. n: test utterances
 with a rationale. {{ rule }}</caption>
 <thead><tr><th class="name">variant</th><th class="name">modality</th><th class="name">measure</th>
 <th>share [95%]</th><th>uniform</th><th>ratio</th><th>− uniform [95%]</th><th>p</th>
@@ -239,7 +241,7 @@ with a rationale. {{ rule }}</caption>
 {% for row in e.salience %}<tr><td class="name">{{ row.variant }}</td>
 <td class="name">{{ row.modality }}</td><td class="name">{{ row.measure }}</td>
 <td>{{ row.share | percent }} {{ row.low | interval(row.high) }}</td>
-<td>{{ row.uniform | percent }}</td><td>{{ "%.2f" | format(row.ratio) }}</td>
+<td>{{ row.uniform | percent }}</td><td>{{ row.ratio | ratio }}</td>
 <td>{{ row.over_uniform | points }}
 {{ row.over_uniform_low | points_interval(row.over_uniform_high) }}</td>
 <td>{{ row.over_uniform_p | p }}</td><td class="name">{{ row.attention }}</td>
@@ -344,6 +346,7 @@ def render(corpus, results, splits, figures):
         "points": result_tables.points,
         "points_interval": result_tables.points_interval,
         "p": result_tables.p_text,
+        "ratio": result_tables.ratio_text,
         "slice_name": result_tables.slice_text,
     }
     return environment.from_string(TEMPLATE).render(
@@ -352,7 +355,6 @@ def render(corpus, results, splits, figures):
         design=first,
         scope=f"Folds: {first['folds']}; seeds: {first['seeds']}; "
         f"n = {first['utterances']} test utterances",
-        draws=f"{first['draws']:,}",
         comparisons=len(results["pairs"]),
         slice_comparisons=int(results["slices"]["difference"].notna().sum()),
         rule=f"Protocol: {first['protocol']}. Selection: {first['selection']}.",

@@ -33,6 +33,7 @@ from labelmer.figures import (
     PALE,
     PURPLE,
     VERMILION,
+    brief,
     counted,
     design,
     entitle,
@@ -62,6 +63,8 @@ SLICINGS_IN_WORDS = {
     "alone": "text-only and speech-only",
 }
 
+NUMBERED = 16  # classes up to which a confusion matrix has its numbers written in
+PANEL = 22  # characters of a name above a narrow panel
 LEAST_JOINED = 0.01  # share of the utterances in a bin from which on a line goes through its dot
 
 
@@ -70,20 +73,28 @@ def confusion_figure(rows):
     classes = list(dict.fromkeys(rows["true"]))
     share = rows.pivot(index="true", columns="predicted", values="share").loc[classes, classes]
     count = rows.pivot(index="true", columns="predicted", values="count").loc[classes, classes]
-    side = 1.8 + 0.75 * len(classes)
-    figure = Figure(figsize=(side + 0.4, side), layout="constrained")
+    names = [brief(name) for name in classes]
+    longest = max(map(len, names))
+    numbered = len(classes) <= NUMBERED
+    cell = 0.75 if numbered else max(12 / len(classes), 0.05)  # inches
+    side = 1.3 + cell * len(classes) + 0.07 * longest
+    figure = Figure(figsize=(side + 0.7, side), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(100 * share, cmap="Blues", vmin=0, vmax=100)
-    for i, true in enumerate(classes):
-        for j, predicted in enumerate(classes):
-            colour = "white" if share.loc[true, predicted] > 0.62 else INK
-            cell = {"ha": "center", "color": colour}
-            axes.text(j, i, percent(share.loc[true, predicted]), va="bottom", **cell)
-            text = number(count.loc[true, predicted])
-            axes.text(j, i + 0.08, text, va="top", fontsize=7, **cell)
-    axes.set_xticks(range(len(classes)), classes, rotation=0 if len(classes) < 6 else 45)
-    totals = [f"{name}\n(n = {number(count.loc[name].sum())})" for name in classes]
-    axes.set_yticks(range(len(classes)), totals)
+    image = axes.imshow(100 * share, cmap="Blues", vmin=0, vmax=100)
+    if numbered:
+        write_numbers(axes, share.to_numpy(), count.to_numpy())
+    else:
+        bar = figure.colorbar(image, ax=axes, shrink=0.4, label="percent of the true class")
+        bar.outline.set_visible(False)
+    fitting = {"fontsize": min(9, 58 * cell)}
+    wide = 9 * 0.65 * longest > 72 * cell
+    slanted = {"rotation": 45 if numbered else 90, "ha": "right" if numbered else "center"}
+    slanted |= {"va": "top"} if not numbered else {"rotation_mode": "anchor"}
+    axes.set_xticks(range(len(classes)), names, **fitting, **(slanted if wide else {}))
+    totals = [f"(n = {number(total)})" for total in count.sum(axis=1)]
+    joint = "\n" if numbered else " "
+    labels = [f"{name}{joint}{total}" for name, total in zip(names, totals, strict=True)]
+    axes.set_yticks(range(len(classes)), labels, **fitting)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_xlabel("predicted class")
@@ -91,11 +102,20 @@ def confusion_figure(rows):
     first = rows.iloc[0]
     entitle(
         figure,
-        f"{first['variant']}: percent of each true class, number below",
+        f"{brief(first['variant'])}: percent of each true class"
+        + (", number below" if numbered else "; numbers in confusion.tsv"),
         experiment(first),
         design(first["folds"], first["seeds"], first["utterances"]),
     )
     return figure
+
+
+def write_numbers(axes, share, count):
+    """Write percent and number of utterances into the cells of a confusion matrix, (C, C) each."""
+    for (i, j), of_true in np.ndenumerate(share):
+        cell = {"ha": "center", "color": "white" if of_true > 0.62 else INK}
+        axes.text(j, i, percent(of_true), va="bottom", **cell)
+        axes.text(j, i + 0.08, number(count[i, j]), va="top", fontsize=7, **cell)
 
 
 def folds_figure(rows):
@@ -121,7 +141,7 @@ def folds_figure(rows):
             transform=axes.get_yaxis_transform(),
             va="center",
         )
-    axes.set_yticks(places, per_fold.index)
+    axes.set_yticks(places, [brief(name) for name in per_fold.index])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("unweighted accuracy on the test part (percent)")
@@ -149,7 +169,8 @@ def pairs_figure(rows):
     difference, low, high, detectable = (
         100 * rows[name] for name in ("difference", "low", "high", "detectable")
     )
-    axes.barh(places, 2 * detectable, left=-detectable, height=0.5, color=PALE)
+    band = detectable.clip(upper=100)  # of two speakers it can be beyond any difference
+    axes.barh(places, 2 * band, left=-band, height=0.5, color=PALE)
     axes.axvline(0, color=GREY, lw=1)
     axes.hlines(places, low, high, color=BLUE, lw=2)
     axes.scatter(difference, places, s=22, color=BLUE, zorder=3)
@@ -168,17 +189,18 @@ def pairs_figure(rows):
                 va="center",
                 color=INK if place in places else GREY,
             )
-    axes.set_yticks(places, rows["variant"])
+    axes.set_yticks(places, [brief(name) for name in rows["variant"]])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel(f"unweighted accuracy minus that of {reference} (percentage points)")
+    axes.set_xlabel(f"unweighted accuracy minus that of {brief(reference)} (percentage points)")
     axes.grid(axis="x", color=PALE, lw=0.6)
     axes.set_axisbelow(True)
     first = rows.iloc[0]
     entitle(
         figure,
-        f"Difference from {reference}: 95% interval (line); needed for 80% power (edge of band)",
+        f"Difference from {brief(reference)}: 95% interval (line); "
+        "needed for 80% power (edge of band)",
         speakers_design(first),
     )
     return figure
@@ -186,7 +208,7 @@ def pairs_figure(rows):
 
 def pair_texts(row):
     """What stands beside a row of the table "pairs": difference, interval, corrected p."""
-    return points(row.difference), points_interval(row.low, row.high), p_text(row.p_bootstrap_holm)
+    return points(row.difference), points_interval(row.low, row.high), p_text(row.p_jackknife_holm)
 
 
 def slices_figure(rows):
@@ -212,12 +234,14 @@ def slices_figure(rows):
             color=GREY,
         )
     panels[0].tick_params(axis="x", labeltop=True)
-    panels[0].set_xticks(range(len(variants)), variants, rotation=40, ha="left")
+    panels[0].set_xticks(
+        range(len(variants)), [brief(name) for name in variants], rotation=40, ha="left"
+    )
     panels[0].get_xticklabels()[0].set_fontweight("bold")
     title = ["Unweighted accuracy on slices of the test utterances (percent)"]
     if len(variants) > 1:
         title.append("bold: the 95% interval of the difference (colour) does not hold zero")
-        label = f"unweighted accuracy minus that of {variants[0]} (percentage points)"
+        label = f"unweighted accuracy minus that of {brief(variants[0])} (percentage points)"
         draw_scale_of_differences(figure, panels, label)
     first = rows.iloc[0]
     tested = rows[rows["slicing"] == slicings[0]].groupby("slice")["utterances"].first().sum()
@@ -245,7 +269,7 @@ def draw_slicing(panel, rows, variants):
             va="center",
             fontweight="bold" if sure else "normal",
         )
-    labels = [f"{slice_text(row)} (n = {row.utterances:,})" for row in slices.itertuples()]
+    labels = [f"{brief(slice_text(row))} (n = {row.utterances:,})" for row in slices.itertuples()]
     panel.set_yticks(range(len(labels)), labels)
     panel.tick_params(length=0, labelbottom=False)
     panel.spines[:].set_visible(False)
@@ -323,7 +347,7 @@ def calibration_figure(rows):
             edges = [0, *(100 * bins["up_to"])]
             bars.stairs(100 * bins["share"], edges, color=colour, lw=1)
             errors.append(percent(bins["ece"].iloc[0]))
-        curve.set_title(f"{variant}\nECE {' → '.join(errors)}")
+        curve.set_title(f"{brief(variant, PANEL)}\nECE {' → '.join(errors)}")
         curve.set(xlim=(0, 100), ylim=(0, 100), xticks=(0, 50, 100), yticks=(0, 50, 100))
         bars.set_ylim(0, 105 * rows["share"].max())
     keys = [
@@ -360,7 +384,7 @@ def robustness_figure(rows):
             axes.hlines(given["at"], 100 * given["ua_low"], 100 * given["ua_high"], INK, lw=1)
     for place in range(1, len(places)):
         axes.axhline(place - 0.5, color=PALE, lw=0.6)
-    axes.set_yticks(range(len(places)), places)
+    axes.set_yticks(range(len(places)), [brief(name) for name in places])
     axes.set_ylim(-0.5, len(places) - 0.5)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -386,7 +410,7 @@ def deletion_figure(rows):
     labels = "text: UA (percent)", "speech: UA (percent)"
     figure, pairs = panels_of(variants, 3.6, [1, 1], labels, "deleted (percent)")
     for variant, *panels in pairs:
-        panels[0].set_title(variant)
+        panels[0].set_title(brief(variant, PANEL))
         of_variant = rows[rows["variant"] == variant]
         for modality, panel in zip(("text", "speech"), panels, strict=True):
             draw_deletion(panel, of_variant[of_variant["modality"] == modality])
@@ -427,7 +451,11 @@ def salience_figure(rows):
         draw_shares(axes, of_modality, variants)
         axes.set_title(f"{modality}, n = {of_modality['utterances'].iloc[0]:,} utterances")
         axes.set_xlabel("share on the rationale (percent)")
-    panels[0].set(yticks=range(len(variants)), yticklabels=variants, ylim=(-0.6, len(variants)))
+    panels[0].set(
+        yticks=range(len(variants)),
+        yticklabels=[brief(name) for name in variants],
+        ylim=(-0.6, len(variants)),
+    )
     panels[0].set_xlim(left=0)
     keys = [
         Line2D([], [], color=BLUE, marker="o", ms=4, lw=2, label="salience, 95% interval"),
@@ -444,6 +472,17 @@ def salience_figure(rows):
     return figure
 
 
+def untold_figure(experiment_columns):
+    """What stands for salience_figure where no rationale is of a modality that a variant sees."""
+    figure = Figure(figsize=(7.2, 1.0), layout="constrained")
+    entitle(
+        figure,
+        "No test utterance has a rationale of a modality that a variant sees",
+        experiment(experiment_columns),
+    )
+    return figure
+
+
 def draw_shares(axes, rows, variants):
     """Draw the shares of one modality, a place for each of the variants."""
     places = rows["variant"].map(variants.index)
@@ -454,7 +493,7 @@ def draw_shares(axes, rows, variants):
     beside = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
     beside |= {"xytext": (28, 0), "va": "center", "ha": "right"}
     for place, ratio in zip(places, rows["ratio"], strict=True):
-        axes.annotate(f"{ratio:.1f}", (1, place), **beside)
+        axes.annotate("" if pd.isna(ratio) else f"{ratio:.1f}", (1, place), **beside)
     axes.annotate("ratio", (1, len(variants) - 0.3), color=GREY, **beside)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -473,7 +512,7 @@ def training_figure(histories, where):
     figure, pairs = panels_of(variants, 2.9, [1.2, 1], labels, "epoch")
     for variant, loss, accuracy in pairs:
         draw_training(loss, accuracy, histories[histories["variant"] == variant])
-        loss.set_title(variant)
+        loss.set_title(brief(variant, PANEL))
         accuracy.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     runs = histories.groupby("variant")["run"].nunique().max()
     keys = [
@@ -521,6 +560,11 @@ def select(table, path, **wanted):
     return rows
 
 
+def of_experiment(table, experiment_columns):
+    """The rows of an experiment, if there are any."""
+    return table[(table[list(experiment_columns)] == pd.Series(experiment_columns)).all(axis=1)]
+
+
 OF_ALL_VARIANTS = {
     "folds": folds_figure,
     "pairs": pairs_figure,
@@ -534,7 +578,10 @@ OF_ALL_VARIANTS = {
 
 def draw_table(kind, path, variant, experiment_columns):
     """The figure of one table of results: kind is confusion or one of OF_ALL_VARIANTS."""
-    rows = select(result_tables.read(path, kind), path, **experiment_columns)
+    table = result_tables.read(path, kind)
+    if kind == "salience" and not len(of_experiment(table, experiment_columns)):
+        return untold_figure(experiment_columns)
+    rows = select(table, path, **experiment_columns)
     if kind in OF_ALL_VARIANTS:
         return OF_ALL_VARIANTS[kind](rows)
     return confusion_figure(select(rows, path, variant=variant))

@@ -25,15 +25,12 @@ CONDITIONS = {  # of a robustness table, and how a reader is told of them
     "transcripts": "recognised words",
 }
 MEASURES = ("salience", "pooling", "expert_pooling", "received", "says")
-BOOTSTRAP = {
-    "speakers": Column(int, "number of test speakers"),
-    "draws": Column(int, "number of bootstrap draws"),
-}
+SPEAKERS = {"speakers": Column(int, "number of test speakers")}
 
 
 def bounds(prefix, what, units):
-    """The two columns of a 95% bootstrap interval that resamples units."""
-    end = f"end of the 95% bootstrap interval of {what}, resampling {units}"
+    """The two columns of a 95% interval by the jackknife over units."""
+    end = f"end of the 95% interval of {what}, jackknife over {units}"
     return {
         f"{prefix}low": Column(float, f"lower {end}", empty=True),
         f"{prefix}high": Column(float, f"upper {end}", empty=True),
@@ -46,8 +43,8 @@ def tests(count, empty):
     count: type of a number of utterances, float where it may be missing; empty: may it be?
     """
     return {
-        "p_bootstrap": Column(float, "two-sided, of the bootstrap over speakers", empty=True),
-        "p_bootstrap_holm": Column(float, "corrected for all rows by Holm's method", empty=True),
+        "p_jackknife": Column(float, "two-sided, of the jackknife over speakers", empty=True),
+        "p_jackknife_holm": Column(float, "corrected for all rows by Holm's method", empty=True),
         "right_alone": Column(
             count, "utterances that the variant alone has right, seeds voting", empty=empty
         ),
@@ -69,7 +66,7 @@ def against_random(prefix, what):
     return {
         name: Column(float, of_random, empty=True),
         **bounds(f"{name}_", "it", "speakers"),
-        f"{name}_p": Column(float, "two-sided, of the bootstrap over speakers", empty=True),
+        f"{name}_p": Column(float, "two-sided, of the jackknife over speakers", empty=True),
         f"{name}_p_holm": Column(float, "corrected for all rows by Holm's method", empty=True),
     }
 
@@ -95,7 +92,7 @@ RESULTS = {
         "pooled": Column(float, "over the utterances of all folds at once, mean over seeds"),
         **bounds("speaker_", "pooled", "speakers"),
         **bounds("utterance_", "pooled", "utterances"),
-        **BOOTSTRAP,
+        **SPEAKERS,
         **PROTOCOL,
     },
     "classes": {
@@ -142,7 +139,7 @@ RESULTS = {
         "temperature": Column(
             float, "geometric mean over runs; each fitted on its validation part"
         ),
-        **BOOTSTRAP,
+        **SPEAKERS,
         **PROTOCOL,
     },
     "pairs": {
@@ -151,7 +148,7 @@ RESULTS = {
         "difference": Column(float, "pooled UA of the variant minus that of the other"),
         **bounds("", "the difference", "speakers"),
         **tests(int, empty=False),
-        **BOOTSTRAP,
+        **SPEAKERS,
         **PROTOCOL,
     },
     "slices": {
@@ -161,7 +158,7 @@ RESULTS = {
         "above_s": Column(float, "of length: utterances are longer than this, seconds", empty=True),
         "up_to_s": Column(float, "and at most this", empty=True),
         "utterances": PROTOCOL["utterances"],
-        "speakers": BOOTSTRAP["speakers"],
+        **SPEAKERS,
         "ua": Column(float, "unweighted accuracy over the classes that the slice has, pooled"),
         "wa": Column(float, "weighted accuracy, pooled"),
         **bounds("", "ua", "speakers"),
@@ -169,7 +166,6 @@ RESULTS = {
         "difference": Column(float, "ua minus that of the reference", empty=True),
         **bounds("difference_", "the difference", "speakers"),
         **tests(float, empty=True),
-        **BOOTSTRAP,
         **PROTOCOL,
     },
     "calibration": {
@@ -193,7 +189,7 @@ RESULTS = {
         **bounds("wa_", "wa", "speakers"),
         "difference": Column(float, "ua minus that of the condition all"),
         **bounds("difference_", "the difference", "speakers"),
-        **BOOTSTRAP,
+        **SPEAKERS,
         **PROTOCOL,
     },
     "deletion": {
@@ -209,7 +205,7 @@ RESULTS = {
         **bounds("confidence_", "confidence", "speakers"),
         **against_random("", "ua"),
         **against_random("confidence_", "confidence"),
-        **BOOTSTRAP,
+        **SPEAKERS,
         **PROTOCOL,
     },
     "salience": {
@@ -221,15 +217,15 @@ RESULTS = {
         ),
         **bounds("", "the share", "speakers"),
         "uniform": Column(float, "share of the tokens or frames that lie on the rationale"),
-        "ratio": Column(float, "share divided by uniform"),
+        "ratio": Column(float, "share divided by uniform, if that is above 0", empty=True),
         "over_uniform": Column(float, "share minus uniform"),
         **bounds("over_uniform_", "that difference", "speakers"),
-        "over_uniform_p": Column(float, "two-sided, of the bootstrap over speakers", empty=True),
+        "over_uniform_p": Column(float, "two-sided, of the jackknife over speakers", empty=True),
         "attention": Column(str, "the variant whose plain attention is compared", empty=True),
         "over_attention": Column(float, "share minus the share of that variant", empty=True),
         **bounds("over_attention_", "that difference", "speakers"),
-        "over_attention_p": Column(float, "two-sided, of the bootstrap over speakers", empty=True),
-        **BOOTSTRAP,
+        "over_attention_p": Column(float, "two-sided, of the jackknife over speakers", empty=True),
+        **SPEAKERS,
         **PROTOCOL,
     },
 }
@@ -266,6 +262,11 @@ def points(difference):
 def points_interval(low, high):
     """An interval of differences: '[−0.3, +2.5]'; '–' if there is none."""
     return "–" if pd.isna(low) else f"[{points(low)}, {points(high)}]"
+
+
+def ratio_text(ratio):
+    """A ratio to two decimals; '–' if there is none."""
+    return "–" if pd.isna(ratio) else f"{ratio:.2f}"
 
 
 def p_text(p):

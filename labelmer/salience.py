@@ -3,12 +3,11 @@
 For each variant, modality and measure: the mean share of the measure that lies on the rationale,
 over the test utterances that have one, pooled over folds, mean over seeds. It is compared with the
 share of the tokens or frames that lie there (uniform), and with the salience of a variant that has
-plain attention and no labels. Intervals and tests are those of a bootstrap over speakers.
+plain attention and no labels. Intervals and tests are those of a jackknife over speakers.
 
 --config holds {"protocol": sentence, "selection": sentence}.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -46,18 +45,8 @@ def shares_of(path, predicted, rationales, texts):
     return pd.DataFrame(rows)
 
 
-@dataclass(frozen=True)
-class Sampled:
-    """A share over the utterances, and in every draw of speakers."""
-
-    mean: float
-    draws: np.ndarray  # (draws,)
-    utterances: int
-    speakers: int
-
-
-def sample(frame, column, speakers, ids, seeds):
-    """The bootstrap of a column of one variant's shares: a Sampled.
+def estimate(frame, column, speakers, ids, seeds):
+    """The mean of a column of one variant's shares, an Estimate over speakers.
 
     speakers: {id: speaker}. Raise InputError unless there are all ids with all seeds.
     """
@@ -69,49 +58,45 @@ def sample(frame, column, speakers, ids, seeds):
             f"salience with one of the seeds {seeds}, expected the same test utterances of all "
             "variants and seeds; evaluate the models again"
         )
-    of_utterances = values.index.map(speakers)
-    draws = statistics.resampled_mean(values.to_numpy().T, of_utterances)
-    size = len(values), of_utterances.nunique()
-    return Sampled(values.to_numpy().mean(), draws, *size)
+    return statistics.mean_over_speakers(values.to_numpy().T, values.index.map(speakers))
 
 
 def salience_table(shares, speakers):
     """The table "salience" without protocol, folds and seeds, from the rows of all files."""
+    columns = list(result_tables.RESULTS["salience"])
+    if len(shares) == 0:
+        return pd.DataFrame(columns=columns)
     ids = shares.groupby("modality")["id"].unique()
     seeds = sorted(shares["seed"].unique().tolist())
-    sampled, uniforms = (
+    estimates, uniforms = (
         {
-            key: sample(frame, column, speakers, ids[key[4]], seeds)
+            key: estimate(frame, column, speakers, ids[key[4]], seeds)
             for key, frame in shares.groupby(MEASURED, sort=False)
         }
         for column in ("share", "uniform")
     )
     rows = []
-    for key, own in sampled.items():
+    for key, own in estimates.items():
         uniform = uniforms[key]
-        row = {"share": own.mean} | statistics.named_interval("", own.draws)
-        row |= {"uniform": uniform.mean, "ratio": own.mean / uniform.mean}
-        row |= difference("over_uniform", own, uniform)
-        plain = plain_attention(key, sampled)
+        row = {"share": own.value} | statistics.named_interval("", own)
+        ratio = own.value / uniform.value if uniform.value > 0 else np.nan
+        row |= {"uniform": uniform.value, "ratio": ratio}
+        row |= statistics.named_difference("over_uniform", own - uniform)
+        plain = plain_attention(key, estimates)
         if plain is not None:
             row["attention"] = plain[3]
-            row |= difference("over_attention", own, sampled[plain])
-        row |= {"utterances": own.utterances, "speakers": own.speakers}
+            row |= statistics.named_difference("over_attention", own - estimates[plain])
+        row |= {"utterances": len(ids[key[4]]), "speakers": len(own.without)}
         rows.append(dict(zip(MEASURED, key, strict=True)) | row)
-    return pd.DataFrame(rows, columns=list(result_tables.RESULTS["salience"]))
+    return pd.DataFrame(rows, columns=columns)
 
 
-def plain_attention(key, sampled):
+def plain_attention(key, estimates):
     """The key of the plain attention that `key` is compared with, or None; not with itself."""
     *experiment, _, modality, _ = key
     keys = [(*experiment, variant, modality, "salience") for variant in PLAIN_ATTENTION]
-    found = next((plain for plain in keys if plain in sampled), None)
+    found = next((plain for plain in keys if plain in estimates), None)
     return None if found == key else found
-
-
-def difference(name, a, b):
-    """Columns of the difference of two Sampled, with its interval and its p."""
-    return statistics.named_difference(name, a.mean - b.mean, a.draws, b.draws)
 
 
 def predicted_by_run(predictions):
@@ -142,12 +127,12 @@ def main(argv=None):
     files = [path for folder in args.salience for path in sorted(folder.glob("*.h5"))]
     shares = pd.concat([shares_of(path, predicted, rationales, texts) for path in files])
     if len(shares) == 0:
-        raise InputError(
-            f"{args.rationales}: no test utterance has a rationale of a modality that a variant "
-            "sees; add some, or take rationales out of the config"
+        log.warning(
+            "%s: no test utterance has a rationale of a modality that a variant sees: the table is "
+            "empty; add some, or take rationales out of the config",
+            args.rationales,
         )
     table = salience_table(shares, utterances["speaker"].to_dict()).assign(
-        draws=statistics.DRAWS,
         folds=predictions["fold"].nunique(),
         seeds=predictions["seed"].nunique(),
         **{name: args.config[name] for name in ("protocol", "selection")},

@@ -21,7 +21,6 @@ import pandas as pd
 
 from labelmer import result_tables, runs, statistics, tables
 from labelmer.errors import InputError
-from labelmer.metrics import scores_of_counts
 from labelmer.result_tables import EXPERIMENT
 from labelmer.stage import command, log, parse, stage_parser
 
@@ -83,29 +82,27 @@ def slice_rows(variants, inside, size):
     """
     rows, reference = [], None
     for variant, pooled in variants.items():
-        counts, times = statistics.by_speaker(
+        found = statistics.over_speakers(
             pooled.true[inside], pooled.predicted[:, inside], pooled.speakers[inside], size
         )
-        scores = scores_of_counts(counts.sum(axis=0))
-        draws = statistics.resampled(counts, times)["ua"]
-        right = pooled.right[inside]
-        row = {"variant": variant, "utterances": int(inside.sum()), "speakers": len(counts)}
-        row |= {"ua": scores["ua"].mean(), "wa": scores["wa"].mean()}
-        row |= statistics.named_interval("", draws)
+        ua, right = found["ua"], pooled.right[inside]
+        row = {"variant": variant, "utterances": len(right), "speakers": len(ua.without)}
+        row |= {"ua": ua.value, "wa": found["wa"].value}
+        row |= statistics.named_interval("", ua)
         if reference is None:
-            reference = row, draws, right
+            reference = variant, ua, right
         else:
-            row |= compared(row, draws, right, *reference)
+            row |= compared(ua, right, *reference)
         rows.append(row)
     return rows
 
 
-def compared(row, draws, right, reference, reference_draws, reference_right):
-    """The columns that compare a variant's row with the reference's, but for Holm's."""
-    tests = statistics.compared(draws, reference_draws, right, reference_right)
+def compared(ua, right, reference, reference_ua, reference_right):
+    """The columns that compare a variant's UA on a slice with the reference's, but for Holm's."""
+    tests = statistics.compared(ua, reference_ua, right, reference_right)
     return {
-        "other": reference["variant"],
-        "difference": row["ua"] - reference["ua"],
+        "other": reference,
+        "difference": ua.value - reference_ua.value,
         "difference_low": tests.pop("low"),
         "difference_high": tests.pop("high"),
         **tests,
@@ -149,7 +146,7 @@ def slice_table(predictions, seconds, config):
     table["above_s"] = by_length.map(dict(zip(LENGTHS[1:], cuts, strict=True)))
     table["up_to_s"] = by_length.map(dict(zip(LENGTHS[:-1], cuts, strict=True)))
     table = statistics.with_holm(table)
-    return table.assign(draws=statistics.DRAWS, **runs.protocol(predictions, config))
+    return table.assign(**runs.protocol(predictions, config))
 
 
 @command

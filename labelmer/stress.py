@@ -1,12 +1,11 @@
 """Predictions of disturbed inputs -> what a lost modality, recognised words and deletions cost.
 
 Only the test part is used, pooled over folds; values are means over seeds. Each change is held
-against the unchanged predictions of the same runs, on the same draws of speakers (statistics).
+against the unchanged predictions of the same runs, speaker by speaker (statistics).
 
 --config holds {"protocol": sentence, "selection": sentence, "classes": [names in order]}.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ import pandas as pd
 
 from labelmer import result_tables, runs, statistics
 from labelmer.errors import InputError
-from labelmer.metrics import scores_of_counts
 from labelmer.result_tables import RESULTS
 from labelmer.runs import VARIANT
 from labelmer.stage import command, log, parse, stage_parser
@@ -30,45 +28,34 @@ CHANGE_OF = {
 }
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One variant under one change: ua, wa and confidence, and their draws of speakers."""
-
-    values: dict  # {measure: number}
-    draws: dict  # {measure: (draws,)}
-
-    def columns(self, *measures):
-        """Each measure with its interval, as columns."""
-        columns = {}
-        for name in measures:
-            columns[name] = self.values[name]
-            columns |= statistics.named_interval(f"{name}_", self.draws[name])
-        return columns
-
-
 def measure(pooled, unchanged):
-    """A Measured of one variant under one change.
+    """Estimates of one variant under one change, over speakers: {"ua", "wa", "confidence", ...}.
 
     pooled: the runs.Pooled under the change; unchanged: that without it, of the same utterances.
     """
-    counts, times = statistics.by_speaker(
-        pooled.true, pooled.predicted, pooled.speakers, pooled.p.shape[2]
-    )
-    values, draws = scores_of_counts(counts.sum(axis=0)), statistics.resampled(counts, times)
+    said = pooled.true, pooled.predicted, pooled.speakers
     named = unchanged.predicted[..., None]  # (seeds, N, 1)
     confidence = np.take_along_axis(pooled.p, named, axis=2)[..., 0]
-    return Measured(
-        {"ua": values["ua"].mean(), "wa": values["wa"].mean(), "confidence": confidence.mean()},
-        {
-            "ua": draws["ua"],
-            "wa": draws["wa"],
-            "confidence": statistics.resampled_mean(confidence, pooled.speakers),
-        },
-    )
+    return {
+        **statistics.over_speakers(*said, pooled.p.shape[2]),
+        "confidence": statistics.mean_over_speakers(confidence, pooled.speakers),
+    }
+
+
+def columns(estimates, *measures):
+    """Some of the estimates, each with its interval, as columns."""
+    return {
+        column: value
+        for name in measures
+        for column, value in {
+            name: estimates[name].value,
+            **statistics.named_interval(f"{name}_", estimates[name]),
+        }.items()
+    }
 
 
 def measured(predictions, perturbed, classes):
-    """{variant: {(change, modality, share): Measured}}, the unchanged predictions among them.
+    """{variant: {(change, modality, share): measure()}}, the unchanged predictions among them.
 
     predictions: the test part of a complete grid (runs.grid); perturbed: the tables "perturbed" of
     the same runs. Raise InputError unless each change of a variant has all that it predicts.
@@ -117,7 +104,7 @@ def robustness_table(measured):
     rows = [
         dict(zip(VARIANT, variant, strict=True))
         | {"condition": condition}
-        | changes[change].columns("ua", "wa")
+        | columns(changes[change], "ua", "wa")
         | difference("difference", "ua", changes[change], changes[UNCHANGED])
         for variant, changes in measured.items()
         for condition, change in CHANGE_OF.items()
@@ -148,7 +135,7 @@ def deletion_rows(changes, modality, order):
     for share in [0.0, *shares] if shares else []:
         here = changes[order, modality, share] if share else changes[UNCHANGED]
         row = {"modality": modality, "order": order, "share": share}
-        row |= here.columns("ua", "confidence")
+        row |= columns(here, "ua", "confidence")
         random = changes.get(("random", modality, share))
         if order == "most-salient" and random:
             row |= difference("against_random", "ua", random, here)
@@ -159,8 +146,7 @@ def deletion_rows(changes, modality, order):
 
 def difference(name, measure, a, b):
     """A measure of a minus that of b, with its interval and p, as columns."""
-    value = a.values[measure] - b.values[measure]
-    return statistics.named_difference(name, value, a.draws[measure], b.draws[measure])
+    return statistics.named_difference(name, a[measure] - b[measure])
 
 
 @command
@@ -180,7 +166,6 @@ def main(argv=None):
     design = runs.protocol(predictions, args.config) | {
         "utterances": len(predictions[["fold", "id"]].drop_duplicates()),
         "speakers": predictions["speaker"].nunique(),
-        "draws": statistics.DRAWS,
     }
     for name, table in ("robustness", robustness_table), ("deletion", deletion_table):
         result_tables.write(args.out / f"{name}.tsv", table(found).assign(**design), name)

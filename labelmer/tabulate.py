@@ -2,8 +2,8 @@
 
 Only the test part is reported. Each fold's metrics are averaged over seeds first; mean and
 standard deviation are then taken over folds. "Pooled" takes the utterances of all folds at once,
-for each seed, and averages over seeds; so do the bootstrap's intervals and tests (statistics) and
-the calibration error, after each run's temperature was fitted on its validation part. Every table
+for each seed, and averages over seeds; so do intervals and tests (statistics) and the
+calibration error, after each run's temperature was fitted on its validation part. Every table
 states protocol, selection rule, numbers of folds, seeds and utterances.
 
 --config holds {"protocol": sentence, "selection": sentence, "classes": [names in order]}.
@@ -24,7 +24,7 @@ from labelmer.result_tables import EXPERIMENT, SCALINGS, percent, percent_interv
 from labelmer.runs import RUN, VARIANT
 from labelmer.stage import command, log, parse, stage_parser
 
-DESIGN = [*result_tables.BOOTSTRAP, *result_tables.PROTOCOL]
+DESIGN = [*result_tables.SPEAKERS, *result_tables.PROTOCOL]
 
 
 def read_run(path, classes):
@@ -67,58 +67,47 @@ def fold_table(predictions, held_out, classes):
     return pd.DataFrame(rows)
 
 
-def pooled_table(predictions, classes):
-    """Metrics over the utterances of all folds at once: one row for every variant and seed."""
-    rows = [
-        dict(zip([*VARIANT, "seed"], run, strict=True))
-        | scores(frame["true"], frame["predicted"], classes)
-        for run, frame in predictions.groupby([*VARIANT, "seed"], sort=False)
-    ]
-    return pd.DataFrame(rows)
-
-
 @dataclass(frozen=True)
-class Sampled:
-    """What a variant's predictions say under the bootstrap, and by the votes of its seeds."""
+class Estimated:
+    """What a variant's predictions are worth, pooled over folds, and the votes of its seeds."""
 
-    speakers: dict  # {metric: (draws,)}, speakers resampled
-    utterances: dict  # the same, utterances resampled
+    speakers: dict  # {metric: Estimate over speakers}
+    utterances: dict  # {metric: Estimate over utterances}
     right: np.ndarray  # (N,) is the class that most seeds name the true one?
 
 
-def sample(pooled, size):
-    """The bootstrap of one variant's predictions (runs.Pooled) of `size` classes: a Sampled."""
+def estimated(pooled, size):
+    """The Estimated of one variant's predictions (runs.Pooled) of `size` classes."""
     said = pooled.true, pooled.predicted
-    return Sampled(
-        speakers=statistics.resampled(*statistics.by_speaker(*said, pooled.speakers, size)),
-        utterances=statistics.resampled(*statistics.by_utterance(*said, size)),
+    return Estimated(
+        speakers=statistics.over_speakers(*said, pooled.speakers, size),
+        utterances=statistics.over_utterances(*said, size),
         right=pooled.right,
     )
 
 
-def summary_table(folds, pooled, sampled):
-    """The table "summary" without its protocol, from the tables of folds and of pooled metrics.
+def summary_table(folds, estimates):
+    """The table "summary" without its protocol, from the table of folds.
 
-    sampled: {variant: Sampled}. sd and seed_sd have n - 1 in the denominator; they are nan for one
-    fold or one seed.
+    estimates: {variant: Estimated}. sd and seed_sd have n - 1 in the denominator; they are nan for
+    one fold or one seed.
     """
     rows = []
     for variant, frame in folds.groupby(VARIANT, sort=False):
-        of_variant = (pooled[VARIANT] == list(variant)).all(axis=1)
         for metric in METRICS:
             over_folds = frame.groupby("fold")[metric].mean()
             over_seeds = frame.groupby("seed")[metric].mean()
             rows.append(
                 dict(zip(VARIANT, variant, strict=True))
                 | {"metric": metric, "mean": over_folds.mean(), "sd": over_folds.std()}
-                | {"seed_sd": over_seeds.std(), "pooled": pooled.loc[of_variant, metric].mean()}
-                | statistics.named_interval("speaker_", sampled[variant].speakers[metric])
-                | statistics.named_interval("utterance_", sampled[variant].utterances[metric])
+                | {"seed_sd": over_seeds.std(), "pooled": estimates[variant].speakers[metric].value}
+                | statistics.named_interval("speaker_", estimates[variant].speakers[metric])
+                | statistics.named_interval("utterance_", estimates[variant].utterances[metric])
             )
     return pd.DataFrame(rows)
 
 
-def pair_table(summary, sampled):
+def pair_table(summary, estimates):
     """The table "pairs": a row for any two variants of an experiment, with Holm's corrections.
 
     Each variant is compared with those before it, and the experiment's reference is before all.
@@ -130,7 +119,7 @@ def pair_table(summary, sampled):
         reference = result_tables.reference_of(variants)
         variants.sort(key=lambda variant, reference=reference: variant != reference)
         for other, variant in itertools.combinations(variants, 2):
-            a, b = sampled[*names, variant], sampled[*names, other]
+            a, b = estimates[*names, variant], estimates[*names, other]
             tests = statistics.compared(a.speakers["ua"], b.speakers["ua"], a.right, b.right)
             row = of_ua.loc[(*names, variant)]
             rows.append(
@@ -224,16 +213,15 @@ def all_tables(predictions, held_out, config):
     classes = config["classes"]
     protocol = runs.protocol(predictions, config)
     folds = fold_table(predictions, held_out, classes)
-    sampled = {
-        variant: sample(pooled, len(classes))
+    estimates = {
+        variant: estimated(pooled, len(classes))
         for variant, pooled in runs.pooled(predictions, classes).items()
     }
-    summary = summary_table(folds, pooled_table(predictions, classes), sampled)
+    summary = summary_table(folds, estimates)
     # Each run of a fold tests the same utterances (runs.grid), so one number holds for all.
     protocol["utterances"] = len(predictions[["fold", "id"]].drop_duplicates())
-    bootstrap = {"speakers": predictions["speaker"].nunique(), "draws": statistics.DRAWS}
     built = {
-        "summary": summary.assign(**bootstrap),
+        "summary": summary.assign(speakers=predictions["speaker"].nunique()),
         "calibration": calibration_table(predictions),
         "classes": class_table(predictions, classes),
         "confusion": confusion_table(predictions, classes),
@@ -241,7 +229,7 @@ def all_tables(predictions, held_out, config):
     built = {name: table.assign(**protocol) for name, table in built.items()}
     built["folds"] = folds.assign(**{k: protocol[k] for k in protocol if k != "utterances"})
     built["compare"] = compare_table(built["summary"], built["calibration"], predictions)
-    built["pairs"] = pair_table(built["summary"], sampled)
+    built["pairs"] = pair_table(built["summary"], estimates)
     return built
 
 
@@ -266,7 +254,7 @@ def compare_text(compare):
     first = compare.iloc[0]
     blocks.append(
         "Mean ± standard deviation over folds; pooled: over all folds at once, with its 95%\n"
-        f"bootstrap interval over {first['speakers']} speakers; ECE: expected calibration error.\n"
+        f"interval over {first['speakers']} speakers; ECE: expected calibration error.\n"
         f"Folds: {first['folds']}, seeds: {first['seeds']}, n = {first['utterances']:,} test "
         f"utterances.\nProtocol: {first['protocol']}.\nSelection: {first['selection']}."
     )

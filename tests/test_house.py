@@ -66,7 +66,7 @@ LIGHT = [
     "config",
     "inspect",
 ]
-LIGHT += ["salience", "illustrate"]
+LIGHT += ["salience", "illustrate", "rationales"]
 
 
 @pytest.mark.parametrize("module", LIGHT)

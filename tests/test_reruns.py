@@ -240,6 +240,7 @@ def test_rationales_weigh_salience_and_train_nothing(copy):
     (copy.folder / "rationales.tsv").write_text("\n".join(rows) + "\n")
     configure(copy, corpus={"rationales": "rationales.tsv"})
     weighed = {("weigh_salience", "results/tiny/reports/salience.tsv")}
+    weighed |= {("check_rationales", "results/tiny/rationales.tsv")}
     figures = "results/tiny/reports/figures/fbank+bert/frozen"
     drawn = {("plot_salience", f"{figures}/salience.svg")}
     assert copy.jobs() == weighed | drawn | EXAMPLES | PAGE

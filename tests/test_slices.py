@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import imread
+from scipy import stats
 
-from labelmer import plot, result_tables, slices, statistics, tables
+from labelmer import plot, result_tables, slices, tables
 
 CLASSES = ["angry", "sad"]
 CONFIG = {"protocol": "one session held out", "selection": "best epoch", "classes": CLASSES}
@@ -137,7 +138,7 @@ def test_accuracy_by_hand(table, slicing, name, utterances, speakers, full, text
 def test_a_row_states_its_wa_and_where_it_comes_from(table):
     full = row(table, "alone", "agree", "full")
     assert full["wa"] == pytest.approx((1 + 2 / 3) / 2)
-    assert (full["folds"], full["seeds"], full["draws"]) == (2, 2, statistics.DRAWS)
+    assert (full["folds"], full["seeds"]) == (2, 2)
     assert (full["protocol"], full["selection"]) == (CONFIG["protocol"], CONFIG["selection"])
 
 
@@ -156,17 +157,17 @@ def test_the_reference_is_compared_with_none(table):
     assert set(full["other"]) == {""} and set(table["other"]) == {"", "full"}
     numbers = ["difference", "difference_low", "difference_high", "right_alone", "p_mcnemar"]
     assert full[numbers].isna().all(axis=None)
-    assert full[["p_bootstrap", "p_bootstrap_holm", "detectable"]].isna().all(axis=None)
+    assert full[["p_jackknife", "p_jackknife_holm", "detectable"]].isna().all(axis=None)
 
 
 def test_an_interval_by_hand(table):
-    # Of the two speakers' draws a quarter has the first alone (UA 1 and 0 by seed), a quarter the
-    # second alone (1 and 1): a class that a draw has not is left out of its mean.
-    full = row(table, "length", "short", "full")
-    assert (full["low"], full["high"]) == pytest.approx((1 / 2, 1))
+    # Without one or the other of two speakers full has UA 1 and 1/2, text-only 0 and 1: a class
+    # that is then not there is left out of the mean. t is 12.7.
     text = row(table, "length", "short", "text-only")
-    assert (text["low"], text["high"]) == pytest.approx((0, 1))
-    assert (text["difference_low"], text["difference_high"]) == pytest.approx((-1, 1 / 2))
+    assert (text["difference_low"], text["difference_high"]) == (-1, 1)
+    test = stats.ttest_rel([0, 1], [1, 1 / 2])
+    assert text["p_jackknife"] == pytest.approx(test.pvalue)
+    assert 0 <= text["low"] < text["ua"] < text["high"] <= 1
 
 
 def test_votes_of_the_seeds_are_tested_within_a_slice(table):
@@ -177,17 +178,17 @@ def test_votes_of_the_seeds_are_tested_within_a_slice(table):
 
 def test_a_slice_of_one_speaker_has_no_interval(table):
     speech = row(table, "kind", "clash", "speech-only")
-    assert speech[["low", "high", "difference_low", "p_bootstrap", "detectable"]].isna().all()
+    assert speech[["low", "high", "difference_low", "p_jackknife", "detectable"]].isna().all()
     assert (speech["difference"], speech["p_mcnemar"]) == (0.5, 1)
 
 
 def test_holm_counts_the_rows_with_a_p_of_all_experiments(table, tmp_path):
-    least = 2 / (statistics.DRAWS + 1)
-    assert table["p_bootstrap"].min() == pytest.approx(least)
-    # 10 slices, of which 2 have one speaker; 2 variants beside the reference
-    assert table["p_bootstrap_holm"].min() == pytest.approx(16 * least)
     both = run_slices(tmp_path, texts=("minilm", "bert"))
-    assert both["p_bootstrap_holm"].min() == pytest.approx(32 * least)
+    for found in (table, both):
+        p = found["p_jackknife"].dropna()
+        least = found["p_jackknife_holm"].min()
+        assert least == pytest.approx(min(1, p.min() * len(p)))
+    assert both["p_jackknife"].count() == 2 * table["p_jackknife"].count() > 0
     np.testing.assert_array_equal(both["ua"][: len(table)], both["ua"][len(table) :])
 
 

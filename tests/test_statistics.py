@@ -19,145 +19,207 @@ def case(seed=0, speakers=8, each=40, seeds=2, classes=4, spread=0.0):
     return true, np.where(draw.random((seeds, n)) < easy, true, wrong), speaker
 
 
-def ua_of_speakers(true, predicted, speaker, classes=4):
-    return statistics.resampled(*statistics.by_speaker(true, predicted, speaker, classes))["ua"]
+def over_speakers(true, predicted, speaker, classes=4):
+    return statistics.over_speakers(true, predicted, speaker, classes)
 
 
-def width(values):
-    low, high = statistics.interval(values)
+def width(estimate):
+    low, high = statistics.interval(estimate)
     return high - low
 
 
 @pytest.mark.parametrize("classes", [4, 6])  # of which two have no utterance
-def test_scores_of_counts_are_the_scores(classes):
+def test_scores_of_tallies_are_the_scores(classes):
     names = list("abcdef")[:classes]
     for seed in range(5):
         true, predicted, _ = case(seed)
-        counts = np.stack([metrics.confusion(true, p, range(classes)) for p in predicted])
-        found = metrics.scores_of_counts(counts)
+        tallies = statistics.tallies(true, predicted, np.zeros_like(true), classes)
+        found = metrics.scores_of_tallies(*tallies[:, 0])
         for i, of_seed in enumerate(predicted):
             texts = np.array(names)[true], np.array(names)[of_seed]
             expected = metrics.scores(*texts, names)
             assert {name: found[name][i] for name in expected} == pytest.approx(expected)
 
 
-def test_counts_of_units_add_up_to_the_confusion_of_each_seed():
+def test_tallies_are_of_each_speaker_and_seed():
     true, predicted, speaker = case()
-    whole = np.stack([metrics.confusion(true, p, range(4)) for p in predicted])
-    of_speakers, ones = statistics.by_speaker(true, predicted, speaker, 4)
-    assert (of_speakers.sum(axis=0) == whole).all() and list(ones) == [1] * 8
-    assert (
-        of_speakers[3, 1] == metrics.confusion(true[120:160], predicted[1, 120:160], range(4))
-    ).all()
-    kinds, times = statistics.by_utterance(true, predicted, 4)
-    assert (np.tensordot(times, kinds, axes=1) == whole).all() and times.sum() == len(true)
+    confusion = metrics.confusion(true[120:160], predicted[1, 120:160], range(4))
+    found = statistics.tallies(true, predicted, speaker, 4)[:, 3, 1]
+    expected = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    np.testing.assert_array_equal(found, expected)
 
 
-def test_a_speaker_is_never_split():
-    # One speaker is all right and one all wrong: a draw has none, one or two of the first.
-    true, predicted = np.zeros(20, dtype=int), np.repeat([[0, 1]], 10, axis=1)
-    units = statistics.by_speaker(true, predicted, np.repeat(["a", "b"], 10), 2)
-    values, counts = np.unique(statistics.resampled(*units)["wa"], return_counts=True)
-    assert list(values) == [0, 0.5, 1]
-    np.testing.assert_allclose(counts / statistics.DRAWS, [0.25, 0.5, 0.25], atol=0.02)
+@pytest.mark.parametrize("metric", metrics.METRICS)
+@pytest.mark.parametrize("speakers", [8, 320])
+def test_an_estimate_is_what_the_metric_is_without_each_speaker_or_utterance(metric, speakers):
+    true, predicted, speaker = case(speakers=speakers, each=320 // speakers)
+    found = over_speakers(true, predicted, speaker)[metric]
+
+    def without(left_out):
+        kept = speaker != left_out
+        of_seeds = [metrics.scores(true[kept], p[kept], range(4))[metric] for p in predicted]
+        return np.mean(of_seeds)
+
+    assert found.value == pytest.approx(without(None))
+    places = [0, 3, speakers - 1]
+    np.testing.assert_allclose(found.without[places], [without(place) for place in places])
+    if speakers == len(true):  # an utterance to each
+        of_utterances = statistics.over_utterances(true, predicted, 4)[metric]
+        np.testing.assert_allclose(of_utterances.without, found.without)
+        assert of_utterances.value == pytest.approx(found.value)
 
 
-def test_resampled_utterances_are_binomial():
-    true, predicted = (
-        np.zeros(100, dtype=int),
-        np.repeat([[0] * 7 + [1] * 3], 10, axis=0).reshape(1, 100),
+def test_the_error_of_a_mean_is_that_of_the_textbook():
+    draw = np.random.default_rng(0)
+    values, speakers = draw.random((3, 12)), np.arange(12)
+    found = statistics.mean_over_speakers(values, speakers)
+    assert found.value == pytest.approx(values.mean())
+    assert found.error == pytest.approx(stats.sem(values.mean(axis=0)))
+
+
+def test_the_test_of_a_mean_is_the_paired_t_test():
+    a, b = np.random.default_rng(0).random((2, 1, 9))
+    speakers = np.arange(9)
+    found = statistics.tested(
+        statistics.mean_over_speakers(a, speakers) - statistics.mean_over_speakers(b, speakers)
     )
-    drawn = statistics.resampled(*statistics.by_utterance(true, predicted, 2))["wa"]
-    expected = stats.binom.ppf([0.025, 0.975], 100, 0.7) / 100
-    assert statistics.interval(drawn) == pytest.approx(tuple(expected), abs=0.0101)
-    assert drawn.std() == pytest.approx((0.7 * 0.3 / 100) ** 0.5, rel=0.03)
+    expected = stats.ttest_rel(a[0], b[0])
+    assert found["p"] == pytest.approx(expected.pvalue)
+    assert (found["low"], found["high"]) == pytest.approx(tuple(expected.confidence_interval()))
 
 
-def test_a_mean_is_drawn_as_the_metrics_are():
+def test_a_mean_is_estimated_as_the_metrics_are():
     true, predicted, speaker = case(spread=0.3)
-    of_speakers = statistics.by_speaker(true, predicted, speaker, 4)
-    drawn = statistics.resampled_mean(predicted == true, speaker)
-    np.testing.assert_allclose(drawn, statistics.resampled(*of_speakers)["wa"])
-    assert np.isnan(statistics.resampled_mean(predicted == true, np.zeros_like(speaker))).all()
+    found = statistics.mean_over_speakers(predicted == true, speaker)
+    expected = over_speakers(true, predicted, speaker)["wa"]
+    assert (found.value, found.error) == pytest.approx((expected.value, expected.error))
 
 
 @pytest.mark.parametrize("metric", metrics.METRICS)
 def test_a_seed_given_twice_changes_no_interval(metric):
     true, predicted, speaker = case(seeds=1)
-    for make in (
-        lambda p: statistics.by_speaker(true, p, speaker, 4),
-        lambda p: statistics.by_utterance(true, p, 4),
+    thrice = np.repeat(predicted, 3, axis=0)
+    for once, again in (
+        (over_speakers(true, p, speaker)[metric] for p in (predicted, thrice)),
+        (statistics.over_utterances(true, p, 4)[metric] for p in (predicted, thrice)),
     ):
-        once, thrice = (make(p) for p in (predicted, np.repeat(predicted, 3, axis=0)))
-        a, b = (statistics.resampled(*units)[metric] for units in (once, thrice))
-        np.testing.assert_allclose(a, b, rtol=1e-12)
+        assert statistics.interval(once) == pytest.approx(statistics.interval(again))
 
 
 def test_speakers_that_differ_make_the_interval_of_speakers_wider():
     true, predicted, speaker = case(spread=0.4)
-    of_utterances = statistics.resampled(*statistics.by_utterance(true, predicted, 4))["ua"]
-    assert width(ua_of_speakers(true, predicted, speaker)) > 2 * width(of_utterances)
-    true, predicted, speaker = case(speakers=320, each=1)  # a speaker to an utterance
-    of_utterances = statistics.resampled(*statistics.by_utterance(true, predicted, 4))["ua"]
-    ratio = width(ua_of_speakers(true, predicted, speaker)) / width(of_utterances)
-    assert ratio == pytest.approx(1, abs=0.05)
+    of_utterances = statistics.over_utterances(true, predicted, 4)["ua"]
+    assert width(over_speakers(true, predicted, speaker)["ua"]) > 2 * width(of_utterances)
 
 
-def test_blocks_of_draws_change_nothing(monkeypatch):
-    units = statistics.by_utterance(*case()[:2], 4)
-    whole = statistics.resampled(*units)["ua"]
-    monkeypatch.setattr(statistics, "BLOCK", 50_000)
-    np.testing.assert_array_equal(statistics.resampled(*units)["ua"], whole)
+def test_the_interval_of_utterances_is_that_of_a_share():
+    true, predicted = np.zeros(100, dtype=int), np.repeat([[0] * 7 + [1] * 3], 10, axis=0)
+    found = statistics.over_utterances(true, predicted.reshape(1, 100), 2)["wa"]
+    wilson = stats.binomtest(70, 100).proportion_ci(method="wilson")
+    assert statistics.interval(found) == pytest.approx(tuple(wilson), abs=0.003)
+
+
+@pytest.mark.parametrize("right", [0, 1, 59, 60])
+def test_intervals_near_the_bounds_stay_within_and_are_not_certain(right):
+    true = np.zeros(60, dtype=int)
+    predicted = (np.arange(60) >= right).astype(int)[None]
+    for found in (
+        over_speakers(true, predicted, np.repeat(range(6), 10), 2)["wa"],
+        statistics.over_utterances(true, predicted, 2)["wa"],
+    ):
+        low, high = statistics.interval(found)
+        assert 0 <= low <= right / 60 <= high <= 1 and high - low > 0.04
 
 
 def test_one_speaker_has_no_interval_and_no_test():
     true, predicted, speaker = case(speakers=1)
-    drawn = ua_of_speakers(true, predicted, speaker)
-    assert np.isnan(statistics.interval(drawn)).all()
-    assert np.isnan(list(statistics.paired(drawn, drawn).values())).all()
+    found = over_speakers(true, predicted, speaker)["ua"]
+    assert np.isnan(statistics.interval(found)).all()
+    assert np.isnan(list(statistics.tested(found - found).values())).all()
+    mean = statistics.mean_over_speakers(predicted == true, speaker)
+    assert np.isnan(statistics.interval(mean)).all()
 
 
-def test_classes_that_are_not_there_are_left_out_of_every_draw():
-    # Class 1 is spoken by one of two speakers: a draw without her has class 0 alone.
+def test_classes_that_are_not_there_are_left_out_of_every_mean():
+    # Class 1 is spoken by one of two speakers: without her there is class 0 alone.
     true, predicted = np.array([0, 0, 1, 1]), np.array([[0, 0, 1, 0]])
-    drawn = ua_of_speakers(true, predicted, np.array(["a", "a", "b", "b"]), classes=5)
-    assert set(drawn) == {1, 0.75, 0.5}
+    found = over_speakers(true, predicted, np.array(["a", "a", "b", "b"]), classes=5)["ua"]
+    assert (found.value, *found.without) == (0.75, 0.5, 1)
 
 
-def test_the_same_predictions_do_not_differ():
-    drawn = ua_of_speakers(*case())
-    found = statistics.paired(drawn, drawn.copy())
-    assert found == {"low": 0, "high": 0, "p": 1, "detectable": 0}
+def test_the_same_predictions_do_not_differ_and_nothing_is_said_of_other_speakers():
+    found = over_speakers(*case())["ua"]
+    said = statistics.tested(found - found)
+    assert said.pop("p") == 1
+    assert np.isnan(list(said.values())).all()
 
 
-def test_a_clear_difference_is_seen():
-    true, predicted, speaker = case(speakers=20)
-    better = np.where(np.random.default_rng(3).random(predicted.shape) < 0.3, true, predicted)
-    found = statistics.paired(*(ua_of_speakers(true, p, speaker) for p in (better, predicted)))
-    assert found["p"] == pytest.approx(2 / (statistics.DRAWS + 1)) and found["low"] > 0
+@pytest.mark.parametrize("speakers", [2, 5])
+def test_speakers_with_the_same_difference_make_nothing_certain(speakers):
+    """The same five of each one's 20 clips are right with the one variant alone."""
+    true = np.zeros(20 * speakers, dtype=int)
+    predicted = np.tile([[0] * 20, [1] * 5 + [0] * 15], speakers)
+    speaker = np.repeat(range(speakers), 20)
+    a, b = (over_speakers(true, p[None], speaker, 2)["ua"] for p in predicted)
+    assert (a - b).value == pytest.approx(0.25)
+    assert np.isnan(list(statistics.tested(a - b).values())).all()
+
+
+def test_p_has_no_floor():
+    true, predicted, speaker = case(speakers=30, seeds=1)
+    better = np.where(np.random.default_rng(3).random(predicted.shape) < 0.6, true, predicted)
+    a, b = (over_speakers(true, p, speaker)["ua"] for p in (better, predicted))
+    said = statistics.tested(a - b)
+    assert said["p"] < 1e-9 and said["low"] > 0
+    assert statistics.holm([said["p"]] * 1000)[0] < 1e-6
 
 
 def test_two_as_good_as_each_other_do_not_differ():
     true, predicted, speaker = case(speakers=20)  # two seeds of the same accuracy
-    found = statistics.paired(*(ua_of_speakers(true, p[None], speaker) for p in predicted))
-    assert found["p"] > 0.05 and found["low"] < 0 < found["high"]
+    a, b = (over_speakers(true, p[None], speaker)["ua"] for p in predicted)
+    said = statistics.tested(a - b)
+    assert said["p"] > 0.05 and said["low"] < 0 < said["high"]
+
+
+@pytest.mark.parametrize("speakers", [5, 10, 30])
+def test_false_alarms_are_as_frequent_as_they_should_be(speakers):
+    draw, alarms = np.random.default_rng(speakers), 0
+    for _ in range(500):
+        true = draw.integers(3, size=(1, 20 * speakers))
+        suits = draw.normal(0, 0.05, speakers).repeat(20)
+        right = draw.random((2, true.size)) < 0.7 + np.outer([1, -1], suits)
+        said = np.where(right, true, (true + 1) % 3)
+        speaker = np.repeat(np.arange(speakers), 20)
+        a, b = (over_speakers(true[0], p[None], speaker, 3)["ua"] for p in said)
+        alarms += statistics.tested(a - b)["p"] < 0.05
+    assert 0.03 <= alarms / 500 <= 0.07
+
+
+def test_differences_stay_within_their_bounds():
+    true, predicted = np.zeros(4, dtype=int), np.array([[0, 0, 0, 0], [1, 1, 1, 0]])
+    a, b = (over_speakers(true, p[None], np.array([1, 1, 2, 2]), 2)["wa"] for p in predicted)
+    said = statistics.tested(a - b)
+    assert (said["low"], said["high"]) == (-1, 1) and said["p"] > 0.05
 
 
 def test_pairing_removes_what_speakers_share():
     true, predicted, speaker = case(spread=0.45, speakers=10)
     other = predicted.copy()
     other[:, ::50] = true[::50]  # a little better, everywhere
-    a, b = (ua_of_speakers(true, p, speaker) for p in (other, predicted))
-    assert width(a - b) < width(a) / 3
+    a, b = (over_speakers(true, p, speaker)["ua"] for p in (other, predicted))
+    said = statistics.tested(a - b)
+    assert said["high"] - said["low"] < width(a) / 3
 
 
-def test_the_detectable_difference_is_that_of_a_power_calculation():
-    draws = np.random.default_rng(0).normal(0.03, 0.01, size=10_000)
-    found = statistics.paired(draws, np.zeros(10_000))
-    assert found["detectable"] == pytest.approx(0.028, rel=0.03)  # (1.96 + 0.84) standard errors
-    assert (found["low"], found["high"]) == pytest.approx((0.0104, 0.0496), abs=0.001)
-    # With a true difference of that size 4 of 5 experiments come out beyond 1.96 standard errors.
-    assert stats.norm.sf(1.96 - found["detectable"] / 0.01) == pytest.approx(0.8, abs=0.04)
+@pytest.mark.parametrize("speakers", [2, 5, 10, 30])
+def test_the_detectable_difference_is_found_with_the_power_that_it_names(speakers):
+    away = np.linspace(-1, 1, speakers)
+    estimate = statistics.Estimate(0.03, 0.03 + 0.002 * away)
+    said = statistics.tested(estimate)
+    effect, freedom = said["detectable"] / estimate.error, speakers - 1
+    beyond = stats.t.ppf(0.975, freedom)
+    power = stats.nct.sf(beyond, freedom, effect) + stats.nct.cdf(-beyond, freedom, effect)
+    assert power == pytest.approx(0.8, abs=1e-3)
 
 
 def test_mcnemar_by_hand():

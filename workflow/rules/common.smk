@@ -126,6 +126,7 @@ wildcard_constraints:
 # Salience is of what is trained.
 ANY_TRAINED = any(is_trained(v) for e in config["experiments"] for v in e["variants"])
 RATIONALES = [CORPUS["rationales"]] if "rationales" in CORPUS and ANY_TRAINED else []
+CHECKED_RATIONALES = [f"{R}/rationales.tsv"] if RATIONALES else []
 
 
 # Params

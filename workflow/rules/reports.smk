@@ -11,8 +11,11 @@ REQUIRED INPUTS:
     R/splits/fold{fold}.tsv
     R/splits/audit.tsv
 
+    the table of rationales, where the corpus has one
+
 OUTPUTS:
 
+    R/rationales.tsv             rationales, held against the corpus
     R/reports/compare.tsv        one row per variant
     R/reports/pairs.tsv          one row per pair of variants: differences, tests
     R/reports/summary.tsv        mean, deviation, pooled value and intervals of every metric
@@ -28,6 +31,34 @@ OUTPUTS:
     R/reports/figures/           SVG and PNG
     R/reports/index.html         all of it on one page
 """
+
+
+rule check_rationales:
+    input:
+        utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
+        segments=expand(f"{R}/segments/{{session}}.tsv", session=SESSIONS),
+    output:
+        f"{R}/rationales.tsv",
+    log:
+        f"{LOGS}/rationales.log",
+    benchmark:
+        f"{BENCHMARKS}/rationales.tsv"
+    priority: 100  # before anything trains
+    conda:
+        ENVIRONMENT
+    params:
+        rationales=RATIONALES,
+        config=tracked("rationales", table=given("rationales")),
+    shell:
+        """
+        python -m labelmer.rationales \
+            {params.rationales:q} \
+            {output:q} \
+            --utterances {input.utterances:q} \
+            --segments {input.segments:q} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
 
 
 rule tabulate:
@@ -170,6 +201,7 @@ rule weigh_salience:
     input:
         salience=every_run(SALIENCE, trained),
         predictions=every_run(PREDICTIONS, trained),
+        rationales=CHECKED_RATIONALES,
         utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
         segments=expand(f"{R}/segments/{{session}}.tsv", session=SESSIONS),
     output:
@@ -183,17 +215,11 @@ rule weigh_salience:
     params:
         salience=every_run_short(SALIENCE, trained),
         predictions=every_run_short(PREDICTIONS, trained),
-        rationales=RATIONALES,
-        config=tracked(
-            "salience",
-            protocol=protocol(),
-            selection=selection(),
-            rationales=given("rationales"),
-        ),
+        config=tracked("salience", protocol=protocol(), selection=selection()),
     shell:
         """
         python -m labelmer.salience \
-            {params.rationales:q} \
+            {input.rationales:q} \
             {output:q} \
             --salience {params.salience} \
             --predictions {params.predictions} \
@@ -377,6 +403,7 @@ rule illustrate:
         salience=examples_of(SALIENCE),
         utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
         segments=expand(f"{R}/segments/{{session}}.h5", session=SESSIONS),
+        rationales=CHECKED_RATIONALES,
     output:
         svg=report(
             f"{FIGURES}/examples.svg",
@@ -391,8 +418,7 @@ rule illustrate:
     conda:
         ENVIRONMENT
     params:
-        rationales=RATIONALES,
-        config=tracked("illustrate", rationales=given("rationales")),
+        config=tracked("illustrate"),
     shell:
         """
         figure={output.svg:q}
@@ -402,7 +428,7 @@ rule illustrate:
             --salience {input.salience:q} \
             --utterances {input.utterances:q} \
             --segments {input.segments:q} \
-            --rationales {params.rationales:q} \
+            --rationales {input.rationales:q} \
             --config {params.config:q} \
             --log {log:q}
         """

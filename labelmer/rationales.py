@@ -1,0 +1,27 @@
+"""Rationales -> the same table, held against the corpus before anything trains."""
+
+from pathlib import Path
+
+from labelmer import tables
+from labelmer.salience_file import read_rationales
+from labelmer.stage import command, log, parse, stage_parser
+
+
+@command
+def main(argv=None):
+    """Command line of the rule check_rationales."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("rationales", type=Path, metavar="RATIONALES.tsv")
+    parser.add_argument("out", type=Path, metavar="CHECKED.tsv")
+    parser.add_argument("--utterances", type=Path, nargs="+", required=True, metavar="TSV")
+    parser.add_argument("--segments", type=Path, nargs="+", required=True, metavar="TSV")
+    args = parse(parser, argv)
+    texts = tables.read_all(args.utterances, "utterances").set_index("id")["text"]
+    seconds = tables.read_all(args.segments, "segments").set_index("id")["seconds"].dropna()
+    found = read_rationales(args.rationales, texts.to_dict(), seconds.to_dict())
+    tables.write(args.out, tables.read(args.rationales, "rationales"), "rationales")
+    log.info("rationales: %s", {modality: len(of) for modality, of in found.items()})
+
+
+if __name__ == "__main__":
+    main()
