@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from labelmer.errors import InputError
-from labelmer.ragged import Ragged
+from labelmer.ragged import Ragged, located
 
 ROWS = 8192  # of both modalities, that go through a model at once: memory grows with them
 
@@ -26,14 +26,7 @@ class Features:
 
     def __init__(self, paths, ids, stride=1):
         self.files = [Ragged(path) for path in paths]
-        home = {name: file for file in self.files for name in file.ids}
-        absent = [name for name in ids if name not in home]
-        if absent:
-            raise InputError(
-                f"id '{absent[0]}' (and {len(absent) - 1} more) of the fold is in none of "
-                f"{[str(f.path) for f in self.files]}; remove these files, and they are made anew"
-            )
-        self.items = [(home[name], home[name].index[name]) for name in ids]
+        self.items = located(self.files, ids)
         self.stride = stride
         self.attrs = self.files[0].attrs
         self.row, self.dtype = self.files[0].values.shape[1:], self.files[0].values.dtype

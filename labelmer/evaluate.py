@@ -9,17 +9,16 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 import torch
 
 from labelmer import tables
 from labelmer.batches import load_part, passes, predict
 from labelmer.compute import device_of, make_deterministic
 from labelmer.digest import content_key, file_digest
-from labelmer.errors import InputError
 from labelmer.model import load
 from labelmer.perturbations import perturbed
-from labelmer.ragged import Ragged, Writer
+from labelmer.predictions import check_recognised, perturbed_table, predictions_table
+from labelmer.ragged import Writer
 from labelmer.stage import RUN, command, log, parse, run_parser
 
 
@@ -66,14 +65,6 @@ def salience_columns(output, salience, modality, classes):
     return columns
 
 
-def predicted(rows, logits, classes):
-    """Rows of a fold table with predicted class and probabilities from logits (N, C)."""
-    p = logits.double().softmax(-1).numpy()
-    columns = {f"p_{name}": p[:, i] for i, name in enumerate(classes)}
-    named = rows.rename(columns={"label": "true"})
-    return named.assign(predicted=[classes[i] for i in p.argmax(1)], **columns)
-
-
 def write_salience(folder, found, part, test, classes, run, model_digest):
     """Write a ragged file of salience for each modality into a folder."""
     order = sorted(range(len(test)), key=test["id"].tolist().__getitem__)
@@ -98,16 +89,9 @@ def write_salience(folder, found, part, test, classes, run, model_digest):
                 writer.write(place, item, content_key(model_digest, name))
 
 
-def check_recognised(ids, paths):
-    """InputError if an utterance has no features of recognised words in the files `paths`."""
-    known = {name for path in paths for name in Ragged(path).ids}
-    absent = [name for name in ids if name not in known]
-    if absent:
-        raise InputError(
-            f"{paths[0].parent}: the test utterance '{absent[0]}' (and {len(absent) - 1} more) has "
-            "no recognised words; add it to the table that corpus: transcripts names, with an "
-            "empty text if nothing was recognised"
-        )
+def probabilities(logits):
+    """The softmax of logits (N, C), as float64 on the CPU."""
+    return logits.double().softmax(-1).numpy()
 
 
 @command
@@ -137,16 +121,11 @@ def main(argv=None):
         found.changed["transcripts", "text", 1.0] = predict(model, recognised)
 
     of_validation = predict(model, load_part(validation, paths, *seen))
-    both = [(validation, of_validation), (test, found.logits)]
-    frame = pd.concat([predicted(rows, logits, classes) for rows, logits in both]).sort_index()
-    changed = [
-        predicted(test.drop(columns="part"), logits, classes).assign(
-            change=change, modality=modality, share=share
-        )
-        for (change, modality, share), logits in found.changed.items()
-    ]
-    tables.write(args.out, frame.assign(**run), "predictions")
-    tables.write(args.perturbed, pd.concat(changed).assign(**run), "perturbed")
+    both = [(validation, probabilities(of_validation)), (test, probabilities(found.logits))]
+    changed = {change: probabilities(logits) for change, logits in found.changed.items()}
+    frame = predictions_table(both, classes, run)
+    tables.write(args.out, frame, "predictions")
+    tables.write(args.perturbed, perturbed_table(test, changed, classes, run), "perturbed")
     digest = file_digest(args.folder / "model.safetensors")
     write_salience(args.salience, found, of_test, test, classes, run, digest)
     log.info("%d utterances, %s", len(frame), frame.part.value_counts().to_dict())

@@ -18,7 +18,15 @@ min_version("9.27")
 sys.path.insert(0, workflow.basedir)
 
 from labelmer import tables
-from labelmer.config import check, check_given, options_of, sessions, starts_from_words
+from labelmer.config import (
+    check,
+    check_given,
+    kind_of,
+    linear_options,
+    options_of,
+    sessions,
+    starts_from_words,
+)
 from labelmer.digest import canonical_json, code_digest, content_key, file_digest
 from labelmer.readers import READERS
 from labelmer.result_tables import reference_of
@@ -91,12 +99,10 @@ def encoders_of(modality):
     return [name for name, e in config["encoders"].items() if e["modality"] == modality]
 
 
-def is_trained(variant):
-    return "product_of" not in config["variants"][variant]
-
-
-TRAINED = one_of(v for v in config["variants"] if is_trained(v))
-FUSED = one_of(v for v in config["variants"] if not is_trained(v))
+KINDS = {variant: kind_of(config, variant) for variant in config["variants"]}
+TRAINED, LINEAR, FUSED = (
+    one_of(v for v in KINDS if KINDS[v] == kind) for kind in ("network", "linear", "product")
+)
 
 
 wildcard_constraints:
@@ -109,8 +115,8 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-# Salience is of what is trained.
-ANY_TRAINED = any(is_trained(v) for e in config["experiments"] for v in e["variants"])
+# Salience is of networks.
+ANY_TRAINED = any(KINDS[v] == "network" for e in config["experiments"] for v in e["variants"])
 RATIONALES = [CORPUS["rationales"]] if "rationales" in CORPUS and ANY_TRAINED else []
 
 
@@ -293,13 +299,13 @@ def label_words(wildcards):
 
 
 def multiplied(folder):
-    """The tables in a folder of the two variants that a late fusion multiplies."""
+    """The tables in a folder of the variants that a late fusion multiplies."""
 
-    def tables_of_both(wildcards):
+    def tables_of_all(wildcards):
         parts = config["variants"][wildcards.variant]["product_of"]
         return [f"{R}/{folder}/{RUN}.tsv".format(**{**wildcards, "variant": v}) for v in parts]
 
-    return tables_of_both
+    return tables_of_all
 
 
 def runs(pattern, experiment, variants, seeds=SEEDS):
@@ -314,7 +320,8 @@ def experiment_of(wildcards):
 
 
 def trained(experiment):
-    return list(filter(is_trained, experiment["variants"]))
+    """The variants of an experiment that are networks: these have a history and salience."""
+    return [v for v in experiment["variants"] if KINDS[v] == "network"]
 
 
 def histories(wildcards):
