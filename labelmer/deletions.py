@@ -20,5 +20,5 @@ def chances_of(name, modality, rows):
 def left_at_random(name, modality, rows):
     """Rows that stay, for each of SHARES: (shares, rows) bool; at least one goes, one stays."""
     order = np.argsort(-chances_of(name, modality, rows), kind="stable")
-    gone = [min(max(round(rows * share), 1), rows - 1) for share in SHARES]
-    return np.argsort(order) >= np.array(gone)[:, None]
+    gone = np.round(np.float32(rows) * np.float32(SHARES)).clip(1, rows - 1)
+    return np.argsort(order) >= gone[:, None]
