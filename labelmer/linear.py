@@ -69,14 +69,15 @@ class Means:
         found = []
         for name, (file, index) in zip(ids, located(self.files, ids), strict=True):
             rows = file[index].astype(np.float32)
-            rows = rows.reshape(len(rows), -1, rows.shape[-1]).mean(axis=1)  # over layers
+            rows = rows.mean(axis=tuple(range(1, rows.ndim - 1)))  # over layers, if there are some
             weights = np.asarray(kept(name, len(rows)), np.float32)
-            found.append(weights @ rows / weights.sum(axis=1, keepdims=True))
+            with np.errstate(invalid="ignore"):
+                found.append(weights @ rows / weights.sum(axis=1, keepdims=True))
             file.release()
             if not np.isfinite(found[-1]).all():
                 raise InputError(
-                    f"{file.path}: id '{name}': features that are not finite, expected numbers; "
-                    "take the utterance out, or another encoder or layer"
+                    f"{file.path}: id '{name}': {len(rows)} rows without a finite mean, expected "
+                    "numbers; take the utterance out, or another encoder or layer"
                 )
         return np.stack(found, axis=1).astype(np.float64)
 
