@@ -53,7 +53,7 @@ ATTRS = {"encoder": "made up", "source": "none", "revision": "none", "weights": 
 MEGABYTE = 1e6
 
 
-def write_corpus(folder, 60 if tiny else UTTERANCES):
+def write_corpus(folder, utterances):
     """The fold table, and one feature file per modality and session, in a folder."""
     draw = np.random.default_rng(0)
     seconds = seconds_of_utterances(utterances)

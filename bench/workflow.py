@@ -34,6 +34,7 @@ def large_config():
     config["corpus"] = {"name": "large", "reader": "iemocap", "root": "corpus"}
     config["encoders"]["minilm-6"] = {**config["encoders"]["minilm"], "layer": 6}
     first = config["experiments"][0]
+    first["variants"] = ["full", "additive", "late-fusion", "speech-only", "text-only"]
     config["experiments"].append({**first, "text": "minilm-6"})
     config["seeds"] = [1, 2, 3]
     return config

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from labelmer.errors import InputError
-from labelmer.ragged import Ragged
+from labelmer.ragged import Ragged, located
 from labelmer.stage import log
 
 # Rows of both modalities that go through a model at once (memory grows with them), the share of
@@ -35,14 +35,7 @@ class Features:
 
     def __init__(self, paths, ids, stride=1):
         self.files = [Ragged(path) for path in paths]
-        home = {name: file for file in self.files for name in file.ids}
-        absent = [name for name in ids if name not in home]
-        if absent:
-            raise InputError(
-                f"id '{absent[0]}' (and {len(absent) - 1} more) of the fold is in none of "
-                f"{[str(f.path) for f in self.files]}; move them away, and they are made anew"
-            )
-        self.items = [(home[name], home[name].index[name]) for name in ids]
+        self.items = located(self.files, ids)
         self.stride = stride
         self.attrs = self.files[0].attrs
         self.row = self.files[0].values.shape[1:]
@@ -347,9 +340,6 @@ def predict(model, part):
     return torch.empty_like(logits).index_copy_(0, order, logits)
 
 
-def predicted(rows, logits, classes):
-    """Rows of a fold table with predicted class and probabilities from logits (N, C)."""
-    p = logits.double().softmax(-1).numpy()
-    columns = {f"p_{name}": p[:, i] for i, name in enumerate(classes)}
-    named = rows.rename(columns={"label": "true"})
-    return named.assign(predicted=[classes[i] for i in p.argmax(1)], **columns)
+def probabilities(logits):
+    """The softmax of logits (N, C), as float64 in numpy."""
+    return logits.double().softmax(-1).numpy()

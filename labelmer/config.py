@@ -194,8 +194,26 @@ def options_of(config, variant):
     return {**config.get("model", {}), **config["variants"][variant]}
 
 
+def kind_of(config, variant):
+    """What a variant is: a "product" of others, the baseline "linear", or a "network"."""
+    if "product_of" in config["variants"][variant]:
+        return "product"
+    return "linear" if options_of(config, variant).get("architecture") == "linear" else "network"
+
+
+# What the baseline takes of a model's options.
+LINEAR_OPTIONS = ("architecture", "modalities", "frame_stride")
+
+
+def linear_options(options):
+    """Those of a model's options that the baseline `linear` depends on."""
+    return {name: options[name] for name in LINEAR_OPTIONS if name in options}
+
+
 def starts_from_words(options):
     """Do the label embeddings of the text side start from the labels' words?"""
+    if options.get("architecture") == "linear":
+        return False
     return options.get("label_start", {}).get("text") == "words"
 
 
@@ -209,6 +227,11 @@ def _sentence(error):
         return f"{place}: unknown keys {unknown}, expected some of {known}"
     if rule == "enum":
         return f"{place}: {value!r}, expected one of {wanted}"
+    if rule == "minItems":
+        return f"{place}: {value!r}, expected {wanted} or more"
+    if rule == "uniqueItems":
+        twice = [item for i, item in enumerate(value) if item in value[:i]]
+        return f"{place}: {twice[0]!r} stands twice, expected each once"
     if rule in ("pattern", "anyOf"):
         return f"{place}: {value!r}, expected {error.schema.get('description', wanted)}"
     if rule == "type":
@@ -277,15 +300,23 @@ def _encoders(config):
 def _variants(config):
     variants = config["variants"]
     for name, variant in variants.items():
-        if "product_of" not in variant:
+        kind = kind_of(config, name)
+        if kind != "product":
             try:
                 ModelOptions.of(options_of(config, name))
             except InputError as error:
                 yield f"variants: {name}: {error}"
+        if kind == "linear" and set(variant) - set(LINEAR_OPTIONS):
+            yield (
+                f"variants: {name}: {sorted(set(variant) - set(LINEAR_OPTIONS))} say nothing to "
+                f"architecture linear, expected some of {list(LINEAR_OPTIONS)}; take them out"
+            )
     for name, variant in variants.items():
         for part in variant.get("product_of", []):
             yield from _unknown(part, variants, f"variants: {name}: product_of")
-            if "product_of" in variants.get(part, {}):
+            if part == name:
+                yield f"variants: {name}: product_of: it names itself, expected other variants"
+            elif "product_of" in variants.get(part, {}):
                 yield (
                     f"variants: {name}: product_of: '{part}' is a late fusion itself, "
                     "expected a variant that is trained"

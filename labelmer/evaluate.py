@@ -14,13 +14,14 @@ import pandas as pd
 import torch
 
 from labelmer import tables
-from labelmer.batches import load_part, passes, predict, predicted
+from labelmer.batches import load_part, passes, predict, probabilities
 from labelmer.compute import device_of, make_deterministic
 from labelmer.digest import content_key, file_digest
 from labelmer.errors import InputError
 from labelmer.model import load
 from labelmer.perturbations import perturbed
-from labelmer.ragged import Ragged, Writer
+from labelmer.predictions import check_recognised, perturbed_table, predictions_table
+from labelmer.ragged import Writer
 from labelmer.stage import RUN, command, log, parse, run_parser
 
 
@@ -91,18 +92,6 @@ def write_salience(folder, found, part, test, classes, run, model_digest):
                 writer.write(place, item, content_key(model_digest, name))
 
 
-def check_recognised(ids, paths):
-    """InputError if an utterance has no features of recognised words in the files `paths`."""
-    known = {name for path in paths for name in Ragged(path).ids}
-    absent = [name for name in ids if name not in known]
-    if absent:
-        raise InputError(
-            f"{paths[0].parent}: the test utterance '{absent[0]}' (and {len(absent) - 1} more) has "
-            "no recognised words; add it to the table that corpus: transcripts names, with an "
-            "empty text if nothing was recognised"
-        )
-
-
 def heard(table):
     """The ids of a fold table's validation and test part, in its order."""
     return table["id"][table["part"].isin(["validation", "test"])]
@@ -147,16 +136,11 @@ def main(argv=None):
         recognised = load_part(test, {**paths, "text": args.transcripts}, *seen)
         found.changed["transcripts", "text", 1.0] = predict(model, recognised)
 
-    said = predicted(test, found.logits, classes)
+    said = predictions_table([(test, probabilities(found.logits))], classes, run)
     frame = pd.concat([validated, said]).set_index("id").loc[heard(table)].reset_index()
-    changed = [
-        predicted(test.drop(columns="part"), logits, classes).assign(
-            change=change, modality=modality, share=share
-        )
-        for (change, modality, share), logits in found.changed.items()
-    ]
+    changed = {change: probabilities(logits) for change, logits in found.changed.items()}
     tables.write(args.out, frame.assign(**run), "predictions")
-    tables.write(args.perturbed, pd.concat(changed).assign(**run), "perturbed")
+    tables.write(args.perturbed, perturbed_table(test, changed, classes, run), "perturbed")
     digest = file_digest(args.folder / "model.safetensors")
     write_salience(args.salience, found, of_test, test, classes, run, digest)
     log.info("%d utterances, %s", len(frame), frame.part.value_counts().to_dict())

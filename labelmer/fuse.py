@@ -1,14 +1,15 @@
-"""Late fusion: the predictions of two models on the same utterances -> one set of predictions.
+"""Late fusion: the predictions of two models or more on the same utterances -> one set of them.
 
-The fused probabilities are softmax(log p_a / T_a + log p_b / T_b): the product of the two
+The fused probabilities are softmax(sum over models of log p_m / T_m): the product of the models'
 posteriors, each sharpened or flattened by its temperature. No prior is divided out, because the
-class weights of training make it uniform. The two temperatures minimise the mean negative log
+class weights of training make it uniform. The temperatures minimise the mean negative log
 probability of the true class over the VALIDATION part; the test part chooses nothing.
 
 Disturbed inputs are fused with the same temperatures: what a change leaves alone says what it
 said before, and a model whose only modality is missing is left out of the product.
 """
 
+from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
@@ -18,26 +19,27 @@ from labelmer import tables
 from labelmer.calibration import best_temperatures, combined, log_probabilities
 from labelmer.errors import InputError
 from labelmer.stage import command, log, parse, stage_parser
+from labelmer.tables import MODALITIES
+
+CHANGE = ["change", "modality", "share"]
+Change = namedtuple("Change", CHANGE)
+# Which rows are the most salient is for each model to say, so these deletions are not fused.
+FUSED_CHANGES = ("missing", "transcripts", "random")
 
 
-def fuse(log_a, log_b, temperatures):
-    """Log probabilities (N, C) of the product of two posteriors, given as logs (N, C)."""
-    return combined([log_a, log_b], temperatures)
+def fuse_tables(members, variant):
+    """Fuse tables of predictions (M frames); return the fused table and the M temperatures.
 
-
-def fuse_tables(a, b, variant):
-    """Fuse two tables of predictions (frames); return the fused table and (T_a, T_b).
-
-    Ids, parts, true classes and probability columns of both must agree (see `matched`). The
-    columns that name the run are those of a, but for the variant.
+    Ids, parts, true classes and probability columns of all must agree (see `matched`). The
+    columns that name the run are those of the first, but for the variant.
     """
-    columns = probability_columns(a)
+    first, columns = members[0], probability_columns(members[0])
     classes = np.array([c.removeprefix("p_") for c in columns])
-    logs = np.stack([log_probabilities(t[columns].to_numpy()) for t in (a, b)])  # (2, N, C)
-    true = pd.Index(classes).get_indexer(a["true"])
-    chooses = (a["part"] == "validation").to_numpy()
+    logs = np.stack([log_probabilities(t[columns].to_numpy()) for t in members])  # (M, N, C)
+    true = pd.Index(classes).get_indexer(first["true"])
+    chooses = (first["part"] == "validation").to_numpy()
     temperatures = best_temperatures(logs[:, chooses], true[chooses])
-    return saying(a, fuse(*logs, temperatures), variant), temperatures
+    return saying(first, combined(logs, temperatures), variant), temperatures
 
 
 def saying(rows, logs, variant):
@@ -49,42 +51,56 @@ def saying(rows, logs, variant):
     return said
 
 
-def fuse_perturbed(tables_of_two, perturbed, temperatures, variant):
-    """The table "perturbed" of a late fusion: where a modality is missing or its words are others.
+def fuse_perturbed(members, perturbed, temperatures, variant):
+    """The table "perturbed" of a late fusion.
 
-    tables_of_two: the two models' predictions; perturbed: their tables "perturbed"; temperatures:
-    those that their predictions are fused with.
+    members: the models' predictions; perturbed: their tables "perturbed"; temperatures: those
+    that their predictions are fused with.
     """
-    columns = probability_columns(tables_of_two[0])
-    tests = [table[table["part"] == "test"].set_index("id") for table in tables_of_two]
+    columns = probability_columns(members[0])
+    tests = [table[table["part"] == "test"].set_index("id") for table in members]
     fused = []
-    for change, modality in (("missing", "speech"), ("missing", "text"), ("transcripts", "text")):
-        rows = [under(change, modality, t, p) for t, p in zip(tests, perturbed, strict=True)]
+    for change in changes_of(pd.concat(perturbed)):
+        rows = [under(change, t, p) for t, p in zip(tests, perturbed, strict=True)]
         said = [(r, t) for r, t in zip(rows, temperatures, strict=True) if r is not None]
-        if not said or all(r is t for r, t in zip(rows, tests, strict=True)):
-            continue
         ids = tests[0].index
         logs = [log_probabilities(r.loc[ids, columns].to_numpy()) for r, _ in said]
         frame = saying(tests[0], combined(logs, [t for _, t in said]), variant)
-        frame = frame.drop(columns="part").assign(change=change, modality=modality, share=1.0)
-        fused.append(frame.reset_index())
+        fused.append(frame.drop(columns="part").assign(**change._asdict()).reset_index())
     return pd.concat(fused)
 
 
-def under(change, modality, test, perturbed):
+def changes_of(perturbed):
+    """The changes that a late fusion is tested under, each a Change.
+
+    perturbed: the tables "perturbed" of its models, as one. Together they may see both modalities
+    though none of them does.
+    """
+    seen = [m for m in MODALITIES if m in set(perturbed["modality"])]
+    known = perturbed.loc[perturbed["change"].isin(FUSED_CHANGES), CHANGE].itertuples(index=False)
+    missing = [Change("missing", m, 1.0) for m in seen] if len(seen) > 1 else []
+    return list(dict.fromkeys([*missing, *map(Change._make, known)]))
+
+
+def under(change, test, perturbed):
     """What a model says under a change, by id; None if it is left with nothing to go by.
 
     test: its test predictions, by id, which hold where the change does not touch it.
     """
-    changed = (perturbed["change"] == change) & (perturbed["modality"] == modality)
+    changed = (perturbed[CHANGE] == list(change)).all(axis=1)
     if changed.any():
         return perturbed[changed].set_index("id")
-    alone = set(perturbed["modality"]) == {modality}
-    return None if change == "missing" and alone else test
+    alone = set(perturbed["modality"]) == {change.modality}
+    return None if change.change == "missing" and alone else test
 
 
 def matched(a, b, path_a, path_b):
-    """Table b in the order of table a; raise InputError unless both predict the same utterances."""
+    """Table b in the order of table a; InputError unless both predict the same utterances."""
+    if set(probability_columns(a)) != set(probability_columns(b)):
+        raise InputError(
+            f"{path_b}: classes are {probability_columns(b)}, expected {probability_columns(a)} "
+            f"as in {path_a}; evaluate both models again"
+        )
     for path, these, other, others in ((path_a, a, path_b, b), (path_b, b, path_a, a)):
         alone = these["id"][~these["id"].isin(others["id"])]
         if len(alone):
@@ -127,37 +143,40 @@ def probability_columns(table):
 
 @command
 def main(argv=None):
-    """Fuse two files of predictions of one fold and seed."""
+    """Fuse files of predictions of one fold and seed."""
     parser = stage_parser(__doc__)
-    parser.add_argument("a", type=Path, metavar="PREDICTIONS_A.tsv")
-    parser.add_argument("b", type=Path, metavar="PREDICTIONS_B.tsv")
+    parser.add_argument("predictions", type=Path, nargs="+", metavar="PREDICTIONS.tsv")
     parser.add_argument("out", type=Path, metavar="OUT.tsv")
     parser.add_argument(
-        "--perturbed", type=Path, nargs=2, required=True, metavar=("A.tsv", "B.tsv")
+        "--perturbed",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="TSV",
+        help="of the same models, in their order",
     )
     parser.add_argument("--perturbed-out", type=Path, required=True, metavar="OUT.tsv")
     parser.add_argument("--variant", required=True, help="name of the fused variant")
     args = parse(parser, argv)
-    a, b = (tables.read(path, "predictions") for path in (args.a, args.b))
-    if set(probability_columns(a)) != set(probability_columns(b)):
-        raise InputError(
-            f"{args.b}: classes are {probability_columns(b)}, expected {probability_columns(a)} "
-            f"as in {args.a}; evaluate both models again"
-        )
-    check(a, args.a)
-    b = matched(a, b, args.a, args.b)
-    fused, temperatures = fuse_tables(a, b, args.variant)
+    if not 2 <= len(args.predictions) == len(args.perturbed):
+        parser.error("expected the predictions of two models or more, and as many of --perturbed")
+    members = [tables.read(path, "predictions") for path in args.predictions]
+    first, path_of_first = members[0], args.predictions[0]
+    check(first, path_of_first)
+    for place, path in enumerate(args.predictions[1:], start=1):
+        members[place] = matched(first, members[place], path_of_first, path)
+    fused, temperatures = fuse_tables(members, args.variant)
     perturbed = [tables.read(path, "perturbed") for path in args.perturbed]
-    changed = fuse_perturbed([a, b], perturbed, temperatures, args.variant)
+    changed = fuse_perturbed(members, perturbed, temperatures, args.variant)
     tables.write(args.out, fused, "predictions")
     tables.write(args.perturbed_out, changed, "perturbed")
     log.info(
-        "temperatures chosen on %d validation utterances: %.4g for %s, %.4g for %s",
+        "temperatures chosen on %d validation utterances: %s",
         (fused["part"] == "validation").sum(),
-        temperatures[0],
-        a["variant"].iloc[0],
-        temperatures[1],
-        b["variant"].iloc[0],
+        ", ".join(
+            f"{t:.4g} for {member['variant'].iloc[0]}"
+            for t, member in zip(temperatures, members, strict=True)
+        ),
     )
 
 

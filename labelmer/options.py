@@ -19,7 +19,7 @@ LSGMER_LACKS = {  # of what a label-guided model can have
 class ModelOptions:
     """What a variant may change. The defaults are the full model."""
 
-    architecture: str = "label-guided"  # or lsgmer, which has its own use of labels
+    architecture: str = "label-guided"  # or lsgmer; or linear, which is no network
     modalities: tuple = MODALITIES  # what the model sees
     width: int = 128  # d
     heads: int = 4  # of the cross-attention

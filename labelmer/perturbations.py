@@ -1,23 +1,15 @@
 """A batch with some of its tokens or frames deleted, or with a modality missing."""
 
-import numpy as np
 import torch
 
-from labelmer.digest import content_key
-
-SHARES = (0.1, 0.2, 0.3, 0.5)  # of the rows, that are deleted
+from labelmer.deletions import SHARES, chances_of
 
 
 def chances(ids, modality, mask):
-    """A number in [0, 1) for each row, by which rows are deleted at random: (B, T) on the CPU.
-
-    It depends on the utterance's id, the modality and the row alone: each model, seed and share
-    deletes from the same order.
-    """
+    """The chances_of the rows of a batch, zero on padding: (B, T) on the CPU."""
     drawn = torch.zeros(mask.shape, dtype=torch.float64)
     for place, (name, length) in enumerate(zip(ids, mask.sum(1).tolist(), strict=True)):
-        seed = int.from_bytes(content_key(name, modality)[:8], "little")
-        drawn[place, :length] = torch.from_numpy(np.random.default_rng(seed).random(length))
+        drawn[place, :length] = torch.from_numpy(chances_of(name, modality, length))
     return drawn
 
 

@@ -342,6 +342,18 @@ class Ragged:
         return slice(self.offsets[item], self.offsets[item + 1])
 
 
+def located(files, ids):
+    """Where items are: [(file, index in it)]; InputError if an id is in none of the files."""
+    home = {name: file for file in files for name in file.ids}
+    absent = [name for name in ids if name not in home]
+    if absent:
+        raise InputError(
+            f"id '{absent[0]}' (and {len(absent) - 1} more) of the fold is in none of "
+            f"{[str(file.path) for file in files]}; move them away, and they are made anew"
+        )
+    return [(home[name], home[name].index[name]) for name in ids]
+
+
 class Bfloat16:
     """Numbers of bfloat16 in memory, where numpy sees their bits; a slice is float32."""
 

@@ -21,10 +21,11 @@ from torch.nn import functional as F
 
 from labelmer import batches, tables
 from labelmer.accuracy import accuracies, best_epoch
-from labelmer.batches import check_classes, class_weights, load_part, predict, predicted
+from labelmer.batches import check_classes, class_weights, load_part, predict, probabilities
 from labelmer.compute import device_of, make_deterministic, mixed_precision
 from labelmer.errors import InputError, lacks_memory
 from labelmer.model import ModelOptions, loss_shares, model_of, parameter_count, save
+from labelmer.predictions import predictions_table
 from labelmer.ragged import Ragged
 from labelmer.stage import RUN, Progress, command, log, parse, run_parser
 
@@ -299,8 +300,9 @@ def main(argv=None):
         for m, f in whole.features.items()
     }
     save(args.folder, model, classes, about)
-    validated = predicted(table[table.part == "validation"], logits, classes)
-    tables.write(args.folder / "validation.tsv", validated.assign(**run), "predictions")
+    rows = table.loc[table.part == "validation", ["id", "part", "label"]]
+    validated = predictions_table([(rows, probabilities(logits))], classes, run)
+    tables.write(args.folder / "validation.tsv", validated, "predictions")
     tables.write(args.folder / "history.tsv", pd.DataFrame(history).assign(**run), "history")
 
 

@@ -79,7 +79,17 @@ def test_the_config_for_iemocap_pins_every_encoder_and_has_every_variant_of_the_
             "encoders: fbank: source: 'fbank', expected hub:OWNER/NAME@REV",
         ),
         ("encoders: fbank: source", "hub:a/b@main", "'hub:a/b@main', expected hub:OWNER/NAME@REV"),
-        ("seeds", [1, 1], "seeds"),
+        ("seeds", [1, 1], "seeds: 1 stands twice, expected each once"),
+        (
+            "variants: late-fusion: product_of",
+            ["full"],
+            "late-fusion: product_of: ['full'], expected 2 or more",
+        ),
+        (
+            "variants: late-fusion: product_of",
+            ["full", "speech-only", "full"],
+            "late-fusion: product_of: 'full' stands twice, expected each once",
+        ),
         ("seeds", [2**64], "seeds: 0: 18446744073709551616"),
         ("seeds", 1, "seeds: 1, expected a list"),
         ("training: epochs", 2.0, "epochs: 2.0, expected a whole number, without a point"),
@@ -222,6 +232,16 @@ def test_a_code_that_the_corpus_spells_otherwise_is_refused():
             "product_of: 'x' is not defined",
         ),
         ("variants: twice", {"product_of": ["late-fusion", "full"]}, "is a late fusion itself"),
+        (
+            "variants: self",
+            {"product_of": ["self", "full"]},
+            "variants: self: product_of: it names",
+        ),
+        (
+            "variants: like",
+            {"architecture": "linear", "width": 64, "heads": 2},
+            "variants: like: ['heads', 'width'] say nothing to architecture linear, expected some",
+        ),
         ("model: width", 66, "variants: full: model: width 66 is no multiple of heads 4"),
         ("labels: sad: codes", ["ang"], "code 'ang' stands in 'angry' and in 'sad'"),
         ("folds: validation", "partner", "partner goes with hold_out: speaker"),
@@ -250,6 +270,21 @@ def test_what_a_manifest_says_itself_is_not_in_the_config():
         "corpus", {"name": "x", "reader": "manifest", "root": "x.tsv", "audio": "dialogues"}
     )
     assert "audio goes with reader: iemocap" in complaint(given)
+
+
+@pytest.mark.parametrize(
+    "parts", [["full", "speech-only"], ["full", "speech-only", "linear"], ["linear", "full"]]
+)
+def test_a_late_fusion_takes_two_or_more_of_any_modality(parts):
+    config.check(changed("variants: late-fusion: product_of", parts), SCHEMA)
+
+
+def test_the_baseline_needs_no_words_of_labels_and_ignores_what_the_networks_have_in_common():
+    given = changed("model: label_start", {"text": "words"})
+    given["variants"] = {"linear": {"architecture": "linear"}}
+    given["experiments"][0]["variants"] = ["linear"]
+    del given["labels"]["sad"]["words"]
+    config.check(given, SCHEMA)
 
 
 def test_every_option_of_fine_tuning_is_known_to_the_schema_and_its_default_allowed():

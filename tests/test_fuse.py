@@ -47,49 +47,63 @@ def text():
 
 def test_softmax_of_two_posteriors_worked_out_by_hand():
     a, b = np.log([[0.8, 0.2]]), np.log([[0.5, 0.5]])
-    np.testing.assert_allclose(np.exp(fuse.fuse(a, b, (1, 1))), [[0.8, 0.2]])
+    np.testing.assert_allclose(np.exp(calibration.combined([a, b], (1, 1))), [[0.8, 0.2]])
     # Temperature 1/2 squares: 0.64 against 0.04.
-    np.testing.assert_allclose(np.exp(fuse.fuse(a, b, (0.5, 1))), [[16 / 17, 1 / 17]])
+    np.testing.assert_allclose(np.exp(calibration.combined([a, b], (0.5, 1))), [[16 / 17, 1 / 17]])
 
 
 def test_an_overconfident_model_is_flattened_by_as_much(speech, text):
-    _, (of_speech, of_text) = fuse.fuse_tables(speech, text, "late-fusion")
+    _, (of_speech, of_text) = fuse.fuse_tables([speech, text], "late-fusion")
     assert of_speech == pytest.approx(1, rel=0.2)
     assert of_text == pytest.approx(4, rel=0.2)
 
 
 def test_a_useless_model_is_all_but_ignored(speech):
-    _, temperatures = fuse.fuse_tables(speech, made_up(3, "text-only", 0.01, 100), "late-fusion")
+    _, temperatures = fuse.fuse_tables([speech, made_up(3, "text-only", 0.01, 100)], "late-fusion")
     assert temperatures[0] == pytest.approx(1, rel=0.2)
     assert temperatures[1] > 5
 
 
 def test_independent_evidence_adds_up(speech, text):
-    fused, _ = fuse.fuse_tables(speech, text, "late-fusion")
+    fused, _ = fuse.fuse_tables([speech, text], "late-fusion")
     ua = [accuracies(t["true"][HALF:], t["predicted"][HALF:])["ua"] for t in (speech, text, fused)]
     assert ua[2] > max(ua[:2]) + 0.05
 
 
 def test_the_test_part_chooses_nothing(speech, text):
-    fused, temperatures = fuse.fuse_tables(speech, text, "late-fusion")
+    fused, temperatures = fuse.fuse_tables([speech, text], "late-fusion")
     changed = text.copy()
     changed.loc[HALF + 7, PROBABILITIES] = [0.97, 0.01, 0.01, 0.01]
-    refused, same = fuse.fuse_tables(speech, changed, "late-fusion")
+    refused, same = fuse.fuse_tables([speech, changed], "late-fusion")
     assert same == temperatures
     differs = (fused[PROBABILITIES] != refused[PROBABILITIES]).any(axis=1)
     assert list(fused.index[differs]) == [HALF + 7]
     turned = [frame.copy() for frame in (speech, text)]
     for frame in turned:
         frame.loc[HALF:, "true"] = "sad"
-    assert fuse.fuse_tables(*turned, "late-fusion")[1] == temperatures
+    assert fuse.fuse_tables(turned, "late-fusion")[1] == temperatures
 
 
 def test_a_perfect_validation_part_and_a_zero_probability_stay_finite(speech):
     sure = speech.copy()
     sure[PROBABILITIES] = np.eye(4)[pd.Index(CLASSES).get_indexer(sure["true"])]
-    fused, temperatures = fuse.fuse_tables(sure, sure, "late-fusion")
+    fused, temperatures = fuse.fuse_tables([sure, sure], "late-fusion")
     assert np.isfinite(fused[PROBABILITIES].to_numpy()).all()
     assert all(calibration.COLDEST <= t <= calibration.HOTTEST for t in temperatures)
+
+
+def test_three_models_are_fused_as_two_are(speech, text):
+    third = made_up(3, "another", 1.5, sharpness=2.0)
+    fused, temperatures = fuse.fuse_tables([speech, text, third], "sum")
+    assert temperatures == pytest.approx((1, 4, 2), rel=0.25)
+    logs = [
+        calibration.log_probabilities(t[PROBABILITIES].to_numpy()) for t in (speech, text, third)
+    ]
+    wanted = np.exp(calibration.combined(logs, temperatures))
+    np.testing.assert_allclose(fused[PROBABILITIES], wanted, atol=1e-9)
+    two, _ = fuse.fuse_tables([speech, text], "late-fusion")
+    ua = [accuracies(t["true"][HALF:], t["predicted"][HALF:])["ua"] for t in (two, fused)]
+    assert ua[1] > ua[0] + 0.02
 
 
 def disturbed(table, change, modality, seed=5):
@@ -101,29 +115,33 @@ def disturbed(table, change, modality, seed=5):
     return said.assign(change=change, modality=modality, share=1.0)
 
 
-def run(tmp_path, a, b):
-    paths = [tmp_path / name for name in ("a.tsv", "b.tsv", "out.tsv")]
-    others = [tmp_path / name for name in ("a.then.tsv", "b.then.tsv", "out.then.tsv")]
+def run(tmp_path, *members):
+    """Fuse by the command line; the first model sees speech, the others text."""
+    paths = [tmp_path / f"{letter}.tsv" for letter in "abc"[: len(members)]]
+    others = [path.with_suffix(".then.tsv") for path in paths]
     for table, modality, path, other in zip(
-        (a, b), ("speech", "text"), paths, others, strict=False
+        members, ("speech", "text", "text"), paths, others, strict=False
     ):
         tables.write(path, table, "predictions")
         tables.write(other, disturbed(table, "random", modality), "perturbed")
-    beside = ["--perturbed", *map(str, others[:2]), "--perturbed-out", str(others[2])]
-    arguments = [*map(str, paths), *beside, "--variant", "late-fusion"]
-    fuse.main([*arguments, "--log", str(tmp_path / "log")])
-    return paths[2]
+    out = tmp_path / "out.tsv"
+    beside = ["--perturbed", *others, "--perturbed-out", tmp_path / "out.then.tsv"]
+    arguments = [*paths, out, *beside, "--variant", "late-fusion", "--log", tmp_path / "log"]
+    fuse.main(list(map(str, arguments)))
+    return out
 
 
 def test_without_a_modality_the_other_model_speaks_alone(speech, text):
     alone = [disturbed(speech, "random", "speech"), disturbed(text, "random", "text")]
     found = fuse.fuse_perturbed([speech, text], alone, (2.0, 1.0), "late-fusion")
-    assert set(found["change"]) == {"missing"} and set(found["variant"]) == {"late-fusion"}
+    assert set(found["change"]) == {"missing", "random"}
+    assert set(found["variant"]) == {"late-fusion"}
+    missing = found[found["change"] == "missing"]
     for modality, other in (("speech", text), ("text", speech)):
-        rows = found[found["modality"] == modality].set_index("id")
+        rows = missing[missing["modality"] == modality].set_index("id")
         test = other[HALF:].set_index("id")
         assert rows["predicted"].equals(test["predicted"].loc[rows.index])
-    of_text = found[found["modality"] == "speech"][PROBABILITIES].to_numpy()
+    of_text = missing[missing["modality"] == "speech"][PROBABILITIES].to_numpy()
     np.testing.assert_allclose(of_text, text[HALF:][PROBABILITIES], atol=1e-9)  # its temperature: 1
 
 
@@ -133,7 +151,7 @@ def test_recognised_words_change_the_text_model_alone(speech, text):
     found = fuse.fuse_perturbed([speech, text], then, (2.0, 1.0), "late-fusion")
     rows = found[found["change"] == "transcripts"][PROBABILITIES].to_numpy()
     logs = [np.log(t[PROBABILITIES].to_numpy()) for t in (speech[HALF:], heard)]
-    np.testing.assert_allclose(rows, np.exp(fuse.fuse(*logs, (2.0, 1.0))), atol=1e-9)
+    np.testing.assert_allclose(rows, np.exp(calibration.combined(logs, (2.0, 1.0))), atol=1e-9)
 
 
 def test_models_of_both_modalities_say_themselves_what_they_do_without_one(speech, text):
@@ -144,7 +162,40 @@ def test_models_of_both_modalities_say_themselves_what_they_do_without_one(speec
     found = fuse.fuse_perturbed([speech, text], then, (1.0, 1.0), "late-fusion")
     rows = found[found["modality"] == "text"][PROBABILITIES].to_numpy()
     logs = [np.log(t[t["modality"] == "text"][PROBABILITIES].to_numpy()) for t in then]
-    np.testing.assert_allclose(rows, np.exp(fuse.fuse(*logs, (1.0, 1.0))), atol=1e-9)
+    np.testing.assert_allclose(rows, np.exp(calibration.combined(logs, (1.0, 1.0))), atol=1e-9)
+
+
+def test_models_of_one_modality_lack_none_and_lose_the_same_rows(speech):
+    other = made_up(4, "full", 1.5)
+    then = [
+        pd.concat([disturbed(t, c, "speech", seed) for c in ("random", "most-salient")])
+        for seed, t in enumerate((speech, other))
+    ]
+    found = fuse.fuse_perturbed([speech, other], then, (1.0, 2.0), "sum")
+    assert set(found["change"]) == {"random"} and len(found) == HALF
+    logs = [calibration.log_probabilities(t[:HALF][PROBABILITIES].to_numpy()) for t in then]
+    wanted = np.exp(calibration.combined(logs, (1.0, 2.0)))
+    np.testing.assert_allclose(found[PROBABILITIES], wanted, atol=1e-9)
+
+
+def test_without_a_modality_those_speak_that_still_see_something(speech, text):
+    """A model of both modalities with one of speech and one of text."""
+    full = made_up(4, "full", 1.5)
+    without = {m: disturbed(full, "missing", m, seed) for seed, m in enumerate(("speech", "text"))}
+    then = [
+        pd.concat(without.values()),
+        disturbed(speech, "random", "speech"),
+        disturbed(text, "random", "text"),
+    ]
+    found = fuse.fuse_perturbed([full, speech, text], then, (1.0, 2.0, 4.0), "sum")
+    for modality, other, temperature in (("speech", text, 4.0), ("text", speech, 2.0)):
+        rows = found[(found["change"] == "missing") & (found["modality"] == modality)]
+        logs = [
+            calibration.log_probabilities(t[PROBABILITIES].to_numpy())
+            for t in (without[modality], other[HALF:])
+        ]
+        wanted = np.exp(calibration.combined(logs, (1.0, temperature)))
+        np.testing.assert_allclose(rows[PROBABILITIES], wanted, atol=1e-9)
 
 
 def test_the_file_is_a_table_of_predictions_named_after_the_variant(tmp_path, speech, text):
@@ -154,9 +205,30 @@ def test_the_file_is_a_table_of_predictions_named_after_the_variant(tmp_path, sp
     assert set(written["variant"]) == {"late-fusion"}
     assert set(written["fold"]) == set(written["seed"]) == {1}
     np.testing.assert_allclose(written[PROBABILITIES].sum(axis=1), 1, atol=1e-6)
-    expected, _ = fuse.fuse_tables(speech, text, "late-fusion")
+    expected, _ = fuse.fuse_tables([speech, text], "late-fusion")
     assert list(written["predicted"]) == list(expected["predicted"])
     assert "500 validation utterances" in (tmp_path / "log").read_text()
+
+
+def test_files_of_three_models_are_fused_and_a_third_that_does_not_match_is_named(
+    tmp_path, caplog, speech, text
+):
+    third = made_up(3, "another", 1.5)
+    written = tables.read(run(tmp_path, speech, text, third), "predictions")
+    expected, _ = fuse.fuse_tables([speech, text, third], "late-fusion")
+    assert list(written["predicted"]) == list(expected["predicted"])
+    assert "for speech-only" in (tmp_path / "log").read_text()
+    assert "for another" in (tmp_path / "log").read_text()
+    (tmp_path / "odd").mkdir()
+    with pytest.raises(SystemExit):
+        run(tmp_path / "odd", speech, text, third.assign(fold=2))
+    assert "c.tsv: id 'u0000': fold is '2', expected '1' as in" in caplog.text
+
+
+def test_one_model_alone_is_no_late_fusion(tmp_path, capsys, speech):
+    with pytest.raises(SystemExit):
+        run(tmp_path, speech)
+    assert "expected the predictions of two models or more" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ LAYERS = [
     {"iemocap", "manifest", "readers", "config", "audio", "encoders"}
     | {"batches", "model", "options", "metrics", "accuracy", "compute", "result_tables", "inputs"}
     | {"checkpoints", "statistics", "calibration", "perturbations", "demo_lines", "runs"}
-    | {"alignment", "salience_file", "figures", "words"},
+    | {"alignment", "salience_file", "figures", "words", "deletions", "predictions"},
     set(VERBS),
 ]
 # Within a layer, these lean on a sibling.
@@ -30,6 +30,7 @@ SIBLINGS = {
     "statistics": {"metrics"},
     "runs": {"statistics"},
     "salience_file": {"alignment"},
+    "perturbations": {"deletions"},
 }
 
 
@@ -66,7 +67,7 @@ LIGHT = [
     "config",
     "inspect",
 ]
-LIGHT += ["salience", "illustrate", "rationales"]
+LIGHT += ["salience", "illustrate", "rationales", "linear"]
 
 
 @pytest.mark.parametrize("module", LIGHT)

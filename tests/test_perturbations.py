@@ -2,7 +2,8 @@
 
 import torch
 
-from labelmer.perturbations import SHARES, chances, perturbed, without_highest
+from labelmer.deletions import SHARES, left_at_random
+from labelmer.perturbations import chances, perturbed, without_highest
 
 
 def numbered(lengths):
@@ -36,6 +37,17 @@ def test_chance_depends_on_the_utterance_and_not_on_its_batch():
     together = chances(["a", "b"], "text", mask)
     assert torch.equal(together[1, :3], alone[0]) and not together[1, 3:].any()
     assert not torch.equal(chances(["b"], "speech", mask[:1, :3]), alone)
+
+
+def test_what_is_left_at_random_is_the_same_without_a_batch():
+    lengths = list(range(1, 300))
+    values, mask = numbered(lengths)
+    names = [f"u{length}" for length in lengths]
+    chance = chances(names, "speech", mask)
+    for place, share in enumerate(SHARES):
+        wanted = rows(*without_highest(values, mask, chance, share))
+        for name, length, left in zip(names, lengths, wanted, strict=True):
+            assert (left_at_random(name, "speech", length)[place].nonzero()[0] + 1).tolist() == left
 
 
 def test_every_change_disturbs_its_modality_alone():

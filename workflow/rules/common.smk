@@ -19,8 +19,17 @@ sys.path.insert(0, workflow.basedir)
 
 from labelmer import tables
 from labelmer.accuracy import SELECTION
-from labelmer.config import check, check_codes, check_files, check_given
-from labelmer.config import options_of, sessions, starts_from_words
+from labelmer.config import (
+    check,
+    check_codes,
+    check_files,
+    check_given,
+    kind_of,
+    linear_options,
+    options_of,
+    sessions,
+    starts_from_words,
+)
 from labelmer.digest import (
     canonical_json,
     code_digest,
@@ -105,12 +114,10 @@ def encoders_of(modality):
     return [name for name, e in config["encoders"].items() if e["modality"] == modality]
 
 
-def is_trained(variant):
-    return "product_of" not in config["variants"][variant]
-
-
-TRAINED = one_of(v for v in config["variants"] if is_trained(v))
-FUSED = one_of(v for v in config["variants"] if not is_trained(v))
+KINDS = {variant: kind_of(config, variant) for variant in config["variants"]}
+TRAINED, LINEAR, FUSED = (
+    one_of(v for v in KINDS if KINDS[v] == kind) for kind in ("network", "linear", "product")
+)
 
 
 wildcard_constraints:
@@ -123,8 +130,8 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-# Salience is of what is trained.
-ANY_TRAINED = any(is_trained(v) for e in config["experiments"] for v in e["variants"])
+# Salience is of networks.
+ANY_TRAINED = any(KINDS[v] == "network" for e in config["experiments"] for v in e["variants"])
 RATIONALES = [CORPUS["rationales"]] if "rationales" in CORPUS and ANY_TRAINED else []
 CHECKED_RATIONALES = [f"{R}/rationales.tsv"] if RATIONALES else []
 
@@ -318,13 +325,13 @@ def label_words(wildcards):
 
 
 def multiplied(folder):
-    """The tables in a folder of the two variants that a late fusion multiplies."""
+    """The tables in a folder of the variants that a late fusion multiplies."""
 
-    def tables_of_both(wildcards):
+    def tables_of_all(wildcards):
         parts = config["variants"][wildcards.variant]["product_of"]
         return [f"{R}/{folder}/{RUN}.tsv".format(**{**wildcards, "variant": v}) for v in parts]
 
-    return tables_of_both
+    return tables_of_all
 
 
 def runs(pattern, experiment, variants, seeds=SEEDS):
@@ -339,7 +346,8 @@ def experiment_of(wildcards):
 
 
 def trained(experiment):
-    return list(filter(is_trained, experiment["variants"]))
+    """The variants of an experiment that are networks: these have a history and salience."""
+    return [v for v in experiment["variants"] if KINDS[v] == "network"]
 
 
 def histories(wildcards):

@@ -14,6 +14,8 @@ OUTPUTS:
     R/perturbed/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
     R/salience/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}/
         speech.h5, text.h5
+
+The baseline `linear` has no history and no salience, a late fusion no model either.
 """
 
 
@@ -104,6 +106,51 @@ rule evaluate:
             {wildcards.variant:q} {wildcards.fold} {wildcards.seed} \
             --threads {threads} \
             --gpu {resources.gpu} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
+rule linear:
+    input:
+        fold=split_table("fold{fold}"),
+        speech=features_of("speech"),
+        text=features_of("text"),
+        transcripts=transcript_features,
+    output:
+        model=f"{R}/models/{RUN}/model.safetensors",
+        config=f"{R}/models/{RUN}/config.json",
+        predictions=PREDICTIONS,
+        perturbed=PERTURBED,
+    log:
+        f"{LOGS}/models/{RUN}.log",
+    benchmark:
+        f"{BENCHMARKS}/models/{RUN}.tsv"
+    wildcard_constraints:
+        variant=LINEAR,
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        config=lambda wildcards: tracked(
+            "linear",
+            classes=CLASSES,
+            model=linear_options(options_of(config, wildcards.variant)),
+            refit=config["training"].get("refit", False),
+        ),
+    shell:
+        """
+        python -m labelmer.linear \
+            {input.fold:q} \
+            "$(dirname {output.model:q})" \
+            {output.predictions:q} \
+            --perturbed {output.perturbed:q} \
+            --speech {input.speech:q} \
+            --text {input.text:q} \
+            --transcripts {input.transcripts:q} \
+            --run {wildcards.speech:q} {wildcards.text:q} {wildcards.mode:q} \
+            {wildcards.variant:q} {wildcards.fold} {wildcards.seed} \
+            --threads {threads} \
             --config {params.config:q} \
             --log {log:q}
         """

@@ -1,0 +1,95 @@
+"""The baseline and late fusions of any kind, through the whole workflow to the page."""
+
+import shutil
+
+import pytest
+import yaml
+from conftest import REPOSITORY, Workspace
+from corpora import turns_of, write_release
+from test_reruns import change, configure, write_recognised
+
+from labelmer import result_tables, tables
+
+RUNS = "results/tiny/predictions/fbank+minilm/frozen"
+VARIANTS = {
+    "speech-only": {"modalities": ["speech"]},
+    "linear": {"architecture": "linear"},
+    "linear-speech": {"architecture": "linear", "modalities": ["speech"]},
+    "of-one-modality": {"product_of": ["speech-only", "linear-speech"]},
+    "of-three": {"product_of": ["linear", "speech-only", "linear-speech"]},
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A workspace in which the whole workflow has run; linear-speech is a part of others alone."""
+    workspace = Workspace(tmp_path_factory.mktemp("finished"))
+    write_release(workspace.folder / "corpus", turns_of(sessions=2))
+    write_recognised(workspace.folder / "recognised.tsv", turns_of(sessions=2))
+    config = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
+    config["corpus"].update(name="tiny", root="corpus", transcripts="recognised.tsv")
+    del config["corpus"]["rationales"]
+    config["folds"].update(validation="dialogues", fraction=0.5)
+    config["model"] = {"width": 8, "heads": 2, "frame_stride": 8}
+    config["training"] = {"epochs": 1, "batch_size": 16}
+    config["variants"] = VARIANTS
+    config["experiments"][0]["variants"] = [v for v in VARIANTS if v != "linear-speech"]
+    workspace.configure(config)
+    workspace.snakemake()
+    return workspace
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    return finished.copied(tmp_path / "elsewhere")
+
+
+def table(workspace, name):
+    return result_tables.read(workspace.folder / f"results/tiny/reports/{name}.tsv", name)
+
+
+def test_every_table_has_the_baseline_and_the_fusions_beside_the_network(finished):
+    variants = set(VARIANTS) - {"linear-speech"}
+    for name in ("compare", "folds", "calibration", "slices", "robustness", "deletion"):
+        assert set(table(finished, name)["variant"]) == variants, name
+    page = (finished.folder / "results/tiny/reports/index.html").read_text()
+    assert all(f">{variant}<" in page for variant in variants)
+
+
+def test_each_is_tested_under_the_changes_that_it_can_know(finished):
+    found = table(finished, "robustness").groupby("variant")["condition"].agg(set)
+    both = {"all", "speech missing", "text missing", "transcripts"}
+    assert found["linear"] == found["of-three"] == both
+    assert found["speech-only"] == found["of-one-modality"] == {"all"}
+    deleted = table(finished, "deletion")
+    orders = deleted.groupby("variant")["order"].agg(set)
+    assert orders["speech-only"] == {"random", "most-salient"}
+    assert orders["linear"] == orders["of-three"] == orders["of-one-modality"] == {"random"}
+
+
+def test_the_baseline_has_a_model_and_neither_history_nor_salience(finished):
+    results = finished.folder / "results/tiny"
+    folder = results / "models/fbank+minilm/frozen/linear/fold1.seed1"
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
+    of_salience = {path.name for path in (results / "salience/fbank+minilm/frozen").iterdir()}
+    assert of_salience == {"speech-only"}
+
+
+def test_what_the_baseline_depends_on_runs_it_again_and_nothing_else(copy):
+    configure(copy, training={"learning_rate": 5.0e-4})
+    assert "linear" not in {rule for rule, _ in copy.jobs()}
+    configure(copy, training={"learning_rate": 2.0e-3})
+    shutil.copy(REPOSITORY / "labelmer/train.py", copy.folder / "labelmer/train.py")
+    change(copy, "labelmer/linear.py", "1e-1, 1.0)", "1e-1, 1.0, 10.0)")
+    rules = {rule for rule, _ in copy.jobs()}
+    assert {"linear", "fuse", "tabulate"} <= rules and not {"train", "evaluate"} & rules
+
+
+def test_without_any_network_there_are_reports_all_the_same(copy):
+    experiment = copy.config()["experiments"][0]
+    configure(copy, variants={"linear-sum": {"product_of": ["linear-speech", "linear"]}})
+    configure(copy, experiments=[{**experiment, "variants": ["linear", "linear-sum"]}])
+    copy.snakemake()
+    assert set(table(copy, "compare")["variant"]) == {"linear", "linear-sum"}
+    one = tables.read(copy.folder / RUNS / "linear-sum/fold1.seed1.tsv", "predictions")
+    assert set(one["part"]) == {"validation", "test"}
