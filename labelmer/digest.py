@@ -41,10 +41,10 @@ def places_digest(paths):
     For files of gigabytes, whose content takes too long to read. A file that is not there counts
     as such. A link counts by its own text: a folder that is moved with all it holds stays the same.
     """
-    files = sorted(set(map(Path, paths)))
+    files = [Path(name) for name in sorted(set(map(str, paths)))]
     folders = {file.parent for file in files}
     above = {place for folder in folders for place in (folder, *folder.parents)}
-    links = [place for place in sorted({*files, *above}) if place.is_symlink()]
+    links = sorted(place for place in {*files, *above} if place.is_symlink())
     facts = [(str(file), *_size_and_time(file)) for file in files]
     facts += [(str(link), str(link.readlink())) for link in links]
     return content_key(canonical_json(facts)).hex()
