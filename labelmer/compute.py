@@ -64,6 +64,15 @@ def make_deterministic(seed, threads):
     torch.set_num_threads(threads)
 
 
+def without_onednn():
+    """Let PyTorch's own kernels do the work of a CPU.
+
+    oneDNN makes a kernel anew for every shape of a batch, and hardly two batches of ours have the
+    same: that takes twice the time for small ones, and keeping the kernels takes memory.
+    """
+    torch.backends.mkldnn.set_flags(False)
+
+
 def mixed_precision(device, wanted=True):
     """A context in which a GPU computes in bfloat16 what may be rounded, if it has bfloat16."""
     kind = torch.device(device).type

@@ -15,7 +15,7 @@ import torch
 
 from labelmer import tables
 from labelmer.batches import load_part, passes, predict, probabilities
-from labelmer.compute import device_of, make_deterministic
+from labelmer.compute import device_of, make_deterministic, without_onednn
 from labelmer.digest import content_key, file_digest
 from labelmer.errors import InputError
 from labelmer.model import load
@@ -121,6 +121,7 @@ def main(argv=None):
     )
     args = parse(parser, argv)
     make_deterministic(0, args.threads)
+    without_onednn()
     model, classes = load(args.folder)
     model.to(device_of(args.gpu))
     run = dict(zip(RUN, args.run, strict=True))

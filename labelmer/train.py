@@ -7,7 +7,6 @@ validation part together, for as many updates as that epoch had.
 """
 
 import inspect
-import os
 import resource
 import sys
 import time
@@ -22,7 +21,7 @@ from torch.nn import functional as F
 from labelmer import batches, tables
 from labelmer.accuracy import accuracies, best_epoch
 from labelmer.batches import check_classes, class_weights, load_part, predict, probabilities
-from labelmer.compute import device_of, make_deterministic, mixed_precision
+from labelmer.compute import device_of, make_deterministic, mixed_precision, without_onednn
 from labelmer.errors import InputError, lacks_memory
 from labelmer.model import ModelOptions, loss_shares, model_of, parameter_count, save
 from labelmer.predictions import predictions_table
@@ -36,7 +35,7 @@ FEW_UPDATES = 100  # with fewer a model has seldom learned what it can
 class TrainingOptions:
     """How a model is fitted."""
 
-    epochs: int = 8  # passes over the training part, at least
+    epochs: int = 4  # passes over the training part, at least
     updates: int = 500  # of the weights, at least: a small part is passed over more often
     batch_size: int = 16
     learning_rate: float = 1e-3  # at its height
@@ -242,14 +241,6 @@ def finite(loss, when, options):
     return loss
 
 
-def spare_memory():
-    """To be called before the first layer: oneDNN then keeps nothing for every shape of a batch.
-
-    What it kept would lie between the tensors, and memory would grow.
-    """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "0")
-
-
 def peak_memory(device):
     """Most memory so far in MB: resident, of the process; on a GPU, of its tensors there."""
     if device.type != "cpu":
@@ -270,7 +261,7 @@ def main(argv=None):
     options = ModelOptions.of(args.config["model"])
     training = TrainingOptions(**args.config["training"])
     make_deterministic(seed, args.threads)
-    spare_memory()
+    without_onednn()
     device = device_of(args.gpu)
     table = tables.read(args.fold, "fold")
     check_classes(table, classes, args.fold)

@@ -11,12 +11,14 @@ from scipy.spatial.distance import jensenshannon
 from torch.nn import functional as F
 
 from labelmer import model as module
+from labelmer.config import kind_of
 from labelmer.errors import InputError
 from labelmer.model import ModelOptions, model_of
 
 torch.set_num_threads(1)
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text(encoding="utf-8"))
-VARIANTS = {n: v for n, v in CONFIG["variants"].items() if "product_of" not in v} | {
+NETWORKS = [n for n in CONFIG["variants"] if kind_of(CONFIG, n) == "network"]
+VARIANTS = {n: CONFIG["variants"][n] for n in NETWORKS} | {
     "all-mean": {"pooling": "mean", "expert_pooling": "mean"},
     "all-leam": {"pooling": "leam", "expert_pooling": "leam"},
     "all-label-attention": {"expert_pooling": "label-attention"},
@@ -507,3 +509,8 @@ def test_extreme_inputs_stay_finite(variant):
     model.loss(output, label, module.loss_shares(label, torch.ones(C))).backward()
     assert all(value.isfinite().all() for value in flat(output).values())
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_the_baseline_is_no_network():
+    with pytest.raises(InputError, match="architecture linear is no network"):
+        fresh("full", architecture="linear")

@@ -136,7 +136,7 @@ rule linear:
             "linear",
             classes=CLASSES,
             model=linear_options(options_of(config, wildcards.variant)),
-            refit=config["training"].get("refit", False),
+            refit=config["training"]["refit"],
         ),
     shell:
         """
