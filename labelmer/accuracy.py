@@ -8,8 +8,8 @@ import numpy as np
 SMOOTHED = 3  # epochs over which the score that chooses is averaged
 
 SELECTION = (
-    f"the epoch with the best mean of WA and UA on the validation part, averaged over it and the "
-    f"{SMOOTHED - 1} epochs before"
+    "the epoch (of the linear baseline, C) with the best mean of WA and UA on the validation part, "
+    f"epochs averaged with the {SMOOTHED - 1} before"
 )
 
 

@@ -1,7 +1,7 @@
 """Result tables and figures -> one HTML page that needs nothing else, network included.
 
 --reports is the folder that tabulate, slices, stress and plot filled; --splits the one with
-audit.tsv and left_out.tsv; --salience the table of that name, where the corpus has rationales.
+audit.tsv and left_out.tsv; --salience and --convergence the tables of these names, if there are.
 """
 
 import base64
@@ -14,6 +14,7 @@ from labelmer.errors import InputError
 from labelmer.result_tables import EXPERIMENT, percent
 from labelmer.stage import command, log, parse, stage_parser, write_atomically
 
+SOMETIMES = ("salience", "convergence")  # with rationales, and where something is trained
 RESULTS = ("compare", "pairs", "slices", "classes", "folds", "robustness", "deletion")
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2329; --soft: #5c6670; --line: #dde2e7;
@@ -280,6 +281,17 @@ test utterances, pooled over folds, mean over seeds. {{ scope }}. {{ rule }}</p>
 {{ figure(e.training_figure, "Loss and unweighted accuracy over the epochs, per variant",
   "A line per fold and seed. The training loss sums all terms, the validation loss is that of the
 prediction alone, so their heights do not compare. " ~ scope ~ ". " ~ rule, "full") }}
+{% if e.convergence %}<div class="wide"><table>
+<caption>Updates of the weights in a training, mean over folds and seeds, and up to the epoch that
+was chosen; late: share of the trainings whose epoch is in the last tenth. Where that is large, a
+variant may not have learned all that it can.</caption>
+<thead><tr><th class="name">variant</th><th>updates</th><th>chosen</th><th>least</th><th>most</th>
+<th>late</th></tr></thead>
+<tbody>
+{% for row in e.convergence %}<tr><td class="name">{{ row.variant }}</td>
+<td>{{ "%.0f" | format(row.updates) }}</td><td>{{ "%.0f" | format(row.chosen) }}</td>
+<td>{{ row.chosen_least }}</td><td>{{ row.chosen_most }}</td><td>{{ row.late | percent }}</td></tr>
+{% endfor %}</tbody></table></div>{% endif %}
 {% endif %}<details><summary>Every fold and seed ({{ e.folds | length }} rows)</summary>
 <div class="wide"><table>
 <caption>Test part of one fold, one seed; n: its utterances. {{ rule }}</caption>
@@ -334,7 +346,7 @@ names every one.</caption>
 def render(corpus, results, splits, figures):
     """The page as text.
 
-    corpus: its name; results: the tables of RESULTS by name, and salience where there is one;
+    corpus: its name; results: the tables of RESULTS by name, and those of SOMETIMES that there are;
     splits: the tables audit and left_out by name; figures: the folder of the SVG files.
     """
     first = results["compare"].iloc[0]
@@ -376,7 +388,9 @@ def experiment(names, results, figures):
         for name, table in results.items()
     }
     compare, classes = of_experiment["compare"], of_experiment["classes"]
-    salience = of_experiment["salience"].to_dict("records") if "salience" in results else []
+    salience, convergence = (
+        of_experiment[name].to_dict("records") if name in results else [] for name in SOMETIMES
+    )
     folder = figures / f"{names.speech}+{names.text}" / names.mode
     variants = list(compare["variant"])
     robustness, deletion = of_experiment["robustness"], of_experiment["deletion"]
@@ -408,6 +422,7 @@ def experiment(names, results, figures):
         "deletion_figure": of_training("deletion"),
         "training_figure": of_training("training"),
         "salience": salience,
+        "convergence": convergence,
         "salience_figure": data_uri(folder / "salience.svg") if salience else None,
         "examples_figure": of_training("examples"),
         "confusion": [(v, data_uri(folder / f"{v}.confusion.svg")) for v in variants],
@@ -434,12 +449,16 @@ def main(argv=None):
     parser.add_argument("--corpus", required=True, help="its name, for the title")
     parser.add_argument("--reports", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--splits", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--salience", type=Path, nargs="?", metavar="SALIENCE.tsv")
+    for name in SOMETIMES:
+        parser.add_argument(
+            f"--{name}", type=Path, nargs="?", metavar="TSV", help="if there is one"
+        )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.html")
     args = parse(parser, argv)
     results = {n: result_tables.read(args.reports / f"{n}.tsv", n) for n in RESULTS}
-    if args.salience:
-        results["salience"] = result_tables.read(args.salience, "salience")
+    for name in SOMETIMES:
+        if path := getattr(args, name):
+            results[name] = result_tables.read(path, name)
     splits = {n: tables.read(args.splits / f"{n}.tsv", n) for n in ("audit", "left_out")}
     page = render(args.corpus, results, splits, args.reports / "figures")
     write_atomically(args.out, page)

@@ -102,6 +102,7 @@ def history(seed, variant="full"):
     return pd.DataFrame(
         {
             "epoch": epochs,
+            "updates": 20,
             "learning_rate": 1e-3,
             "train_loss": 2 / epochs,
             "validation_loss": 1 / epochs,
@@ -243,7 +244,7 @@ def read(root, name, **wanted):
 
 
 def test_every_table_states_protocol_selection_and_numbers(root):
-    for name in set(result_tables.RESULTS) - {"salience"}:  # tested in test_salience.py
+    for name in set(result_tables.RESULTS) - {"salience", "convergence"}:  # tested elsewhere
         table = read(root, name)
         assert set(table["protocol"]) == {CONFIG["protocol"]}
         assert set(table["selection"]) == {CONFIG["selection"]}
@@ -634,6 +635,20 @@ def test_a_corpus_of_which_nothing_is_left_out_or_deleted_says_so(root):
     assert "<p>Nothing.</p>" in html and "<h3>Deletion</h3>" not in html
     old = root / "reports/figures/fbank+minilm/frozen/training.svg"  # nothing is trained any more
     assert page.data_uri(old) not in html
+
+
+def test_the_page_says_how_long_each_variant_learned(root, tmp_path):
+    reports = Path(shutil.copytree(root / "reports", tmp_path / "reports"))
+    row = {**ENCODERS, "variant": "full", "runs": 4, "updates": 512.0, "chosen": 301.5}
+    row |= {"chosen_least": 77, "chosen_most": 512, "late": 0.25, "selection": "best epoch"}
+    path = reports / "convergence.tsv"
+    result_tables.write(path, pd.DataFrame([row]), "convergence")
+    (reports / "figures/fbank+minilm/frozen/examples.svg").write_text("<svg/>")
+    out = tmp_path / "page.html"
+    run_page(reports, root / "splits", out, "--convergence", path)
+    cells = re.findall(r"<td>([^<]*)</td>", out.read_text())
+    assert ["512", "302", "77", "512", "25.0"] in [cells[i : i + 5] for i in range(len(cells))]
+    assert "in the last tenth" not in (root / "reports/index.html").read_text()
 
 
 def test_the_page_shows_salience_where_there_are_rationales(root, tmp_path):

@@ -456,6 +456,7 @@ rule page:
         slices=rules.slice.output,
         stress=rules.stress.output,
         salience=rules.weigh_salience.output if RATIONALES else [],
+        convergence=rules.converge.output if ANY_TRAINED else [],
         figures=all_figures(),
         audit=split_table("audit"),
     output:
@@ -476,6 +477,7 @@ rule page:
             --reports "$(dirname {output:q})" \
             --splits "$(dirname {input.audit:q})" \
             --salience {input.salience:q} \
+            --convergence {input.convergence:q} \
             --out {output:q} \
             --config {params.config:q} \
             --log {log:q}
