@@ -29,7 +29,7 @@ def finished(tmp_path_factory):
     del config["corpus"]["rationales"]
     config["folds"].update(validation="dialogues", fraction=0.5)
     config["model"] = {"width": 8, "heads": 2, "frame_stride": 8}
-    config["training"] = {"epochs": 1, "batch_size": 16}
+    config["training"] = {"epochs": 1, "updates": 1}
     config["variants"] = VARIANTS
     config["experiments"][0]["variants"] = [v for v in VARIANTS if v != "linear-speech"]
     workspace.configure(config)

@@ -30,7 +30,7 @@ def tuned_config():
         "bert": {"modality": "text", "source": "path:bert", "layer": -1},
     }
     config["model"] = {"width": 8, "heads": 2, "frame_stride": 8}
-    config["training"] = {"epochs": 1, "batch_size": 16}
+    config["training"] = {"epochs": 1, "updates": 1}
     config["finetuning"] = {"epochs": 1, "learning_rate": 1.0e-3}
     words = {"modalities": ["text"], "label_start": {"text": "words"}}
     config["variants"] = {"text-only": words, "full": {}}

@@ -26,7 +26,7 @@ def test_speech_is_far_above_chance_and_words_that_say_nothing_do_not_hurt(nemo,
     config["encoders"]["whisper"] = {"modality": "speech", "source": f"path:{whisper}", "layer": 2}
     config["experiments"][0].update(speech="whisper", variants=["full", "speech-only"])
     config["model"] = {"width": 64, "frame_stride": 2}
-    config["training"] = {"epochs": 8, "batch_size": 16}
+    config["training"] = {"updates": 200}
     workspace.configure(config)
     workspace.snakemake("results/nemo/reports/pairs.tsv")
 

