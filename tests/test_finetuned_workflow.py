@@ -94,6 +94,7 @@ def runs(variant, *folds):
         ("tabulate", "results/tiny/reports/compare.tsv"),
         ("slice", "results/tiny/reports/slices.tsv"),
         ("stress", "results/tiny/reports/robustness.tsv"),
+        ("converge", "results/tiny/reports/convergence.tsv"),
         ("plot_folds", f"{figures}/folds.svg"),
         ("plot_slices", f"{figures}/slices.svg"),
         ("plot_calibration", f"{figures}/calibration.svg"),
