@@ -274,3 +274,20 @@ def test_rows_that_a_gpu_cannot_keep_are_made_ahead_in_order():
         taken.append(group)
         assert group in made
     assert taken == made == list(range(5))
+
+
+@pytest.mark.parametrize("free, kept", [(2.5, True), (1.5, False)])
+def test_a_gpu_keeps_what_takes_half_of_its_free_memory_at_most(
+    tmp_path, items, monkeypatch, caplog, free, kept
+):
+    path = write_features(tmp_path / "f.h5", items)
+    table = pd.DataFrame({"id": list(items), "label": "a"})
+    part = batches.load_part(table, {"text": [path]}, ["a"], ["text"], 1)
+    memory = int(free * part.size), 10 * part.size
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: memory)
+    given = []
+    monkeypatch.setattr(batches.Features, "keep", lambda self, device: given.append(device))
+    with caplog.at_level("INFO"):
+        part.keep("cuda:1")
+    assert given == ([torch.device("cuda:1")] if kept else [])
+    assert ("come from pinned memory" in caplog.text) is not kept

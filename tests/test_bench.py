@@ -8,22 +8,36 @@ import sys
 import pytest
 from conftest import REPOSITORY
 
-SCRIPTS = sorted((REPOSITORY / "bench").glob("*.py"))
+SCRIPTS = sorted(path.stem for path in (REPOSITORY / "bench").glob("*.py"))
+OTHERS = ("lengths", "silence")  # one is no script, the other has a test of its own
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in SCRIPTS if path.stem != "lengths"], ids=lambda path: path.stem
-)
-def test_a_benchmark_runs(path):
+def lines_of(name):
+    """What a benchmark prints at a tiny size."""
     done = subprocess.run(
-        [sys.executable, path, "--tiny"],
+        [sys.executable, REPOSITORY / "bench" / f"{name}.py", "--tiny"],
         cwd=REPOSITORY,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    lines = done.stdout.splitlines()
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("name", [name for name in SCRIPTS if name not in OTHERS])
+def test_a_benchmark_runs(name):
+    lines = lines_of(name)
     assert len(lines) > 2
-    if path.stem != "intervals":  # which has no ratio
+    if name != "intervals":  # which has no ratio
         assert json.loads(lines[-1])
+
+
+def test_the_table_of_silence_has_each_kind_and_each_layer():
+    *_, head, none, compact, full, last = lines_of("silence")
+    assert head.split() == ["silence", "seconds", "0", "1", "2"]
+    assert [line.split()[0] for line in (none, compact, full)] == ["none", "compact", "full"]
+    assert all(0 <= float(score) <= 100 for score in full.split()[2:])
+    ratios = json.loads(last)
+    assert ratios["none_faster"] > 0 and ratios["compact_faster"] > 0
+    assert abs(ratios["compact_points_last"]) <= 100

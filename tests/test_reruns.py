@@ -363,6 +363,13 @@ def test_an_edited_fold_table_trains_that_fold(copy):
     assert copy.jobs() == runs_of(TRAINED, folds=(2,))
 
 
+def test_what_is_left_out_is_counted_on_the_page(copy):
+    table = copy.folder / "results/tiny/splits/left_out.tsv"
+    *rest, _ = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(rest))  # one line fewer
+    assert copy.jobs() == PAGE
+
+
 # An older corpus in the place of a newer one, as by rsync -a, tar x, cp -p, mv or a link
 
 

@@ -9,7 +9,7 @@ REQUIRED INPUTS:
     R/utterances/{session}.tsv
     R/segments/{session}.h5, {session}.tsv
     R/splits/fold{fold}.tsv
-    R/splits/audit.tsv
+    R/splits/audit.tsv, left_out.tsv
 
     the table of rationales, where the corpus has one
 
@@ -459,6 +459,7 @@ rule page:
         convergence=rules.converge.output if ANY_TRAINED else [],
         figures=all_figures(),
         audit=split_table("audit"),
+        left_out=split_table("left_out"),
     output:
         report(f"{R}/reports/index.html", category="Page", caption="../report/page.rst"),
     log:
