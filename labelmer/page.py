@@ -38,7 +38,8 @@ nav ul { padding-left: 1.1rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums;
   margin: 0.75rem 0; }
-caption { caption-side: bottom; text-align: left; padding-top: 0.5rem; font-size: 0.85rem; }
+caption { caption-side: bottom; text-align: left; padding-top: 0.5rem; font-size: 0.85rem;
+  position: sticky; left: 0; max-width: min(46rem, 100vw - 3rem); }
 th, td { padding: 0.3rem 0.75rem; text-align: right; white-space: nowrap; }
 th { font-weight: 600; }
 thead tr:last-child th { border-bottom: 1px solid var(--soft); }

@@ -125,6 +125,7 @@ def folds_figure(rows):
     mean, sd = per_fold.mean(axis=1), per_fold.std(axis=1)
     figure = Figure(figsize=(7.2, 1.3 + 0.36 * len(per_fold)), layout="constrained")
     axes = figure.subplots()
+    axes.use_sticky_edges = False  # or the lowest band would touch the frame
     places = range(len(per_fold))
     axes.barh(places, 2 * sd, left=mean - sd, height=0.5, color=PALE)
     axes.vlines(mean, [p - 0.25 for p in places], [p + 0.25 for p in places], BLUE, lw=2)
@@ -145,7 +146,6 @@ def folds_figure(rows):
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("unweighted accuracy on the test part (percent)")
-    axes.use_sticky_edges = False  # or the lowest band would touch the frame
     axes.grid(axis="x", color=PALE, lw=0.6)
     axes.set_axisbelow(True)
     first = rows.iloc[0]

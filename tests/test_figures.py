@@ -156,3 +156,16 @@ def test_a_confusion_matrix_of_many_classes_stays_small(tmp_path, length):
     texts, pixels = written(lambda: plot.confusion_figure(rows), tmp_path / "figure")
     assert max(pixels.shape) < 4000  # 12 million pixels; it were 90 with a number in each cell
     assert {figures.brief(name) for name in names} <= set(texts)
+
+
+def test_the_lowest_fold_stands_within_the_frame():
+    # Of "same" all folds are equal, and lower than all others: dots and line lie on one number.
+    rows = pd.DataFrame(
+        [
+            {**ENCODERS, **DESIGN, "variant": variant, "fold": fold, "ua": ua}
+            for variant, values in {"same": (0.375, 0.375), "other": (0.4, 0.5)}.items()
+            for fold, ua in enumerate(values, start=1)
+        ]
+    )
+    left, right = plot.folds_figure(rows).axes[0].get_xlim()
+    assert left < 37.5 - 0.4 and right > 50 + 0.4
