@@ -1,4 +1,4 @@
-"""Where tensors are computed, and by which random numbers."""
+"""Where tensors are computed, by which random numbers, and what is decayed."""
 
 import fcntl
 import functools
@@ -78,3 +78,17 @@ def mixed_precision(device, wanted=True):
     kind = torch.device(device).type
     half = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.autocast(kind, torch.bfloat16, wanted and half)
+
+
+def decayed(model, weight_decay):
+    """Groups of parameters: weight decay acts on matrices.
+
+    Norms, biases, sharpness, null tokens, mixes and label embeddings are pulled towards zero by
+    nothing: zero is no modest value of theirs.
+    """
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    matrices = {n for n, p in named.items() if p.ndim > 1 and not n.endswith("label_embeddings")}
+    return [
+        {"params": [p for n, p in named.items() if n in matrices], "weight_decay": weight_decay},
+        {"params": [p for n, p in named.items() if n not in matrices], "weight_decay": 0.0},
+    ]

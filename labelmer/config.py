@@ -189,6 +189,28 @@ def check_given(corpus):
             )
 
 
+# What an encoder's entry says where it says nothing: writing it down changes nothing.
+ENCODING = {"window_s": 60, "silence": "compact", "dtype": "float16"}
+
+
+def encoding(encoder):
+    """What an encoder's entry says of how features are made, but for what is so anyway."""
+    said = {key: encoder[key] for key in ("layer", *ENCODING) if key in encoder}
+    return {key: value for key, value in said.items() if value != ENCODING.get(key)}
+
+
+def check_sources(config):
+    """Raise an InputError if the folder of an encoder that an experiment names is not there."""
+    for experiment in config["experiments"]:
+        for name in (experiment["speech"], experiment["text"]):
+            kind, _, place = config["encoders"][name]["source"].partition(":")
+            if kind == "path" and not Path(place).is_dir():
+                raise InputError(
+                    f"encoders: {name}: source: there is no folder '{place}' in {Path.cwd()}, "
+                    "expected one with config.json and the weights; correct the path"
+                )
+
+
 def options_of(config, variant):
     """The options of one variant's model: those of `model`, replaced by the variant's."""
     return {**config.get("model", {}), **config["variants"][variant]}

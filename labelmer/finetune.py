@@ -26,12 +26,13 @@ from torch.nn import functional as F
 
 from labelmer import encoders, tables
 from labelmer.accuracy import accuracies, best_epoch
-from labelmer.batches import check_classes, class_numbers, class_weights, in_order, shuffled
+from labelmer.batches import class_numbers, class_weights, in_order, shuffled
 from labelmer.checkpoints import Checkpoints
-from labelmer.compute import device_of, make_deterministic, mixed_precision
+from labelmer.compute import decayed, device_of, make_deterministic, mixed_precision
 from labelmer.digest import canonical_json, code_digest, content_key
 from labelmer.errors import InputError, lacks_memory
 from labelmer.inputs import read_facts, read_items
+from labelmer.predictions import check_classes
 from labelmer.ragged import alone
 from labelmer.stage import Progress, command, log, parse, refuse_foreign, stage_parser
 
@@ -125,10 +126,8 @@ def fit(classifier, train, validation, options, seed, checkpoints):
 
     device = classifier.encoder.device
     weights = class_weights(train.labels, classifier.head.out_features).to(device)
-    learning = [p for p in classifier.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(
-        learning, lr=options.learning_rate, weight_decay=options.weight_decay
-    )
+    groups = decayed(classifier, options.weight_decay)
+    optimiser = torch.optim.AdamW(groups, lr=options.learning_rate)
     batches = -(-len(train.labels) // options.batch_size)
     updates = options.epochs * -(-batches // options.accumulation)
     schedule = get_linear_schedule_with_warmup(optimiser, round(options.warm_up * updates), updates)

@@ -30,7 +30,12 @@ from labelmer.accuracy import accuracies
 from labelmer.deletions import SHARES, left_at_random
 from labelmer.errors import InputError
 from labelmer.options import ModelOptions
-from labelmer.predictions import check_recognised, perturbed_table, predictions_table
+from labelmer.predictions import (
+    check_classes,
+    check_recognised,
+    perturbed_table,
+    predictions_table,
+)
 from labelmer.ragged import Ragged, located
 from labelmer.stage import RUN, command, log, parse, run_parser, write_atomically
 
@@ -153,17 +158,6 @@ def disturbed(model, means, of_test, ids):
         for share, left in zip(SHARES, means[m].left_at_random(ids), strict=True):
             changed["random", m, share] = model.probabilities({**of_test, m: left})
     return changed
-
-
-def check_classes(table, classes, path):
-    """InputError unless the training part has each class, and the fold no other."""
-    unknown = sorted(set(table["label"]) - set(classes))
-    absent = sorted(set(classes) - set(table["label"][table["part"] == "train"]))
-    if unknown or absent:
-        raise InputError(
-            f"{path}: labels {unknown} are no classes and {absent} have no training utterance, "
-            f"expected {classes}; split anew"
-        )
 
 
 def save(folder, model, about):

@@ -6,6 +6,23 @@ from labelmer.errors import InputError
 from labelmer.ragged import Ragged
 
 
+def check_classes(table, classes, path):
+    """InputError unless a fold's training and validation part have each class, and no other."""
+    for part in ("train", "validation"):
+        labels = set(table["label"][table["part"] == part])
+        for name in [name for name in classes if name not in labels]:
+            raise InputError(
+                f"{path}: no row of class '{name}' in part {part}, expected some of each of "
+                f"{classes}; correct the classes, or split anew"
+            )
+    unknown = sorted(set(table["label"]) - set(classes))
+    if unknown:
+        raise InputError(
+            f"{path}: labels {unknown}, expected some of {classes}; correct the classes, or split "
+            "anew"
+        )
+
+
 def predicted(rows, p, classes):
     """Rows of a fold table with predicted class and probabilities p (N, C)."""
     columns = {f"p_{name}": p[:, i] for i, name in enumerate(classes)}

@@ -10,6 +10,7 @@ import inspect
 import resource
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,11 +21,17 @@ from torch.nn import functional as F
 
 from labelmer import batches, tables
 from labelmer.accuracy import accuracies, best_epoch
-from labelmer.batches import check_classes, class_weights, load_part, predict, probabilities
-from labelmer.compute import device_of, make_deterministic, mixed_precision, without_onednn
+from labelmer.batches import class_weights, load_part, predict, probabilities
+from labelmer.compute import (
+    decayed,
+    device_of,
+    make_deterministic,
+    mixed_precision,
+    without_onednn,
+)
 from labelmer.errors import InputError, lacks_memory
 from labelmer.model import ModelOptions, loss_shares, model_of, parameter_count, save
-from labelmer.predictions import predictions_table
+from labelmer.predictions import check_classes, predictions_table
 from labelmer.ragged import Ragged
 from labelmer.stage import RUN, Progress, command, log, parse, run_parser
 
@@ -95,11 +102,7 @@ def fit(model, train, validation, options, seed):
     """
     device = next(model.parameters()).device
     batches_, epochs = options.batches(len(train.labels)), options.passes(len(train.labels))
-    if epochs * batches_ < FEW_UPDATES:
-        log.warning(
-            "training makes %d updates only, which is seldom enough; raise training: updates",
-            epochs * batches_,
-        )
+    warn_of_few(epochs * batches_, "training")
     weights = class_weights(train.labels, model.classes).cpu()
     target = torch.from_numpy(validation.labels)
     steps = updates(model, train, options, seed, epochs * batches_)
@@ -180,26 +183,11 @@ def updates(model, train, options, seed, total):
         left -= len(shuffled)
 
 
-def decayed(model, weight_decay):
-    """Groups of parameters: weight decay acts on matrices.
-
-    Norms, biases, sharpness, null tokens, mixes and label embeddings are pulled towards zero by
-    nothing: zero is no modest value of theirs.
-    """
-    named = dict(model.named_parameters())
-    matrices = {n for n, p in named.items() if p.ndim > 1 and not n.endswith("label_embeddings")}
-    return [
-        {"params": [p for n, p in named.items() if n in matrices], "weight_decay": weight_decay},
-        {"params": [p for n, p in named.items() if n not in matrices], "weight_decay": 0.0},
-    ]
-
-
 def backward(model, labels, places, made, weights, present):
     """Add the gradient of a batch's loss to the parameters; returns the loss.
 
     labels (B,) numpy; places: the batch cut into pieces, arrays of places in it; made: an iterator
     of the pieces' inputs and labels. Pieces teach what the batch teaches, but for rounding.
-    InputError: memory ran out.
     """
     device = weights.device
     present = present and {m: there.to(device) for m, there in present.items()}
@@ -209,19 +197,10 @@ def backward(model, labels, places, made, weights, present):
         inputs, of_piece = next(made)
         here = torch.from_numpy(piece).to(device)
         there = present and {m: x[here] for m, x in present.items()}
-        try:
-            with mixed_precision(device.type):
-                output = model(inputs, there)
-                loss = model.loss(output, of_piece, {term: x[here] for term, x in shares.items()})
-            loss.backward()
-        except (RuntimeError, MemoryError) as error:
-            if not lacks_memory(error):
-                raise
-            rows = sum(mask.shape[1] for _, mask in inputs.values())
-            raise InputError(
-                f"memory ran out in training on {len(piece)} utterances of up to {rows} rows; "
-                "lower training: batch_size or model: width, or raise model: frame_stride"
-            ) from None
+        with mixed_precision(device.type):
+            output = model(inputs, there)
+            loss = model.loss(output, of_piece, {term: x[here] for term, x in shares.items()})
+        loss.backward()
         total += loss.detach()
         if output.fused is not None:
             fused.append(output.fused.detach())
@@ -229,6 +208,26 @@ def backward(model, labels, places, made, weights, present):
     if fused:
         model.follow(torch.cat(fused), torch.cat(followed))
     return total
+
+
+@contextmanager
+def memory_advised():
+    """Where memory runs out, an InputError that says what to lower."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not lacks_memory(error):
+            raise
+        raise InputError(
+            "memory ran out in training; lower training: batch_size or model: width, or raise "
+            "model: frame_stride"
+        ) from None
+
+
+def warn_of_few(count, what):
+    """Warn if a training makes fewer updates than a model needs."""
+    if count < FEW_UPDATES:
+        log.warning("%s makes %d updates only, seldom enough; raise training: updates", what, count)
 
 
 def finite(loss, when, options):
@@ -250,6 +249,7 @@ def peak_memory(device):
 
 
 @command
+@memory_advised()
 def main(argv=None):
     """Command line of the rule train."""
     parser = run_parser(__doc__)
@@ -284,6 +284,7 @@ def main(argv=None):
     about = {"training": asdict(training), "run": run, "updates": count}
     if training.refit:
         make_deterministic(seed, args.threads)
+        warn_of_few(count, "the refit")
         model = build(options, whole, classes, words).to(device)
         refit(model, whole, training, seed, count)
     about["encoders"] = {

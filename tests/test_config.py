@@ -8,7 +8,7 @@ import yaml
 from conftest import REPOSITORY
 from snakemake.utils import update_config
 
-from labelmer import config
+from labelmer import config, encoders, ragged
 from labelmer.errors import InputError
 from labelmer.finetune import FinetuningOptions
 
@@ -356,3 +356,23 @@ def test_a_missing_table_of_recognised_words_says_what_is_expected(tmp_path):
     (tmp_path / "words.tsv").touch()
     config.check_given(corpus)
     config.check_given({})
+
+
+def test_the_folder_of_an_encoder_that_is_not_there_is_named():
+    demo = copy.deepcopy(DEMO)
+    demo["encoders"]["minilm"]["source"] = "path:nowhere"
+    with pytest.raises(InputError, match="encoders: minilm: source: there is no folder 'nowhere'"):
+        config.check_sources(demo)
+    demo["encoders"]["unused"] = demo["encoders"].pop("minilm")
+    demo["experiments"][0]["text"] = "fbank"
+    config.check_sources(demo)
+
+
+def test_what_an_encoder_does_anyway_may_be_written_down():
+    plain = {"modality": "speech", "source": "path:x", "layer": 3}
+    written = {**plain, "window_s": 60, "silence": "compact", "dtype": "float16"}
+    assert config.encoding(written) == config.encoding(plain) == {"layer": 3}
+    assert config.encoding({**plain, "silence": "full"}) == {"layer": 3, "silence": "full"}
+    assert config.ENCODING["window_s"] == encoders.WINDOW_S
+    assert config.ENCODING["silence"] == encoders.SILENCES[0]
+    assert config.ENCODING["dtype"] == ragged.FEATURE_DTYPE

@@ -15,6 +15,7 @@ from test_batches import averaged, write_features
 
 from labelmer import batches, model, tables, train
 from labelmer.accuracy import best_epoch
+from labelmer.compute import decayed
 from labelmer.model import ModelOptions
 
 torch.set_num_threads(1)
@@ -469,7 +470,7 @@ def test_weight_decay_acts_on_matrices_alone(corpus):
     options = ModelOptions.of(SMALL)
     built = train.build(options, corpus.part("train", options), CLASSES)
     named = {id(p): n for n, p in built.named_parameters()}
-    pulled, free = ({named[id(p)] for p in group["params"]} for group in train.decayed(built, 0.01))
+    pulled, free = ({named[id(p)] for p in group["params"]} for group in decayed(built, 0.01))
     assert pulled | free == set(named.values()) and not pulled & free
     assert {"sides.text.project.inward.0.weight", "joint.0.weight"} <= pulled
     assert {"sides.text.label_embeddings", "sides.text.log_sharpness", "sides.speech.null"} <= free
@@ -491,7 +492,7 @@ def test_memory_that_runs_out_gives_advice(corpus, caplog, monkeypatch):
     monkeypatch.setattr(model.LabelGuidedFusion, "loss", full)
     with pytest.raises(SystemExit):
         corpus.train("m")
-    assert "memory ran out in training on" in caplog.text and "batch_size" in caplog.text
+    assert "memory ran out in training" in caplog.text and "batch_size" in caplog.text
 
 
 def test_the_history_tells_what_the_kept_model_scores(corpus):

@@ -24,6 +24,8 @@ from labelmer.config import (
     check_codes,
     check_files,
     check_given,
+    check_sources,
+    encoding,
     kind_of,
     linear_options,
     options_of,
@@ -66,6 +68,7 @@ MANIFEST = CORPUS["reader"] == "manifest"
 READER = READERS[CORPUS["reader"]]
 SESSIONS = told(sessions, CORPUS)
 told(check_given, CORPUS)
+told(check_sources, config)
 if MANIFEST:
     told(check_codes, config["labels"], told(READER.codes, ROOT))
 for session in SESSIONS:
@@ -205,16 +208,10 @@ def encoder_of(wildcards):
     return config["encoders"][wildcards.encoder]
 
 
-def encoding(wildcards):
-    """What an encoder's entry says of how features are made with it."""
-    encoder = encoder_of(wildcards)
-    keys = "layer", "window_s", "silence", "dtype"
-    return {key: encoder[key] for key in keys if key in encoder}
-
-
 def finetune_params(wildcards):
     heard = ("window_s", "silence")
-    seen = {key: value for key, value in encoding(wildcards).items() if key in heard}
+    encoder = encoding(encoder_of(wildcards))
+    seen = {key: value for key, value in encoder.items() if key in heard}
     return tracked("finetune", classes=CLASSES, finetuning=config["finetuning"], **seen)
 
 
@@ -226,11 +223,6 @@ def snapshot_files(source):
     kind, _, place = source.partition(":")
     if kind != "path":
         return []
-    if not Path(place).is_dir():
-        raise WorkflowError(
-            f"encoders: source: there is no folder '{place}', expected one with config.json and "
-            "model.safetensors; correct the path"
-        )
     return sorted(str(path) for path in Path(place).iterdir() if path.is_file())
 
 

@@ -95,7 +95,7 @@ rule extract_frozen:
     resources:
         gpu=GPU,
     params:
-        config=lambda wildcards: tracked("extract", **encoding(wildcards)),
+        config=lambda wildcards: tracked("extract", **encoding(encoder_of(wildcards))),
     shell:
         """
         python -m labelmer.extract \
@@ -138,7 +138,7 @@ rule extract_labels:
     params:
         config=lambda wildcards: tracked(
             "extract",
-            **encoding(wildcards),
+            **encoding(encoder_of(wildcards)),
             labels={name: config["labels"][name]["words"] for name in CLASSES},
         ),
     shell:
