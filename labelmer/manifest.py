@@ -46,7 +46,7 @@ def rows(root):
     for column in table.columns.intersection(TIDIED):
         table[column] = table[column].map(lambda cell: " ".join(cell.split()))
     for column in FILLED:
-        empty = table.index[table[column].str.strip() == ""]
+        empty = table.index[table[column].map(names.plain) == ""]  # or of what is not seen
         if len(empty):
             raise InputError(
                 f"{root}:{empty[0]}: id '{table.id[empty[0]]}': {column} is empty; every row "

@@ -1,4 +1,5 @@
-"""When two names are one: case, Unicode form, width, blanks and what is not seen do not count.
+"""When two names are one: case, Unicode form, width, blanks and what is not seen do not count, nor
+does which dash or apostrophe it is.
 
 Unicode Standard Annex 15 (normalisation forms), section 3.13 (caseless matching) and 5.21
 (characters that are ignored in display).
@@ -14,11 +15,16 @@ UNSEEN_KINDS = ("Cc", "Cf")  # control and format characters
 # inherent vowels, Mongolian and other variation selectors.
 UNSEEN = {0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x3164, 0xFFA0}
 UNSEEN |= {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
+# Word processors write others than keyboards do.
+APOSTROPHES = dict.fromkeys(map(ord, "’‘‛ʼʻʹ′`´＇՚׳ꞌ"), "'")
+DASHES = dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63, 0xFF0D], "-")
 
 
 def key(name):
     """What all spellings of a name share."""
-    return unicodedata.normalize("NFKC", plain(name).casefold())
+    name = plain(name.translate(APOSTROPHES | DASHES)).casefold()
+    # Lower case of a Turkish I may have lost its dot, or have it as a mark.
+    return unicodedata.normalize("NFKC", name.replace("i\u0307", "i").replace("ı", "i"))
 
 
 def plain(name):

@@ -7,7 +7,8 @@ are not seen, the script of digits, and the vowel points of Arabic and Hebrew ma
 import functools
 import unicodedata
 
-APOSTROPHES = dict.fromkeys(map(ord, "’‘‛ʼʻʹ′`´＇՚׳ꞌ"), "'")
+from labelmer.names import APOSTROPHES
+
 # Scripts without blanks between words, by how their letters' Unicode names begin.
 IDEOGRAPHS = ("CJK ", "IDEOGRAPHIC ", "TANGUT ", "NUSHU ")
 UNSPACED = ("HIRAGANA ", "KATAKANA", "BOPOMOFO ", "YI ", "THAI ", "LAO ", "KHMER ", "MYANMAR ")

@@ -107,6 +107,7 @@ TIMES = [*HEADER, "start", "end"]
         ([], HEADER, "no rows"),
         (replaced(2, "id", "a"), HEADER, "id 'a' stands twice"),
         (replaced(1, "speaker", " "), HEADER, ":3: id 'a': speaker is empty"),
+        (replaced(1, "speaker", "\u200b"), HEADER, ":3: id 'a': speaker is empty"),
         (replaced(2, "path", ""), HEADER, ":4: id 'c': path is empty"),
         (replaced(0, "session", ""), HEADER, ":2: id 'b': session is empty"),
         (replaced(0, "id", ""), HEADER, ":2: id '': id is empty"),

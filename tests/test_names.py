@@ -19,6 +19,11 @@ SAME = [
     ("a\u3000b", " a  b", None),
     ("\u03c3", "\u03c2", "U+03C3 against U+03C2"),
     ("\u0390", "\u1fd3", "U+0390 against U+1FD3"),
+    ("O'Neil", "O\u2019Neil", "U+0027 against U+2019"),
+    ("Ann-1", "Ann\u20111", "U+002D against U+2011"),
+    ("Ann-1", "Ann\u20131", "U+002D against U+2013"),
+    ("\u0130pek", "ipek", "U+0130 against U+0069"),
+    ("ILGIN", "\u0131lg\u0131n", None),
 ]
 
 
