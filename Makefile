@@ -29,7 +29,7 @@ demo-corpus: install
 	$(BIN)/python -m labelmer.demo resources/demo
 
 demo: demo-corpus
-	@echo "Running the whole workflow on the demo corpus: about 3 minutes on 2 cores."
+	@echo "Running the whole workflow on the demo corpus: about 4 minutes on 2 cores."
 	$(DEMO) --quiet rules host
 	$(BIN)/python -m labelmer.tabulate --show results/demo/reports/compare.tsv
 	@echo
