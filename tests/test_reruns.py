@@ -463,6 +463,7 @@ def listed(tmp_path_factory, finished):
         speaker = turn.id[:5] + turn.id.rpartition("_")[2][0]
         rows.append((turn.id, path, speaker, turn.session, turn.code, turn.text))
     (corpus / "manifest.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
+    shutil.copytree(finished.folder / "bert", workspace.folder / "bert")
     config = finished.config()
     config["corpus"] = {"name": "tiny", "reader": "manifest", "root": "corpus/manifest.tsv"}
     names = ("sad", "happy", "angry", "neutral")
@@ -534,8 +535,8 @@ def test_the_audit_has_the_classes_in_the_configs_order(listed):
         ("calibration", "BINS = 15", "BINS = 10", fusions() | REPORTS),
         (
             "evaluate",
-            ".double()",
-            ".float()",
+            "output.logits.cpu()",
+            "output.logits.clone().cpu()",
             evaluations(TRAINED) | fusions() | REPORTS | EXAMPLES,
         ),
         ("illustrate", "RIGHT, WRONG = 4, 2", "RIGHT, WRONG = 3, 3", EXAMPLES | PAGE),
