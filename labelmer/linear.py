@@ -13,7 +13,6 @@ A missing modality is at its mean: it adds nothing. The test part chooses nothin
 """
 
 import json
-import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,10 +161,8 @@ def disturbed(model, means, of_test, ids):
 
 def save(folder, model, about):
     """Write model.safetensors and config.json, as training does."""
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / "model.safetensors.part"
-    part.write_bytes(to_bytes({n: np.ascontiguousarray(x) for n, x in model.tensors().items()}))
-    os.replace(part, folder / "model.safetensors")
+    tensors = {name: np.ascontiguousarray(x) for name, x in model.tensors().items()}
+    write_atomically(folder / "model.safetensors", to_bytes(tensors))
     text = json.dumps({"format": FORMAT, **about}, indent=2, sort_keys=True, ensure_ascii=False)
     write_atomically(folder / "config.json", text + "\n")
 

@@ -11,7 +11,6 @@ Masks are True on tokens and frames, False on padding.
 
 import json
 import math
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -459,11 +458,9 @@ def save(folder, model, classes, about):
     classes: names in order; about: what else is worth knowing of it, for people and for predict.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / "model.safetensors.part"
     # safetensors' save_file lets nobody else read what it writes.
-    part.write_bytes(to_bytes({n: x.contiguous().cpu() for n, x in model.state_dict().items()}))
-    os.replace(part, folder / "model.safetensors")
+    tensors = {name: x.contiguous().cpu() for name, x in model.state_dict().items()}
+    write_atomically(folder / "model.safetensors", to_bytes(tensors))
     description = {
         "format": FORMAT,
         "classes": classes,

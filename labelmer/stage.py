@@ -93,12 +93,12 @@ def run_parser(docstring):
     return parser
 
 
-def write_atomically(path, text):
-    """Write text to path through a part file beside it, so that nobody sees half a file."""
+def write_atomically(path, content):
+    """Write text or bytes to path through a part file beside it: nobody sees half a file."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
+    part.write_bytes(content.encode() if isinstance(content, str) else content)
     os.replace(part, path)
 
 

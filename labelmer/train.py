@@ -103,7 +103,7 @@ def fit(model, train, validation, options, seed):
     device = next(model.parameters()).device
     batches_, epochs = options.batches(len(train.labels)), options.passes(len(train.labels))
     warn_of_few(epochs * batches_, "training")
-    weights = class_weights(train.labels, model.classes).cpu()
+    weights = class_weights(train.labels, model.classes)
     target = torch.from_numpy(validation.labels)
     steps = updates(model, train, options, seed, epochs * batches_)
     history, kept = [], None
