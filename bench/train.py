@@ -148,7 +148,11 @@ class Plain(Labelmer):
             parameters, options.learning_rate, weight_decay=options.weight_decay
         )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, options.learning_rate, len(steps) + 1, pct_start=options.warm_up
+            optimiser,
+            options.learning_rate,
+            total_steps=len(steps) + 1,
+            pct_start=options.warm_up,
+            cycle_momentum=False,
         )
         self.waited = 0.0
         self.model.train()
