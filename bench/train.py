@@ -40,7 +40,7 @@ sys.path.insert(0, str(REPOSITORY))
 
 from labelmer import tables, train  # noqa: E402
 from labelmer.batches import class_weights, load_part  # noqa: E402
-from labelmer.compute import make_deterministic, without_onednn  # noqa: E402
+from labelmer.compute import make_deterministic  # noqa: E402
 from labelmer.model import ModelOptions, loss_shares  # noqa: E402
 from labelmer.ragged import Writer  # noqa: E402
 
@@ -92,8 +92,7 @@ class Labelmer:
     """One process' state: the parts of the fold and the model."""
 
     def __init__(self, folder, device):
-        make_deterministic(1, THREADS)
-        without_onednn()
+        make_deterministic(1, THREADS, onednn=False)
         self.device = device
         self.training = train.TrainingOptions(epochs=1, updates=1, batch_size=BATCH)
         options = ModelOptions()

@@ -54,23 +54,20 @@ def _taken(count):
 LOCKS = []  # open as long as the process lives; the system unlocks them then
 
 
-def make_deterministic(seed, threads):
-    """The same seed and number of threads give the same numbers on the same machine."""
+def make_deterministic(seed, threads, onednn=True):
+    """The same seed and number of threads give the same numbers on the same machine.
+
+    onednn: whether oneDNN may do the work of a CPU. It makes a kernel anew for every shape of a
+    batch: where hardly two batches have the same, that takes twice the time for small ones, and
+    keeping the kernels takes memory; PyTorch's own kernels are the better ones there.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
     torch.manual_seed(seed)
     # Does what use_deterministic_algorithms(True) does, without its import of the compiler (1 s).
     torch.set_deterministic_debug_mode("error")
     torch.utils.deterministic.fill_uninitialized_memory = False  # it would fill every new tensor
     torch.set_num_threads(threads)
-
-
-def without_onednn():
-    """Let PyTorch's own kernels do the work of a CPU.
-
-    oneDNN makes a kernel anew for every shape of a batch, and hardly two batches of ours have the
-    same: that takes twice the time for small ones, and keeping the kernels takes memory.
-    """
-    torch.backends.mkldnn.set_flags(False)
+    torch.backends.mkldnn.set_flags(onednn)
 
 
 def mixed_precision(device, wanted=True):

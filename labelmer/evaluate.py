@@ -15,7 +15,7 @@ import torch
 
 from labelmer import tables
 from labelmer.batches import load_part, passes, predict, probabilities
-from labelmer.compute import device_of, make_deterministic, without_onednn
+from labelmer.compute import device_of, make_deterministic
 from labelmer.digest import content_key, file_digest
 from labelmer.errors import InputError
 from labelmer.model import load
@@ -120,8 +120,7 @@ def main(argv=None):
         "--transcripts", type=Path, nargs="*", default=[], metavar="H5", help="recognised words"
     )
     args = parse(parser, argv)
-    make_deterministic(0, args.threads)
-    without_onednn()
+    make_deterministic(0, args.threads, onednn=False)
     model, classes = load(args.folder)
     model.to(device_of(args.gpu))
     run = dict(zip(RUN, args.run, strict=True))

@@ -27,7 +27,6 @@ from labelmer.compute import (
     device_of,
     make_deterministic,
     mixed_precision,
-    without_onednn,
 )
 from labelmer.errors import InputError, lacks_memory
 from labelmer.model import ModelOptions, loss_shares, model_of, parameter_count, save
@@ -260,8 +259,7 @@ def main(argv=None):
     classes = args.config["classes"]
     options = ModelOptions.of(args.config["model"])
     training = TrainingOptions(**args.config["training"])
-    make_deterministic(seed, args.threads)
-    without_onednn()
+    make_deterministic(seed, args.threads, onednn=False)
     device = device_of(args.gpu)
     table = tables.read(args.fold, "fold")
     check_classes(table, classes, args.fold)
@@ -283,7 +281,7 @@ def main(argv=None):
     count = next(row["updates"] for row in history if row["chosen"])
     about = {"training": asdict(training), "run": run, "updates": count}
     if training.refit:
-        make_deterministic(seed, args.threads)
+        make_deterministic(seed, args.threads, onednn=False)
         warn_of_few(count, "the refit")
         model = build(options, whole, classes, words).to(device)
         refit(model, whole, training, seed, count)
