@@ -12,12 +12,11 @@ from labelmer.errors import InputError
 from labelmer.ragged import Ragged, located
 from labelmer.stage import log
 
-# Rows of both modalities that go through a model at once (memory grows with them), the share of
-# them that may be padding in training, and bytes of features that are kept there, not read anew.
-# A GPU computes padding faster than it starts another piece.
-ROWS = {"cpu": 8192, "cuda": 2**17}
-PADDING = {"cpu": 0.15, "cuda": 1.0}
-KEPT_BYTES = 2**30  # on a CPU; on a GPU half of its free memory
+CPU_ROWS = 8192  # that go through a model at once
+# Bytes for which a GPU takes one more row. With a base encoder's features, training keeps 15 KiB of
+# a row, and 58 KiB where the features hold all layers; the rest is for other jobs and the features.
+GPU_MEMORY_PER_ROW = 2**19
+KEPT_BYTES = 2**30  # of features, on a CPU; on a GPU half of its free memory
 EVALUATED = 64  # utterances of a batch that is only predicted
 
 
@@ -124,6 +123,20 @@ class Features:
         mask = step < lengths[numbers, None]  # (B, T)
         values = kept[torch.where(mask, starts[numbers, None] + step, 0)]
         return values.masked_fill_(~mask.view(*mask.shape, *[1] * len(self.row)), 0), mask
+
+
+def limits(device):
+    """How many rows go through a model at once, and the share of them that may be padding.
+
+    The rows are those of both modalities, with their padding; the share is of training.
+    """
+    device = torch.device(device)
+    if device.type == "cpu":
+        return CPU_ROWS, 0.15
+    # Of all its memory, not of what is free: equal seeds find equal batches.
+    memory = torch.cuda.get_device_properties(device).total_memory
+    # A GPU computes padding faster than it starts another piece.
+    return max(1, memory // GPU_MEMORY_PER_ROW), 1.0
 
 
 def in_order(lengths, size, rows=None):
@@ -319,7 +332,7 @@ def passes(model, part):
     """Every batch of a part through a model: (item numbers, inputs, what the model returns)."""
     model.eval()
     device = next(model.parameters()).device
-    groups = in_order(part.lengths(), EVALUATED, ROWS[device.type])
+    groups = in_order(part.lengths(), EVALUATED, limits(device)[0])
     for numbers, (inputs, _) in zip(groups, part.batches(groups, device), strict=True):
         yield numbers, inputs, model(inputs)
 

@@ -11,7 +11,7 @@ Masks are True on tokens and frames, False on padding.
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -34,11 +34,12 @@ class Output:
     """What the model says, and the tensors by which it came to say it, by modality."""
 
     logits: torch.Tensor  # (B, C)
-    experts: dict  # (B, C) each
+    experts: dict  # (B, C) each: the sum of its readers
     says: dict  # P (B, T, C): what each token or frame says about the label
     pooling: dict  # (B, T): weights of the joint term's pooling
     expert_pooling: dict  # (B, T): weights of the expert's pooling
     received: dict  # (B, T): mean cross-attention that each token or frame received
+    readers: dict = field(default_factory=dict)  # lists of (B, C): what an expert adds up
     fused: torch.Tensor | None = None  # (B, d): what LSGMER compares with its labels
 
     def salience(self):
@@ -102,7 +103,8 @@ class LabelGuidedFusion(Sides):
         there if not given. A modality that is missing becomes one null token.
         """
         options, sides = self.options, self.states(inputs, present)
-        experts = {m: side.expert for m, side in sides.items() if side.expert is not None}
+        readers = {m: side.readers for m, side in sides.items() if side.readers}
+        experts = {m: sum(logits) for m, logits in readers.items()}
         asked = {m: side.weights for m, side in sides.items() if side.weights is not None}
         received, weights = {}, {}
         logits = sum(experts.values())
@@ -120,18 +122,23 @@ class LabelGuidedFusion(Sides):
                 pooled.append(z)
             logits = logits + self.joint(torch.cat(pooled, dim=-1)).float()  # (B, C)
         says = {m: side.says for m, side in sides.items() if side.says is not None}
-        return Output(logits, experts, says, weights, asked, received)
+        return Output(logits, experts, says, weights, asked, received, readers)
 
     def loss(self, output, labels, shares):
-        """Weighted cross-entropy of the sum, of each expert, and of the labels among themselves.
+        """Weighted cross-entropy of the sum, of each reader, and of the labels among themselves.
 
         labels (B,); shares: what loss_shares() says of these utterances.
         """
         options = self.options
-        total = entropy(output.logits, labels, shares["all"])
-        if options.joint:
-            for m, logits in output.experts.items():
-                total = total + options.expert_loss * entropy(logits, labels, shares[m])
+        terms = [(output.logits, shares["all"])]
+        if options.joint or options.expert_statistics:  # else the one reader is the sum itself
+            terms += [
+                (logits, options.expert_loss * shares[m])
+                for m, readers in output.readers.items()
+                for logits in readers
+            ]
+        logits, counted = map(torch.cat, zip(*terms, strict=True))
+        total = entropy(logits, counted, labels.repeat(len(terms)))
         if options.labels:
             for side in self.sides.values():
                 total = total + options.label_loss * shares["even"].sum() * side.label_loss()
@@ -146,7 +153,7 @@ class SideState:
     enhanced: torch.Tensor  # (B, T, d): label-enhanced where the options say so
     labels: torch.Tensor | None  # (C, d)
     says: torch.Tensor | None  # (B, T, C)
-    expert: torch.Tensor | None  # (B, C)
+    readers: list  # (B, C) each: the expert's logits are their sum
     weights: torch.Tensor | None  # (B, T): the expert's pooling
 
 
@@ -179,8 +186,9 @@ class Side(nn.Module):
         if options.experts or not options.joint:
             self.expert_pool = Pooling(options.expert_pooling, d, classes)
             self.expert = mlp(d, d, classes, options.dropout)
-            if options.expert_mean:
-                self.expert_of_mean = mlp(d, d, classes, options.dropout)
+            if options.expert_statistics:
+                self.deviation = inward(width, d)
+                self.expert_of_statistics = mlp(2 * d, d, classes, options.dropout)
 
     def start_labels(self, embeddings):
         """Start the label embeddings (C, D): what all labels share is taken off, then unit RMS."""
@@ -223,20 +231,28 @@ class Side(nn.Module):
         labels = self.labels() if options.labels else None
         similar = self.similarity(hidden, labels)
         says = similar.softmax(-1) if labels is not None else None  # P (B, T, C)
-        expert = weights = None
+        readers, weights = [], None
         if options.experts or not options.joint:
             z, weights = self.expert_pool(hidden, mask, similar)
-            expert = self.expert(z)
-            if options.expert_mean:
-                inside = mask[..., None]
-                mean = (values * inside).sum(1) / inside.sum(1)  # (B, D)
-                expert = expert + self.expert_of_mean(self.project.inward(mean))
-            expert = expert.float()  # mixed precision does not round the sum of logits
+            readers = [self.expert(z)]
+            if options.expert_statistics:
+                readers.append(self.of_statistics(values, mask))
+            # Mixed precision does not round the sum of logits. A missing modality says nothing.
+            readers = [logits.float() for logits in readers]
             if present is not None:
-                expert = expert * present[:, None]
+                readers = [logits * present[:, None] for logits in readers]
         if options.joint and options.label_interaction:
             hidden = self.norm(hidden + self.take_up(says @ labels))
-        return SideState(mask, hidden, labels, says, expert, weights)
+        return SideState(mask, hidden, labels, says, readers, weights)
+
+    def of_statistics(self, values, mask):
+        """Logits (B, C) of the mean and the deviation over time of values (B, T, D)."""
+        inside, rows = mask[..., None], mask.sum(1, keepdim=True)  # (B, T, 1), (B, 1)
+        mean = (values * inside).sum(1) / rows  # (B, D)
+        apart = (values - mean[:, None]) * inside
+        deviation = torch.linalg.vector_norm(apart, dim=1) / rows.sqrt()
+        both = self.project.inward(mean), self.deviation(deviation)  # (B, d) each
+        return self.expert_of_statistics(torch.cat(both, dim=-1))
 
 
 class Projection(nn.Module):
@@ -244,7 +260,7 @@ class Projection(nn.Module):
 
     def __init__(self, width, d, dropout):
         super().__init__()
-        self.inward = nn.Sequential(nn.Linear(width, d), nn.GELU(), nn.LayerNorm(d))
+        self.inward = inward(width, d)
         self.over_time = Neighbours(d)
         self.mix = nn.Sequential(nn.Linear(d, d), nn.GELU(), nn.Dropout(dropout))
         self.norm = nn.LayerNorm(d)
@@ -376,14 +392,14 @@ class LSGMER(Sides):
             enhanced.append((signal.sigmoid() * mean[:, None] + signal).mean(1))
             weights[m] = attention.mean(1)  # (B, T)
         fused = self.fuse(torch.cat(enhanced, dim=-1))  # (B, d)
-        return Output(self.classify(fused), {}, {}, weights, {}, received, fused)
+        return Output(self.classify(fused), {}, {}, weights, {}, received, fused=fused)
 
     def loss(self, output, labels, shares):
         """Weighted cross-entropy, and the divergence; arguments as in LabelGuidedFusion."""
         similar = F.normalize(output.fused, dim=-1) @ F.normalize(self.label_signals, dim=-1).T
         apart = jensen_shannon(similar.log_softmax(-1), output.logits.log_softmax(-1))  # (B,)
         divergence = (shares["even"] * apart).sum()
-        return entropy(output.logits, labels, shares["all"]) + self.options.label_loss * divergence
+        return entropy(output.logits, shares["all"], labels) + self.options.label_loss * divergence
 
     def follow(self, fused, labels):
         """Move the signal of each class in a training batch towards the mean of its utterances.
@@ -410,7 +426,7 @@ def loss_shares(labels, class_weights, present=None):
     return {term: counts / counts.sum().clamp_min(1e-8) for term, counts in terms.items()}
 
 
-def entropy(logits, labels, shares):
+def entropy(logits, shares, labels):
     """Cross-entropy of logits (B, C), each utterance counted by its share (B,)."""
     return (shares * F.cross_entropy(logits, labels, reduction="none")).sum()
 
@@ -435,10 +451,15 @@ def model_of(options, rows, classes):
     return kinds[options.architecture](options, rows, classes)
 
 
-def mlp(inward, hidden, outward, dropout):
+def inward(width, d):
+    """Linear, GELU, layer norm: from an encoder's width to the model's."""
+    return nn.Sequential(nn.Linear(width, d), nn.GELU(), nn.LayerNorm(d))
+
+
+def mlp(width, hidden, outward, dropout):
     """Linear, GELU, dropout, linear."""
     return nn.Sequential(
-        nn.Linear(inward, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, outward)
+        nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, outward)
     )
 
 

@@ -36,10 +36,10 @@ class ModelOptions:
     cross_attention: bool = True  # text to speech and speech to text
     experts: bool = True  # each modality's own logits are part of the sum
     expert_pooling: str = "attention"  # attention, label-attention, mean, leam
-    expert_mean: bool = True  # experts also see the plain mean of an utterance's rows
+    expert_statistics: bool = True  # experts also see mean and deviation of an utterance's rows
     pooling: str = "label-attention"  # of the joint term: the same choice
     modality_dropout: float = 0.1  # chance, in training, that one modality is missing
-    expert_loss: float = 1.0  # weight of the experts' own cross-entropy
+    expert_loss: float = 1.0  # weight of the cross-entropy of each of the experts' readers
     label_loss: float = 0.1  # weight of telling the labels apart
 
     @property

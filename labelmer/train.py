@@ -161,7 +161,7 @@ def updates(model, train, options, seed, total):
         cycle_momentum=False,
     )
     lengths = train.lengths()
-    limits = batches.ROWS[device.type], batches.PADDING[device.type]
+    limits = batches.limits(device)
     left = total
     while left:
         shuffled = batches.shuffled(len(train.labels), options.batch_size, generator)[:left]

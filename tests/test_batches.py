@@ -291,3 +291,14 @@ def test_a_gpu_keeps_what_takes_half_of_its_free_memory_at_most(
         part.keep("cuda:1")
     assert given == ([torch.device("cuda:1")] if kept else [])
     assert ("come from pinned memory" in caplog.text) is not kept
+
+
+def test_a_gpu_takes_rows_by_its_memory_and_a_cpu_few_with_little_padding(monkeypatch):
+    gib = {"cuda:0": 80, "cuda:1": 8}
+    monkeypatch.setattr(
+        torch.cuda,
+        "get_device_properties",
+        lambda device: SimpleNamespace(total_memory=gib[str(device)] * 2**30),
+    )
+    assert [batches.limits(name) for name in gib] == [(163840, 1.0), (16384, 1.0)]
+    assert batches.limits("cpu") == (8192, 0.15)

@@ -4,6 +4,8 @@ Nothing is computed, so no GPU is needed; a tensor that stays on the CPU is foun
 backward pass is not possible so.
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -29,6 +31,13 @@ VARIANTS = {
 def corpus(tmp_path):
     table = made_fold({"train": 3, "validation": 2, "test": 2})
     return Corpus(tmp_path, table, made_features(table))
+
+
+@pytest.fixture(autouse=True)
+def memory(monkeypatch):
+    """Of the GPU: that it has so much is all that is asked of it."""
+    gpu = SimpleNamespace(total_memory=80 * 2**30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: gpu)
 
 
 def on_gpu(options, layers=()):

@@ -147,7 +147,9 @@ def test_the_full_model_follows_its_equations():
             enhanced = F.layer_norm(H + P @ L @ side.take_up.weight.T, (16,))
             z = side.expert_pool.score(H).softmax(0).T @ H  # (1, d)
             mean = side.project.inward(x.mean(0, keepdim=True))  # (1, d)
-            logits = logits + side.expert(z) + side.expert_of_mean(mean)
+            deviation = side.deviation(x.std(0, correction=0, keepdim=True))
+            statistics = side.expert_of_statistics(torch.cat([mean, deviation], 1))
+            logits = logits + side.expert(z) + statistics
             state[m] = enhanced, P, L
         pooled = []
         for m, other in (("speech", "text"), ("text", "speech")):
@@ -216,7 +218,7 @@ def test_permuting_labels_permutes_logits_and_nothing_else(variant):
     before = flat(model(batch(model)))
     order = torch.tensor([2, 0, 3, 1])
     by_class = (
-        *("label_embeddings", "label_signals", "expert.3.", "expert_of_mean.3."),
+        *("label_embeddings", "label_signals", "expert.3.", "expert_of_statistics.3."),
         *("joint.3.", "classify."),
     )
     for name, value in model.state_dict(keep_vars=True).items():
@@ -344,11 +346,17 @@ def test_the_loss_is_the_sum_of_its_terms(variant):
 
     expected = weighted(output.logits, [0, 1, 2, 3])
     if variant == "full":
-        expected = expected + 0.7 * weighted(output.experts["speech"], [1, 2, 3])
-        expected = expected + 0.7 * weighted(output.experts["text"], [0, 2, 3])
+        present = {"speech": [1, 2, 3], "text": [0, 2, 3]}
+        terms = [(logits, present[m]) for m in present for logits in output.readers[m]]
+        assert len(terms) == 4
+        expected = expected + 0.7 * sum(weighted(*term) for term in terms)
         for side in model.sides.values():
             similar = sharp_cosine(side, side.labels(), side.labels())
             expected = expected - 0.3 * similar.log_softmax(-1).diagonal().mean()
+    if variant == "speech-only":
+        readers = output.readers["speech"]
+        torch.testing.assert_close(output.logits, readers[0] + readers[1])
+        expected = expected + 0.7 * sum(weighted(logits, [0, 1, 2, 3]) for logits in readers)
     torch.testing.assert_close(loss, expected)
 
 
