@@ -26,12 +26,12 @@ $(INSTALLED): requirements.lock pyproject.toml
 	touch $@
 
 demo-corpus: install
-	$(BIN)/python -m labelmer.demo resources/demo
+	$(BIN)/python -m labelmer demo resources/demo
 
 demo: demo-corpus
 	@echo "Running the whole workflow on the demo corpus: about 4 minutes on 2 cores."
 	$(DEMO) --quiet rules host
-	$(BIN)/python -m labelmer.tabulate --show results/demo/reports/compare.tsv
+	$(BIN)/python -m labelmer tabulate --show results/demo/reports/compare.tsv
 	@echo
 	@echo "tables    results/demo/reports/*.tsv"
 	@echo "figures   results/demo/reports/figures/"
@@ -39,7 +39,7 @@ demo: demo-corpus
 
 evidence: demo-corpus
 	$(EVIDENCE) --quiet rules host
-	$(BIN)/python -m labelmer.tabulate --show results/demo/reports/compare.tsv
+	$(BIN)/python -m labelmer tabulate --show results/demo/reports/compare.tsv
 
 test: install
 	$(BIN)/python -m pytest

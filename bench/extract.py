@@ -46,11 +46,11 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 from lengths import seconds_of_utterances  # noqa: E402
 
-from labelmer import encoders  # noqa: E402
-from labelmer.digest import code_digest  # noqa: E402
-from labelmer.extract import extract  # noqa: E402
-from labelmer.inputs import Items  # noqa: E402
-from labelmer.ragged import Ragged  # noqa: E402
+from labelmer.base.digest import code_digest  # noqa: E402
+from labelmer.base.ragged import RATE, Ragged  # noqa: E402
+from labelmer.features import encoders  # noqa: E402
+from labelmer.features.extract import extract  # noqa: E402
+from labelmer.features.items import Items  # noqa: E402
 
 ITEMS = {"cpu": 24, "cuda": 1500}
 WHISPER_ITEMS = {"cpu": 8, "cuda": 500}
@@ -95,7 +95,7 @@ def write_whisper(folder, sizes):
 def noise_of(seconds):
     """Items of int16 noise of the given lengths, each with samples of its own."""
     draw = np.random.default_rng(2)
-    counts = [round(s * encoders.SAMPLE_RATE) for s in seconds]
+    counts = [round(s * RATE) for s in seconds]
     noise = draw.normal(0, 3000, 2 * max(counts)).astype(np.int16)
     starts = draw.integers(0, max(counts), len(counts))
     inputs = [noise[a : a + n] for a, n in zip(starts, counts, strict=True)]
@@ -115,7 +115,7 @@ class Ways:
     def labelmer(self, items):
         out = self.folder / "features.h5"
         out.unlink(missing_ok=True)  # or its items would be taken over
-        extract(items, self.encoder, self.facts, out, code_digest("encoders"))
+        extract(items, self.encoder, self.facts, out, code_digest("features.encoders"))
 
     def loop(self, items):
         for name, samples in zip(items.ids, items.inputs, strict=True):
@@ -135,7 +135,7 @@ class Ways:
         """What public code does with utterances: (batch, longest, 768) of float32."""
         clips = [samples.astype(np.float32) / 32768 for samples in inputs]
         values = self.extractor(
-            clips, sampling_rate=encoders.SAMPLE_RATE, padding=True, return_tensors="pt"
+            clips, sampling_rate=RATE, padding=True, return_tensors="pt"
         ).input_values
         return self.model(values.to(self.device)).last_hidden_state.cpu().numpy()
 
@@ -162,7 +162,7 @@ class WhisperWays:
         for name, samples in zip(items.ids, items.inputs, strict=True):
             mel = self.extractor(
                 samples.astype(np.float32) / 32768,
-                sampling_rate=encoders.SAMPLE_RATE,
+                sampling_rate=RATE,
                 return_tensors="pt",
             ).input_features
             rows = self.model(mel.to(self.device)).last_hidden_state[0].cpu().numpy()
@@ -175,7 +175,7 @@ class WhisperWays:
         else:
             out = self.folder / f"{way}.h5"
             out.unlink(missing_ok=True)  # or its items would be taken over
-            extract(items, self.encoders[way], self.facts, out, code_digest("encoders"))
+            extract(items, self.encoders[way], self.facts, out, code_digest("features.encoders"))
         if self.device == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter() - start
@@ -185,7 +185,7 @@ def run_whisper(device, snapshot, facts):
     """Measure and print Whisper's part; returns ({way: seconds}, does `full` equal the loop)."""
     lengths = seconds_of_utterances(WHISPER_ITEMS[device] + 1)
     items = noise_of(sorted(lengths)[:-1])  # without the one of 34 s, which the loop would cut
-    audio = sum(map(len, items.inputs)) / encoders.SAMPLE_RATE
+    audio = sum(map(len, items.inputs)) / RATE
     names = [*SILENCES, "the loop"]
     with tempfile.TemporaryDirectory() as place:
         ways = WhisperWays(snapshot, facts, Path(place), device)
@@ -337,7 +337,7 @@ def measure(ways, items):
 
 def report(ways, items, taken, tops):
     """Print the table of one device; returns {way or ceiling: GFLOP/s}."""
-    audio = sum(map(len, items.inputs)) / encoders.SAMPLE_RATE
+    audio = sum(map(len, items.inputs)) / RATE
     gflop = sum(gflop_of(ways.model.config, n) for n in ways.encoder.lengths(items.inputs))
     share = padding_share([len(x) for x in items.inputs])
     print(

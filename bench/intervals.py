@@ -19,8 +19,8 @@ import argparse
 
 import numpy as np
 
-from labelmer import statistics
-from labelmer.metrics import scores_of_tallies
+from labelmer.scores import intervals
+from labelmer.scores.metrics import scores_of_tallies
 
 CLASSES, ACCURACY, DRAWS = 4, 0.7, 999
 TESTS = ("jackknife", "percentile", "bootstrap-t", "McNemar")
@@ -57,7 +57,7 @@ def experiment(draw, speakers, utterances, spread, uneven, difference):
 
 def bootstrapped(true, predicted, speaker):
     """p of the percentile bootstrap and of the bootstrap-t of the difference in UA."""
-    of_units = statistics.tallies(true, predicted, speaker, CLASSES)  # (3, units, 2, C)
+    of_units = intervals.tallies(true, predicted, speaker, CLASSES)  # (3, units, 2, C)
     units = of_units.shape[1]
     weights = np.random.default_rng(1).multinomial(units, np.full(units, 1 / units), size=DRAWS)
     weights = np.vstack([np.ones((1, units)), weights])  # the first one is what was seen
@@ -86,9 +86,9 @@ def rejections(design, difference, seed, experiments):
     found, detectable = [], []
     for _ in range(experiments):
         true, predicted, speaker = experiment(draw, *design, difference)
-        a, b = (statistics.over_speakers(true, p[None], speaker, CLASSES) for p in predicted)
-        jackknife = statistics.tested(a["ua"] - b["ua"])
-        *_, mcnemar = statistics.mcnemar(*(predicted == true))
+        a, b = (intervals.over_speakers(true, p[None], speaker, CLASSES) for p in predicted)
+        jackknife = intervals.tested(a["ua"] - b["ua"])
+        *_, mcnemar = intervals.mcnemar(*(predicted == true))
         p = jackknife["p"], *bootstrapped(true, predicted, speaker), mcnemar
         found.append(np.less(p, 0.05))
         detectable.append(jackknife["detectable"])

@@ -33,11 +33,13 @@ from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict  # noqa:
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 
-from labelmer import encoders, fetch, manifest, segment  # noqa: E402
-from labelmer.digest import code_digest  # noqa: E402
-from labelmer.extract import extract  # noqa: E402
-from labelmer.inputs import read_facts, read_items  # noqa: E402
-from labelmer.ragged import Ragged  # noqa: E402
+from labelmer.base.digest import code_digest  # noqa: E402
+from labelmer.base.ragged import RATE, Ragged  # noqa: E402
+from labelmer.corpus import segment  # noqa: E402
+from labelmer.corpus.readers import manifest  # noqa: E402
+from labelmer.features import encoders, fetch  # noqa: E402
+from labelmer.features.extract import extract  # noqa: E402
+from labelmer.features.items import read_facts, read_items  # noqa: E402
 
 WAYS = ("none", "compact", "full")
 
@@ -48,7 +50,7 @@ def made_up(place):
     for number in range(12):
         speaker, label = f"p{number % 3}", ("low", "high")[number // 3 % 2]
         noise = np.random.default_rng(number).normal(0, 0.1, 1600 * (number + 1))
-        soundfile.write(place / f"{number:02}.wav", noise, encoders.SAMPLE_RATE)
+        soundfile.write(place / f"{number:02}.wav", noise, RATE)
         rows.append(f"u{number:02}\t{number:02}.wav\t{speaker}\tS{speaker}\t{label}\tso")
     (place / "manifest.tsv").write_text("\n".join([*rows, ""]))
     sizes = {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2}
@@ -71,7 +73,7 @@ def segments_of(root, folder):
 
 def features_of(segments, folder, place):
     """({way: seconds}, {way: {id: means over a clip's frames (layers, width)}})."""
-    facts, code = read_facts(folder, "whisper"), code_digest("encoders")
+    facts, code = read_facts(folder, "whisper"), code_digest("features.encoders")
     ways = {way: encoders.load(folder, encoders.ALL, silence=way) for way in WAYS}
     taken, means = dict.fromkeys(WAYS, 0.0), {way: {} for way in WAYS}
     warm_up = read_items(segments[0]).inputs[:2]

@@ -8,7 +8,7 @@ a float32 tensor, frames already averaged, and pads random batches to their long
 a GPU it copies each batch there and computes in float32.
 
 Each way has a process of its own, and they train in turns, an epoch at a time; compared are the
-fastest epochs. Then a whole fold is trained by `python -m labelmer.train` with its defaults, refit
+fastest epochs. Then a whole fold is trained by `python -m labelmer train` with its defaults, refit
 included; its seconds and the most memory that it held count from its start, with all imports.
 Prints a table and, as its last line, one JSON object: epoch_vs_plain says how many times faster
 labelmer's epoch is.
@@ -38,11 +38,12 @@ from torch.nn.utils.rnn import pad_sequence
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
-from labelmer import tables, train  # noqa: E402
-from labelmer.batches import class_weights, load_part  # noqa: E402
-from labelmer.compute import make_deterministic  # noqa: E402
-from labelmer.model import ModelOptions, loss_shares  # noqa: E402
-from labelmer.ragged import Writer  # noqa: E402
+from labelmer.base import tables  # noqa: E402
+from labelmer.base.ragged import Writer  # noqa: E402
+from labelmer.learning.batches import class_weights, load_part  # noqa: E402
+from labelmer.learning.device import make_deterministic  # noqa: E402
+from labelmer.models import train  # noqa: E402
+from labelmer.models.model import ModelOptions, loss_shares  # noqa: E402
 
 UTTERANCES, SESSIONS = 5531, 5  # of IEMOCAP; the last session would be the test part
 RATE, WIDTH, TOKENS_PER_SECOND = 50, 768, 3.1
@@ -224,7 +225,7 @@ def epochs_in_turns(folder, device):
 def fold(folder, gpu, training):
     """Train a fold by the command line: (seconds, bytes of most resident memory, the history)."""
     config = {"classes": list(CLASSES), "model": {}, "training": training}
-    command = [sys.executable, "-m", "labelmer.train", folder / "fold.tsv", folder / "model"]
+    command = [sys.executable, "-m", "labelmer", "train", folder / "fold.tsv", folder / "model"]
     for modality in ("speech", "text"):
         command += [f"--{modality}", *files(folder, modality)]
     command += ["--run", "made", "up", "frozen", "full", "1", "1", "--threads", str(THREADS)]

@@ -8,10 +8,10 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-from labelmer import names
-from labelmer.errors import InputError
-from labelmer.options import ModelOptions
-from labelmer.readers import READERS
+from labelmer.base import names
+from labelmer.base.errors import InputError
+from labelmer.corpus.readers import READERS
+from labelmer.models.options import ModelOptions
 
 KINDS = {
     "object": "keys with values ({} for none)",

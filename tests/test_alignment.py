@@ -6,7 +6,7 @@ import pytest
 from tokenizers.normalizers import BertNormalizer
 from transformers import AutoTokenizer
 
-from labelmer.alignment import token_spans
+from labelmer.report.alignment import token_spans
 
 
 def covered(tokens, text):

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from labelmer import audio
-from labelmer.errors import InputError
+from labelmer.base.errors import InputError
+from labelmer.corpus import audio
 
 FORMATS = {  # how soundfile writes it, and whether it gives back every sample as it was
     "wav": ({"format": "WAV"}, True),
@@ -344,7 +344,7 @@ def test_odd_rates_are_resampled_in_little_memory(tmp_path):
     code = f"""
 import sys, tracemalloc
 tracemalloc.start()
-from labelmer import audio
+from labelmer.corpus import audio
 for rate in {rates}:
     source = audio.Source(f"{tmp_path}/{{rate}}.wav")
     samples, _ = source.read(*source.span())

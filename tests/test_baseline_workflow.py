@@ -6,7 +6,8 @@ from conftest import REPOSITORY, Workspace
 from corpora import turns_of, write_release
 from test_reruns import change, configure, write_recognised
 
-from labelmer import result_tables, tables
+from labelmer.base import tables
+from labelmer.report import columns
 
 RUNS = "results/tiny/predictions/fbank+minilm/frozen"
 VARIANTS = {
@@ -43,7 +44,7 @@ def copy(finished, tmp_path):
 
 
 def table(workspace, name):
-    return result_tables.read(workspace.folder / f"results/tiny/reports/{name}.tsv", name)
+    return columns.read(workspace.folder / f"results/tiny/reports/{name}.tsv", name)
 
 
 def test_every_table_has_the_baseline_and_the_fusions_beside_the_network(finished):
@@ -80,7 +81,7 @@ def test_how_networks_are_trained_does_not_run_the_baseline_again(copy):
 
 
 def test_the_baselines_code_runs_it_again_and_trains_no_network(copy):
-    change(copy, "labelmer/linear.py", "1e-1, 1.0)", "1e-1, 1.0, 10.0)")
+    change(copy, "labelmer/models/linear.py", "1e-1, 1.0)", "1e-1, 1.0, 10.0)")
     rules = {rule for rule, _ in copy.jobs()}
     assert {"linear", "fuse", "tabulate"} <= rules and not {"train", "evaluate"} & rules
 

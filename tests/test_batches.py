@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
-from labelmer import batches
-from labelmer.digest import content_key
-from labelmer.errors import InputError
-from labelmer.ragged import Writer
+from labelmer.base.digest import content_key
+from labelmer.base.errors import InputError
+from labelmer.base.ragged import Writer
+from labelmer.learning import batches
 
 torch.set_num_threads(1)
 ATTRS = {

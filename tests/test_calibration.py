@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from labelmer import calibration
+from labelmer.scores import calibration
 
 pytestmark = pytest.mark.filterwarnings("error")
 

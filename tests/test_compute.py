@@ -5,22 +5,22 @@ from types import SimpleNamespace
 
 import pytest
 
-from labelmer import compute
+from labelmer.learning import device
 
 
 @pytest.fixture
 def started(tmp_path, monkeypatch):
     """started(visible): a process of its own that sees these GPUs; its device, and itself."""
-    monkeypatch.setattr(compute.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(compute.torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(compute.torch.cuda, "set_device", lambda index: None)
+    monkeypatch.setattr(device.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(device.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(device.torch.cuda, "set_device", lambda index: None)
     context, running = multiprocessing.get_context("fork"), []
 
     def work(visible, pipe):
-        cuda = compute.torch.cuda
+        cuda = device.torch.cuda
         cuda.device_count = lambda: len(visible)
         cuda.get_device_properties = lambda index: SimpleNamespace(uuid=visible[index])
-        pipe.send([compute.device_of(1), compute.device_of(1), compute.device_of(0)])
+        pipe.send([device.device_of(1), device.device_of(1), device.device_of(0)])
         pipe.recv()
 
     def start(visible):
@@ -51,6 +51,6 @@ def test_every_process_has_a_gpu_of_its_own_until_it_ends(started):
 
 
 def test_without_a_gpu_the_cpu_does_the_work_and_it_is_said(monkeypatch, caplog):
-    monkeypatch.setattr(compute.torch.cuda, "is_available", lambda: False)
-    assert (compute.device_of(1), compute.device_of(0)) == ("cpu", "cpu")
+    monkeypatch.setattr(device.torch.cuda, "is_available", lambda: False)
+    assert (device.device_of(1), device.device_of(0)) == ("cpu", "cpu")
     assert caplog.text.count("PyTorch finds no GPU") == 1

@@ -8,9 +8,11 @@ import yaml
 from conftest import REPOSITORY
 from snakemake.utils import update_config
 
-from labelmer import config, encoders, ragged
-from labelmer.errors import InputError
-from labelmer.finetune import FinetuningOptions
+from labelmer import config
+from labelmer.base import ragged
+from labelmer.base.errors import InputError
+from labelmer.features import encoders
+from labelmer.features.finetune import FinetuningOptions
 
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
 DEMO = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())

@@ -5,7 +5,8 @@ import json
 import pandas as pd
 import pytest
 
-from labelmer import convergence, result_tables, tables
+from labelmer.base import tables
+from labelmer.report import columns, convergence
 
 
 def history(variant, fold, chosen, epochs=10):
@@ -35,7 +36,7 @@ def test_each_variant_is_a_row_with_the_updates_that_were_best(tmp_path):
     config = json.dumps({"selection": "the best epoch"})
     files = ["--histories", *map(str, paths), "--out", str(out)]
     convergence.main([*files, "--config", config, "--log", str(tmp_path / "log")])
-    full, additive = result_tables.read(out, "convergence").itertuples()
+    full, additive = columns.read(out, "convergence").itertuples()
     assert (full.variant, full.runs, full.updates, full.chosen) == ("full", 2, 200, 140)
     assert (full.chosen_least, full.chosen_most, full.late) == (80, 200, 0.5)
     assert (additive.chosen, additive.late) == (50, 0) and full.selection == "the best epoch"

@@ -17,8 +17,10 @@ from scipy.optimize import linprog
 
 pytest.importorskip("espeakng_loader")
 
-from labelmer import demo, iemocap, tables
-from labelmer.errors import InputError
+from labelmer.base import tables
+from labelmer.base.errors import InputError
+from labelmer.corpus.readers import iemocap
+from labelmer.demo import release
 
 ENTRY = re.compile(
     r"^\[(\d+\.\d{4}) - (\d+\.\d{4})\]\t(Ses\d\d[FM]_\w+_[FM]\d{3})\t(\w{3})"
@@ -32,7 +34,7 @@ SPOKEN = re.compile(r"^(\w+) \[(\d{3}\.\d{4})-(\d{3}\.\d{4})\]: (.+)$")
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo") / "corpus"
-    assert demo.make(folder, seed=1)
+    assert release.make(folder, seed=1)
     return folder
 
 
@@ -105,7 +107,7 @@ def test_the_speaker_is_the_last_letter_and_not_the_marker_wearer(entries):
 
 
 def test_the_ten_speakers_are_ten_voices():
-    assert len({voice.name for voice in demo.VOICES.values()}) == len(demo.VOICES) == 10
+    assert len({voice.name for voice in release.VOICES.values()}) == len(release.VOICES) == 10
 
 
 def test_every_line_of_an_evaluation_has_the_release_s_form(corpus, entries):
@@ -146,9 +148,9 @@ def test_enough_of_each_class_and_some_of_the_others(entries):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_every_seed_plans_enough(seed):
-    dialogues = demo.plan(seed)
+    dialogues = release.plan(seed)
     turns = [turn for dialogue in dialogues[:30] for turn in dialogue.turns]
-    assert sum(turn.emotion in demo.FOUR_CLASSES for turn in turns) >= 240
+    assert sum(turn.emotion in release.FOUR_CLASSES for turn in turns) >= 240
     special = [turn for dialogue in dialogues[30:] for turn in dialogue.turns]
     assert Counter(kind_of(turn.id) for turn in special) == {"long": 140, "clash": 540}
 
@@ -214,7 +216,7 @@ def test_transcriptions_have_the_release_s_oddities(entries, transcript_lines, t
     spoken = Counter(match[1] for _, line in transcript_lines if (match := SPOKEN.match(line)))
     assert {u[:5] for u, count in spoken.items() if count > 1} == {"Ses05"}
     assert {count for u, count in spoken.items() if u in entries} == {1}
-    four = [u for u in entries if entries[u][1] in demo.FOUR_CLASSES]
+    four = [u for u in entries if entries[u][1] in release.FOUR_CLASSES]
     assert any(re.fullmatch(r"\[[A-Z]+\]", texts[utterance]) for utterance in four)
 
 
@@ -252,7 +254,7 @@ def test_the_truth_says_what_the_files_say(truth, entries, texts):
             assert entry["words"] == entry["emotion"]
         if entry["shows"] in ("prosody", "both"):
             assert entry["prosody"] == entry["emotion"]
-    four = [e for e in truth["utterances"].values() if e["emotion"] in demo.FOUR_CLASSES]
+    four = [e for e in truth["utterances"].values() if e["emotion"] in release.FOUR_CLASSES]
     shown = Counter(entry["shows"] for entry in four)
     assert set(shown) == {"words", "prosody", "both", "clash"}
     assert min(shown.values()) > 40
@@ -286,7 +288,7 @@ def test_angry_speech_is_louder_and_faster_than_sad_speech(corpus, truth):
 def turns():
     """The planned turns of seed 1 with an id, by kind."""
     found = {kind: [] for kind in ("impro", "script", "long", "clash")}
-    for dialogue in demo.plan(1):
+    for dialogue in release.plan(1):
         for turn in dialogue.turns:
             if turn.id:
                 found[kind_of(turn.id)].append(turn)
@@ -304,13 +306,13 @@ def wav(corpus, utterance):
 
 
 def test_they_come_last_and_change_no_other_dialogue(monkeypatch):
-    whole = demo.plan(1)
-    monkeypatch.setattr(demo, "special_dialogues", lambda *_: [])
-    assert demo.plan(1) == whole[: -4 * 5]
+    whole = release.plan(1)
+    monkeypatch.setattr(release, "special_dialogues", lambda *_: [])
+    assert release.plan(1) == whole[: -4 * 5]
 
 
 def test_the_summary_counts_them(corpus):
-    assert "\nimpro 213, script 140, long 140, clash 540\n" in demo.summary(corpus)
+    assert "\nimpro 213, script 140, long 140, clash 540\n" in release.summary(corpus)
 
 
 def test_each_session_has_as_many_long_turns_of_each_class(turns):
@@ -346,7 +348,7 @@ def test_the_same_words_are_said_in_three_tones(turns):
     for turn in turns["clash"]:
         tones.setdefault((turn.id[:5], turn.speaker, turn.text), []).append(turn.prosody)
     assert len(tones) == 180
-    assert all(sorted(each) == sorted(demo.EMOTIONAL) for each in tones.values())
+    assert all(sorted(each) == sorted(release.EMOTIONAL) for each in tones.values())
 
 
 def test_a_clash_turn_means_the_third_emotion_where_the_two_differ(turns):
@@ -364,7 +366,7 @@ def additive_score_fits(square):
 
     square: {(words, prosody): emotion}. Each right emotion must win by one or more (any scale).
     """
-    kinds = demo.EMOTIONAL
+    kinds = release.EMOTIONAL
     rows = []
     for (words, prosody), emotion in square.items():
         for wrong in set(kinds) - {emotion}:
@@ -378,9 +380,9 @@ def additive_score_fits(square):
 
 
 def test_no_sum_of_two_scores_gets_more_than_seven_of_the_nine_pairs():
-    pairs = list(itertools.product(demo.EMOTIONAL, repeat=2))
+    pairs = list(itertools.product(release.EMOTIONAL, repeat=2))
     assert additive_score_fits({pair: pair[0] for pair in pairs})
-    square = {pair: demo.clash(*pair) for pair in pairs}
+    square = {pair: release.clash(*pair) for pair in pairs}
 
     def fits(count):
         return [
@@ -432,11 +434,11 @@ def test_a_rationale_s_seconds_stand_between_two_pauses_and_hold_the_loud_and_th
 
 def test_only_the_sentence_is_said_with_the_emotion(turns):
     turn = next(t for t in turns["long"] if t.before and t.after and t.prosody == "sad")
-    voice = demo.VOICES[int(turn.id[4]), turn.speaker]
+    voice = release.VOICES[int(turn.id[4]), turn.speaker]
 
     def said(prosody):
         changed = dataclasses.replace(turn, prosody=prosody)
-        return demo.speak_turn(demo.Synthesiser(), np.random.default_rng(1), voice, changed)
+        return release.speak_turn(release.Synthesiser(), np.random.default_rng(1), voice, changed)
 
     (samples, (start, stop)), (plain, (begin, end)) = said("sad"), said("neu")
     assert start == begin and np.array_equal(samples[:start], plain[:start])
@@ -454,27 +456,27 @@ def test_the_same_seed_gives_the_same_bytes_in_this_process_and_in_another(tmp_p
     # One dialogue per session: all ten voices.
     code = (
         "import sys, pathlib; from labelmer import demo; "
-        "demo.write_release(pathlib.Path(sys.argv[1]), demo.plan(3)[::6], 3)"
+        "demo.write_release(pathlib.Path(sys.argv[1]), release.plan(3)[::6], 3)"
     )
     here, again, there = (tmp_path / name for name in ("here", "again", "there"))
     for folder in (here, again, there):
         folder.mkdir()
-    demo.write_release(here, demo.plan(3)[::6], 3)
-    demo.write_release(again, demo.plan(3)[::6], 3)
+    release.write_release(here, release.plan(3)[::6], 3)
+    release.write_release(again, release.plan(3)[::6], 3)
     subprocess.run([sys.executable, "-c", code, there], check=True)
     assert sum(path.suffix == ".wav" for path in bytes_of(here)) > 40
     assert bytes_of(here) == bytes_of(again) == bytes_of(there)
 
 
 def test_another_seed_gives_another_corpus():
-    assert demo.plan(3) == demo.plan(3) != demo.plan(4)
+    assert release.plan(3) == release.plan(3) != release.plan(4)
 
 
 @pytest.fixture
 def small(monkeypatch):
     """A corpus of two dialogues, where the whole one would only cost time."""
-    whole = demo.plan
-    monkeypatch.setattr(demo, "plan", lambda seed: whole(seed)[:2])
+    whole = release.plan
+    monkeypatch.setattr(release, "plan", lambda seed: whole(seed)[:2])
 
 
 def stamps(folder):
@@ -483,10 +485,10 @@ def stamps(folder):
 
 def test_a_second_run_touches_nothing_and_says_so(small, tmp_path, capsys):
     folder = tmp_path / "corpus"
-    demo.main([str(folder)])
+    release.main([str(folder)])
     assert "spoken" in capsys.readouterr().out
     before = stamps(folder)
-    demo.main([str(folder), "--seed", "1"])
+    release.main([str(folder), "--seed", "1"])
     said = capsys.readouterr().out
     assert "nothing to do" in said and "1 sessions" in said and "\nimpro " in said
     assert stamps(folder) == before
@@ -494,54 +496,54 @@ def test_a_second_run_touches_nothing_and_says_so(small, tmp_path, capsys):
 
 def test_another_seed_or_recipe_replaces_the_corpus(small, tmp_path, monkeypatch):
     folder = tmp_path / "corpus"
-    demo.make(folder, seed=1)
-    assert demo.make(folder, seed=2)
+    release.make(folder, seed=1)
+    assert release.make(folder, seed=2)
     assert json.loads((folder / "demo.json").read_text())["seed"] == 2
-    monkeypatch.setattr(demo, "RECIPE", demo.RECIPE + 1)
-    assert demo.make(folder, seed=2)
+    monkeypatch.setattr(release, "RECIPE", release.RECIPE + 1)
+    assert release.make(folder, seed=2)
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
 
 
 def test_a_missing_file_is_made_again(small, tmp_path):
     folder = tmp_path / "corpus"
-    demo.make(folder, seed=1)
+    release.make(folder, seed=1)
     before = bytes_of(folder)
     files(folder, "Session1/sentences/wav/*/*.wav")[3].unlink()
-    assert demo.make(folder, seed=1)
+    assert release.make(folder, seed=1)
     assert bytes_of(folder) == before
 
 
 def test_a_failure_leaves_the_old_corpus_and_no_litter(small, tmp_path, monkeypatch):
     folder = tmp_path / "corpus"
-    demo.make(folder, seed=1)
+    release.make(folder, seed=1)
     before = stamps(folder)
 
     def fails(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr(demo, "litter", fails)
+    monkeypatch.setattr(release, "litter", fails)
     with pytest.raises(OSError, match="no space"):
-        demo.make(folder, seed=2)
+        release.make(folder, seed=2)
     assert stamps(folder) == before
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
 
 
 def test_an_empty_folder_is_filled(small, tmp_path):
-    assert demo.make(tmp_path / "new" / "corpus", seed=1)
+    assert release.make(tmp_path / "new" / "corpus", seed=1)
     (tmp_path / "empty").mkdir()
-    assert demo.make(tmp_path / "empty", seed=1)
+    assert release.make(tmp_path / "empty", seed=1)
 
 
 @pytest.mark.parametrize("name, content", [("thesis.txt", "mine"), ("demo.json", '{"mine": 1}')])
 def test_a_folder_of_something_else_is_refused(tmp_path, name, content):
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match="not a demo corpus"):
-        demo.make(tmp_path, seed=1)
+        release.make(tmp_path, seed=1)
     assert bytes_of(tmp_path) == {Path(name): content.encode()}
 
 
 def test_a_missing_synthesiser_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     with pytest.raises(InputError, match=r"pip install 'labelmer\[demo\]'"):
-        demo.make(tmp_path / "corpus", seed=1)
+        release.make(tmp_path / "corpus", seed=1)
     assert not list(tmp_path.iterdir())

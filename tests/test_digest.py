@@ -1,16 +1,19 @@
 """digest: a code digest sees edits and nothing else; content keys tell contents apart."""
 
+import ast
 import hashlib
 import os
 import shutil
+import sys
 
 import numpy as np
 import pytest
 
-from labelmer.digest import (
+from labelmer.base.digest import (
     canonical_json,
     code_digest,
     content_key,
+    essence,
     file_digest,
     imported_modules,
     places_digest,
@@ -77,6 +80,85 @@ def test_an_edit_changes_the_digest(digest):
     assert len(digests | {digest()}) == 1 + len(edits)
 
 
+TOLD = """
+from toy.base.log import log
+from toy.base.progress import Progress
+
+
+def check(value, parser):
+    log.info("looking at %s", value)
+    parser.add_argument("--size", type=int, default=3, metavar="N", help="how many")
+    with Progress("checks", 1, "items"):
+        if value < 0:
+            raise ValueError(f"{value}: expected more than 0; correct it") from None
+    assert value, "nothing"
+    return value
+"""
+
+
+@pytest.mark.parametrize(
+    "before, after, counts",
+    [
+        ('log.info("looking at %s", value)', "pass", True),  # a statement goes, nothing comes
+        ('    log.info("looking at %s", value)\n', "", False),
+        ('"looking at %s"', '"seeing %s"', False),
+        ("expected more than 0; correct it", "above 0, please", False),
+        ("ValueError(", "OSError(", True),
+        ('"checks", 1, "items"', '"tests", 2, "things"', False),
+        ('metavar="N", help="how many"', 'help="so many"', False),
+        ("default=3", "default=4", True),
+        (', "nothing"', "", False),
+        ("value < 0", "value < 1", True),
+        ("value, parser)", "value: int, parser: object = None) -> int", True),  # a default
+        ("value, parser)", "value: int, parser: object) -> int", False),
+        ("    return value\n", "    size: int = 3\n    return value\n", True),
+    ],
+)
+def test_what_is_said_of_errors_and_progress_and_types_does_not_count(
+    digest, before, after, counts
+):
+    assert before in TOLD
+    assert (digest(late=TOLD) != digest(late=TOLD.replace(before, after))) is counts
+
+
+def test_what_only_carries_does_not_count(tmp_path):
+    def made(name, log, tables):
+        package = tmp_path / name / "toy"
+        (package / "base").mkdir(parents=True)
+        (package / "stage.py").write_text("from toy.base import log, tables\n")
+        (package / "base" / "__init__.py").write_text("")
+        (package / "base" / "log.py").write_text(log)
+        (package / "base" / "tables.py").write_text(tables)
+        return code_digest("stage", package)
+
+    assert made("a", "A = 1\n", "B = 1\n") == made("b", "A = 2\n", "B = 1\n")
+    assert made("c", "A = 1\n", "B = 1\n") != made("d", "A = 1\n", "B = 2\n")
+
+
+VERSIONED = r"""
+def shown(value, width=3):
+    match value:
+        case {"name": str(name), **rest} if rest:
+            return f"{name!r:>{width}} {rest=}" f"{1.5e300:e}" "\u00e4\U0001fae8"
+        case [first, *_] | (first,):
+            return f"{first:%Y-%m}"
+        case _:
+            return lambda x, /, *, y=0x10: (x, y, 1_000j, b"\x00", ...)
+"""
+
+
+def test_a_digest_is_the_same_on_every_python(tmp_path):
+    """The stored one is of Python 3.11; 3.12 cut f-strings otherwise and has type parameters."""
+    package = tmp_path / "toy"
+    package.mkdir()
+    (package / "stage.py").write_text(VERSIONED)
+    assert code_digest("stage", package) == "93bbfaf7cfddf0a6"
+    if sys.version_info >= (3, 12):
+        later = VERSIONED.replace("shown(", "shown[T: int](").replace("def ", "type A = int\ndef ")
+        (package / "later.py").write_text(later)
+        assert essence(ast.parse(later)) == essence(ast.parse(VERSIONED))
+
+
 def test_a_text_that_is_no_docstring_counts(digest):
     assert digest(late="LATE = 'a'\n") != digest(late="LATE = 'b'\n")
 
@@ -110,8 +192,9 @@ def test_a_module_of_another_package_with_the_same_name_is_another_one(digest, t
 
 
 def test_the_house_itself_is_followed_through_its_layers():
-    assert {"audio", "tables", "ragged", "digest", "stage"} <= imported_modules("segment")
-    assert code_digest("segment") != code_digest("annotate")
+    found = imported_modules("corpus.segment")
+    assert {"corpus.audio", "corpus.readers", "base.tables", "base.ragged"} <= found
+    assert code_digest("corpus.segment") != code_digest("corpus.annotate")
 
 
 def test_canonical_json_does_not_depend_on_order():

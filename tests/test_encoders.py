@@ -11,9 +11,9 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from labelmer import encoders, fetch
-from labelmer.alignment import token_spans
-from labelmer.errors import InputError
+from labelmer.base.errors import InputError
+from labelmer.features import encoders, fetch
+from labelmer.report.alignment import token_spans
 
 LAYERS = 3
 SIZES = {

@@ -7,8 +7,10 @@ import pytest
 import torch
 from test_train import CLASSES, NAMES, Corpus, altered, made_features, made_fold
 
-from labelmer import batches, evaluate, model, tables
-from labelmer.ragged import Ragged
+from labelmer.base import tables
+from labelmer.base.ragged import Ragged
+from labelmer.learning import batches
+from labelmer.models import evaluate, model
 
 torch.set_num_threads(1)
 P = [f"p_{name}" for name in CLASSES]

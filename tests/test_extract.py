@@ -18,10 +18,11 @@ import torch
 from conftest import REPOSITORY
 from test_encoders import SENTENCES, noise, snapshot  # noqa: F401
 
-from labelmer import encoders, extract, fetch, inputs, ragged, tables
-from labelmer.digest import code_digest, content_key
-from labelmer.errors import InputError
-from labelmer.ragged import LARGEST, Ragged, Writer
+from labelmer.base import ragged, tables
+from labelmer.base.digest import code_digest, content_key
+from labelmer.base.errors import InputError
+from labelmer.base.ragged import LARGEST, Ragged, Writer
+from labelmer.features import encoders, extract, fetch, items
 
 
 def write_segments(path, clips):
@@ -65,12 +66,12 @@ def hearing(tmp_path, snapshot):  # noqa: F811
 def runner(tmp_path, origin, write, name):
     folder = tmp_path / "encoder"
     fetch.fetch(f"path:{origin}", folder)
-    facts = inputs.read_facts(folder, "tiny")
+    facts = items.read_facts(folder, "tiny")
 
     def run(content, layer=2, code="c0de", out="out.h5", dtype="float16", silence=None):
-        items = inputs.read_items(write(tmp_path / name, content))
+        found = items.read_items(write(tmp_path / name, content))
         encoder = encoders.load(folder, layer, silence=silence)
-        return extract.extract(items, encoder, facts, tmp_path / out, code, dtype)
+        return extract.extract(found, encoder, facts, tmp_path / out, code, dtype)
 
     run.out, run.folder = tmp_path / "out.h5", folder
     return run
@@ -173,9 +174,9 @@ def test_another_tokenizer_computes_all(text):
     settings = text.folder / "tokenizer_config.json"
     settings.write_text(settings.read_text() + " ")
     fetch.fetch(f"path:{text.folder}", text.folder.with_name("other"))
-    facts = inputs.read_facts(text.folder.with_name("other"), "tiny")
-    items = inputs.text_items(TEXTS)
-    assert extract.extract(items, encoders.load(text.folder, 2), facts, text.out, "c0de") == (0, 4)
+    facts = items.read_facts(text.folder.with_name("other"), "tiny")
+    found, encoder = items.text_items(TEXTS), encoders.load(text.folder, 2)
+    assert extract.extract(found, encoder, facts, text.out, "c0de") == (0, 4)
 
 
 def test_words_that_the_vocabulary_lacks_are_told(text, caplog):
@@ -421,12 +422,12 @@ def test_wrong_input_is_an_error(text, tmp_path):
     with pytest.raises(InputError, match="'x' is a speech encoder, expected one for text"):
         facts = {"encoder": "x"}
         encoder = encoders.load(fetched(tmp_path / "fbank"), None)
-        extract.extract(inputs.text_items(TEXTS), encoder, facts, tmp_path / "x.h5", "c")
+        extract.extract(items.text_items(TEXTS), encoder, facts, tmp_path / "x.h5", "c")
     text(TEXTS)
     with pytest.raises(InputError, match="a file of features, expected segments"):
-        inputs.read_items(text.out)
+        items.read_items(text.out)
     with pytest.raises(InputError, match="labelmer fetch"):
-        inputs.read_facts(tmp_path / "nowhere", "x")
+        items.read_facts(tmp_path / "nowhere", "x")
 
 
 def fetched(folder):
@@ -442,7 +443,9 @@ def test_command_line_of_speech(tmp_path):
     extract.main([str(word) for word in argv])
     assert "0 items kept, 4 computed" in log.read_text()
     assert "seconds of audio/s" in log.read_text()
-    assert Ragged(out).attrs["code"] == code_digest("encoders") and Ragged(out)["a"].shape == (
+    assert Ragged(out).attrs["code"] == code_digest("features.encoders") and Ragged(out)[
+        "a"
+    ].shape == (
         98,
         80,
     )
@@ -468,7 +471,7 @@ def test_command_line_of_labels(snapshot, tmp_path):  # noqa: F811
     file = Ragged(tmp_path / "labels.h5")
     assert file.ids == ["angry", "sad"]
     assert file.marks("angry") == ["[CLS]", "tree", "[SEP]"]
-    assert file.attrs["code"] == code_digest("encoders") and file.dtype == "float16"
+    assert file.attrs["code"] == code_digest("features.encoders") and file.dtype == "float16"
     wide = json.dumps({**config, "dtype": "float32"})
     extract.main([*argv, "--threads", "1", "--config", wide])
     assert Ragged(tmp_path / "labels.h5").dtype == "float32"
@@ -495,7 +498,7 @@ def test_an_hour_of_speech_takes_under_2_gb_of_memory(count, whisper, tmp_path):
     lengths = draw.multinomial(3600 * 16000, np.full(count, 1 / count))
     clips = {f"u{i:04d}": draw.integers(-999, 999, n, np.int16) for i, n in enumerate(lengths)}
     segments = write_segments(tmp_path / "segments.h5", clips)
-    command = [sys.executable, "-m", "labelmer.extract", segments, tmp_path / "whisper"]
+    command = [sys.executable, "-m", "labelmer", "extract", segments, tmp_path / "whisper"]
     command += [tmp_path / "out.h5", "--encoder", "whisper", "--config", '{"layer": 1}']
     process = subprocess.Popen(command, cwd=REPOSITORY)
     _, status, usage = os.wait4(process.pid, 0)

@@ -12,7 +12,7 @@ import torch
 from test_encoders import CLIPS, SENTENCES, SIZES, TEXTS, WAVEFORMS, snapshot  # noqa: F401
 from torch._subclasses import FakeTensor, FakeTensorMode
 
-from labelmer import encoders, finetune
+from labelmer.features import encoders, finetune
 
 DEVICE = "cuda:1"  # not the one that PyTorch takes where none is named
 KINDS = [*WAVEFORMS, "whisper", *TEXTS]

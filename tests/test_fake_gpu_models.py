@@ -12,10 +12,10 @@ import torch
 from test_train import CLASSES, SMALL, WIDTHS, Corpus, made_features, made_fold
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from labelmer import batches
-from labelmer.evaluate import salience_columns
-from labelmer.model import ModelOptions, loss_shares, model_of
-from labelmer.train import missing
+from labelmer.learning import batches
+from labelmer.models.evaluate import salience_columns
+from labelmer.models.model import ModelOptions, loss_shares, model_of
+from labelmer.models.train import missing
 
 VARIANTS = {
     "full": {},

@@ -12,9 +12,9 @@ import transformers
 from safetensors.torch import load_file
 from test_encoders import CONVOLUTIONS, SIZES, assert_close, noise, snapshot  # noqa: F401
 
-from labelmer import encoders, fetch
-from labelmer.digest import file_digest
-from labelmer.errors import InputError
+from labelmer.base.digest import file_digest
+from labelmer.base.errors import InputError
+from labelmer.features import encoders, fetch
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 

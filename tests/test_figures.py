@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from labelmer import figures, illustrate, plot
+from labelmer.figures import illustrate, plot, style
 
 STRANGE = {  # id: its words
     "rec_$1_$2^": "what the f$#$ is this",
@@ -27,7 +27,7 @@ ENCODERS = {"speech": "fb$a$nk_", "text": "<mini & $lm^>", "mode": "frozen"}
 
 def written(draw, stem):
     """The texts of a figure, which are written into its SVG as comments, and its pixels."""
-    figures.save(draw, stem)
+    style.save(draw, stem)
     parser = ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))
     svg = ElementTree.parse(stem.with_name(f"{stem.name}.svg"), parser)  # it is XML
     texts = [html.unescape(c.text).strip() for c in svg.iter(ElementTree.Comment)]
@@ -48,7 +48,7 @@ def test_words_and_ids_are_drawn_as_they_are(tmp_path, caplog):
     rows = rows.assign(true=NAMES[: len(rows)], predicted="$x$", variant="$full_$", **ENCODERS)
     samples = np.arange(-8000, 8000).astype(np.int16)
     shown = [(text, samples, weighed(text), weighed("ab")) for text in STRANGE.values()]
-    scope = figures.experiment(ENCODERS)
+    scope = style.experiment(ENCODERS)
     texts, pixels = written(
         lambda: illustrate.examples_figure(rows, shown, scope), tmp_path / "examples"
     )
@@ -126,7 +126,7 @@ def tables_of_names(names):
             uniform=0.2,
             ratio=2.0,
         ),
-        lambda rows: plot.training_figure(rows, figures.experiment(ENCODERS)): rows.merge(
+        lambda rows: plot.training_figure(rows, style.experiment(ENCODERS)): rows.merge(
             training, how="cross"
         ),
     }
@@ -139,14 +139,14 @@ def test_every_figure_draws_names_as_they_are(tmp_path, kind):
     texts, pixels = written(lambda: draw(rows), tmp_path / "figure")
     shown = " ".join(texts)
     for name in NAMES:
-        assert figures.brief(name, plot.PANEL) in shown or figures.brief(name) in shown
+        assert style.brief(name, plot.PANEL) in shown or style.brief(name) in shown
     assert "fb$a$nk_ + <mini & $lm^>, frozen" in " ".join(shown.split())
     assert 0.005 < (pixels < 0.99).any(axis=2).mean() < 0.95
 
 
 def test_a_long_name_lacks_its_middle():
-    assert figures.brief("abcdefghij", 7) == "abcd…ij"
-    assert figures.brief("abcdefg", 7) == "abcdefg"
+    assert style.brief("abcdefghij", 7) == "abcd…ij"
+    assert style.brief("abcdefg", 7) == "abcdefg"
 
 
 @pytest.mark.parametrize("length", [8, 40])
@@ -155,7 +155,7 @@ def test_a_confusion_matrix_of_many_classes_stays_small(tmp_path, length):
     rows = tables_of_names(names)[plot.confusion_figure]
     texts, pixels = written(lambda: plot.confusion_figure(rows), tmp_path / "figure")
     assert max(pixels.shape) < 4000  # 12 million pixels; it were 90 with a number in each cell
-    assert {figures.brief(name) for name in names} <= set(texts)
+    assert {style.brief(name) for name in names} <= set(texts)
 
 
 def test_the_lowest_fold_stands_within_the_frame():

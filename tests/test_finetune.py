@@ -19,7 +19,9 @@ from safetensors.torch import load_file
 from test_encoders import TEXTS, WAVEFORMS, one_thread, snapshot  # noqa: F401
 from test_extract import write_segments, write_utterances
 
-from labelmer import batches, encoders, fetch, finetune, tables
+from labelmer.base import tables
+from labelmer.features import encoders, fetch, finetune
+from labelmer.learning import batches
 
 CLASSES = ["angry", "neutral", "sad"]
 WORDS = {"angry": "no no tree", "neutral": "my new car", "sad": "is falling old"}
@@ -417,7 +419,9 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(bench):
     plain = made.tune("plain", epochs=epochs)
     arguments = made.arguments("killed", epochs=epochs)
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    run = subprocess.Popen([sys.executable, "-m", "labelmer.finetune", *arguments], env=environment)
+    run = subprocess.Popen(
+        [sys.executable, "-m", "labelmer", "finetune", *arguments], env=environment
+    )
     part = made.folder / "killed.part"
     deadline = time.monotonic() + 60
     while not any((part / f"epoch{n}").exists() for n in range(2, epochs)):
@@ -623,10 +627,10 @@ def test_a_loss_that_is_no_number_says_what_to_lower(bench, caplog):
 
 
 def demo_turns():
-    from labelmer import demo  # a GPU's machine may lack what it writes audio with
+    from labelmer.demo import release  # a GPU's machine may lack what it writes audio with
 
-    codes = demo.FOUR_CLASSES
-    turns = [turn for dialogue in demo.plan(1) for turn in dialogue.turns]
+    codes = release.FOUR_CLASSES
+    turns = [turn for dialogue in release.plan(1) for turn in dialogue.turns]
     turns = [turn for turn in turns if turn.id and turn.emotion in codes]
     turns = [turn for turn in turns if "_impro" in turn.id or "_script" in turn.id]
     parts = {1: "test", 2: "validation"}
@@ -679,12 +683,12 @@ def test_a_tiny_text_encoder_learns_on_the_demo_corpus(tmp_path):
 def test_a_tiny_speech_encoder_learns_on_the_demo_corpus(tmp_path, snapshot):  # noqa: F811
     pytest.importorskip("espeakng_loader")
     table, turns = demo_turns()
-    from labelmer import demo
+    from labelmer.demo import release
 
-    synthesiser, draw, clips = demo.Synthesiser(), np.random.default_rng(1), {}
+    synthesiser, draw, clips = release.Synthesiser(), np.random.default_rng(1), {}
     for name, turn in zip(table.id, turns, strict=True):
-        voice = demo.VOICES[int(turn.id[4]), turn.speaker]
-        samples, _ = demo.speak_turn(synthesiser, draw, voice, turn)
+        voice = release.VOICES[int(turn.id[4]), turn.speaker]
+        samples, _ = release.speak_turn(synthesiser, draw, voice, turn)
         clips[name] = np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16)
     made = Bench(tmp_path, snapshot("whisper"), (table, {}, clips))
     assert_it_learned(made, epochs=3, learning_rate=3e-3, freeze_front_end=False)

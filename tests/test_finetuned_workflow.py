@@ -14,9 +14,10 @@ from corpora import turns_of, write_release
 from test_encoders import snapshot  # noqa: F401
 from test_reruns import REPLACED, change, write_recognised
 
-from labelmer import result_tables, tables
-from labelmer.inspect import compare
-from labelmer.ragged import Ragged
+from labelmer.base import tables
+from labelmer.base.ragged import Ragged
+from labelmer.report import columns
+from labelmer.report.inspection import compare
 
 
 def tuned_config():
@@ -129,7 +130,7 @@ def test_a_finetuned_experiment_runs_through_and_then_has_nothing_to_do(finished
     heard = changed.id[changed.change == "transcripts"].tolist()
     predicted = tables.read(results / "predictions" / run, "predictions")
     assert heard == predicted.id[predicted.part == "test"].tolist() != []
-    compared = result_tables.read(results / "reports" / "compare.tsv", "compare")
+    compared = columns.read(results / "reports" / "compare.tsv", "compare")
     assert compared["mode"].tolist() == ["finetuned"]
     wave = Ragged(results / "features" / "wave" / "finetuned" / "fold1.seed1" / "Session1.h5")
     assert wave.attrs["window_s"] == 30

@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 from scipy.special import log_softmax
 
-from labelmer import calibration, fuse, tables
-from labelmer.accuracy import accuracies
+from labelmer.base import tables
+from labelmer.models import fuse
+from labelmer.scores import calibration
+from labelmer.scores.accuracy import accuracies
 
 CLASSES = ["angry", "happy", "neutral", "sad"]
 PROBABILITIES = [f"p_{name}" for name in CLASSES]

@@ -8,66 +8,54 @@ import pytest
 from conftest import REPOSITORY
 
 from labelmer.__main__ import VERBS
-from labelmer.digest import imported_modules
+from labelmer.base.digest import PACKAGE, imported_modules
 
-LAYERS = [
-    {"errors", "stage", "digest", "tables", "ragged", "containers", "names"},
-    {"iemocap", "manifest", "readers", "config", "audio", "encoders"}
-    | {"batches", "model", "options", "metrics", "accuracy", "compute", "result_tables", "inputs"}
-    | {"checkpoints", "statistics", "calibration", "perturbations", "demo_lines", "runs"}
-    | {"alignment", "salience_file", "figures", "words", "deletions", "predictions"},
-    set(VERBS),
-]
-# Within a layer, these lean on a sibling.
-SIBLINGS = {
-    "stage": {"errors"},
-    "tables": {"errors", "stage"},
-    "ragged": {"digest", "errors"},
-    "readers": {"iemocap", "manifest"},
-    "config": {"readers", "options"},
-    "model": {"options"},
-    "metrics": {"accuracy"},
-    "statistics": {"metrics"},
-    "runs": {"statistics"},
-    "salience_file": {"alignment"},
-    "perturbations": {"deletions"},
+# Who may lean on whom, folders and the two modules beside them.
+ARROWS = {
+    "base": set(),
+    "scores": {"base"},
+    "corpus": {"base"},
+    "demo": {"base"},
+    "learning": {"base", "scores"},
+    "features": {"base", "scores", "learning"},
+    "models": {"base", "scores", "learning"},
+    "report": {"base", "scores"},
+    "figures": {"base", "scores", "report"},
+    "config": {"base", "corpus", "models"},  # their names and options alone, without torch
 }
 
 
 def modules():
-    names = {path.stem for path in (REPOSITORY / "labelmer").glob("*.py")}
+    """Dotted names of all modules but the command line's, which imports one verb's at a time."""
+    paths = (path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py"))
+    names = {".".join(path.parts).removesuffix(".__init__") for path in paths}
     return sorted(names - {"__init__", "__main__"})
 
 
-def test_every_module_has_a_layer():
-    assert sorted(set().union(*LAYERS)) == modules()
+def test_rooms_lean_on_no_other_rooms_than_the_arrows_say():
+    found = {
+        (module.split(".")[0], name) for module in modules() for name in imported_modules(module)
+    }
+    wrong = [
+        (room, name) for room, name in found if name.split(".")[0] not in ARROWS[room] | {room}
+    ]
+    assert wrong == [] and {room for room, _ in found} | {"base"} >= ARROWS.keys() - {"scores"}
 
 
-@pytest.mark.parametrize("module", modules())
-def test_modules_import_only_from_lower_layers(module):
-    height = next(i for i, layer in enumerate(LAYERS) if module in layer)
-    lower = set().union(*LAYERS[:height])
-    assert imported_modules(module) - lower <= SIBLINGS.get(module, set())
+def test_no_module_has_the_name_of_one_of_pythons():
+    assert not {module.split(".")[-1] for module in modules()} & sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("module", modules())
 def test_the_package_knows_nothing_of_snakemake(module):
-    source = (REPOSITORY / "labelmer" / f"{module}.py").read_text()
+    place = PACKAGE.joinpath(*module.split("."))
+    path = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    source = path.read_text()
     assert not re.search(r"^\s*(import|from) snakemake", source, re.MULTILINE)
 
 
-LIGHT = [
-    "tabulate",
-    "slices",
-    "stress",
-    "split",
-    "annotate",
-    "fuse",
-    "segment",
-    "config",
-    "inspect",
-]
-LIGHT += ["salience", "illustrate", "rationales", "linear"]
+HEAVY = {"fetch", "extract", "finetune", "train", "evaluate"}
+LIGHT = ["config", *(module for verb, (module, _) in VERBS.items() if verb not in HEAVY)]
 
 
 @pytest.mark.parametrize("module", LIGHT)
@@ -77,7 +65,9 @@ def test_light_stages_start_without_torch(module):
 
 
 def test_training_and_encoding_start_without_soundfile():
-    code = "import sys, labelmer.train, labelmer.evaluate, labelmer.encoders, labelmer.extract; "
+    code = (
+        "import sys, labelmer.models.train, labelmer.models.evaluate, labelmer.features.extract; "
+    )
     code += "sys.exit('soundfile' in sys.modules or 'snakemake' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY).returncode == 0
 

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 from corpora import turns_of, write_evaluation, write_release
 
-from labelmer import annotate, iemocap, tables
-from labelmer.errors import InputError
+from labelmer.base import tables
+from labelmer.base.errors import InputError
+from labelmer.corpus import annotate
+from labelmer.corpus.readers import iemocap
 
 TRANSCRIPT = """\
 Ses01F_impro01_F000 [000.5000-001.0000]: Hello. [LAUGHTER] You're here?

@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
-from labelmer import inspect, tables
-from labelmer.digest import code_digest, content_key, file_digest
-from labelmer.ragged import Ragged, Writer, feature_key, feature_params
+from labelmer.base import tables
+from labelmer.base.digest import code_digest, content_key, file_digest
+from labelmer.base.ragged import Ragged, Writer, feature_key, feature_params
+from labelmer.report import inspection
 
 SOUNDS = {"a1": [1, 2, 3, 4] * 8000, "a2": [5, -6] * 4000, "b1": [0] * 800}
 TEXTS = {"a1": "no", "a2": "not now", "b1": ""}
@@ -41,7 +42,7 @@ def write_utterances(path, texts):
 
 def write_features(path, contents, values, marks=None, layer=2, code=None):
     """A file of features as extract writes it; values: {id: (rows, width)}."""
-    params = feature_params(CONTENT, layer, None, code or code_digest("encoders"))
+    params = feature_params(CONTENT, layer, None, code or code_digest("features.encoders"))
     about = {"unit": "tokens"} if marks else {"unit": "frames", "rate_hz": 50.0}
     about |= {"kind": "features", "encoder": "tiny", "source": "path:x", "revision": ""}
     about |= {"weights": "ab" * 32, "layer": layer, "params": params, "labelmer": "0.1.0"}
@@ -95,7 +96,7 @@ def facts(capsys):
     """facts(arguments): what --json prints."""
 
     def run(*arguments):
-        inspect.main([*map(str, arguments), "--json"])
+        inspection.main([*map(str, arguments), "--json"])
         return json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
 
     return run
@@ -108,7 +109,7 @@ def said(capsys, caplog):
     def run(*arguments):
         caplog.clear()
         with pytest.raises(SystemExit) as end:
-            inspect.main([*map(str, arguments)])
+            inspection.main([*map(str, arguments)])
         assert end.value.code == 1 and capsys.readouterr().out == ""
         assert "Traceback" not in caplog.text
         return caplog.text
@@ -165,14 +166,14 @@ def test_facts_of_an_item(corpus, facts):
 
 
 def test_text_for_people(corpus, capsys):
-    inspect.main([str(corpus.frames)])
+    inspection.main([str(corpus.frames)])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == str(corpus.frames)
     shown = dict(line.split(maxsplit=1) for line in lines[1:])
     assert shown["longest"] == "a1, 99 rows" and shown["hours"] == "0.000694444"
     assert shown["keys"] == "current" and shown["nan"] == "none"
     assert "revision" not in shown
-    inspect.main([str(corpus.tokens), "a2"])
+    inspection.main([str(corpus.tokens), "a2"])
     text = capsys.readouterr().out
     assert "  shape      4 × 4\n" in text and "  tokens     [CLS] not now [SEP]\n" in text
 
@@ -192,7 +193,7 @@ def test_unsound_items_are_named(tmp_path, facts, capsys):
     assert (item["nan"], item["inf"]) == (1, 1)
     finite = Ragged(path)["u1"].astype(float)
     assert item["mean"] == pytest.approx(finite[np.isfinite(finite)].mean())
-    inspect.main([str(path)])
+    inspection.main([str(path)])
     assert "  nan        7: u0, u1, u2, u3, u4, ...\n" in capsys.readouterr().out
 
 
@@ -201,7 +202,7 @@ def test_items_longer_than_a_piece(tmp_path, facts, monkeypatch):
     values["late"][9, 3] = np.nan
     path = write_features(tmp_path / "f.h5", dict.fromkeys(values, "x"), values)
     whole = [facts(path)] + [facts(path, name) for name in values]
-    monkeypatch.setattr(inspect, "PIECE", 5)
+    monkeypatch.setattr(inspection, "PIECE", 5)
     for before, after in zip(whole, [facts(path)] + [facts(path, n) for n in values], strict=True):
         assert {
             k: pytest.approx(v) if isinstance(v, float) else v for k, v in before.items()
@@ -247,7 +248,7 @@ def test_changed_encoder_layer_and_code(corpus, facts, capsys):
     assert facts(corpus.frames, "a1")["keys"] == stale({"encoder changed": 1})
     corpus.extract(code="other")
     assert facts(corpus.frames)["keys"] == stale({"code and encoder changed": 3})
-    inspect.main([str(corpus.frames)])
+    inspection.main([str(corpus.frames)])
     assert "  keys       stale: 3 (code and encoder changed)\n" in capsys.readouterr().out
 
 
@@ -305,7 +306,7 @@ def test_changed_utterances(corpus, facts, capsys):
         {"utterance changed": 1, "utterance gone": 1}, ["c1"]
     )
     assert facts(corpus.tokens, "a1")["keys"] == current()
-    inspect.main([str(corpus.tokens)])
+    inspection.main([str(corpus.tokens)])
     assert "1 (utterance changed); 1 (utterance gone); not in the file yet: 1: c1\n" in (
         capsys.readouterr().out
     )
@@ -396,7 +397,7 @@ def test_salience(salience, facts, capsys):
     assert found["not_one"] == {"count": 1, "first": ["b1"]}
     assert found["keys"] == current()
     assert facts(path, "a2")["most"] == ["[SEP]:0.400", "now:0.300", "not:0.200", "[CLS]:0.100"]
-    inspect.main([str(path), "a1"])
+    inspection.main([str(path), "a1"])
     assert "  most       no:0.700 [CLS]:0.250 [SEP]:0.050\n" in capsys.readouterr().out
     model.write_bytes(b"trained anew")
     assert facts(path)["keys"] == stale({"model changed": 3})
@@ -470,7 +471,7 @@ def test_a_flipped_bit_never_ends_in_a_traceback(corpus, capsys, caplog):
             path.write_bytes(damaged)
             for arguments in ([str(path)], [str(path), name]):
                 try:
-                    inspect.main(arguments)
+                    inspection.main(arguments)
                 except SystemExit:
                     refused += 1
     assert "Traceback" not in caplog.text
@@ -479,7 +480,7 @@ def test_a_flipped_bit_never_ends_in_a_traceback(corpus, capsys, caplog):
 
 def test_it_starts_in_under_a_second_and_without_heavy_imports(corpus):
     program = (
-        "import sys; from labelmer.inspect import main\n"
+        "import sys; from labelmer.report.inspection import main\n"
         "main(sys.argv[1:])\n"
         "assert not {'torch', 'pandas', 'transformers'} & set(sys.modules)"
     )

@@ -11,9 +11,10 @@ from sklearn.preprocessing import StandardScaler
 from test_batches import write_features
 from test_train import CLASSES, Corpus, altered, made_features, made_fold
 
-from labelmer import linear, tables
-from labelmer.deletions import SHARES
-from labelmer.errors import InputError
+from labelmer.base import tables
+from labelmer.base.errors import InputError
+from labelmer.models import linear
+from labelmer.models.deletions import SHARES
 
 P = [f"p_{name}" for name in CLASSES]
 

@@ -5,8 +5,10 @@ import json
 import pandas as pd
 import pytest
 
-from labelmer import annotate, manifest, tables
-from labelmer.errors import InputError
+from labelmer.base import tables
+from labelmer.base.errors import InputError
+from labelmer.corpus import annotate
+from labelmer.corpus.readers import manifest
 
 HEADER = ["id", "path", "speaker", "session", "label", "text"]
 ROWS = [

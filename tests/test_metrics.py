@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as oracle
 
-from labelmer import metrics
+from labelmer.scores import metrics
 
 CLASSES = ["angry", "happy", "neutral", "sad"]
 

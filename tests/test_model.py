@@ -10,10 +10,10 @@ import yaml
 from scipy.spatial.distance import jensenshannon
 from torch.nn import functional as F
 
-from labelmer import model as module
+from labelmer.base.errors import InputError
 from labelmer.config import kind_of
-from labelmer.errors import InputError
-from labelmer.model import ModelOptions, model_of
+from labelmer.models import model as module
+from labelmer.models.model import ModelOptions, model_of
 
 torch.set_num_threads(1)
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text(encoding="utf-8"))

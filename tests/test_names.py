@@ -2,7 +2,7 @@
 
 import pytest
 
-from labelmer import names
+from labelmer.base import names
 
 SAME = [
     ("Jos\u00e9", "Jose\u0301", "U+00E9 against U+0065 U+0301"),

@@ -4,7 +4,8 @@ import pandas as pd
 import yaml
 from conftest import REPOSITORY, Workspace
 
-from labelmer import result_tables, tables
+from labelmer.base import tables
+from labelmer.report import columns
 
 
 def half_of(nemo, folder):
@@ -31,10 +32,10 @@ def test_speech_is_far_above_chance_and_words_that_say_nothing_do_not_hurt(nemo,
     workspace.snakemake("results/nemo/reports/pairs.tsv")
 
     results = workspace.folder / "results" / "nemo"
-    compare = result_tables.read(results / "reports" / "compare.tsv", "compare")
+    compare = columns.read(results / "reports" / "compare.tsv", "compare")
     assert set(compare["utterances"]) == {len(half)}
     assert compare["ua"].min() > 0.45  # chance is 0.25
-    (pair,) = result_tables.read(results / "reports" / "pairs.tsv", "pairs").itertuples()
+    (pair,) = columns.read(results / "reports" / "pairs.tsv", "pairs").itertuples()
     assert (pair.variant, pair.other) == ("speech-only", "full")
     assert pair.low < 0.01 and pair.difference < 0.05  # speech-only minus full
     audit = tables.read(results / "splits" / "audit.tsv", "audit")

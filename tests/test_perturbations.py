@@ -2,8 +2,8 @@
 
 import torch
 
-from labelmer.deletions import SHARES, left_at_random
-from labelmer.perturbations import chances, perturbed, without_highest
+from labelmer.models.deletions import SHARES, left_at_random
+from labelmer.models.perturbations import chances, perturbed, without_highest
 
 
 def numbered(lengths):

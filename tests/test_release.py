@@ -14,7 +14,8 @@ import yaml
 from conftest import REPOSITORY, Workspace
 from corpora import SENTENCES, Turn, write_release
 
-from labelmer import iemocap, tables
+from labelmer.base import tables
+from labelmer.corpus.readers import iemocap
 
 FOUR = ("ang", "hap", "exc", "neu", "sad")
 DIALOGUES = 30  # per session; the release has 151 in all

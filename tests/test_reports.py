@@ -14,18 +14,12 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 from matplotlib.image import imread
 
-from labelmer import (
-    calibration,
-    page,
-    plot,
-    result_tables,
-    runs,
-    slices,
-    stress,
-    tables,
-    tabulate,
-)
-from labelmer.errors import InputError
+from labelmer.base import tables
+from labelmer.base.errors import InputError
+from labelmer.figures.style import plot
+from labelmer.report import columns, page, robustness, runs, slices, tabulate
+from labelmer.report.text import points
+from labelmer.scores import calibration
 
 ROOT = Path(__file__).parents[1]
 CLASSES = ["angry", "sad"]
@@ -182,7 +176,7 @@ def run_slices(paths, root, config=CONFIG):
 
 def run_stress(paths, changed, root, config=CONFIG):
     arguments = report_arguments(paths, root, config, "reports")
-    stress.main([*arguments, "--perturbed", *map(str, changed)])
+    robustness.main([*arguments, "--perturbed", *map(str, changed)])
 
 
 def report_arguments(paths, root, config, out):
@@ -237,14 +231,14 @@ def root(tmp_path_factory):
 
 
 def read(root, name, **wanted):
-    table = result_tables.read(root / f"reports/{name}.tsv", name)
+    table = columns.read(root / f"reports/{name}.tsv", name)
     for column, value in wanted.items():
         table = table[table[column] == value]
     return table
 
 
 def test_every_table_states_protocol_selection_and_numbers(root):
-    for name in set(result_tables.RESULTS) - {"salience", "convergence"}:  # tested elsewhere
+    for name in set(columns.RESULTS) - {"salience", "convergence"}:  # tested elsewhere
         table = read(root, name)
         assert set(table["protocol"]) == {CONFIG["protocol"]}
         assert set(table["selection"]) == {CONFIG["selection"]}
@@ -314,7 +308,7 @@ def test_the_reference_stands_first_wherever_it_is_given(tmp_path):
     full = write_predictions(tmp_path / "full", [run for run in SAID if run[0] == "full"])
     run_tabulate([*paths, *full], tmp_path)
     assert list(read(tmp_path, "pairs")["other"]) == ["full"]
-    assert result_tables.reference_of(["additive", "text-only"]) == "additive"
+    assert columns.reference_of(["additive", "text-only"]) == "additive"
 
 
 def test_pairs_of_one_table_are_corrected_together(tmp_path):
@@ -521,7 +515,7 @@ def test_pairs_of_one_speaker_are_drawn_without_intervals(tmp_path):
     [(0.0123, "+1.2"), (-0.0123, "−1.2"), (0.0004, "0.0"), (-0.0004, "0.0")],
 )
 def test_differences_are_points_with_a_sign(value, text):
-    assert result_tables.points(value) == text
+    assert points(value) == text
 
 
 def test_captions_name_the_bins_that_there_are():
@@ -642,7 +636,7 @@ def test_the_page_says_how_long_each_variant_learned(root, tmp_path):
     row = {**ENCODERS, "variant": "full", "runs": 4, "updates": 512.0, "chosen": 301.5}
     row |= {"chosen_least": 77, "chosen_most": 512, "late": 0.25, "selection": "best epoch"}
     path = reports / "convergence.tsv"
-    result_tables.write(path, pd.DataFrame([row]), "convergence")
+    columns.write(path, pd.DataFrame([row]), "convergence")
     (reports / "figures/fbank+minilm/frozen/examples.svg").write_text("<svg/>")
     out = tmp_path / "page.html"
     run_page(reports, root / "splits", out, "--convergence", path)
@@ -658,9 +652,9 @@ def test_the_page_shows_salience_where_there_are_rationales(root, tmp_path):
     row |= {"share": 0.625, "uniform": 0.25, "ratio": 2.5, "over_uniform": 0.375}
     row |= {"over_uniform_p": 0.012, "utterances": 21, "speakers": 4}
     row |= {"protocol": CONFIG["protocol"], "selection": CONFIG["selection"], "folds": 2}
-    columns = list(result_tables.RESULTS["salience"])
-    table = pd.DataFrame([row | {"seeds": 2, "attention": ""}], columns=columns)
-    result_tables.write(reports / "salience.tsv", table, "salience")
+    names = list(columns.RESULTS["salience"])
+    table = pd.DataFrame([row | {"seeds": 2, "attention": ""}], columns=names)
+    columns.write(reports / "salience.tsv", table, "salience")
     plot.main(["salience", str(reports / "salience.tsv"), str(figures / "salience"), *OPTIONS])
     (figures / "examples.svg").write_text("<svg/>")
     run_page(

@@ -14,8 +14,9 @@ from conftest import REPOSITORY, Workspace
 from corpora import Turn, turns_of, write_audio, write_release
 from test_encoders import snapshot  # noqa: F401
 
-from labelmer import result_tables, tables
-from labelmer.ragged import Ragged
+from labelmer.base import tables
+from labelmer.base.ragged import Ragged
+from labelmer.report import columns
 
 FOLDS = (1, 2, 3)
 SESSIONS = ("Session1", "Session2", "Session3")
@@ -195,8 +196,8 @@ def test_touching_every_file_runs_nothing(copy):
 def test_comments_docstrings_and_reformatting_run_nothing(copy):
     for path in (copy.folder / "labelmer").glob("*.py"):
         path.write_text("# a comment\n\n\n" + path.read_text() + "\n\n# and another\n")
-    change(copy, "labelmer/encoders.py", '"""One interface', '"""Some interface')
-    change(copy, "labelmer/train.py", "epochs: int = 4", "epochs:   int   =   4")
+    change(copy, "labelmer/features/encoders.py", '"""One interface', '"""Some interface')
+    change(copy, "labelmer/models/train.py", "epochs: int = 4", "epochs:   int   =   4")
     assert copy.jobs() == set()
 
 
@@ -245,7 +246,7 @@ def test_rationales_weigh_salience_and_train_nothing(copy):
     drawn = {("plot_salience", f"{figures}/salience.svg")}
     assert copy.jobs() == weighed | drawn | EXAMPLES | PAGE
     copy.snakemake()
-    table = result_tables.read(copy.folder / "results/tiny/reports/salience.tsv", "salience")
+    table = columns.read(copy.folder / "results/tiny/reports/salience.tsv", "salience")
     assert set(zip(table["variant"], table["modality"], strict=True)) == {
         ("full", "text"),
         ("text-only", "text"),

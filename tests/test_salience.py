@@ -9,10 +9,12 @@ import pytest
 from matplotlib.image import imread
 from scipy import stats
 
-from labelmer import illustrate, plot, rationales, result_tables, salience, tables
-from labelmer.errors import InputError
-from labelmer.ragged import Writer
-from labelmer.salience_file import SalienceFile, read_rationales, share_within
+from labelmer.base import tables
+from labelmer.base.errors import InputError
+from labelmer.base.ragged import Writer
+from labelmer.figures.style import illustrate, plot
+from labelmer.report import columns, rationales, salience
+from labelmer.report.salience_file import SalienceFile, read_rationales, share_within
 
 CLASSES = ["angry", "sad"]
 CONFIG = {"protocol": "one session held out", "selection": "best epoch on validation"}
@@ -98,7 +100,7 @@ def weigh(root):
     arguments += [root / "utterances.tsv", "--segments", root / "segments.tsv", "--predictions"]
     arguments += [f"{folder}.tsv" for folder in folders]
     salience.main([*map(str, arguments), "--salience", *folders, "--config", json.dumps(CONFIG)])
-    return result_tables.read(root / "salience.tsv", "salience")
+    return columns.read(root / "salience.tsv", "salience")
 
 
 @pytest.fixture(scope="module")

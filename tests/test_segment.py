@@ -7,10 +7,11 @@ import pytest
 import soundfile
 from corpora import turns_of, write_release
 
-from labelmer import audio, segment, tables
-from labelmer.digest import content_key
-from labelmer.errors import InputError
-from labelmer.ragged import Ragged
+from labelmer.base import tables
+from labelmer.base.digest import content_key
+from labelmer.base.errors import InputError
+from labelmer.base.ragged import Ragged
+from labelmer.corpus import audio, segment
 
 
 def sine(rate, seconds=1.0, hertz=440.0, amplitude=0.5):

@@ -10,7 +10,9 @@ import pytest
 from matplotlib.image import imread
 from scipy import stats
 
-from labelmer import plot, result_tables, slices, tables
+from labelmer.base import tables
+from labelmer.figures.style import plot
+from labelmer.report import columns, slices
 
 CLASSES = ["angry", "sad"]
 CONFIG = {"protocol": "one session held out", "selection": "best epoch", "classes": CLASSES}
@@ -90,7 +92,7 @@ def run_slices(folder, variants=tuple(SAID), utterances=UTTERANCES, texts=("mini
     }
     words = [str(word) for option, paths in files.items() for word in (option, *paths)]
     slices.main([*words, "--config", json.dumps(CONFIG)])
-    return result_tables.read(folder / "slices.tsv", "slices")
+    return columns.read(folder / "slices.tsv", "slices")
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +240,7 @@ def test_a_missing_run_is_named(tmp_path, caplog, monkeypatch):
 )
 def test_a_slice_is_named_with_its_bounds(above, up_to, text):
     row = SimpleNamespace(slice="short", above_s=above, up_to_s=up_to)
-    assert result_tables.slice_text(row) == text
+    assert text.slice_text(row) == text
 
 
 @pytest.mark.filterwarnings("error")

@@ -10,8 +10,9 @@ import pytest
 from corpora import turns_of, write_release
 from test_iemocap import full_release
 
-from labelmer import annotate, segment, split, tables
-from labelmer.errors import InputError
+from labelmer.base import tables
+from labelmer.base.errors import InputError
+from labelmer.corpus import annotate, segment, split
 
 CLASSES = {"angry": ["ang"], "happy": ["hap", "exc"], "neutral": ["neu"], "sad": ["sad"]}
 DEFAULTS = {"hold_out": "session", "validation": "session", "shared_scripts": "keep"}

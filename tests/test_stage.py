@@ -8,11 +8,12 @@ import sys
 
 import pytest
 
-from labelmer import stage
+from labelmer.base import files, progress
 
 STAGE = """
-from labelmer.errors import InputError
-from labelmer.stage import command, log, parse, stage_parser
+from labelmer.base.errors import InputError
+from labelmer.base.log import log
+from labelmer.base.stage import command, parse, stage_parser
 
 @command
 def main(argv=None):
@@ -71,7 +72,7 @@ def test_a_bug_shows_its_traceback_in_the_log_too(run):
 
 
 def test_write_atomically_makes_the_folder_and_leaves_no_part_file(tmp_path):
-    stage.write_atomically(tmp_path / "a" / "b.txt", "ä\n")
+    files.write_atomically(tmp_path / "a" / "b.txt", "ä\n")
     assert (tmp_path / "a" / "b.txt").read_bytes() == "ä\n".encode()
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["b.txt"]
 
@@ -83,42 +84,42 @@ def clock(monkeypatch):
     class Clock:
         now = 0.0
 
-    monkeypatch.setattr(stage.time, "monotonic", lambda: Clock.now)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: Clock.now)
     return Clock
 
 
 def test_progress_logs_done_rate_and_time_left_once_per_tenth(caplog, clock):
     with (
         caplog.at_level(logging.INFO, "labelmer"),
-        stage.Progress("segments", 200, "s") as progress,
+        progress.Progress("segments", 200, "s") as going,
     ):
         for _ in range(100):
             clock.now += 0.5
-            progress.advance(2)
+            going.advance(2)
     assert len(caplog.messages) == 10
     assert caplog.messages[0] == "segments: 20 of 200 s, 4.0 s/s, 45 s left"
     assert caplog.messages[-1] == "segments: 200 of 200 s, 4.0 s/s, 0 s left"
 
 
 def test_progress_reaches_its_last_tenth_in_fractions(caplog):
-    with caplog.at_level(logging.INFO, "labelmer"), stage.Progress("x", 1, "s") as progress:
+    with caplog.at_level(logging.INFO, "labelmer"), progress.Progress("x", 1, "s") as going:
         for _ in range(10):
-            progress.advance(0.1)  # their sum is below 1
+            going.advance(0.1)  # their sum is below 1
     assert caplog.messages[-1].startswith("x: 1 of 1 s")
     assert len(caplog.messages) == 10
 
 
 def test_progress_over_nothing(caplog):
-    with caplog.at_level(logging.INFO, "labelmer"), stage.Progress("x", 0, "s") as progress:
-        progress.advance(0)
+    with caplog.at_level(logging.INFO, "labelmer"), progress.Progress("x", 0, "s") as going:
+        going.advance(0)
     assert len(caplog.messages) == 1
 
 
 def test_progress_moves_one_line_on_a_terminal_only(capsys, monkeypatch):
     for terminal in (True, False):
         monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
-        with stage.Progress("x", 4, "items") as progress:
-            progress.advance(1)
+        with progress.Progress("x", 4, "items") as going:
+            going.advance(1)
         shown = capsys.readouterr().err
         assert ("\rx: 1 of 4 items" in shown) == terminal
         assert "\n" not in shown

@@ -4,7 +4,7 @@ import pandas as pd
 from conftest import Workspace
 from corpora import write_audio
 
-from labelmer import result_tables
+from labelmer.report import columns
 
 CODES = {"nan": "ang", "1": "neu", "id": "sad"}  # the classes' names, as good as any
 WORDS = [
@@ -64,7 +64,7 @@ def test_dollar_signs_scripts_of_the_world_and_odd_names_give_their_page(tmp_pat
     workspace.configure(config())
     workspace.snakemake()
     reports = workspace.folder / "results/1.0/reports"
-    classes = result_tables.read(reports / "classes.tsv", "classes")
+    classes = columns.read(reports / "classes.tsv", "classes")
     assert classes["label"].tolist() == list(CODES) * 2  # in the config's order
     page = (reports / "index.html").read_text()
     assert "<b>" not in page and page.count('src="data:image/svg+xml') > 8

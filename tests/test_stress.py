@@ -12,7 +12,7 @@ from test_reports import (
     write_splits,
 )
 
-from labelmer import tables
+from labelmer.base import tables
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelmer import tables
-from labelmer.errors import InputError
+from labelmer.base import tables
+from labelmer.base.errors import InputError
 
 
 def utterances(**columns):

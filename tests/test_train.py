@@ -13,10 +13,12 @@ from conftest import REPOSITORY
 from safetensors.torch import load_file
 from test_batches import averaged, write_features
 
-from labelmer import batches, model, tables, train
-from labelmer.accuracy import best_epoch
-from labelmer.compute import decayed
-from labelmer.model import ModelOptions
+from labelmer.base import tables
+from labelmer.learning import batches
+from labelmer.learning.device import decayed
+from labelmer.models import model, train
+from labelmer.models.model import ModelOptions
+from labelmer.scores.accuracy import best_epoch
 
 torch.set_num_threads(1)
 CLASSES = ["angry", "neutral", "sad"]
@@ -359,7 +361,7 @@ def test_the_optimiser_steps_as_pytorchs_own():
 
 
 def test_training_starts_without_the_compiler():
-    code = "import sys, torch; from labelmer.train import AdamW; "
+    code = "import sys, torch; from labelmer.models.train import AdamW; "
     code += "w = torch.nn.Parameter(torch.ones(3)); o = AdamW([w], 1, fused=True); "
     code += "w.sum().backward(); o.step(); assert w[0] < 1; "
     code += "torch.optim.lr_scheduler.OneCycleLR(o, 1, total_steps=2).step(); "

@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from labelmer import tables, transcripts
+from labelmer.base import tables
+from labelmer.corpus import transcripts
 
 SESSIONS = {"one": ["a1", "a2"], "two": ["b1", "b2"]}
 

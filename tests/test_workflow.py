@@ -5,8 +5,8 @@ import yaml
 from conftest import REPOSITORY, Workspace
 from corpora import turns_of, write_release
 
-from labelmer import tables
-from labelmer.ragged import Ragged
+from labelmer.base import tables
+from labelmer.base.ragged import Ragged
 
 
 @pytest.fixture

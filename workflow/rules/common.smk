@@ -17,8 +17,9 @@ from snakemake.utils import min_version, validate
 min_version("9.27")
 sys.path.insert(0, workflow.basedir)
 
-from labelmer import tables
-from labelmer.accuracy import SELECTION
+from labelmer.__main__ import VERBS
+from labelmer.base import tables
+from labelmer.scores.accuracy import SELECTION
 from labelmer.config import (
     check,
     check_codes,
@@ -32,16 +33,16 @@ from labelmer.config import (
     sessions,
     starts_from_words,
 )
-from labelmer.digest import (
+from labelmer.base.digest import (
     canonical_json,
     code_digest,
     content_key,
     file_digest,
     places_digest,
 )
-from labelmer.readers import READERS
-from labelmer.result_tables import reference_of
-from labelmer.errors import InputError
+from labelmer.corpus.readers import READERS
+from labelmer.report.columns import reference_of
+from labelmer.base.errors import InputError
 
 SCHEMA = workflow.source_path("../schemas/config.schema.yaml")
 ENVIRONMENT = workflow.source_path("../../envs/labelmer.yaml")
@@ -144,7 +145,7 @@ CHECKED_RATIONALES = [f"{R}/rationales.tsv"] if RATIONALES else []
 
 def tracked(stage, **sections):
     """The param `config`: the sections that a stage uses, and the digest of the stage's code."""
-    return canonical_json({**sections, "code": code_digest(stage)})
+    return canonical_json({**sections, "code": code_digest(VERBS[stage][0])})
 
 
 # The corpus' files are no inputs of any rule, as Snakemake looks at the times of inputs: an older

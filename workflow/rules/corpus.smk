@@ -35,7 +35,7 @@ rule annotate_utterances:
         config=utterances_params,
     shell:
         """
-        python -m labelmer.annotate \
+        python -m labelmer annotate \
             --session {wildcards.session:q} \
             --utterances {output.utterances:q} \
             --unread {output.unread:q} \
@@ -60,7 +60,7 @@ rule replace_transcripts:
         config=tracked("transcripts", table=given("transcripts")),
     shell:
         """
-        python -m labelmer.transcripts \
+        python -m labelmer transcripts \
             {params.table:q} \
             --utterances {input.utterances:q} \
             --out "$(dirname {output.tables[0]:q})" \
@@ -82,7 +82,7 @@ rule annotate_labels:
         config=labels_params,
     shell:
         """
-        python -m labelmer.annotate \
+        python -m labelmer annotate \
             --session {wildcards.session:q} \
             --labels {output:q} \
             --config {params.config:q} \
@@ -106,7 +106,7 @@ rule segment:
         config=segment_params,
     shell:
         """
-        python -m labelmer.segment \
+        python -m labelmer segment \
             --session {wildcards.session:q} \
             --segments {output.segments:q} \
             --table {output.table:q} \
@@ -149,7 +149,7 @@ checkpoint split:
         ),
     shell:
         """
-        python -m labelmer.split \
+        python -m labelmer split \
             --utterances {input.utterances:q} \
             --unread {input.unread:q} \
             --segments {input.segments:q} \

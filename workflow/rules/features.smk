@@ -34,7 +34,7 @@ rule fetch:
         config=fetch_params,
     shell:
         """
-        python -m labelmer.fetch \
+        python -m labelmer fetch \
             {output:q} \
             --source {params.source:q} \
             --config {params.config:q} \
@@ -63,7 +63,7 @@ rule finetune:
         config=finetune_params,
     shell:
         """
-        python -m labelmer.finetune \
+        python -m labelmer finetune \
             {input.fold:q} \
             {input.encoder:q} \
             {output.encoder:q} \
@@ -98,7 +98,7 @@ rule extract_frozen:
         config=lambda wildcards: tracked("extract", **encoding(encoder_of(wildcards))),
     shell:
         """
-        python -m labelmer.extract \
+        python -m labelmer extract \
             {input.content:q} \
             {input.encoder:q} \
             {output:q} \
@@ -143,7 +143,7 @@ rule extract_labels:
         ),
     shell:
         """
-        python -m labelmer.extract \
+        python -m labelmer extract \
             {input.encoder:q} \
             {output:q} \
             --encoder {wildcards.encoder:q} \

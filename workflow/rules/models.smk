@@ -50,7 +50,7 @@ rule train:
         ),
     shell:
         """
-        python -m labelmer.train \
+        python -m labelmer train \
             {input.fold:q} \
             "$(dirname {output.model:q})" \
             --speech {input.speech:q} \
@@ -93,7 +93,7 @@ rule evaluate:
         config=tracked("evaluate"),
     shell:
         """
-        python -m labelmer.evaluate \
+        python -m labelmer evaluate \
             {input.fold:q} \
             "$(dirname {input.model:q})" \
             {output.predictions:q} \
@@ -140,7 +140,7 @@ rule linear:
         ),
     shell:
         """
-        python -m labelmer.linear \
+        python -m labelmer linear \
             {input.fold:q} \
             "$(dirname {output.model:q})" \
             {output.predictions:q} \
@@ -175,7 +175,7 @@ rule fuse:
         config=tracked("fuse"),
     shell:
         """
-        python -m labelmer.fuse \
+        python -m labelmer fuse \
             {input.predictions:q} \
             {output.predictions:q} \
             --perturbed {input.perturbed:q} \

@@ -51,7 +51,7 @@ rule check_rationales:
         config=tracked("rationales", table=given("rationales")),
     shell:
         """
-        python -m labelmer.rationales \
+        python -m labelmer rationales \
             {params.rationales:q} \
             {output:q} \
             --utterances {input.utterances:q} \
@@ -95,7 +95,7 @@ rule tabulate:
         config=tracked("tabulate", protocol=protocol(), selection=selection(), classes=CLASSES),
     shell:
         """
-        python -m labelmer.tabulate \
+        python -m labelmer tabulate \
             --predictions {params.predictions} \
             --folds {input.folds:q} \
             --audit {input.audit:q} \
@@ -123,7 +123,7 @@ rule converge:
         config=tracked("convergence", selection=selection()),
     shell:
         """
-        python -m labelmer.convergence \
+        python -m labelmer convergence \
             --histories {params.histories} \
             --out {output:q} \
             --config {params.config:q} \
@@ -150,7 +150,7 @@ rule slice:
         config=tracked("slices", protocol=protocol(), selection=selection(), classes=CLASSES),
     shell:
         """
-        python -m labelmer.slices \
+        python -m labelmer slices \
             --predictions {params.predictions} \
             --folds {input.folds:q} \
             --audit {input.audit:q} \
@@ -186,7 +186,7 @@ rule stress:
         config=tracked("stress", protocol=protocol(), selection=selection(), classes=CLASSES),
     shell:
         """
-        python -m labelmer.stress \
+        python -m labelmer stress \
             --predictions {params.predictions} \
             --perturbed {params.perturbed} \
             --folds {input.folds:q} \
@@ -218,7 +218,7 @@ rule weigh_salience:
         config=tracked("salience", protocol=protocol(), selection=selection()),
     shell:
         """
-        python -m labelmer.salience \
+        python -m labelmer salience \
             {input.rationales:q} \
             {output:q} \
             --salience {params.salience} \
@@ -251,7 +251,7 @@ rule plot_confusion:
     shell:
         """
         figure={output.svg:q}
-        python -m labelmer.plot \
+        python -m labelmer plot \
             confusion \
             {input:q} \
             "${{figure%.svg}}" \
@@ -286,7 +286,7 @@ rule plot_folds:
         """
         figure={output.svg:q}
         figure="${{figure%.svg}}"
-        python -m labelmer.plot \
+        python -m labelmer plot \
             "${{figure##*/}}" \
             {input:q} \
             "$figure" \
@@ -422,7 +422,7 @@ rule illustrate:
     shell:
         """
         figure={output.svg:q}
-        python -m labelmer.illustrate \
+        python -m labelmer illustrate \
             "${{figure%.svg}}" \
             --predictions {input.predictions:q} \
             --salience {input.salience:q} \
@@ -473,7 +473,7 @@ rule page:
         config=tracked("page"),
     shell:
         """
-        python -m labelmer.page \
+        python -m labelmer page \
             --corpus {params.corpus:q} \
             --reports "$(dirname {output:q})" \
             --splits "$(dirname {input.audit:q})" \

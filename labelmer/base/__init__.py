@@ -1,0 +1,1 @@
+"""Plumbing: what every room may lean on, and what leans on none."""

@@ -1,0 +1,170 @@
+"""Digests that decide what must run again: of configuration, of code, of content, of places.
+
+A digest of code covers what can change a result, in a module and in every labelmer module that it
+imports: so not comments, layout, docstrings, type hints, the words of errors and of log lines, nor
+the modules that only carry (CARRIERS). It is of the syntax tree, written down here by rules that
+are the same in every version of Python. A registry loads its modules by name, so that none of them
+is in the digest of what uses another.
+"""
+
+import ast
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent
+# How a stage is called, fails, tells, waits and writes its files changes no result.
+CARRIERS = {f"base.{name}" for name in ("errors", "files", "lock", "log", "progress", "stage")}
+
+
+def canonical_json(value):
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def content_key(*parts):
+    """32-byte digest of a sequence of strings and bytes-like parts, each with its length."""
+    digest = hashlib.blake2b(digest_size=32)
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else memoryview(part).cast("B")
+        digest.update(len(data).to_bytes(8, "little"))
+        digest.update(data)
+    return digest.digest()
+
+
+def file_digest(path):
+    """SHA-256 of a file, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def places_digest(paths):
+    """Digest of files by their names, sizes and times, and by the links on the way to them.
+
+    For files of gigabytes, whose content takes too long to read. A file that is not there counts
+    as such. A link counts by its own text: a folder that is moved with all it holds stays the same.
+    """
+    files = [Path(name) for name in sorted(set(map(str, paths)))]
+    folders = {file.parent for file in files}
+    above = {place for folder in folders for place in (folder, *folder.parents)}
+    links = sorted(place for place in {*files, *above} if place.is_symlink())
+    facts = [(str(file), *_size_and_time(file)) for file in files]
+    facts += [(str(link), str(link.readlink())) for link in links]
+    return content_key(canonical_json(facts)).hex()
+
+
+def _size_and_time(path):
+    try:
+        found = path.stat()
+    except OSError:
+        return None, None
+    return found.st_size, found.st_mtime_ns
+
+
+@functools.cache
+def code_digest(module, package=PACKAGE):
+    """Digest (16 hexadecimal digits) of a module's code and of what it imports from the package.
+
+    module: its dotted name within the package, such as models.train.
+    """
+    code = {name: essence(_tree(name, package)) for name in _closure(module, package)}
+    return hashlib.sha256(canonical_json(code).encode()).hexdigest()[:16]
+
+
+def imported_modules(module, package=PACKAGE):
+    """Dotted names of the package's modules that a module imports, at the top or in functions."""
+    above = [package.name, *module.split(".")]  # of what `from . import` means
+    if _source(module, package).name == "__init__.py":
+        above.append("")
+    names = set()
+    for node in ast.walk(_tree(module, package)):
+        if isinstance(node, ast.ImportFrom):
+            start = ".".join(above[: -node.level]) if node.level else ""
+            source = ".".join(filter(None, (start, node.module)))
+            names.update({source, *(f"{source}.{alias.name}" for alias in node.names)})
+        elif isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+    prefix = f"{package.name}."
+    own = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+    return {name for name in own if _source(name, package)}
+
+
+def _source(module, package):
+    """The file of a module or of a folder of modules, or None."""
+    place = package.joinpath(*module.split("."))
+    found = [path for path in (place.with_suffix(".py"), place / "__init__.py") if path.exists()]
+    return found[0] if found else None
+
+
+def _closure(module, package):
+    seen, waiting = set(), [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen | CARRIERS:
+            seen.add(name)
+            waiting.extend(imported_modules(name, package))
+    return sorted(seen)
+
+
+@functools.cache
+def _tree(module, package):
+    return ast.parse(_source(module, package).read_text(encoding="utf-8"))
+
+
+def essence(node):
+    """A syntax tree as nested lists, without what cannot change a result."""
+    if isinstance(node, list):
+        return [essence(part) for part in node if not _only_tells(part)]
+    if not isinstance(node, ast.AST):
+        return node
+    if isinstance(node, ast.Constant):
+        return [type(node.value).__name__, ascii(node.value)]
+    if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+        return ["Raise", essence(node.exc.func)]  # what it says does not count
+    if isinstance(node, ast.Call) and _name(node.func) == "Progress":
+        return ["Call", "Progress"]
+    fields = {name: value for name, value in ast.iter_fields(node) if name not in UNCOUNTED}
+    if isinstance(node, ast.JoinedStr):
+        fields["values"] = _joined(node.values)
+    elif isinstance(node, ast.Call) and _name(node.func) == "add_argument":
+        fields["keywords"] = [word for word in node.keywords if word.arg not in ("help", "metavar")]
+    elif isinstance(node, ast.Assert):
+        fields["msg"] = None
+    # Later versions of Python have more fields, empty in older sources.
+    counted = {name: essence(value) for name, value in fields.items() if value not in (None, [])}
+    return [type(node).__name__, *([name, counted[name]] for name in sorted(counted))]
+
+
+# Fields of hints, of how a text was written and of what a name is used for.
+UNCOUNTED = {"annotation", "returns", "type_comment", "type_params", "type_ignores", "kind", "ctx"}
+UNCOUNTED |= {"simple"}
+
+
+def _only_tells(node):
+    """Is a statement a text alone, as docstrings are, a log line, or a type?"""
+    if not isinstance(node, ast.Expr):
+        return type(node).__name__ == "TypeAlias"  # Python 3.12 and later
+    value = node.value
+    if isinstance(value, ast.Constant):
+        return isinstance(value.value, str)
+    called = isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute)
+    return called and _name(value.func.value) == "log"
+
+
+def _name(node):
+    """The last name of `a` or `b.a`, or None."""
+    return getattr(node, "attr", getattr(node, "id", None))
+
+
+def _joined(values):
+    """The parts of an f-string, neighbouring texts as one: how Python cuts them has changed."""
+    parts = []
+    for value in values:
+        if not isinstance(value, ast.Constant):
+            parts.append(value)
+        elif parts and isinstance(parts[-1], ast.Constant):
+            parts[-1] = ast.Constant(parts[-1].value + value.value)
+        elif value.value:
+            parts.append(value)
+    return parts

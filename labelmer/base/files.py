@@ -1,0 +1,26 @@
+"""Files that are written whole or not at all, and folders that may be replaced."""
+
+import os
+from pathlib import Path
+
+from labelmer.base.errors import InputError
+
+
+def write_atomically(path, content):
+    """Write text or bytes to path through a part file beside it: nobody sees half a file."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.replace(part, path)
+
+
+def refuse_foreign(folder):
+    """InputError if a folder that would be replaced holds something else than an encoder."""
+    folder = Path(folder)
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if names - {".snakemake_timestamp"} and "source.json" not in names:
+        raise InputError(
+            f"{folder}: a folder with {sorted(names)[0]} and no source.json, expected an encoder's "
+            "folder, or none: it would be replaced; give another folder"
+        )

@@ -1,0 +1,29 @@
+"""One process at a time on what a path names."""
+
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+
+from labelmer.base.log import log
+
+
+@contextmanager
+def alone(path):
+    """While no other process is in here for the same path; before that it says so, and waits.
+
+    The lock is on a file PATH.lock, which is gone in the end.
+    """
+    file = path.with_name(path.name + ".lock")
+    lock = FileLock(file, fallback_to_soft=False)  # a soft one would outlive a kill
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        log.warning("%s: another process writes it; waiting until that is done", path)
+        lock.acquire()
+    except (OSError, NotImplementedError) as error:  # some network file systems cannot lock
+        log.warning("%s: cannot be locked (%s); let one process alone write it", path, error)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)  # before others may have it: they look whether it still is
+        lock.release()

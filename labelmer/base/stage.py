@@ -1,0 +1,81 @@
+"""What every stage's command line shares: its arguments, its config and how it fails."""
+
+import argparse
+import functools
+import json
+import logging
+import sys
+from pathlib import Path
+
+from labelmer.base.errors import InputError
+from labelmer.base.log import log, log_to_terminal
+
+
+def command(main):
+    """Decorate a stage's main(): an InputError becomes one message and exit status 1."""
+
+    @functools.wraps(main)
+    def guarded(argv=None):
+        if not log.handlers:
+            log_to_terminal()
+        try:
+            return main(argv)
+        except InputError as error:
+            log.error("error: %s", error)
+            sys.exit(1)
+        except Exception:
+            log.exception("labelmer stopped on an error that it did not expect")
+            sys.exit(1)
+
+    return guarded
+
+
+def parse(parser, argv=None, sections=()):
+    """Parse a stage's arguments, with the two that all have: --config JSON and --log FILE.
+
+    The workflow passes in --config just what it tracks for a rerun, so a stage cannot depend on
+    a value whose change would go unseen. sections: keys that the stage cannot do without.
+    """
+    parser.add_argument("--config", type=json_object, default={}, metavar="JSON")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="plain lines go here")
+    args = parser.parse_args(argv)
+    absent = [name for name in sections if name not in args.config]
+    if absent:
+        parser.error(f"--config lacks {absent}, expected a JSON object with {list(sections)}")
+    if args.log:
+        args.log.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(args.log, mode="w", encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        log.addHandler(handler)
+    return args
+
+
+def json_object(text):
+    """A JSON object from the command line."""
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
+
+
+def stage_parser(docstring):
+    """An argument parser whose description is the module's docstring."""
+    return argparse.ArgumentParser(
+        description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+RUN = ("speech", "text", "mode", "variant", "fold", "seed")
+
+
+def run_parser(docstring):
+    """The parser of a stage that works on one run: one variant on one fold with one seed."""
+    parser = stage_parser(docstring)
+    parser.add_argument("fold", type=Path, help="fold table")
+    parser.add_argument("folder", type=Path, help="the model's folder")
+    parser.add_argument("--speech", type=Path, nargs="*", default=[], metavar="H5")
+    parser.add_argument("--text", type=Path, nargs="*", default=[], metavar="H5")
+    parser.add_argument("--run", nargs=len(RUN), required=True, metavar=tuple(map(str.upper, RUN)))
+    parser.add_argument("--threads", type=int, default=1, help="of the CPU")
+    parser.add_argument("--gpu", type=int, choices=(0, 1), default=0, help="1: use a GPU")
+    return parser

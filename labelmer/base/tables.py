@@ -1,0 +1,386 @@
+"""Every TSV of a run: its columns, their units and checks; reading and writing.
+
+A table is UTF-8, tab-separated, unquoted, with a header row. Missing numbers are empty. What a
+table holds is written down once: in TABLES, and for result tables in result_tables.py. A table
+that people give may be quoted as well, as pandas and spreadsheets write it.
+"""
+
+import codecs
+import csv
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from labelmer.base.errors import InputError
+from labelmer.base.files import write_atomically
+from labelmer.base.log import log
+
+PARTS = ("train", "validation", "test")
+MODALITIES = ("speech", "text")
+ORDERS = ("most-salient", "random")  # in which rows are deleted
+CHANGES = ("missing", "transcripts", *ORDERS)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its type, what it says, what is allowed."""
+
+    kind: type  # str, int or float
+    what: str  # meaning, with the unit
+    allowed: tuple = ()  # the only values allowed, if any
+    empty: bool = False  # may a cell be empty?
+
+
+ID = Column(str, "utterance")
+SESSION = Column(str, "recording session")
+DIALOGUE = Column(str, "dialogue, unique over the corpus")
+SPEAKER = Column(str, "speaker, unique over the corpus")
+
+VARIANT = {
+    "speech": Column(str, "speech encoder"),
+    "text": Column(str, "text encoder"),
+    "mode": Column(str, "frozen or finetuned encoders"),
+    "variant": Column(str, "variant of the model"),
+}
+RUN = {**VARIANT, "fold": Column(int, "fold"), "seed": Column(int, "seed")}
+TABLES = {
+    "utterances": {
+        "id": ID,
+        "session": SESSION,
+        "dialogue": DIALOGUE,
+        "speaker": SPEAKER,
+        "start_s": Column(float, "start in the dialogue, seconds", empty=True),
+        "end_s": Column(float, "end in the dialogue, seconds", empty=True),
+        "text": Column(str, "transcript without tags", empty=True),
+    },
+    "transcripts": {
+        "id": ID,
+        "text": Column(str, "recognised words", empty=True),
+    },
+    "unread": {
+        "file": Column(str, "transcription file"),
+        "line": Column(int, "line number, from 1"),
+        "text": Column(str, "the line"),
+        "reason": Column(str, "why it is no utterance"),
+    },
+    "segments": {
+        "id": ID,
+        "seconds": Column(float, "length of the audio", empty=True),
+        "source": Column(str, "audio file, relative to the corpus root"),
+        "problem": Column(str, "why there is no audio, else empty", empty=True),
+    },
+    "labels": {
+        "id": ID,
+        "code": Column(str, "label as the corpus writes it"),
+        "valence": Column(float, "1 (negative) to 5 (positive)", empty=True),
+        "activation": Column(float, "1 (calm) to 5 (excited)", empty=True),
+        "dominance": Column(float, "1 (weak) to 5 (strong)", empty=True),
+        "raters": Column(int, "number of raters"),
+        "agreement": Column(float, "share of the raters who gave the code", empty=True),
+    },
+    "rationales": {
+        "id": ID,
+        "modality": Column(str, "speech or text", MODALITIES),
+        "start": Column(float, "seconds into the audio, or characters before the stretch"),
+        "end": Column(float, "the same, of the stretch's end"),
+    },
+    "fold": {
+        "id": ID,
+        "session": SESSION,
+        "dialogue": DIALOGUE,
+        "speaker": SPEAKER,
+        "part": Column(str, "part of the fold", PARTS),
+        "label": Column(str, "class"),
+    },
+    "left_out": {
+        "fold": Column(str, "fold, or all"),
+        "session": SESSION,
+        "id": Column(str, "utterance, or file:line where there is no id"),
+        "reason": Column(str, "why it is left out"),
+    },
+    "audit": {
+        "fold": Column(int, "fold"),
+        "held_out": Column(str, "session or speaker of the test part"),
+        "part": Column(str, "part of the fold", PARTS),
+        "utterances": Column(int, "number of utterances"),
+        "speakers": Column(int, "number of speakers"),
+        "dialogues": Column(int, "number of dialogues"),
+        "n_*": Column(int, "number of utterances of the class"),
+        "speakers_in_train": Column(int, "this part's speakers that the part train has too"),
+        "speakers_in_validation": Column(int, "the same for validation"),
+        "speakers_in_test": Column(int, "the same for test"),
+        "dialogues_in_train": Column(int, "this part's dialogues that the part train has too"),
+        "dialogues_in_validation": Column(int, "the same for validation"),
+        "dialogues_in_test": Column(int, "the same for test"),
+        "transcripts_in_train": Column(
+            int, "this part's utterances of four words or more whose words stand in train too"
+        ),
+        "transcripts_in_validation": Column(int, "the same for validation"),
+        "transcripts_in_test": Column(int, "the same for test"),
+    },
+    "history": {
+        **RUN,
+        "epoch": Column(int, "from 1"),
+        "updates": Column(int, "of the weights, up to the end of the epoch"),
+        "learning_rate": Column(float, "at the end of the epoch"),
+        "train_loss": Column(float, "mean over the epoch's batches, all terms"),
+        "validation_loss": Column(float, "weighted cross-entropy of the fused logits"),
+        "validation_wa": Column(float, "weighted accuracy"),
+        "validation_ua": Column(float, "unweighted accuracy"),
+        "chosen": Column(int, "1 for the epoch that was kept", (0, 1)),
+        "seconds": Column(float, "wall time of the epoch"),
+        "waiting": Column(float, "share of these seconds in which a batch was waited for"),
+        "peak_memory_mb": Column(float, "most memory so far, of the process or on the GPU, MB"),
+    },
+    "finetuning": {
+        "encoder": Column(str, "encoder"),
+        "fold": RUN["fold"],
+        "seed": RUN["seed"],
+        "epoch": Column(int, "from 1"),
+        "learning_rate": Column(float, "at the end of the epoch"),
+        "train_loss": Column(float, "mean over the epoch's updates, weighted cross-entropy"),
+        "validation_loss": Column(float, "weighted cross-entropy"),
+        "validation_wa": Column(float, "weighted accuracy"),
+        "validation_ua": Column(float, "unweighted accuracy"),
+        "chosen": Column(int, "1 for the epoch that was kept", (0, 1)),
+        "seconds": Column(float, "wall time of the epoch"),
+    },
+    "predictions": {
+        "id": ID,
+        "part": Column(str, "part of the fold", ("validation", "test")),
+        "true": Column(str, "class"),
+        "predicted": Column(str, "class"),
+        "p_*": Column(float, "probability of the class"),
+        **RUN,
+    },
+    "perturbed": {
+        "id": ID,
+        "change": Column(str, "what is done to the modality", CHANGES),
+        "modality": Column(str, "what is changed", MODALITIES),
+        "share": Column(float, "of the modality's tokens or frames that is changed"),
+        "true": Column(str, "class"),
+        "predicted": Column(str, "class"),
+        "p_*": Column(float, "probability of the class"),
+        **RUN,
+    },
+}
+
+# A cell in quotes that doubles the quotes within: it means what is inside.
+DOUBLED = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"')
+
+# What tells the rows of a table apart, where that is not the id alone.
+KEYS = {
+    "left_out": (),
+    "rationales": ("id", "modality"),
+    "perturbed": ("id", "change", "modality", "share"),
+}
+
+
+def read(path, name, known=TABLES):
+    """Read the table `name` from a TSV file; raise InputError if it is not what `known` says."""
+    return typed(cells(path), name, path, known)
+
+
+def read_all(paths, name):
+    """The table `name` from several files, as one frame; see read."""
+    return pd.concat([read(path, name) for path in paths])
+
+
+def given(path, name):
+    """The table `name` as people give it, quoted or not, with single blanks in its cells."""
+    return typed(cells(path, quoted=True).map(_cell), name, path)
+
+
+def cells(path, quoted=False):
+    """The cells of any TSV file: a frame of strings, its index the numbers of the rows' lines.
+
+    Raise InputError if it is not one.
+
+    quoted: the table may be quoted (RFC 4180). It is read so if its header is in quotes, if a cell
+    is and doubles the quotes within, or if a row that has too many or too few cells opens one.
+    """
+    text = _text(path)
+    lines = text.rstrip("\r\n").split("\n")
+    rows = {n: line.removesuffix("\r").split("\t") for n, line in enumerate(lines, 1)}
+    if quoted and _is_quoted(rows):
+        rows = _unquoted(text.rstrip("\r\n"), path)
+    elif quoted:
+        _warn_of_quotes(rows, path)
+    _check_rows(rows, path)
+    header = rows.pop(1)
+    return pd.DataFrame(list(rows.values()), index=list(rows), columns=header, dtype=str)
+
+
+def write(path, frame, name, known=TABLES):
+    """Check a frame against what `known` says and write it as a TSV file, whole or not at all."""
+    ordered = frame[[c for c in _expected(frame.columns, known[name]) if c in frame.columns]]
+    text = {c: ordered[c].map(_cell) for c in ordered.columns}
+    checked = typed(pd.DataFrame(text, columns=ordered.columns, dtype=str), name, path, known)
+    lines = ["\t".join(checked.columns)]
+    lines += ["\t".join(row) for row in zip(*text.values(), strict=True)]
+    write_atomically(path, "\n".join(lines) + "\n")
+
+
+def typed(raw, name, path, known=TABLES):
+    """A frame of strings with its columns checked and converted to their types."""
+    expected = _expected(raw.columns, known[name])
+    missing = [c for c in expected if c not in raw.columns]
+    extra = [c for c in raw.columns if c not in expected]
+    if missing or extra:
+        raise InputError(
+            f"{path}: bad columns for a table of {name}: missing {missing}, not known {extra}; "
+            f"expected {list(expected)}"
+        )
+    key = [column for column in KEYS.get(name, ("id",)) if column in raw]
+    if key and raw.duplicated(key).any():
+        twice = raw.loc[raw.duplicated(key), key].iloc[0]
+        what = " and ".join(f"{column} '{value}'" for column, value in twice.items())
+        raise InputError(f"{path}: {what} stands twice; every {' and '.join(key)} must stand once")
+    made = {c: _convert(raw, c, expected[c], path) for c in raw.columns}
+    return pd.DataFrame(made).reset_index(drop=True)
+
+
+def _text(path):
+    """The text of a file; raise InputError if it is not UTF-8 or its lines do not end in LF."""
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise _no_table(path, error) from None
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise _no_table(path, "it is UTF-16, as a spreadsheet's 'Unicode text'; save it as UTF-8")
+    data = data.removeprefix(codecs.BOM_UTF8)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        byte = f"line {line}: byte 0x{data[error.start]:02X}"
+        raise _no_table(path, f"{byte}; save it as UTF-8") from None
+    odd = re.search(r"\r(?!\n)|\0", text.rstrip("\r\n"))
+    if odd:
+        line = text.count("\n", 0, odd.start()) + 1
+        what = "a NUL byte" if odd[0] == "\0" else "a carriage return within the line"
+        raise _no_table(path, f"line {line}: {what}; take it out, and end each row with LF or CRLF")
+    if not text.strip():
+        raise _no_table(path, "it is empty; expected a header and rows")
+    return text
+
+
+def _no_table(path, why):
+    return InputError(f"{path}: not a table of tab-separated UTF-8 text ({why})")
+
+
+def _is_quoted(rows):
+    """Is a table quoted? rows: {line number: its cells, as tabs part them}."""
+    header = rows[1]
+    if any(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in header):
+        return True
+    for row in rows.values():
+        opened = [cell for cell in row if cell.startswith('"')]
+        if opened and (len(row) != len(header) or any(map(DOUBLED.fullmatch, opened))):
+            return True
+    return False
+
+
+def _warn_of_quotes(rows, path):
+    """Spreadsheets quote cells with commas; nothing tells such a cell from a quotation."""
+    quotations = [
+        (line, cell)
+        for line, row in rows.items()
+        for cell in row
+        if len(cell) > 2 and cell[0] == cell[-1] == '"' and '"' not in cell[1:-1]
+    ]
+    if quotations:
+        log.warning(
+            "%s:%d: the quotes around %s are taken for characters of the text (cells like this: "
+            "%d); if the program that wrote the table put them there, take them off",
+            *(path, *quotations[0], len(quotations)),
+        )
+
+
+def _unquoted(text, path):
+    """The cells of a quoted table: {number of a row's first line: its cells}."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True)
+    rows, line = {}, 1
+    try:
+        for row in reader:
+            # A cell with both has swallowed a row: its quote was a character, not an opening.
+            if any("\n" in cell and "\t" in cell for cell in row):
+                raise csv.Error("it goes on into the next row")
+            rows[line] = row
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise InputError(
+            f"{path}:{line}: a cell begins with a quote and does not end as a quoted cell does "
+            f"({error}); double the quotes within it, or, if this table is not quoted, correct the "
+            "row's tabs"
+        ) from None
+    return rows
+
+
+def _check_rows(rows, path):
+    """Raise InputError unless all rows have the header's cells. rows: {line number: its cells}."""
+    header = rows[1]
+    if len(header) == 1:
+        raise InputError(
+            f"{path}:1: no tab in the header '{header[0]}', expected columns parted by tabs (not "
+            "by commas, semicolons or blanks); write the table anew with tabs"
+        )
+    for number, name in enumerate(header, 1):
+        if not name.strip():
+            raise InputError(
+                f"{path}:1: column {number} has no name, expected one for each column; name it, or "
+                "leave it out (pandas' row numbers: to_csv(..., index=False))"
+            )
+        if header.count(name) > 1:
+            raise InputError(f"{path}:1: the column '{name}' stands twice; remove or rename one")
+    for line, row in rows.items():
+        if row in ([], [""]):
+            raise InputError(f"{path}:{line}: an empty line between the rows; remove it")
+        if len(row) != len(header):
+            raise InputError(
+                f"{path}:{line}: {len(row)} cells, expected {len(header)} as in the header; "
+                "correct the row (an empty cell needs its tab too)"
+            )
+        if line > 1 and [cell.strip("\ufeff") for cell in row] == header:
+            raise InputError(f"{path}:{line}: the header stands here again; remove the line")
+
+
+def _expected(columns, table):
+    expected = {}
+    for key, column in table.items():
+        names = [c for c in columns if c.startswith(key[:-1])] if key.endswith("*") else [key]
+        expected.update(dict.fromkeys(names, column))
+    return expected
+
+
+def _convert(raw, name, column, path):
+    cells = raw[name]
+    values = cells if column.kind is str else pd.to_numeric(cells, errors="coerce")
+    bad = pd.Series(False, index=cells.index) if column.kind is str else values.isna()
+    if column.kind is int:
+        bad |= values % 1 != 0
+    if column.allowed:
+        bad |= ~values.isin(column.allowed)
+    bad = bad & (cells != "") if column.empty else bad | (cells == "")
+    if bad.any():
+        row = int(bad.to_numpy().argmax())
+        place = f"id '{raw['id'].iloc[row]}'" if "id" in raw else f"row {row + 1}"
+        expected = f"one of {list(column.allowed)}" if column.allowed else column.kind.__name__
+        raise InputError(
+            f"{path}: {place}: {name} is '{cells.iloc[row]}', "
+            f"expected {expected} ({column.what}); correct the cell"
+        )
+    return values.astype(column.kind) if column.kind is not str else values
+
+
+def _cell(value):
+    if isinstance(value, str):
+        return " ".join(value.split())
+    if value is None or value != value:
+        return ""
+    return format(value, ".9g") if isinstance(value, float) else str(value)

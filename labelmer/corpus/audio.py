@@ -1,0 +1,292 @@
+"""Audio files -> 16 kHz, mono, 16 bit: decode, cut, mix down, resample."""
+
+import functools
+import math
+import mmap
+import os
+import re
+import stat
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from labelmer.base.errors import InputError
+from labelmer.base.ragged import RATE
+from labelmer.corpus.containers import Pieces, mp3, streams
+
+RATES = 4_000, 384_000  # Hz, of files that may be audio
+BLOCK = 1 << 20  # frames decoded at once
+WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4}
+WIDTHS |= {"FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1}  # bytes of a sample
+NO_AUDIO = [  # how files begin that are called audio and are none, or none that is read here
+    (rb"version https://git-lfs", "a pointer of git-lfs, not the file; run `git lfs pull`"),
+    (rb"(?i)(\xef\xbb\xbf)?\s*(<!doctype|<html|<\?xml)", "a web page; download the audio again"),
+    (rb".{4}ftyp", "M4A or MP4, which is not read; convert it to WAV or FLAC"),
+    (rb"\x1aE\xdf\xa3", "WebM or Matroska, which is not read; convert it to WAV or FLAC"),
+    (rb"0&\xb2u", "WMA, which is not read; convert it to WAV or FLAC"),
+    (rb"\xff[\xf0\xf1\xf8\xf9]|ADIF", "AAC, which is not read; convert it to WAV or FLAC"),
+    (rb"#!AMR", "AMR, which is not read; convert it to WAV or FLAC"),
+    (rb"wvpk|MAC |ajkg", "a codec that is not read; convert it to WAV or FLAC"),
+    (rb"NIST_1A", "SPHERE in a coding that is not read, as shorten; convert it with sph2pipe"),
+    (rb"PK\x03\x04|\x1f\x8b", "a compressed archive; unpack it"),
+    (rb"\0+$", "it begins with zeros, as what was not copied does; copy the file again"),
+    (rb"[\t\n\r -~\x80-\xff]+$", "text, not audio; get the audio itself"),
+]
+
+
+class Source:
+    """An audio file that was looked at once, for all cuts of it.
+
+    path      the file
+    rate      its sample rate in Hz
+    frames    how many can be decoded, in all its streams
+    findings  what is odd about the file: a list of (kind, sentence)
+
+    Errors: FileNotFoundError where there is no file, InputError where it is no readable audio.
+    """
+
+    def __init__(self, path):
+        self.path, self.head, self.findings = Path(path), b"", []
+        try:
+            mode, size = (found := self.path.stat()).st_mode, found.st_size
+            if not stat.S_ISREG(mode):
+                what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+                raise InputError(f"{path}: {what}, expected an audio file; correct the path")
+            if not size:
+                raise self._unreadable("an empty file, 0 bytes; copy it again")
+            with self._mapped() as data:
+                self.streams, self.findings = streams(data)
+                self.head = data[:64]
+        except (FileNotFoundError, NotADirectoryError):
+            raise FileNotFoundError(path) from None
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be read ({error.strerror}); correct its permissions or its disk"
+            ) from None
+        if not self.streams:
+            self._look_for_mp3()
+        self.whole = len(self.streams) < 2 and all(s.pieces == ((0, size),) for s in self.streams)
+        self.lengths, kinds = [], set()
+        for stream in self.streams or [None]:
+            with self._open(stream) as file:
+                kinds.add((file.samplerate, file.channels))
+                self.lengths.append(self._checked(file, stream))
+        if len(kinds) > 1:
+            what = " and ".join(
+                f"{rate} Hz, {channels} channels" for rate, channels in sorted(kinds)
+            )
+            raise InputError(f"{path}: streams of {what}, one behind the other; split the file")
+        (self.rate, _), self.frames = kinds.pop(), sum(self.lengths)
+        if not RATES[0] <= self.rate <= RATES[1]:
+            raise InputError(
+                f"{path}: a sample rate of {self.rate} Hz, expected {RATES[0]} to {RATES[1]}; "
+                "mend its header"
+            )
+
+    def _look_for_mp3(self):
+        """Only libsndfile can tell an MP3 that does not begin with a frame."""
+        self.whole = True
+        with self._open(None) as file:
+            if file.format == "MP3":
+                self.streams, self.findings, _ = mp3(self._mapped())
+
+    def _mapped(self):
+        with self.path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def _open(self, stream):
+        """A stream, ready to be decoded; as a plain file where it is all of it."""
+        if self.path.suffix.lower() == ".raw":  # soundfile goes by the name
+            raise self._unreadable("a name that ends in .raw")
+        try:
+            if self.whole:
+                return soundfile.SoundFile(self.path)
+            return soundfile.SoundFile(Pieces(self._mapped(), stream.pieces))
+        except soundfile.LibsndfileError as error:
+            raise self._unreadable(error.error_string) from None
+
+    def _unreadable(self, reason):
+        for start, what in NO_AUDIO:
+            if re.match(start, self.head, re.DOTALL):
+                reason = what
+                break
+        else:
+            reason = "; ".join([reason, *(sentence for _, sentence in self.findings)])
+        return InputError(f"{self.path}: not readable as audio ({reason})")
+
+    def _checked(self, file, stream):
+        """Frames of a stream, held against what was counted."""
+        if file.format == "RAW":  # libsndfile's guess by the name, where it knows no header
+            raise self._unreadable("no header; convert it to WAV or FLAC")
+        if file.frames >= 2**62:
+            raise InputError(f"{self.path}: audio of unknown length; convert it to WAV or FLAC")
+        if stream is None:
+            text = f"whether {file.format} files are whole is not checked; use WAV or FLAC for that"
+            self.findings.append(("not checked", text))
+            return file.frames
+        frames = stream.frames
+        if frames is None and stream.bytes is not None and file.subtype in WIDTHS:
+            frames = stream.bytes // (WIDTHS[file.subtype] * file.channels)
+        if frames is not None and not frames - stream.trimmed <= file.frames <= frames:
+            text = f"it holds {frames} frames, {file.frames} are decoded; convert it to WAV or FLAC"
+            self.findings.append(("not decoded", text))
+        return file.frames
+
+    def span(self, start_s=None, end_s=None):
+        """What a cut takes: (first frame, stop frame).
+
+        start_s and end_s are in seconds; None takes the whole file. A cut that reaches past the
+        end of the file stops there.
+        """
+        if start_s is None:
+            return 0, self.frames
+        first, stop = round(start_s * self.rate), round(end_s * self.rate)
+        return min(first, self.frames), min(stop, self.frames)
+
+    def read(self, first, stop):
+        """Frames first:stop as int16 mono at 16 kHz, and what is odd about them.
+
+        Returns samples of shape (samples,) and a list of (kind, sentence). Channels are averaged.
+        Files that are 16 kHz, mono and 16 bit already pass bit for bit.
+        """
+        blocks, levels = [], []
+        for block in self._blocks(first, stop):
+            mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+            if not np.isfinite(mono.sum()) and not np.isfinite(mono).all():
+                raise InputError(
+                    f"{self.path}: samples that are not numbers (NaN or Inf); replace the file"
+                )
+            levels.append(_levels(block, mono))
+            blocks.append(mono)
+        mono = blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros(0), *blocks])
+        if len(mono) != stop - first:
+            raise InputError(
+                f"{self.path}: {len(mono)} frames could be decoded, its header says "
+                f"{stop - first}; replace the file"
+            )
+        if self.rate != RATE:
+            mono = resample(mono, self.rate)
+        samples = np.clip(np.round(mono * 32768), -32768, 32767).astype(np.int16)
+        return samples, oddities(levels) if levels else []
+
+    def _blocks(self, first, stop):
+        """Decoded frames first:stop, each block of shape (frames, channels)."""
+        before = 0
+        for stream, length in zip(self.streams or [None], self.lengths, strict=True):
+            place, end = max(first - before, 0), min(stop - before, length)
+            before += length
+            if place >= end:
+                continue
+            try:
+                with self._open(stream) as file:
+                    if place:
+                        file.seek(place)
+                    while place < end:
+                        block = file.read(min(BLOCK, end - place), "float64", always_2d=True)
+                        if not len(block):
+                            break
+                        place += len(block)
+                        yield block
+            except soundfile.LibsndfileError as error:
+                raise InputError(f"{self.path}: damaged audio ({error})") from None
+
+
+def resampled_length(frames, rate):
+    """Samples at 16 kHz that `frames` at `rate` Hz become."""
+    return -(-frames * RATE // rate)
+
+
+def resample(mono, rate):
+    """Samples at `rate` Hz -> at 16 kHz, of resampled_length(). One kernel serves all of a rate."""
+    # Imported here: most corpora are at 16 kHz already.
+    from scipy.signal import resample_poly
+
+    shared = math.gcd(rate, RATE)
+    return resample_poly(mono, RATE // shared, rate // shared, window=_kernel(rate))
+
+
+@functools.lru_cache(2)
+def _kernel(rate):
+    """Low-pass filter: 24 zero crossings to a side, ripples below -80 dB."""
+    from scipy.signal import firwin
+
+    longest = max(rate, RATE) // math.gcd(rate, RATE)
+    return firwin(2 * 24 * longest + 1, 0.98 / longest, window=("kaiser", 8.0))
+
+
+def _levels(block, mono):
+    """What oddities() has to know of a block (frames, channels) and of its mean over channels."""
+    low, high = block.min(axis=0), block.max(axis=0)
+    peak = max(-low.min(), high.max())
+    if peak > 1e9:  # no sound, and its square may overflow
+        block, mono = np.clip(block, -1e9, 1e9), np.clip(mono, -1e9, 1e9)
+    size = np.abs(block) if peak > 0.75 else np.zeros(1)
+    return {
+        "count": len(block),
+        "low": low,
+        "high": high,
+        "loud": np.count_nonzero(size > 0.75) / block.shape[1],
+        "beyond": np.count_nonzero(size > 1) / block.shape[1],
+        "total": block.sum(axis=0),
+        "power": np.array([channel @ channel for channel in block.T]),
+        "mixed_total": mono.sum(),
+        "mixed_power": mono @ mono,
+    }
+
+
+def oddities(levels):
+    """What is implausible about decoded blocks: a list of (kind, sentence). Full scale is 1."""
+    level = {name: [block[name] for block in levels] for name in levels[0]}
+    low, high = np.min(level.pop("low"), axis=0), np.max(level.pop("high"), axis=0)
+    level = {name: np.sum(values, axis=0) for name, values in level.items()}
+    peak, count = max(-low.min(), high.max()), level["count"]
+    mean, mixed_mean = level["total"] / count, level["mixed_total"] / count
+    deviation = np.sqrt(np.maximum(level["power"] / count - mean**2, 0))
+    mixed = math.sqrt(max(level["mixed_power"] / count - mixed_mean**2, 0))
+    if (low == high).all():
+        kind = "digital silence" if peak == 0 else "one constant value"
+        return [("no sound", f"nothing but {kind}; check the file and its times")]
+    found = []
+    if peak >= 16 or level["beyond"] > 0.05 * count or level["loud"] > 0.5 * count:
+        share = level["beyond"] / count
+        found.append(
+            (
+                "beyond full scale",
+                f"samples up to {peak:.4g}, where full scale is 1, {share:.0%} beyond it, "
+                f"{level['loud'] / count:.0%} beyond 0.75; were integers written as float, or "
+                "signed as unsigned? write it anew with the right scale",
+            )
+        )
+    elif peak < 2**-8:
+        found.append(
+            (
+                "faint",
+                f"no sample above {peak:.2g} of full scale, so that 16 bit keep "
+                f"{2 * peak * 32768:.0f} steps; were 24 bit written as 32? check the file's scale",
+            )
+        )
+    if abs(mixed_mean) > max(mixed, 0.02):
+        text = f"an offset of {mixed_mean:.3f}, more than its sound ({mixed:.3f}); remove it"
+        found.append(("offset", text))
+    silent = np.flatnonzero(deviation < 2**-15) if deviation.max() > 2**-8 else []
+    if len(silent):
+        text = (
+            f"channel {silent[0] + 1} of {len(deviation)} is silent, and takes its share off the "
+            "mean's level; keep the other alone, if that is not wanted"
+        )
+        found.append(("silent channel", text))
+    # Unrelated channels would have this level together.
+    if mixed < 0.5 * math.sqrt((deviation**2).sum()) / len(deviation):
+        text = (
+            f"its channels cancel: their mean has a level of {mixed:.2g}, the channels "
+            f"{', '.join(f'{x:.2g}' for x in deviation)}; keep one, or turn one over"
+        )
+        found.append(("channels cancel", text))
+    return found
+
+
+def relative(path, root):
+    """A path as it stands below the corpus root, for tables and messages."""
+    root = Path(root)
+    return os.path.relpath(path, root if root.is_dir() else root.parent)

@@ -1,0 +1,264 @@
+"""Any corpus given as a table -> rows.
+
+The manifest is a TSV with the columns id, path, speaker, session, label, text and, where wanted,
+start and end (seconds in the file) and dialogue (else each audio file is a dialogue of its own).
+Paths are relative to the manifest's folder. Further columns are ignored.
+"""
+
+import functools
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from labelmer.base import names, tables
+from labelmer.base.errors import InputError
+from labelmer.base.log import log
+
+COLUMNS = ["id", "path", "speaker", "session", "label", "text"]
+FURTHER = ["start", "end", "dialogue"]  # which may be left out
+FILLED = ["id", "path", "speaker", "session"]
+LONGEST = 200  # bytes of a session; a file's name may have 255
+NAMED = ["speaker", "session", "dialogue"]
+TIDIED = ["id", "speaker", "session", "label", "text", "dialogue"]
+
+
+@functools.cache
+def rows(root):
+    """All rows of a manifest, sorted by id, checked: a frame of strings.
+
+    The columns start and end are floats; they are missing values where a clip is a whole file.
+    """
+    if not Path(root).exists():
+        raise InputError(f"{root}: there is no such manifest; correct corpus: root:")
+    table = tables.cells(root, quoted=True)
+    missing = [c for c in COLUMNS if c not in table.columns]
+    if missing:
+        raise InputError(
+            f"{root}: columns {missing} are missing, it has {list(table.columns)}; expected "
+            f"{COLUMNS}, separated by tabs"
+        )
+    if table.empty:
+        raise InputError(f"{root}: no rows under the header; expected one for each utterance")
+    _check_columns(root, table)
+    # As the tables are written, or "Ann" and "Ann " would be two speakers.
+    for column in table.columns.intersection(TIDIED):
+        table[column] = table[column].map(lambda cell: " ".join(cell.split()))
+    for column in FILLED:
+        empty = table.index[table[column].map(names.plain) == ""]  # or of what is not seen
+        if len(empty):
+            raise InputError(
+                f"{root}:{empty[0]}: id '{table.id[empty[0]]}': {column} is empty; every row "
+                "needs one"
+            )
+    twice = table.id[table.id.duplicated(keep=False)]
+    if len(twice):
+        lines = twice.index[twice == twice.iloc[0]]
+        raise InputError(
+            f"{root}:{lines[1]}: id '{twice.iloc[0]}' stands twice, first in line {lines[0]}; "
+            "every id must stand once"
+        )
+    _check_sessions(root, table)
+    _check_speakers(root, table)
+    _check_spellings(root, table)
+    for column in ("start", "end"):
+        table[column] = _seconds(root, table, column)
+    bad = (table.end <= table.start) | (table.start < 0) | (table.start.isna() != table.end.isna())
+    if bad.any():
+        row = table[bad].iloc[0]
+        raise InputError(
+            f"{root}:{row.name}: id '{row.id}': start '{row.start}', end '{row.end}', expected "
+            "both in seconds with 0 <= start < end, or both empty for a whole file"
+        )
+    if "dialogue" not in table:
+        table["dialogue"] = ""
+    table["recording"] = table.path.map(_recordings(root, table.path))
+    table["dialogue"] = table.dialogue.where(table.dialogue != "", table.recording)
+    return table.sort_values("id", ignore_index=True)
+
+
+def sessions(root):
+    """Names of the manifest's sessions, sorted. A recording in two of them is a warning."""
+    table = rows(root)
+    homes = table.groupby("recording").session.unique()
+    for recording, found in homes[homes.map(len) > 1].head(1).items():
+        log.warning(
+            "%s: '%s' stands in the sessions %s: what is tested may be heard in training",
+            *(root, recording, sorted(found)),
+        )
+    return sorted(table.session.unique())
+
+
+def speakers(root, session):
+    """Speakers of a session, sorted."""
+    table = rows(root)
+    return sorted(table.speaker[table.session == session].unique())
+
+
+def codes(root):
+    """The manifest's labels, sorted."""
+    return sorted(set(rows(root).label) - {""})
+
+
+def audio_files(root, session, audio):
+    """The folders that hold the audio of a session: they stand for the files in them."""
+    table = rows(root)
+    folders = {}
+    for name, path in table[table.session == session][["id", "path"]].itertuples(index=False):
+        folders.setdefault((Path(root).parent / path).parent, name)
+    for folder, name in folders.items():
+        if not folder.is_dir():
+            raise InputError(
+                f"{root}: id '{name}': there is no folder {folder}{names.misspelt(folder)}; "
+                "correct its path"
+            )
+    return sorted(folders)
+
+
+def utterances(root, session):
+    """Utterances of a session, and the rows that are none (there are none): two frames.
+
+    The first has the columns of the table "utterances", the second those of "unread".
+    """
+    table = _of_session(root, session).rename(columns={"start": "start_s", "end": "end_s"})
+    _warn_of_recordings(root, table)
+    columns = ["id", "session", "dialogue", "speaker", "start_s", "end_s", "text"]
+    return table[columns], pd.DataFrame(columns=["file", "line", "text", "reason"])
+
+
+def labels(root, session):
+    """Labels of a session's utterances: a frame with the columns of the table "labels"."""
+    table = _of_session(root, session)
+    table = table[table.label != ""]
+    return pd.DataFrame(
+        {
+            "id": table.id,
+            "code": table.label,
+            "valence": None,
+            "activation": None,
+            "dominance": None,
+            "raters": 0,
+            "agreement": None,
+        }
+    )
+
+
+def clips(root, table, audio):
+    """Where the audio of each utterance is: a list of (id, path, start_s, end_s).
+
+    table is a session's "utterances"; start and end are None where a file is the whole clip.
+    """
+    paths = rows(root).set_index("id").path
+    return [
+        (name, Path(root).parent / paths[name], *((None, None) if start != start else (start, end)))
+        for name, start, end in zip(table.id, table.start_s, table.end_s, strict=True)
+    ]
+
+
+def _of_session(root, session):
+    table = rows(root)
+    return table[table.session == session].reset_index(drop=True)
+
+
+def _check_columns(root, table):
+    """A column that is only almost one of ours would be ignored."""
+    for name in table.columns.difference([*COLUMNS, *FURTHER]):
+        for meant in names.like(name, [*COLUMNS, *FURTHER]):
+            raise InputError(
+                f"{root}:1: the column '{name}' is not read, expected '{meant}' "
+                f"({names.difference(meant, name)}); rename it"
+            )
+
+
+def _check_spellings(root, table):
+    """Two spellings of one name would be two speakers, sessions, dialogues or utterances."""
+    # Some corpora tell utterances apart by capitals.
+    for column, same in {**dict.fromkeys(NAMED, names.key), "id": names.plain}.items():
+        if column in table and (pair := names.alike(table[column], same)):
+            raise InputError(
+                f"{_spellings(root, table, column, pair)}; write one of them in all rows, or give "
+                "two names"
+            )
+    if pair := names.alike(table.id):
+        log.warning("%s: taken for two", _spellings(root, table, "id", pair))
+
+
+def _spellings(root, table, column, pair):
+    lines = [table.index[table[column] == name][0] for name in pair]
+    return (
+        f"{root}: {column} '{pair[0]}' (line {lines[0]}) and {column} '{pair[1]}' (line "
+        f"{lines[1]}) differ only as spellings of one name do ({names.difference(*pair)})"
+    )
+
+
+def _recordings(root, paths):
+    """{path as written: name of its recording}: one name for all paths of one file."""
+    made, first = {}, {}
+    for path in sorted(set(paths), key=lambda path: (os.path.normpath(path), path)):
+        name = os.path.normpath(path)
+        try:
+            status = (Path(root).parent / path).stat()
+            file = status.st_dev, status.st_ino
+        except (FileNotFoundError, NotADirectoryError):
+            file = name
+        except OSError as error:
+            raise InputError(
+                f"{root}: path '{path}' cannot be looked at ({error.strerror}); correct the path"
+            ) from None
+        made[path] = first.setdefault(file, name)
+    return made
+
+
+def _warn_of_recordings(root, table):
+    """Name the first utterances that are the same audio, and the first recording in two dialogues.
+
+    table: the rows of a session.
+    """
+    ids = table.groupby(["recording", "start_s", "end_s"], dropna=False).id.agg(list)
+    for (recording, *_), found in ids[ids.map(len) > 1].head(1).items():
+        log.warning(
+            "%s: ids %s are the same audio of '%s' (%d ids); if they are not, give their start "
+            "and end",
+            *(root, found[:2], recording, len(found)),
+        )
+    dialogues = table.groupby("recording").dialogue.unique()
+    for recording, found in dialogues[dialogues.map(len) > 1].head(1).items():
+        log.warning("%s: '%s' stands in the dialogues %s", root, recording, sorted(found))
+
+
+def _check_sessions(root, table):
+    """Sessions become file names."""
+    short = table.session.map(lambda name: len(name.encode()) <= LONGEST)
+    odd = table[~(table.session.str.fullmatch(r"\w[\w-]*") & short)]
+    if len(odd):
+        raise InputError(
+            f"{root}:{odd.index[0]}: id '{odd.id.iloc[0]}': session '{odd.session.iloc[0]}', "
+            f"expected letters, digits, _ and -, at most {LONGEST} bytes, since sessions become "
+            "file names; rename the session"
+        )
+
+
+def _check_speakers(root, table):
+    """A speaker in two sessions would stand in two parts of a fold."""
+    homes = table.groupby("speaker").session.unique()
+    for speaker, found in homes.items():
+        if len(found) > 1:
+            raise InputError(
+                f"{root}: speaker '{speaker}' stands in the sessions {sorted(found)}; a speaker "
+                "must stand in one session, so that no fold trains on a test speaker"
+            )
+
+
+def _seconds(root, table, column):
+    if column not in table:
+        return float("nan")
+    values = pd.to_numeric(table[column], errors="coerce")
+    bad = ~np.isfinite(values) & (table[column].str.strip() != "")
+    if bad.any():
+        row = table[bad].iloc[0]
+        raise InputError(
+            f"{root}:{row.name}: id '{row.id}': {column} is '{row[column]}', expected seconds or "
+            "nothing"
+        )
+    return values

@@ -1,0 +1,133 @@
+"""Corpus audio -> the audio of each utterance of a session, in one ragged file.
+
+Reads a session's ids and times and the corpus' audio; writes int16 samples at 16 kHz and a table
+that says where each came from, or why there is no audio.
+"""
+
+import logging
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+
+from labelmer.base import names, tables
+from labelmer.base.digest import content_key
+from labelmer.base.errors import InputError
+from labelmer.base.log import log
+from labelmer.base.progress import Progress
+from labelmer.base.ragged import RATE, Writer
+from labelmer.base.stage import command, parse, stage_parser
+from labelmer.corpus import audio
+from labelmer.corpus.readers import READERS
+
+NAMED = 3  # findings of a kind that the terminal shows
+
+
+class Findings:
+    """What is odd about the audio: the first of each kind are warnings, the rest is in the log."""
+
+    def __init__(self):
+        self.counts = Counter()
+
+    def add(self, kind, sentence):
+        self.counts[kind] += 1
+        log.log(logging.WARNING if self.counts[kind] <= NAMED else logging.INFO, "%s", sentence)
+
+    def close(self):
+        """Say how many there are of what was not shown."""
+        for kind, count in self.counts.items():
+            if count > NAMED:
+                log.warning("%s: %d more such warnings; the log has them all", kind, count - NAMED)
+
+
+def find(clips, root, findings):
+    """Look at every clip's file: (spans by id, frame for the table "segments").
+
+    clips: list of (id, path, start_s, end_s). A clip without audio has a problem and no span.
+    """
+    sources, spans, rows = {}, {}, []
+    for name, path, start_s, end_s in clips:
+        problem, seconds = "", None
+        if path not in sources:
+            sources[path] = for_id(name, look, name, path, findings)
+        source = sources[path]
+        if source is None:
+            problem = f"no audio file{names.misspelt(path)}"
+        else:
+            first, stop = source.span(start_s, end_s)
+            if start_s is not None and end_s > source.frames / source.rate + 0.05:
+                findings.add(
+                    "past the end",
+                    f"{name}: ends at {end_s:.3f} s, but {path} ends at "
+                    f"{source.frames / source.rate:.3f} s; cut there",
+                )
+            if stop <= first:
+                problem = "no samples"
+                findings.add("no samples", f"{name}: {path}: no samples; left out")
+            else:
+                spans[name] = source, first, stop
+                seconds = audio.resampled_length(stop - first, source.rate) / RATE
+        place = audio.relative(path, root)
+        rows.append({"id": name, "seconds": seconds, "source": place, "problem": problem})
+    return spans, pd.DataFrame(rows, columns=["id", "seconds", "source", "problem"])
+
+
+def look(name, path, findings):
+    """A file, looked at for the first of its clips; None where there is none."""
+    try:
+        source = audio.Source(path)
+    except FileNotFoundError:
+        findings.add("no audio file", f"{name}: {path}: no such file; left out")
+        return None
+    for kind, sentence in source.findings:
+        findings.add(kind, f"{name}: {path}: {sentence}")
+    return source
+
+
+def for_id(name, function, *arguments):
+    """Call a function of an utterance's audio; what it says of bad audio is said with the id."""
+    try:
+        return function(*arguments)
+    except InputError as error:
+        raise InputError(f"id '{name}': {error}; mend the file, or take the id out") from None
+
+
+def write_segments(spans, path, attrs, findings):
+    """Write the spans' samples as a ragged file of int16, one item per utterance."""
+    ids = sorted(spans)
+    lengths = [
+        audio.resampled_length(stop - first, source.rate)
+        for source, first, stop in (spans[name] for name in ids)
+    ]
+    attrs = {"kind": "segments", "unit": "samples", "rate_hz": RATE, **attrs}
+    with (
+        Writer(path, ids, lengths, (), "int16", attrs) as writer,
+        Progress("segments", sum(lengths) / RATE, "s") as progress,
+    ):
+        for index, name in enumerate(ids):
+            source, first, stop = spans[name]
+            samples, odd = for_id(name, source.read, first, stop)
+            for kind, sentence in odd:
+                findings.add(kind, f"{name}: {source.path}: {sentence}")
+            writer.write(index, samples, content_key(samples))
+            progress.advance(len(samples) / RATE)
+
+
+@command
+def main(argv=None):
+    """Command line of the rule segment."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("--session", required=True)
+    parser.add_argument("--segments", type=Path, required=True, help="ragged file to write")
+    parser.add_argument("--table", type=Path, required=True, help="table of segments to write")
+    args = parse(parser, argv, ["corpus", "code"])
+    corpus = args.config["corpus"]
+    reader = READERS[corpus["reader"]]
+    utterances, _ = reader.utterances(corpus["root"], args.session)
+    clips = reader.clips(corpus["root"], utterances.sort_values("id"), corpus.get("audio"))
+    findings = Findings()
+    spans, table = find(clips, corpus["root"], findings)
+    write_segments(spans, args.segments, {"code": args.config["code"]}, findings)
+    tables.write(args.table, table, "segments")
+    findings.close()
+    log.info("%d utterances, %d without audio", len(table), len(table) - len(spans))

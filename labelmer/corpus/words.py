@@ -1,0 +1,68 @@
+"""A transcript's words as two transcripts are compared, whatever their script.
+
+Case, punctuation, emoji, the width of letters, accents as characters of their own, characters that
+are not seen, the script of digits, and the vowel points of Arabic and Hebrew make no difference.
+"""
+
+import functools
+import unicodedata
+
+from labelmer.base.names import APOSTROPHES
+
+# Scripts without blanks between words, by how their letters' Unicode names begin.
+IDEOGRAPHS = ("CJK ", "IDEOGRAPHIC ", "TANGUT ", "NUSHU ")
+UNSPACED = ("HIRAGANA ", "KATAKANA", "BOPOMOFO ", "YI ", "THAI ", "LAO ", "KHMER ", "MYANMAR ")
+UNSPACED += ("TAI ", "NEW TAI ", "AHOM ", "JAVANESE ", "BALINESE ")
+# Marks that may as well be left out.
+OPTIONAL = ("ARABIC ", "HEBREW ", "VARIATION SELECTOR", "MONGOLIAN FREE", "COMBINING GRAPHEME")
+TATWEEL = "\N{ARABIC TATWEEL}"
+
+# What a character does to the words: nothing, part them, go on with one, be one, be half of one.
+NOTHING, PART, MARK, LETTER, IDEOGRAPH, HALF = range(6)
+
+
+def words_of(text):
+    """The words of a text as they are compared, and how many words they count for.
+
+    Returns a list of strings and a number. In scripts without blanks each letter, with its marks,
+    stands in the list by itself: a Chinese character counts for a word, and a letter (kana, Thai,
+    Lao, Khmer, Burmese) for half a word. Elsewhere blanks and punctuation part the words.
+    """
+    words, kinds, going_on = [], [], PART
+    for character in _folded(text):
+        kind = _kind(character)
+        if kind == PART or (kind == MARK and going_on == PART):
+            going_on = PART
+        elif kind == MARK or kind == going_on == LETTER:
+            words[-1] += character
+        elif kind != NOTHING:
+            words.append(character)
+            kinds.append(kind)
+            going_on = kind
+    # An apostrophe belongs to a word, a single quote does not; the same characters write both.
+    words = [word.strip("'") for word in words]
+    count = sum(0.5 if kind == HALF else 1 for word, kind in zip(words, kinds, strict=True) if word)
+    return [word for word in words if word], count
+
+
+def _folded(text):
+    """Text in one case, width and form, its digits those of ASCII."""
+    text = unicodedata.normalize("NFKC", text.translate(APOSTROPHES)).casefold()
+    # Lower case of a Turkish I may have lost its dot, or have it as a mark.
+    text = unicodedata.normalize("NFKC", text.replace("i\u0307", "i").replace("ı", "i"))
+    return "".join(str(unicodedata.decimal(c, c)) for c in text)
+
+
+@functools.cache
+def _kind(character):
+    category = unicodedata.category(character)
+    name = unicodedata.name(character, "")
+    if category in ("Cf", "Me") or character == TATWEEL:
+        return NOTHING
+    if category in ("Mn", "Mc"):
+        return NOTHING if name.startswith(OPTIONAL) else MARK
+    if category[0] in "LN" or category in ("Co", "Cn") or character == "'":
+        if name.startswith(IDEOGRAPHS):
+            return IDEOGRAPH
+        return HALF if name.startswith(UNSPACED) else LETTER
+    return PART

@@ -1,0 +1,1 @@
+"""Encoders, and what they make of utterances."""

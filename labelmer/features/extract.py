@@ -1,0 +1,266 @@
+"""Extract features: utterances or label words through an encoder into one ragged file.
+
+INPUT is a session's segments (.h5, for a speech encoder) or its table of utterances (.tsv, for a
+text encoder). Without it, the words of the labels are run, as --config '{"labels": {NAME: WORDS}}'
+gives them. --config also holds the encoder's `layer`, its `window_s` or its `silence` if it has
+one, and the `dtype` of the numbers in OUT: float16 (the default), bfloat16 or float32.
+
+If OUT is there already, its items whose key still matches are taken over and only the rest is
+computed; so it is with OUT.part, which an interrupted run leaves. Equal input gives equal bytes on
+a machine, with the same threads and if no memory runs out, however often a run was interrupted.
+"""
+
+import importlib.metadata
+import os
+import unicodedata
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from labelmer import __version__
+from labelmer.base.digest import code_digest
+from labelmer.base.errors import InputError
+from labelmer.base.log import log
+from labelmer.base.progress import Progress
+from labelmer.base.ragged import (
+    BFLOAT16,
+    FEATURE_DTYPE,
+    LARGEST,
+    RATE,
+    Writer,
+    feature_key,
+    feature_params,
+)
+from labelmer.base.stage import command, parse, stage_parser
+from labelmer.features.items import read_facts, read_items, text_items
+
+UNITS = {"speech": "frames", "text": "tokens"}
+
+
+def extract(items, encoder, facts, out, code, dtype=FEATURE_DTYPE):
+    """Write the features of items to a ragged file; return how many were kept and computed.
+
+    Of an item that mixed precision makes infinite the features are computed again in float32, and
+    what is beyond the dtype's range is stored as its largest number: both are counted in the log,
+    and each item of the second kind is named in a warning.
+
+    encoder  of encoders.load, of the items' modality
+    facts    where the encoder comes from: encoder, source, revision, weights, content
+    out      path of the file; what it holds already is taken over item by item if its key matches
+    code     digest of the code that computes a feature, a part of every key
+    dtype    of the numbers in the file: float16, bfloat16 or float32
+    """
+    if dtype not in LARGEST:
+        raise InputError(f"{out}: bad dtype '{dtype}', expected one of {list(LARGEST)}; correct it")
+    if encoder.modality != items.modality:
+        raise InputError(
+            f"{out}: '{facts['encoder']}' is a {encoder.modality} encoder, expected one for "
+            f"{items.modality}, which the input is; correct the encoder's `modality` or its source"
+        )
+    params = feature_params(
+        *(facts["content"], encoder.layer, encoder.window_s, code, dtype, encoder.silence)
+    )
+    keys = [feature_key(content, params) for content in items.contents]
+    lengths = encoder.lengths(items.inputs)
+    attrs = _attributes(encoder, facts, params, code, dtype)
+    marks = encoder.marks(items.inputs)
+    if marks is not None:
+        tell_of_lost_words(items, marks, encoder.unknown, out)
+    with Writer(out, items.ids, lengths, encoder.row, dtype, attrs, marks) as writer:
+        held, finished = writer.take_over(keys)
+        wanted = [i for i in range(len(items.ids)) if i not in held]
+        plan = _batches(wanted, lengths, encoder.budget)
+        # A batch begun is computed whole: the last bits of a feature hang on its batch, and a run
+        # that was interrupted shall end in the bytes of one that was not.
+        left = [batch for batch in plan if not finished.issuperset(batch)]
+        begun = [batch for batch in left if not finished.isdisjoint(batch)]
+        if len(begun) > 1:  # the interrupted run had another plan
+            left = _batches([i for i in wanted if i not in finished], lengths, encoder.budget)
+        if finished:
+            log.info("%s: %d items were left by an interrupted run", out, len(finished))
+        counts = _compute(items, left, encoder, writer, keys, dtype)
+    begun = sum(i in finished for batch in left for i in batch)
+    counts["once more, as an interrupted run had done a part of their batch"] = begun
+    counts["once more in smaller batches, as memory ran out"] = encoder.repeated
+    computed = sum(map(len, left))
+    log.info("%s: %d items kept, %d computed", out, len(keys) - computed, computed)
+    for how, number in counts.items():
+        if number:
+            log.info("%s: of these, %d were computed %s", out, number, how)
+    return len(keys) - computed, computed
+
+
+NAMED = 5  # texts of a kind that are named
+
+
+def tell_of_lost_words(items, marks, unknown, out):
+    """Warn of what the encoder does not see of the words as they stand.
+
+    marks: tokens of each text; unknown: the token for what the vocabulary does not have, or None
+    """
+    tokens = dict(zip(items.ids, marks, strict=True))
+    lost = {name: count for name, of in tokens.items() if (count := of.count(unknown))}
+    if lost:
+        worst = sorted(lost, key=lambda name: -lost[name] / len(tokens[name]))[:NAMED]
+        log.warning(
+            "%s: the vocabulary lacks words: %d of %d tokens are %s, in %d of %d texts; most in "
+            "%s; choose an encoder for this language, or look at these texts",
+            *(out, sum(lost.values()), sum(map(len, marks)), unknown, len(lost), len(tokens)),
+            ", ".join(f"'{name}' ({lost[name]} of {len(tokens[name])})" for name in worst),
+        )
+    odd = {name: _odd(text) for name, text in zip(items.ids, items.inputs, strict=True)}
+    hidden = [f"'{name}' (U+{ord(found):04X})" for name, found in odd.items() if found]
+    if hidden:
+        log.warning(
+            "%s: %d texts have characters that nobody sees, and that may change tokens: %s; take "
+            "them out of the words",
+            *(out, len(hidden)),
+            ", ".join(hidden[:NAMED]),
+        )
+
+
+def _odd(text):
+    """The first character that is not seen (a control, a mark of format), or None.
+
+    But for joiners, which belong to words of some scripts and to emoji.
+    """
+    found = (c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Co", "Cn"))
+    return next((c for c in found if c not in "\u200c\u200d"), None)
+
+
+def _batches(wanted, lengths, budget):
+    """The wanted items in batches of similar length."""
+    from labelmer.features.encoders import batches_by_length
+
+    batches = batches_by_length([lengths[i] for i in wanted], budget)
+    return [[wanted[b] for b in batch] for batch in batches]
+
+
+def _compute(items, batches, encoder, writer, keys, dtype):
+    """Encode and write the items of the batches; reading, encoding and writing overlap.
+
+    Returns how many items were computed more than once: a Counter by why.
+    """
+
+    def read(batch):
+        return [np.array(items.inputs[i]) if speech else items.inputs[i] for i in batch]
+
+    def store(batch, features):
+        for i, rows in zip(batch, features(), strict=True):
+            low, high = rows.min(initial=0), rows.max(initial=0)
+            if not -LARGEST[dtype] <= low <= high <= LARGEST[dtype]:  # NaN is caught too
+                exact = encoder.begin(read([i]), "float32", exact=True)()[0]
+                rows = _within(exact, dtype, items.ids[i], writer.path)
+                counts["once more in float32, as they were beyond what was tried first"] += 1
+            writer.write(i, rows, keys[i])
+        writer.commit()
+
+    speech, counts = items.modality == "speech", Counter()
+    width = "float32" if dtype == BFLOAT16 else dtype  # numpy knows no bfloat16: the writer rounds
+    unit = "seconds of audio" if speech else "texts"
+    size = (lambda i: len(items.inputs[i]) / RATE) if speech else (lambda _: 1)
+    total = sum(size(i) for batch in batches for i in batch)
+    with (
+        Progress("extract", total, unit) as progress,
+        ThreadPoolExecutor(1) as reader,
+        ThreadPoolExecutor(1) as storer,
+    ):
+        coming = [reader.submit(read, batch) for batch in batches[:1]]
+        stored = []
+        for number, batch in enumerate(batches):
+            inputs = coming.pop().result()
+            coming += [reader.submit(read, batch) for batch in batches[number + 1 : number + 2]]
+            try:
+                features = encoder.begin(inputs, width)
+            except InputError as error:
+                longest = items.ids[batch[0]]
+                raise InputError(f"{writer.path}: with '{longest}' or less: {error}") from None
+            stored.append(storer.submit(store, batch, features))
+            if number > 1:
+                stored[number - 2].result()  # so that no more than three batches are in memory
+            progress.advance(sum(size(i) for i in batch))
+        for batch in stored[-2:]:
+            batch.result()
+    return counts
+
+
+def _within(features, dtype, name, out):
+    """Features within a dtype's range, what is beyond it as its largest number, with a warning.
+
+    InputError naming the item if they are not finite in float32 either.
+    """
+    largest, limit = np.abs(features).max(), LARGEST[dtype]
+    if not np.isfinite(largest):
+        raise InputError(
+            f"{out}: {name}: largest feature {largest} in float32, expected a finite number; "
+            "listen to the utterance, take it out of the corpus, or choose another `layer`"
+        )
+    if largest > limit:
+        log.warning(
+            "%s: %s: largest feature %.6g, but %s holds numbers up to %g: %d numbers are stored as "
+            "that; for the very numbers give the encoder dtype: float32 (or bfloat16)",
+            *(out, name, largest, dtype, limit, np.count_nonzero(np.abs(features) > limit)),
+        )
+    return features.clip(-limit, limit)
+
+
+def _attributes(encoder, facts, params, code, dtype):
+    rate = {"rate_hz": encoder.rate_hz} if encoder.rate_hz else {}
+    window = {"window_s": encoder.window_s} if encoder.window_s else {}
+    silence = {"silence": encoder.silence} if encoder.silence else {}
+    return {
+        "kind": "features",
+        "unit": UNITS[encoder.modality],
+        **rate,
+        "width": encoder.width,
+        "encoder": facts["encoder"],
+        "source": facts["source"],
+        "revision": facts["revision"],
+        "weights": facts["weights"],
+        "layer": encoder.layer,
+        **window,
+        **silence,
+        "dtype": dtype,
+        "precision": encoder.precision,
+        "params": params,
+        "code": code,
+        "labelmer": __version__,
+        "torch": importlib.metadata.version("torch"),
+        "transformers": importlib.metadata.version("transformers"),
+    }
+
+
+@command
+def main(argv=None):
+    """Command line of the stage."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("input", type=Path, nargs="?", help="segments or utterances; see above")
+    parser.add_argument("folder", type=Path, help="the encoder's, as `labelmer fetch` wrote it")
+    parser.add_argument("out", type=Path, help="ragged file to write")
+    parser.add_argument("--encoder", required=True, metavar="NAME", help="its name in the config")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of the CPU")
+    parser.add_argument("--gpu", type=int, choices=(0, 1), default=0, help="1: use a GPU")
+    args = parse(parser, argv)
+    labels = args.config.get("labels")
+    if (args.input is None) == (labels is None):
+        raise InputError(f"{args.out}: expected either INPUT or labels in --config, and not both")
+    if args.out.suffix != ".h5" or args.out.is_dir() or args.out == args.input:
+        raise InputError(
+            f"{args.out}: expected a file of its own that ends in .h5; correct the name"
+        )
+    items = text_items(labels) if args.input is None else read_items(args.input)
+    facts = read_facts(args.folder, args.encoder)
+
+    os.environ["HF_HUB_OFFLINE"] = "1"  # read when it is imported
+    import torch
+
+    from labelmer.features import encoders
+    from labelmer.learning.device import device_of
+
+    torch.set_num_threads(args.threads)
+    layer, window_s = args.config.get("layer"), args.config.get("window_s")
+    silence, dtype = args.config.get("silence"), args.config.get("dtype", FEATURE_DTYPE)
+    encoder = encoders.load(args.folder, layer, device_of(args.gpu), window_s, silence)
+    extract(items, encoder, facts, args.out, code_digest("features.encoders"), dtype)

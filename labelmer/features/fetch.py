@@ -1,0 +1,288 @@
+"""Fetch an encoder: an offline snapshot in a folder, with a note of where it comes from.
+
+A source is one of
+
+    hub:OWNER/NAME@REVISION   a Hugging Face repository at a commit of 40 hexadecimal digits
+    path:DIR                  a snapshot on this machine
+    package:MODULE/DIR        a snapshot inside an installed Python package
+    builtin:fbank             log-mel filterbank frames, no weights
+
+Only this stage may use the network, and only for hub:. Weights end up as safetensors, whatever
+they were before, so that nothing is unpickled later. source.json says what was fetched: source,
+revision, model_type, width, layers, and the digests that features depend on.
+"""
+
+import importlib.metadata
+import importlib.util
+import json
+import re
+import shutil
+import unicodedata
+from fnmatch import fnmatch
+from pathlib import Path
+
+from labelmer.base.errors import InputError
+from labelmer.base.files import refuse_foreign
+from labelmer.base.log import log
+from labelmer.base.stage import command, parse, stage_parser
+
+FORMS = "hub:OWNER/NAME@40-HEX-REVISION, path:DIR, package:MODULE/DIR or builtin:fbank"
+HUB = re.compile(r"([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
+PACKAGE = re.compile(r"(\w+)/(.+)")
+SETTINGS = ["*.json", "*.txt", "*.model"]  # configs, vocabularies, merges, sentencepiece
+SAFE = ["model.safetensors", "model-*-of-*.safetensors"]
+PICKLED = ["pytorch_model.bin", "pytorch_model-*-of-*.bin"]
+INDICES = ["model.safetensors.index.json", "pytorch_model.bin.index.json"]
+POINTER = b"version https://git-lfs"  # how a file begins that Git LFS has not brought
+FBANK = {
+    "model_type": "labelmer-fbank",
+    "num_mel_bins": 80,
+    "frame_length_ms": 25,
+    "frame_shift_ms": 10,
+}
+
+
+def fetch(source, folder):
+    """Put the snapshot that `source` names into a folder, whole or not at all.
+
+    Replaces the encoder that the folder held. Returns what source.json says. InputError: a
+    malformed source, a source that is not there or cannot be reached, a snapshot that is no known
+    encoder or cannot be loaded, a folder that holds something else. Warns where the tokenizer
+    changes words that its vocabulary has.
+    """
+    from labelmer.features import encoders  # here, for --help to answer without importing torch
+
+    folder = Path(folder)
+    refuse_foreign(folder)
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        revision = _fill(part, source)
+        facts = {"source": source, "revision": revision, **encoders.describe(part)}
+        encoder = encoders.load(part, None if source == "builtin:fbank" else -1)
+        if encoder.modality == "text":
+            known = encoder.model.get_input_embeddings().num_embeddings
+            for fault in word_faults(part, encoder.tokenizer, known):
+                log.warning("encoder %s, source '%s': %s", folder.name, source, fault)
+        (part / "source.json").write_text(json.dumps(facts, indent=1) + "\n")
+        if folder.exists():
+            shutil.rmtree(folder)
+        part.rename(folder)
+    except OSError as error:
+        raise InputError(
+            f"encoder {folder.name}, source '{source}': {error.filename}: {error.strerror}; mend "
+            "that, and fetch again"
+        ) from error
+    except InputError as error:  # its message may name the part folder, which is gone then
+        raise InputError(f"encoder {folder.name}, source '{source}': {error}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return facts
+
+
+def _fill(folder, source):
+    """Put the files of a source into an empty folder; return its revision."""
+    form, _, rest = source.partition(":")
+    if form == "hub" and (match := HUB.fullmatch(rest)):
+        repository, revision = match.groups()
+        _download(repository, revision, folder)
+    elif form == "path" and rest:
+        revision = ""
+        _copy(Path(rest), folder)
+    elif form == "package" and (match := PACKAGE.fullmatch(rest)):
+        module, inside = match.groups()
+        place, revision = _package(module)
+        _copy(place / inside, folder)
+    elif source == "builtin:fbank":
+        revision = ""
+        (folder / "config.json").write_text(json.dumps(FBANK, indent=1) + "\n")
+    else:
+        raise InputError(f"bad source, expected {FORMS}; correct it")
+    if source != "builtin:fbank":
+        _check_shards(folder)
+        _only_safetensors(folder)
+    return revision
+
+
+def _download(repository, revision, folder):
+    """Settings and safetensors of a repository; its pickled weights if it has no others."""
+    import huggingface_hub
+
+    def download(patterns):
+        # Into the hub's own cache, which is asked first: a pinned revision is had only once.
+        cached = huggingface_hub.snapshot_download(
+            repository, revision=revision, allow_patterns=patterns, ignore_patterns=["*/*"]
+        )
+        return Path(cached)
+
+    try:
+        cached = download(SETTINGS + SAFE)
+        if not _files(cached, SAFE):
+            cached = download(SETTINGS + PICKLED)
+    except Exception as error:  # the hub, its HTTP client and its transfers have one each
+        raise InputError(
+            f"cannot be had from {huggingface_hub.constants.ENDPOINT} ({_first_line(error)}); "
+            "check name and revision; the machine must be online once for an encoder, or have a "
+            "copy of it: path:DIR"
+        ) from error
+    _copy(cached, folder)
+
+
+def _copy(origin, folder):
+    if not origin.is_dir():
+        raise InputError(f"there is no folder {origin}; correct the path")
+    weights = _files(origin, SAFE) or _files(origin, PICKLED)
+    for path in [*_files(origin, SETTINGS), *weights]:
+        with path.open("rb") as file:
+            if file.read(len(POINTER)) == POINTER:
+                raise InputError(
+                    f"{path}: a pointer of Git LFS, expected the file itself; get it: git lfs pull"
+                )
+        shutil.copyfile(path, folder / path.name)
+
+
+def _package(module):
+    """Folder and version of an installed package, found without importing it."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(
+            f"there is no Python package '{module}' here; "
+            f"install it: pip install {module.replace('_', '-')}"
+        )
+    names = importlib.metadata.packages_distributions().get(module, [])
+    version = importlib.metadata.version(names[0]) if names else ""
+    return Path(spec.submodule_search_locations[0]), version
+
+
+def _check_shards(folder):
+    """InputError if an index of weights names a file that is not there."""
+    for index in _files(folder, INDICES):
+        try:
+            names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{index.name} is damaged ({error!r}); take a whole one") from None
+        absent = sorted(name for name in names if not (folder / name).exists())
+        if absent and ("safetensors" in index.name or not _files(folder, SAFE)):
+            raise InputError(
+                f"{absent[0]} (and {len(absent) - 1} more) is not there, expected all "
+                f"{len(names)} files that {index.name} names; complete the snapshot"
+            )
+
+
+WORDS = 1000  # of a kind that are looked at, spread over the vocabulary
+KNOWN = 0.5  # share of the embeddings that a tokenizer knows at least; a few are spare
+NOTICED = 0.01  # share of the vocabulary from which on a change of its words is said
+
+
+def word_faults(folder, tokenizer, embeddings):
+    """What a snapshot's tokenizer does to words that its own vocabulary has: a list of sentences.
+
+    Each says what is done, to how many words, and what to add to the snapshot if it is not meant.
+    embeddings: how many tokens the network has embeddings for.
+    """
+    special = set(tokenizer.all_special_tokens)
+    tokens = [t for t in sorted(tokenizer.get_vocab()) if t not in special and t[0] not in "[<"]
+    capital = [t for t in tokens if t != t.lower()]
+    accented = [t for t in tokens if t != _bare(t)]
+    looked_at, faults = [], []
+    for kind, found, plain, name, key in (
+        ("capitals", capital, str.lower, "lower-cases", "do_lower_case"),
+        ("accents", accented, _bare, "takes accents away", "strip_accents"),
+    ):
+        sample = found[:: 1 + len(found) // WORDS]
+        words = [tokenizer.convert_tokens_to_string([token]).strip() for token in sample]
+        looked_at.append([w for w in words if w and "\ufffd" not in w])  # a part of a character
+        blind = [
+            word
+            for word in looked_at[-1]
+            if plain(word) != word and tokenizer.tokenize(word) == tokenizer.tokenize(plain(word))
+        ]
+        if len(blind) * 2 > len(sample) and len(found) >= NOTICED * len(tokens):
+            faults.append(
+                f"the vocabulary has {len(found)} words with {kind} (such as '{blind[0]}'), and "
+                f"the tokenizer {name}: they are never found; if it is not meant so, add "
+                f"tokenizer_config.json with {key}: false, or mend tokenizer.json's normalizer"
+            )
+    if not faults:
+        faults += _disagreement(folder, tokenizer, [w for found in looked_at for w in found])
+    if len(tokenizer) < KNOWN * embeddings:
+        faults.append(
+            f"the tokenizer knows {len(tokenizer)} tokens, the weights {embeddings}: are the two "
+            "of one checkpoint?"
+        )
+    return faults
+
+
+def _disagreement(folder, tokenizer, words):
+    """A sentence on the first word that tokenizer.json alone reads otherwise, in a list."""
+    from tokenizers import Tokenizer
+
+    if not (folder / "tokenizer.json").exists():
+        return []
+    alone = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    alone.no_padding()
+    alone.no_truncation()
+    for word in ["Say it, you're happy!", *words]:
+        here, there = tokenizer.tokenize(word), alone.encode(word, add_special_tokens=False).tokens
+        if here != there:
+            return [
+                f"'{word}' becomes {here}, but {there} by tokenizer.json alone: "
+                "tokenizer_config.json says otherwise, or lacks a setting (do_lower_case, "
+                "strip_accents); make the two agree"
+            ]
+    return []
+
+
+def _bare(text):
+    """Text without accents."""
+    parts = unicodedata.normalize("NFD", text)
+    bare = "".join(c for c in parts if unicodedata.category(c) != "Mn")
+    return unicodedata.normalize("NFC", bare) if bare != parts else text
+
+
+def _only_safetensors(folder):
+    """Convert pickled weights, if that is all there is, and remove them."""
+    if not _files(folder, SAFE) and _files(folder, PICKLED):
+        import torch
+
+        from labelmer.features import encoders
+
+        log.info("converting pickled weights to safetensors")
+        torch.manual_seed(0)  # parts that are not used may be missing, and are drawn then
+        model = encoders.network(folder, use_safetensors=False, weights_only=True)
+        model.save_pretrained(folder)
+    for path in _files(folder, [*PICKLED, INDICES[1]]):
+        path.unlink()
+    if not _files(folder, SAFE):
+        raise InputError(
+            f"no weights, expected {SAFE[0]} (or its shards) or {PICKLED[0]}; "
+            "choose a snapshot that has them"
+        )
+
+
+def _files(folder, patterns):
+    """Files of a folder, not of its subfolders, that match one of the patterns, sorted."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file() and any(fnmatch(path.name, pattern) for pattern in patterns)
+    )
+
+
+def _first_line(error):
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+@command
+def main(argv=None):
+    """Command line of the stage."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("folder", type=Path, help="folder to make, or to replace")
+    parser.add_argument("--source", required=True, help="see above")
+    args = parse(parser, argv)
+    facts = fetch(args.source, args.folder)
+    log.info(
+        "%s: %s, width %d, %d layers, weights %s",
+        *(facts[name] for name in ("source", "model_type", "width", "layers", "weights")),
+    )

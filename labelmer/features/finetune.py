@@ -1,0 +1,370 @@
+"""One encoder, one fold, one seed: fine-tune on the training part, keep the best epoch.
+
+An utterance's frames or tokens are averaged (padding never counts), a linear layer on the mean
+tells the classes, and both learn. The validation part chooses the epoch, the test part is not
+looked at. What is kept is the encoder: OUT is a snapshot like the one that it was made from, for
+`labelmer extract`.
+
+INPUTS are segments (.h5) or tables of utterances (.tsv) of the sessions that train and validate.
+--config holds the `classes`, the options (`finetuning`) and, if the encoder has one, its
+`window_s` or its `silence`. After each epoch all that it takes to go on is kept beside OUT, in
+OUT.part; a run that was killed goes on there and ends in the same bytes.
+"""
+
+import json
+import os
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.nn import functional as F
+
+from labelmer.base import tables
+from labelmer.base.digest import canonical_json, code_digest, content_key
+from labelmer.base.errors import InputError, lacks_memory
+from labelmer.base.files import refuse_foreign
+from labelmer.base.lock import alone
+from labelmer.base.log import log
+from labelmer.base.progress import Progress
+from labelmer.base.stage import command, parse, stage_parser
+from labelmer.features import encoders
+from labelmer.features.items import read_facts, read_items
+from labelmer.learning.batches import class_numbers, class_weights, in_order, shuffled
+from labelmer.learning.checkpoints import Checkpoints
+from labelmer.learning.device import decayed, device_of, make_deterministic, mixed_precision
+from labelmer.learning.predictions import check_classes
+from labelmer.scores.accuracy import accuracies, best_epoch
+
+
+@dataclass(frozen=True)
+class FinetuningOptions:
+    """How an encoder is fine-tuned."""
+
+    epochs: int = 5
+    batch_size: int = 8  # utterances that go through the network at once
+    accumulation: int = 1  # batches whose gradients make one update
+    learning_rate: float = 2e-5  # at its height
+    weight_decay: float = 0.01
+    warm_up: float = 0.1  # share of the updates in which the rate rises
+    clip: float = 1.0  # greatest norm of the gradient
+    dropout: float = 0.1  # of the mean, before the linear layer
+    freeze_front_end: bool = True  # leave the convolutions below the transformer as they are
+    gradient_checkpointing: bool = False  # compute layers twice rather than keep what they gave
+
+
+@dataclass(frozen=True)
+class Utterances:
+    """A part of a fold, as an encoder takes it."""
+
+    ids: list
+    inputs: list  # samples or strings
+    labels: np.ndarray  # class numbers (N,)
+    lengths: list  # rows of each
+
+    def batch(self, numbers, device):
+        """Inputs and labels (B,) of some utterances."""
+        labels = torch.from_numpy(self.labels[numbers]).to(device)
+        return [self.inputs[i] for i in numbers], labels
+
+
+class Classifier(torch.nn.Module):
+    """An encoder, the mean over an utterance's rows, and a linear layer on it."""
+
+    def __init__(self, encoder, classes, options):
+        super().__init__()
+        self.encoder = encoder
+        self.network = encoder.model
+        self.dropout = torch.nn.Dropout(options.dropout)
+        self.head = torch.nn.Linear(encoder.width, classes, device=encoder.device)
+        frozen = list(encoder.front_end) if options.freeze_front_end else []
+        for module in frozen:
+            module.requires_grad_(False)
+        # The statistics of a few padded utterances are no good to a batch norm.
+        norms = [m for m in self.network.modules() if isinstance(m, torch.nn.BatchNorm1d)]
+        self.as_used = [*frozen, *norms]
+        if options.gradient_checkpointing:
+            self.network.gradient_checkpointing_enable({"use_reentrant": False})
+
+    def train(self, mode=True):
+        """As torch.nn.Module.train(), but for what runs in training as it runs in use."""
+        super().train(mode)
+        for module in self.as_used:
+            module.eval()
+        return self
+
+    def forward(self, inputs):
+        """Logits (B, C) of B inputs, as the encoder takes them."""
+        with mixed_precision(self.encoder.device, self.encoder.mixed):
+            states = self.encoder.states(inputs)
+        means = torch.stack([rows.mean(0) for rows in states])  # (B, width), float32
+        return self.head(self.dropout(means))
+
+
+def load_encoder(folder, device, window_s=None, silence=None):
+    """The whole encoder of a snapshot, up to its last layer; InputError if it cannot be tuned."""
+    if encoders.model_type(folder) == "labelmer-fbank":
+        raise InputError(
+            f"{folder}: a filterbank has nothing to fine-tune, expected a network; use mode: "
+            "frozen with it, or choose another encoder"
+        )
+    encoder = encoders.load(folder, -1, device, window_s, silence)
+    if torch.device(device).type == "cuda":
+        # A batch goes in one piece, however much memory is free: equal seeds give equal bytes.
+        encoder.budget = sys.maxsize
+    return encoder
+
+
+def fit(classifier, train, validation, options, seed, checkpoints):
+    """Fine-tune in place, leave the best epoch, and return the history's rows.
+
+    The best epoch is that of accuracy.best_epoch. Epochs that `checkpoints` holds are not computed
+    again. An epoch's random numbers come from the seed and its number alone, so where a run was
+    interrupted leaves no trace.
+    """
+    from transformers import get_linear_schedule_with_warmup
+
+    device = classifier.encoder.device
+    weights = class_weights(train.labels, classifier.head.out_features).to(device)
+    groups = decayed(classifier, options.weight_decay)
+    optimiser = torch.optim.AdamW(groups, lr=options.learning_rate)
+    batches = -(-len(train.labels) // options.batch_size)
+    updates = options.epochs * -(-batches // options.accumulation)
+    schedule = get_linear_schedule_with_warmup(optimiser, round(options.warm_up * updates), updates)
+    history = []
+    done, state = checkpoints.last()
+    if done:
+        log.info("going on after epoch %d of %d", done, options.epochs)
+        checkpoints.load(done, classifier)
+        optimiser.load_state_dict(state["optimiser"])
+        schedule.load_state_dict(state["schedule"])
+        history = state["history"]
+    for epoch in range(done + 1, options.epochs + 1):
+        start = time.monotonic()
+        generator = reseeded(seed, epoch)
+        utterances = len(train.ids) + len(validation.ids)
+        with Progress(f"epoch {epoch}", utterances, "utterances") as progress:
+            loss = train_epoch(
+                classifier, train, weights, optimiser, schedule, options, generator, progress
+            )
+            scores = validate(classifier, validation, weights.cpu(), options.batch_size, progress)
+        history.append(
+            {
+                "epoch": epoch,
+                "learning_rate": schedule.get_last_lr()[0],
+                "train_loss": loss,
+                **scores,
+                "seconds": time.monotonic() - start,
+            }
+        )
+        said = "epoch %d: training loss %.4f, validation loss %.4f, WA %.4f, UA %.4f"
+        log.info(said, epoch, loss, *scores.values())
+        state = {"optimiser": optimiser.state_dict(), "schedule": schedule.state_dict()}
+        checkpoints.save(
+            epoch, classifier, {**state, "history": history}, best_epoch(history)["epoch"]
+        )
+    chosen = best_epoch(history)["epoch"]
+    checkpoints.load(chosen, classifier)
+    return [{**row, "chosen": int(row["epoch"] == chosen)} for row in history]
+
+
+def reseeded(seed, epoch):
+    """numpy's generator of an epoch, from which PyTorch's starts as well."""
+    generator = np.random.default_rng([seed, epoch])
+    torch.manual_seed(int(generator.integers(2**63)))
+    return generator
+
+
+def train_epoch(classifier, train, weights, optimiser, schedule, options, generator, progress):
+    """One pass over the training part; returns the mean loss of its updates."""
+    classifier.train()
+    batches = shuffled(len(train.ids), options.batch_size, generator)
+    losses = []
+    for start in range(0, len(batches), options.accumulation):
+        group = batches[start : start + options.accumulation]
+        try:
+            optimiser.zero_grad()
+            losses.append(backward(classifier, train, group, weights, progress))
+            torch.nn.utils.clip_grad_norm_(classifier.parameters(), options.clip)
+            optimiser.step()
+            schedule.step()
+        except RuntimeError as error:
+            if not lacks_memory(error):
+                raise
+            longest = max(np.concatenate(group), key=lambda number: train.lengths[number])
+            raise InputError(
+                f"memory ran out on batches of {options.batch_size} utterances, the longest of "
+                f"which is '{train.ids[longest]}' with {train.lengths[longest]} rows; under "
+                "finetuning: lower batch_size and raise accumulation, or set "
+                "gradient_checkpointing: true"
+            ) from None
+    return finite(torch.stack(losses).mean().item(), "training")
+
+
+def finite(loss, part):
+    """The loss; InputError if it is no number, as after steps that were too large."""
+    if not np.isfinite(loss):
+        raise InputError(
+            f"the {part} loss is {loss}, expected a finite number; lower learning_rate under "
+            "finetuning"
+        )
+    return loss
+
+
+def backward(classifier, part, group, weights, progress):
+    """Add the gradient of an update's loss, batch by batch; returns the loss, on the device.
+
+    group: the update's batches, arrays of utterance numbers. The loss is the weighted mean over all
+    their utterances, so it does not matter how they are cut into batches.
+    """
+    _, labels = part.batch(np.concatenate(group), weights.device)
+    whole, loss = weights[labels].sum(), torch.zeros((), device=weights.device)
+    for numbers in group:
+        inputs, labels = part.batch(numbers, weights.device)
+        share = F.cross_entropy(classifier(inputs), labels, weights, reduction="sum") / whole
+        share.backward()
+        loss += share.detach()  # a number of it would be waited for
+        progress.advance(len(numbers))
+    return loss
+
+
+def validate(classifier, part, weights, size, progress):
+    """Loss, weighted and unweighted accuracy on a part, as the history's columns."""
+    logits = predict(classifier, part, size, progress)
+    loss = F.cross_entropy(logits, torch.from_numpy(part.labels), weights)
+    scores = accuracies(part.labels, logits.argmax(-1).numpy())
+    return {
+        "validation_loss": finite(loss.item(), "validation"),
+        "validation_wa": scores["wa"],
+        "validation_ua": scores["ua"],
+    }
+
+
+@torch.inference_mode()
+def predict(classifier, part, size, progress):
+    """Logits of every utterance of a part, in its order: (N, C) on the CPU."""
+    classifier.eval()
+    logits = [None] * len(part.labels)
+    for numbers in in_order(part.lengths, size):
+        inputs, _ = part.batch(numbers, "cpu")
+        for number, row in zip(numbers, classifier(inputs), strict=True):
+            logits[number] = row
+        progress.advance(len(numbers))
+    return torch.stack(logits).cpu()
+
+
+def load_part(rows, items, encoder, classes):
+    """The utterances of a fold table's rows, out of items by id."""
+    inputs = [items[name][0] for name in rows.id]
+    labels = class_numbers(rows.label, classes)
+    return Utterances(list(rows.id), inputs, labels, encoder.lengths(inputs))
+
+
+def load_items(paths, ids, modality):
+    """{id: (input, content)} of some utterances, out of files of segments or of utterances.
+
+    InputError: a file for an encoder of the other modality, an id that is in none of the files.
+    """
+    found = {}
+    for path in paths:
+        items = read_items(path)
+        if items.modality != modality:
+            raise InputError(
+                f"{path}: an input for {items.modality} encoders, expected one for {modality}; "
+                "give segments to a speech encoder and utterances to a text encoder"
+            )
+        found.update(zip(items.ids, zip(items.inputs, items.contents, strict=True), strict=True))
+    absent = [name for name in ids if name not in found]
+    if absent:
+        raise InputError(
+            f"id '{absent[0]}' (and {len(absent) - 1} more) of the fold is in none of "
+            f"{[str(path) for path in paths]}; give those of its sessions too"
+        )
+    return {name: found[name] for name in ids}
+
+
+def write_snapshot(network, base, folder, facts):
+    """Write a network as a snapshot with the settings of the one that it was made from.
+
+    base   the other's folder: its config, tokenizer and feature extractor are taken as they are
+    facts  what source.json says beside the description of the files
+    """
+    saved = folder / "saved"
+    network.save_pretrained(saved)
+    for path in saved.glob("*.safetensors*"):  # one file, or shards and their index
+        shutil.copyfile(path, folder / path.name)  # safetensors lets nobody else read its own
+    shutil.rmtree(saved)
+    for path in Path(base).iterdir():
+        other = ".safetensors" in path.name or path.name == "source.json"
+        if path.is_file() and not other and not path.name.startswith("."):  # Snakemake's time stamp
+            shutil.copyfile(path, folder / path.name)
+    facts = {**facts, **encoders.describe(folder)}
+    (folder / "source.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+@command
+def main(argv=None):
+    """Command line of the stage."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("table", type=Path, metavar="FOLD", help="fold table")
+    parser.add_argument("folder", type=Path, help="the encoder's, as `labelmer fetch` wrote it")
+    parser.add_argument("out", type=Path, help="folder to make, or to replace")
+    parser.add_argument("--history", type=Path, required=True, metavar="TSV")
+    parser.add_argument("--inputs", type=Path, nargs="+", required=True, help="see above")
+    parser.add_argument("--encoder", required=True, metavar="NAME", help="its name in the config")
+    parser.add_argument("--fold", type=int, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--threads", type=int, default=1, help="of the CPU")
+    parser.add_argument("--gpu", type=int, choices=(0, 1), default=0, help="1: use a GPU")
+    args = parse(parser, argv, ["classes", "finetuning"])
+    refuse_foreign(args.out)
+    os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers is imported
+    make_deterministic(args.seed, args.threads)
+    classes, options = args.config["classes"], FinetuningOptions(**args.config["finetuning"])
+    facts = read_facts(args.folder, args.encoder)
+    device = device_of(args.gpu)
+    window_s, silence = args.config.get("window_s"), args.config.get("silence")
+    encoder = load_encoder(args.folder, device, window_s, silence)
+
+    table = tables.read(args.table, "fold")
+    rows = table[table.part.isin(["train", "validation"])]
+    check_classes(table, classes, args.table)
+    items = load_items(args.inputs, rows.id, encoder.modality)
+    train, validation = (
+        load_part(rows[rows.part == part], items, encoder, classes)
+        for part in ("train", "validation")
+    )
+    deciding = {
+        "config": args.config,
+        "code": code_digest("features.finetune"),
+        "seed": args.seed,
+        "encoder": facts["content"],
+        "rows": rows[["id", "part", "label"]].to_numpy().tolist(),
+    }
+    contents = [content for _, content in items.values()]
+    key = content_key(canonical_json(deciding), *contents).hex()
+    part = args.out.with_name(args.out.name + ".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    with alone(args.out):
+        checkpoints = Checkpoints(part, key)
+
+        reseeded(args.seed, 0)
+        classifier = Classifier(encoder, len(classes), options)
+        log.info("%d training utterances, %d for validation", len(train.ids), len(validation.ids))
+        history = fit(classifier, train, validation, options, args.seed, checkpoints)
+
+        run = {"encoder": args.encoder, "fold": args.fold, "seed": args.seed}
+        tables.write(args.history, pd.DataFrame(history).assign(**run), "finetuning")
+        snapshot = part / "snapshot"
+        shutil.rmtree(snapshot, ignore_errors=True)
+        snapshot.mkdir()
+        origin = {name: facts[name] for name in ("source", "revision")}
+        about = {**origin, "finetuned": {"fold": args.fold, "seed": args.seed}}
+        write_snapshot(classifier.network, args.folder, snapshot, about)
+        shutil.rmtree(args.out, ignore_errors=True)
+        snapshot.rename(args.out)
+        checkpoints.remove()

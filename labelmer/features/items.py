@@ -1,0 +1,54 @@
+"""What an encoder reads: the audio or the words of utterances, by id."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from labelmer.base import tables
+from labelmer.base.errors import InputError
+from labelmer.base.ragged import Ragged
+
+
+@dataclass(frozen=True)
+class Items:
+    """What features are made of: ids (sorted), inputs, and what says when an input changed."""
+
+    modality: str  # "speech" or "text"
+    ids: list
+    inputs: Sequence  # int16 samples at 16 kHz, or strings
+    contents: Sequence  # bytes or strings, the items' part of their keys
+
+
+def read_items(path):
+    """Items of a segments file (.h5) or of a table of utterances."""
+    if Path(path).suffix == ".h5":
+        segments = Ragged(path)
+        if segments.attrs.get("kind") != "segments":
+            raise InputError(
+                f"{path}: a file of {segments.attrs.get('kind')}, expected segments; "
+                "give the file that `labelmer segment` wrote"
+            )
+        inputs = [segments[i] for i in range(len(segments))]
+        return Items("speech", segments.ids, inputs, [key.tobytes() for key in segments.keys])
+    table = tables.read(path, "utterances")
+    return text_items(dict(zip(table["id"], table["text"], strict=True)))
+
+
+def text_items(texts):
+    """Items of a dict of id and text."""
+    ids = sorted(texts)
+    inputs = [texts[i] for i in ids]
+    return Items("text", ids, inputs, inputs)
+
+
+def read_facts(folder, name):
+    """What source.json says of an encoder's folder, with its name in the config."""
+    path = Path(folder) / "source.json"
+    try:
+        return {"encoder": name, **json.loads(path.read_text(encoding="utf-8"))}
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({error}); expected a folder that `labelmer fetch` wrote: "
+            f"labelmer fetch {folder} --source SOURCE"
+        ) from None

@@ -1,0 +1,312 @@
+"""Six test utterances with their salience, drawn as SVG and as PNG.
+
+Four are right and two are wrong, all of one variant and seed, and this rule chooses them. The right
+ones are of the first four classes (of fewer, as many of each). Where a class has utterances with a
+rationale, only these are candidates. Of the candidates the half whose length is nearest to the
+median is kept, and of these the one with the median confidence is drawn; of the wrong ones those at
+a quarter and at three quarters.
+
+Behind the words and the audio stands the salience, in times of an even share; below it, what each
+token or frame says of the predicted class. A line above is the rationale.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib import rcParams
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from labelmer.base import tables
+from labelmer.base.ragged import RATE, Ragged
+from labelmer.base.stage import command, parse, stage_parser
+from labelmer.figures.style import BLUE, GREY, INK, VERMILION, brief, entitle, experiment, save
+from labelmer.report.salience_file import SAYS, SalienceFile, read_rationales
+
+RIGHT, WRONG = 4, 2  # utterances that are drawn
+POINTS = 8  # size of the words, whose characters are each 0.602 of it wide
+COLUMNS = 104  # characters of a line; a wide one, such as a Chinese one, takes two columns
+WIDTH, LINE, SOUND, GAP = COLUMNS * 0.602 * POINTS / 72, 0.21, 0.55, 0.5  # inches
+MARGIN, TOP, BOTTOM = 0.2, 0.9, 0.2  # inches
+STRIPES = 6  # of a band: salience four, what is said one, one stays empty
+MIDDLE = 2  # of the stripes of salience
+MOST = 4  # times an even share: full colour
+EVEN = LinearSegmentedColormap.from_list("salience", ["white", VERMILION])
+SURE = LinearSegmentedColormap.from_list("says", ["white", BLUE])
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """The rows of one modality of an utterance."""
+
+    spans: np.ndarray  # (rows, 2): characters or seconds
+    salience: np.ndarray  # (rows,), in times of an even share
+    says: np.ndarray  # (rows,), between 0 and 1; nan without labels
+    rationale: tuple | None  # (start, end)
+
+
+def chosen(predictions, classes, explained):
+    """The rows of the predictions to draw, by the rule above; fewer where there are too few.
+
+    predictions: columns id, true, predicted, confidence, seconds; explained: ids with a rationale.
+    """
+    right = predictions["true"] == predictions["predicted"]
+    rows = []
+    for number, name in enumerate(classes[:RIGHT]):
+        candidates = predictions[right & (predictions["true"] == name)]
+        known = candidates[candidates["id"].isin(explained)]
+        wanted = len(range(number, RIGHT, len(classes)))
+        rows.append(typical(known if len(known) else candidates, wanted))
+    return pd.concat([*rows, typical(predictions[~right], WRONG)])
+
+
+def typical(candidates, count):
+    """Up to `count` rows of middling length, evenly spread over the ranks of confidence."""
+    distance = (candidates["seconds"] - candidates["seconds"].median()).abs()
+    near = candidates.assign(distance=distance).sort_values(["distance", "id"])
+    half = near[: -(-len(near) // 2)].sort_values(["confidence", "id"])
+    ranks = {(2 * i + 1) * len(half) // (2 * count) for i in range(count)}
+    return half.iloc[sorted(ranks)[: len(half)]]
+
+
+def weighed(file, name, label, text, rationales):
+    """An utterance's rows in a file of salience: a Weighed, or None where there is no file."""
+    if file is None:
+        return None
+    salience = file.weights(name, "salience", label) * len(file[name])
+    says = file.says(name, label) if SAYS in file.measures else np.full(len(salience), np.nan)
+    return Weighed(file.spans(name, text), salience, says, rationales[file.modality].get(name))
+
+
+def examples_figure(rows, utterances, scope):
+    """The figure of the chosen rows.
+
+    utterances: for each its transcript, samples (int16), and Weighed or None of words and of sound;
+    scope: what the title says of what they were chosen from.
+    """
+    lines = [lines_of(text) for text, *_ in utterances]
+    heights = [height for wrapped in lines for height in (LINE * len(wrapped), SOUND, GAP)]
+    width, height = WIDTH + 2 * MARGIN, TOP + sum(heights) + BOTTOM
+    figure = Figure(figsize=(width, height))
+    panels = figure.subplots(
+        len(heights),
+        gridspec_kw={"height_ratios": heights, "hspace": 0}
+        | {"left": MARGIN / width, "right": 1 - MARGIN / width}
+        | {"bottom": BOTTOM / height, "top": 1 - TOP / height},
+    ).reshape(-1, 3)
+    for row, (_, samples, words, sound), wrapped, (upper, lower, gap) in zip(
+        rows.itertuples(), utterances, lines, panels, strict=True
+    ):
+        draw_words(upper, wrapped, words)
+        upper.set_title(heading(row), loc="left", fontsize=POINTS, pad=6)
+        upper.set_title(beside_words(words), loc="right", fontsize=POINTS - 1, color=GREY, pad=6)
+        draw_sound(lower, samples, sound)
+        gap.remove()
+    about = {"frameon": False, "fontsize": POINTS, "handlelength": 1.5, "columnspacing": 1.2}
+    figure.legend(handles=keys(), loc="lower center", ncols=7, **about)
+    entitle(
+        figure,
+        f"Salience of the variant {brief(rows.iloc[0]['variant'])} in utterances that a rule chose",
+        scope,
+    )
+    return figure
+
+
+def heading(row):
+    """What stands above an utterance."""
+    verdict = "right" if row.true == row.predicted else "WRONG"
+    said = f"{brief(row.true, 20)}, predicted {brief(row.predicted, 20)} ({row.confidence:.0%})"
+    return f"{brief(row.id)}: {said}: {verdict}"
+
+
+def beside_words(words):
+    """How much of the salience no word shows: that of special tokens."""
+    if words is None:
+        return "the variant sees no words"
+    nowhere = words.spans[:, 0] == words.spans[:, 1]
+    return f"{words.salience[nowhere].sum() / len(nowhere):.0%} of the salience on no word"
+
+
+def edges_of(text):
+    """The columns between which the characters of a text stand, one behind the other: (N + 1,)."""
+    none, two = ("Mn", "Me", "Cf"), ("W", "F")  # marks on others; characters as wide as high
+    widths = [
+        0 if unicodedata.category(c) in none else 1 + (unicodedata.east_asian_width(c) in two)
+        for c in text
+    ]
+    return np.concatenate([[0], np.cumsum(widths, dtype=int)])
+
+
+def lines_of(text):
+    """A text in lines of at most COLUMNS columns: [(place of the line's first character, line)].
+
+    Between words, or within one that is longer than a line.
+    """
+    found, at, edges = [], 0, edges_of(text)
+    while at < len(text):
+        end = int(np.searchsorted(edges, edges[at] + COLUMNS, side="right")) - 1
+        if end < len(text):
+            blanks = [blank.start() for blank in re.finditer(r"\s", text[at : end + 1])]
+            end = at + blanks[-1] if blanks and blanks[-1] else end
+        found.append((at, text[at:end]))
+        at = end + len(text[end:]) - len(text[end:].lstrip())
+    return found or [(0, "")]
+
+
+def is_right_to_left(text):
+    """Does the first letter of a text belong to a script that is read from right to left?"""
+    directions = map(unicodedata.bidirectional, text)
+    return next((d in ("R", "AL") for d in directions if d in ("L", "R", "AL")), False)
+
+
+def draw_words(axes, lines, words):
+    """Draw the lines of a transcript, each character with the salience of its token behind it."""
+    backwards = is_right_to_left("".join(line for _, line in lines))
+    font = {"family": ["DejaVu Sans Mono", *rcParams["font.family"]], "fontsize": POINTS}
+    font |= {"va": "center", "ha": "right" if backwards else "left"}
+    for number, (_, line) in enumerate(lines):
+        edges = edges_of(line)
+        for start, piece in pieces(line):  # each where it belongs: rounding adds up in a line
+            axes.text(edges[start], STRIPES * number + MIDDLE, piece, **font)
+    if words is not None:
+        draw_band(axes, np.concatenate([band_of_line(*line, words) for line in lines]), COLUMNS)
+        for number, (first, line) in enumerate(lines):
+            stretch = np.clip(words.rationale or (0, 0), first, first + len(line)) - first
+            draw_rationale(axes, *edges_of(line)[stretch.astype(int)], STRIPES * number)
+    axes.set(xlim=(COLUMNS, 0) if backwards else (0, COLUMNS), ylim=(STRIPES * len(lines), 0))
+    axes.axis("off")
+
+
+def pieces(line):
+    """What is drawn as a whole: [(place in the line, word or wide character)]."""
+    found, blank, narrow = [], True, False
+    for place, (character, columns) in enumerate(zip(line, np.diff(edges_of(line)), strict=True)):
+        if character.isspace():
+            blank = True
+            continue
+        if not blank and (columns == 0 or (columns == 1 and narrow)):
+            found[-1] = found[-1][0], found[-1][1] + character
+        else:
+            found.append((place, character))
+        blank, narrow = False, columns == 1 or (columns == 0 and narrow)
+    return found
+
+
+def band_of_line(first, line, words):
+    """The band behind a line that starts at character `first`: (STRIPES, COLUMNS, 4)."""
+    salience, says = np.full((2, COLUMNS), np.nan)
+    edges = edges_of(line)
+    for span, of_token, said in zip(words.spans, words.salience, words.says, strict=True):
+        start, end = edges[np.clip(span - first, 0, len(line)).astype(int)]
+        salience[start:end], says[start:end] = of_token, said
+    return band(salience, says)
+
+
+def draw_sound(axes, samples, sound):
+    """Draw the waveform of int16 samples over the salience of its frames."""
+    starts = np.arange(0, len(samples), max(1, len(samples) // 800))  # finer would not be seen
+    scale = MIDDLE / max(1, np.abs(samples.astype(int)).max())
+    low, high = (
+        MIDDLE + scale * edge.reduceat(samples, starts) for edge in (np.minimum, np.maximum)
+    )
+    axes.fill_between(starts / RATE, low, high, color=INK, lw=0.3)
+    if sound is not None:
+        draw_band(axes, band(sound.salience, sound.says), sound.spans[-1, 1])
+        draw_rationale(axes, *(sound.rationale or (0, 0)), 0)
+    axes.set(xlim=(0, len(samples) / RATE), ylim=(STRIPES - 1, -1))
+    seconds = len(samples) / RATE
+    axes.set(yticks=[], xticks=np.arange(0, seconds, max(1, round(seconds / 40))))
+    axes.tick_params(labelsize=6, length=2, pad=1)
+    axes.spines[:].set_visible(False)
+
+
+def band(salience, says):
+    """Colours (STRIPES, n, 4) of n places; nothing where there is nan."""
+    above, below = (
+        colours(np.ma.masked_invalid(values))
+        for colours, values in ((EVEN, salience / MOST), (SURE, says))
+    )
+    return np.stack([*[above] * (STRIPES - 2), below, np.zeros_like(below)])
+
+
+def draw_band(axes, colours, width):
+    """Draw bands (stripes, n, 4) from the upper edge on, as wide as said."""
+    extent = (0, width, len(colours), 0)
+    axes.imshow(colours, extent=extent, aspect="auto", interpolation="nearest", zorder=0)
+
+
+def draw_rationale(axes, start, end, upper_edge):
+    """Draw the line above a stretch of a band."""
+    if end > start:
+        place = [upper_edge - 0.4] * 2
+        axes.plot([start, end], place, color=INK, lw=1.5, solid_capstyle="butt", clip_on=False)
+
+
+def keys():
+    """The entries of the legend."""
+    salience = [
+        Patch(facecolor=EVEN(times / MOST), edgecolor=GREY, lw=0.4, label=label)
+        for times, label in ((0, "salience 0"), (1, "even share"), (2, "2 ×"), (4, "4 × or more"))
+    ]
+    says = [
+        Patch(facecolor=SURE(share), edgecolor=GREY, lw=0.4, label=label)
+        for share, label in ((0.5, "says predicted class 50%"), (1.0, "100%"))
+    ]
+    return [*salience, *says, Line2D([], [], color=INK, lw=1.5, label="rationale")]
+
+
+def read_predictions(paths, seconds):
+    """The test predictions of all folds, as chosen() takes them, and the names of the classes."""
+    table = tables.read_all(paths, "predictions")
+    p = [column for column in table.columns if column.startswith("p_")]
+    test = table[table["part"] == "test"]
+    test = test.assign(confidence=test[p].max(axis=1), seconds=test["id"].map(seconds))
+    return test, [name.removeprefix("p_") for name in p]
+
+
+def scope_of(predictions):
+    """What the title says of the predictions that the utterances were chosen from."""
+    first, right = predictions.iloc[0], predictions["true"] == predictions["predicted"]
+    whence = f"of n = {len(predictions):,} test utterances {right.sum():,} are right"
+    return f"{experiment(first)}; seed {first['seed']}; {whence}"
+
+
+def by_id(files):
+    """{id: file} of ragged files."""
+    return {name: file for file in files for name in file.ids}
+
+
+@command
+def main(argv=None):
+    """Command line of the rule illustrate."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("out", type=Path, metavar="OUT_STEM")
+    parser.add_argument("--predictions", type=Path, nargs="+", required=True, metavar="TSV")
+    parser.add_argument("--salience", type=Path, nargs="+", required=True, metavar="FOLDER")
+    parser.add_argument("--utterances", type=Path, nargs="+", required=True, metavar="TSV")
+    parser.add_argument("--segments", type=Path, nargs="+", required=True, metavar="H5")
+    parser.add_argument("--rationales", type=Path, nargs="?", metavar="TSV")
+    args = parse(parser, argv)
+    utterances = tables.read_all(args.utterances, "utterances")
+    texts = dict(zip(utterances["id"], utterances["text"], strict=True))
+    audio = by_id(map(Ragged, args.segments))
+    seconds = {name: len(file[name]) / RATE for name, file in audio.items()}
+    rationales = {"speech": {}, "text": {}}
+    if args.rationales:
+        rationales = read_rationales(args.rationales, texts, seconds)
+    files = [SalienceFile(path) for folder in args.salience for path in folder.glob("*.h5")]
+    homes = [by_id(f for f in files if f.modality == m) for m in ("text", "speech")]
+    predictions, classes = read_predictions(args.predictions, seconds)
+    rows = chosen(predictions, classes, set(rationales["speech"]) | set(rationales["text"]))
+    shown = []
+    for name, label in zip(rows["id"], rows["predicted"], strict=True):
+        text = texts[name]
+        sides = [weighed(home.get(name), name, label, text, rationales) for home in homes]
+        shown.append((text, audio[name][name], *sides))
+    save(lambda: examples_figure(rows, shown, scope_of(predictions)), args.out)

@@ -1,0 +1,135 @@
+"""What all figures share: colours, type, titles, and how they are saved."""
+
+import os
+import re
+import textwrap
+import warnings
+
+from matplotlib import rc_context
+from matplotlib.font_manager import findfont, fontManager, get_font
+from matplotlib.text import Text
+
+from labelmer.base.log import log
+
+# Okabe and Ito's palette: told apart by colour-blind readers, too.
+BLUE, VERMILION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
+GREY, PALE, INK = "#8a8a8a", "#d5d9dd", "#222222"
+
+FONT = "DejaVu Sans"  # comes with matplotlib: the same on every machine
+OF_FORMULAS = re.compile("cm.*|STIX.*|Last Resort.*")  # fonts that come with it, too, and have none
+NOT_OF_XML = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+STYLE = {
+    "font.family": FONT,
+    "text.parse_math": False,  # a dollar sign in a name or in a transcript is one
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "svg.hashsalt": "labelmer",  # ids in the SVG are random without it
+}
+
+
+def entitle(figure, *lines):
+    """Give a figure its title; a line that is wider than the figure goes on below."""
+    width = int(figure.get_figwidth() * 72 / (0.5 * 9.5))  # characters
+    wrapped = [part for line in lines for part in textwrap.wrap(line, width)]
+    figure.suptitle("\n".join(wrapped), fontsize=9.5, linespacing=1.5)
+
+
+def brief(name, most=36):
+    """A name in at most so many characters: what is too long lacks its middle."""
+    tail = most // 2 - 1
+    return name if len(name) <= most else f"{name[: most - tail - 1]}…{name[-tail:]}"
+
+
+def experiment(row):
+    """How a title names a row's encoders."""
+    return f"{brief(row['speech'])} + {brief(row['text'])}, {row['mode']}"
+
+
+def design(folds, seeds, utterances):
+    """How a title says what the numbers rest on."""
+    return f"{counted(folds, 'fold')}, {counted(seeds, 'seed')}, n = {utterances:,} utterances"
+
+
+def speakers_design(row):
+    """How a title says what a row with an interval over speakers rests on."""
+    folds, seeds, utterances, speakers = row[["folds", "seeds", "utterances", "speakers"]]
+    return f"{experiment(row)}; {design(folds, seeds, utterances)}, {counted(speakers, 'speaker')}"
+
+
+def counted(count, noun):
+    """'1 fold', '5 folds'."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def laid_out(figure):
+    """A figure with its layout worked out and its axes where that puts them, to nine decimals.
+
+    The solver's last bits depend on where objects lie in memory; ids in the SVG depend on them.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position([round(number, 9) for number in axes.get_position().bounds])
+    return figure
+
+
+def letters_of(figure):
+    """All characters of a figure's texts."""
+    return set("".join(text.get_text() for text in figure.findobj(Text))) - {"\n"}
+
+
+def fallbacks(letters):
+    """Installed fonts for the letters that FONT has not, and the letters that no font has."""
+    missing, found = {c for c in letters if not has(findfont(FONT), c)}, []
+    for font in sorted(fontManager.ttflist, key=lambda font: (font.name, font.fname)):
+        if missing and font.style == "normal" and not OF_FORMULAS.fullmatch(font.name):
+            drawn = {c for c in missing if has(font.fname, c)}
+            found += [font.name] if drawn else []
+            missing -= drawn
+    return found, missing
+
+
+def has(path, letter):
+    """Does the font in a file have a letter?"""
+    return ord(letter) in get_font(path).get_charmap()
+
+
+def save(draw, stem):
+    """Write the figure that draw() returns as stem.svg and stem.png, without dates or versions.
+
+    What the font lacks is drawn in other installed fonts; the log names what none of them has.
+    """
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    nothing = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
+    with rc_context(STYLE), warnings.catch_warnings():
+        more, missing = fallbacks(letters_of(draw()))
+    if missing:
+        letters = "".join(sorted(missing))
+        log.warning(
+            "%s: no installed font has %s (%s): drawn as boxes; install a font that has them",
+            stem,
+            letters,
+            " ".join(f"U+{ord(c):04X}" for c in sorted(missing)[:5]),
+        )
+    with rc_context({**STYLE, "font.family": [FONT, *more]}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the log names them
+        figure = draw()
+        for text in figure.findobj(Text):
+            text.set_text(NOT_OF_XML.sub("\ufffd", text.get_text()))
+        figure = laid_out(figure)
+        for kind, metadata in nothing.items():
+            path = stem.with_name(f"{stem.name}.{kind}")
+            part = path.with_name(path.name + ".part")
+            figure.savefig(part, format=kind, dpi=200, metadata=metadata)
+            os.replace(part, path)
+            log.info("wrote %s", path)

@@ -1,0 +1,1 @@
+"""What training a model and fine-tuning an encoder share."""

@@ -1,0 +1,66 @@
+"""What a model says of the validation and the test part of a fold, as the tables of its run."""
+
+import pandas as pd
+
+from labelmer.base.errors import InputError
+from labelmer.base.ragged import Ragged
+
+
+def check_classes(table, classes, path):
+    """InputError unless a fold's training and validation part have each class, and no other."""
+    for part in ("train", "validation"):
+        labels = set(table["label"][table["part"] == part])
+        for name in [name for name in classes if name not in labels]:
+            raise InputError(
+                f"{path}: no row of class '{name}' in part {part}, expected some of each of "
+                f"{classes}; correct the classes, or split anew"
+            )
+    unknown = sorted(set(table["label"]) - set(classes))
+    if unknown:
+        raise InputError(
+            f"{path}: labels {unknown}, expected some of {classes}; correct the classes, or split "
+            "anew"
+        )
+
+
+def predicted(rows, p, classes):
+    """Rows of a fold table with predicted class and probabilities p (N, C)."""
+    columns = {f"p_{name}": p[:, i] for i, name in enumerate(classes)}
+    named = rows.rename(columns={"label": "true"})
+    return named.assign(predicted=[classes[i] for i in p.argmax(1)], **columns)
+
+
+def predictions_table(parts, classes, run):
+    """The table "predictions" of a run, in the order of its fold table.
+
+    parts: rows of the fold table (id, part, label) and their probabilities (N, C), of the
+    validation and of the test part; run: the columns that name it.
+    """
+    frame = pd.concat([predicted(rows, p, classes) for rows, p in parts])
+    return frame.sort_index().assign(**run)
+
+
+def perturbed_table(test, changed, classes, run):
+    """The table "perturbed" of a run.
+
+    test: rows of the fold table; changed: {(change, modality, share): probabilities (N, C)}.
+    """
+    frames = [
+        predicted(test.drop(columns="part"), p, classes).assign(
+            change=change, modality=modality, share=share
+        )
+        for (change, modality, share), p in changed.items()
+    ]
+    return pd.concat(frames).assign(**run)
+
+
+def check_recognised(ids, paths):
+    """InputError if an utterance has no features of recognised words in the files `paths`."""
+    known = {name for path in paths for name in Ragged(path).ids}
+    absent = [name for name in ids if name not in known]
+    if absent:
+        raise InputError(
+            f"{paths[0].parent}: the test utterance '{absent[0]}' (and {len(absent) - 1} more) has "
+            "no recognised words; add it to the table that corpus: transcripts names, with an "
+            "empty text if nothing was recognised"
+        )

@@ -1,0 +1,1 @@
+"""Networks and the linear baseline: training, predictions, late fusion."""

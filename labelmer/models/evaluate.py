@@ -1,0 +1,147 @@
+"""A trained model -> its predictions, their salience, and its predictions of disturbed inputs.
+
+Predictions are for the test part of the model's fold; those for its validation part, which a model
+may have been trained on in the end, are taken over from the training. Salience and disturbed
+inputs are for the test part; salience is made of the very tensors by which the test part's
+predictions came about.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from labelmer.base import tables
+from labelmer.base.digest import content_key, file_digest
+from labelmer.base.errors import InputError
+from labelmer.base.log import log
+from labelmer.base.ragged import Writer
+from labelmer.base.stage import RUN, command, parse, run_parser
+from labelmer.learning.batches import load_part, passes, predict, probabilities
+from labelmer.learning.device import device_of, make_deterministic
+from labelmer.learning.predictions import check_recognised, perturbed_table, predictions_table
+from labelmer.models.model import load
+from labelmer.models.perturbations import perturbed
+
+
+@dataclass
+class Examined:
+    """What a model says of N utterances, in their order."""
+
+    logits: torch.Tensor  # (N, C)
+    columns: dict  # {modality: names of the columns of salience}
+    salience: dict  # {modality: [(T, columns) of each utterance]}
+    changed: dict  # {(change, modality, share): logits (N, C)}
+
+
+@torch.inference_mode()
+def examine(model, part, ids, classes):
+    """Predict a part, and once more under each change of its inputs: an Examined."""
+    size = len(ids), len(classes)
+    found = Examined(torch.zeros(size), {}, {m: [None] * len(ids) for m in part.features}, {})
+    for numbers, inputs, output in passes(model, part):
+        found.logits[numbers] = output.logits.cpu()
+        salience = output.salience()
+        for m, (_, mask) in inputs.items():
+            named = salience_columns(output, salience, m, classes)
+            found.columns[m] = list(named)
+            values = torch.stack(list(named.values()), dim=-1).cpu()  # (B, T, columns)
+            for number, rows, length in zip(numbers, values, mask.sum(1).tolist(), strict=True):
+                found.salience[m][number] = rows[:length].numpy()
+        names = [ids[number] for number in numbers]
+        for change, m, share, inputs_then, present in perturbed(inputs, salience, names):
+            logits = found.changed.setdefault((change, m, share), torch.zeros(size))
+            logits[numbers] = model(inputs_then, present).logits.cpu()
+    return found
+
+
+def salience_columns(output, salience, modality, classes):
+    """The columns of a file of salience that a model has: {name: (B, T)}."""
+    columns = {"salience": salience[modality]}
+    for name in ("pooling", "expert_pooling", "received"):
+        of_modality = getattr(output, name)
+        if modality in of_modality:
+            columns[name] = of_modality[modality]
+    if modality in output.says:
+        columns |= {f"says_{c}": output.says[modality][..., i] for i, c in enumerate(classes)}
+    return columns
+
+
+def write_salience(folder, found, part, test, classes, run, model_digest):
+    """Write a ragged file of salience for each modality into a folder."""
+    order = sorted(range(len(test)), key=test["id"].tolist().__getitem__)
+    ids = [test["id"].iloc[i] for i in order]
+    for m, columns in found.columns.items():
+        features = part.features[m]
+        items = [found.salience[m][i] for i in order]
+        attrs = {
+            "kind": "salience",
+            "modality": m,
+            "columns": json.dumps(columns),
+            "classes": json.dumps(classes),
+            **run,
+        }
+        marks = [features.marks(i) for i in order] if m == "text" else None
+        if m == "speech":
+            attrs["rate_hz"] = float(features.attrs["rate_hz"]) / features.stride
+        lengths = [len(item) for item in items]
+        path = folder / f"{m}.h5"
+        with Writer(path, ids, lengths, (len(columns),), "float32", attrs, marks) as writer:
+            for place, (name, item) in enumerate(zip(ids, items, strict=True)):
+                writer.write(place, item, content_key(model_digest, name))
+
+
+def heard(table):
+    """The ids of a fold table's validation and test part, in its order."""
+    return table["id"][table["part"].isin(["validation", "test"])]
+
+
+def of_validation(path, table):
+    """The predictions of the validation part that training wrote; InputError if it was another."""
+    found = tables.read(path, "predictions")
+    part = table[table["part"] == "validation"].set_index("id")["label"]
+    if found.set_index("id")["true"].to_dict() != part.to_dict():
+        raise InputError(
+            f"{path}: its utterances or their classes are not those of the fold's validation "
+            "part, expected the model of this fold; train it anew"
+        )
+    return found
+
+
+@command
+def main(argv=None):
+    """Command line of the rule evaluate."""
+    parser = run_parser(__doc__)
+    parser.add_argument("out", type=Path, help="table of predictions to write")
+    parser.add_argument("--perturbed", type=Path, required=True, metavar="TSV", help="to write")
+    parser.add_argument("--salience", type=Path, required=True, metavar="FOLDER", help="to write")
+    parser.add_argument(
+        "--transcripts", type=Path, nargs="*", default=[], metavar="H5", help="recognised words"
+    )
+    args = parse(parser, argv)
+    make_deterministic(0, args.threads, onednn=False)
+    model, classes = load(args.folder)
+    model.to(device_of(args.gpu))
+    run = dict(zip(RUN, args.run, strict=True))
+    table = tables.read(args.fold, "fold")[["id", "part", "label"]]
+    test = table[table.part == "test"]
+    validated = of_validation(args.folder / "validation.tsv", table)
+    paths = {"speech": args.speech, "text": args.text}
+    seen = classes, model.options.modalities, model.options.frame_stride
+    of_test = load_part(test, paths, *seen)
+    found = examine(model, of_test, test["id"].tolist(), classes)
+    if args.transcripts:
+        check_recognised(test["id"], args.transcripts)
+        recognised = load_part(test, {**paths, "text": args.transcripts}, *seen)
+        found.changed["transcripts", "text", 1.0] = predict(model, recognised)
+
+    said = predictions_table([(test, probabilities(found.logits))], classes, run)
+    frame = pd.concat([validated, said]).set_index("id").loc[heard(table)].reset_index()
+    changed = {change: probabilities(logits) for change, logits in found.changed.items()}
+    tables.write(args.out, frame.assign(**run), "predictions")
+    tables.write(args.perturbed, perturbed_table(test, changed, classes, run), "perturbed")
+    digest = file_digest(args.folder / "model.safetensors")
+    write_salience(args.salience, found, of_test, test, classes, run, digest)
+    log.info("%d utterances, %s", len(frame), frame.part.value_counts().to_dict())

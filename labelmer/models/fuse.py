@@ -1,0 +1,181 @@
+"""Late fusion: the predictions of two models or more on the same utterances -> one set of them.
+
+The fused probabilities are softmax(sum over models of log p_m / T_m): the product of the models'
+posteriors, each sharpened or flattened by its temperature. No prior is divided out, because the
+class weights of training make it uniform. The temperatures minimise the mean negative log
+probability of the true class over the VALIDATION part; the test part chooses nothing.
+
+Disturbed inputs are fused with the same temperatures: what a change leaves alone says what it
+said before, and a model whose only modality is missing is left out of the product.
+"""
+
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from labelmer.base import tables
+from labelmer.base.errors import InputError
+from labelmer.base.log import log
+from labelmer.base.stage import command, parse, stage_parser
+from labelmer.base.tables import MODALITIES
+from labelmer.scores.calibration import best_temperatures, combined, log_probabilities
+
+CHANGE = ["change", "modality", "share"]
+Change = namedtuple("Change", CHANGE)
+# Which rows are the most salient is for each model to say, so these deletions are not fused.
+FUSED_CHANGES = ("missing", "transcripts", "random")
+
+
+def fuse_tables(members, variant):
+    """Fuse tables of predictions (M frames); return the fused table and the M temperatures.
+
+    Ids, parts, true classes and probability columns of all must agree (see `matched`). The
+    columns that name the run are those of the first, but for the variant.
+    """
+    first, columns = members[0], probability_columns(members[0])
+    classes = np.array([c.removeprefix("p_") for c in columns])
+    logs = np.stack([log_probabilities(t[columns].to_numpy()) for t in members])  # (M, N, C)
+    true = pd.Index(classes).get_indexer(first["true"])
+    chooses = (first["part"] == "validation").to_numpy()
+    temperatures = best_temperatures(logs[:, chooses], true[chooses])
+    return saying(first, combined(logs, temperatures), variant), temperatures
+
+
+def saying(rows, logs, variant):
+    """Rows of predictions with other log probabilities (N, C), and the class that these name."""
+    columns, p = probability_columns(rows), np.exp(logs)
+    classes = np.array([c.removeprefix("p_") for c in columns])
+    said = rows.assign(predicted=classes[p.argmax(axis=1)], variant=variant)
+    said[columns] = p
+    return said
+
+
+def fuse_perturbed(members, perturbed, temperatures, variant):
+    """The table "perturbed" of a late fusion.
+
+    members: the models' predictions; perturbed: their tables "perturbed"; temperatures: those
+    that their predictions are fused with.
+    """
+    columns = probability_columns(members[0])
+    tests = [table[table["part"] == "test"].set_index("id") for table in members]
+    fused = []
+    for change in changes_of(pd.concat(perturbed)):
+        rows = [under(change, t, p) for t, p in zip(tests, perturbed, strict=True)]
+        said = [(r, t) for r, t in zip(rows, temperatures, strict=True) if r is not None]
+        ids = tests[0].index
+        logs = [log_probabilities(r.loc[ids, columns].to_numpy()) for r, _ in said]
+        frame = saying(tests[0], combined(logs, [t for _, t in said]), variant)
+        fused.append(frame.drop(columns="part").assign(**change._asdict()).reset_index())
+    return pd.concat(fused)
+
+
+def changes_of(perturbed):
+    """The changes that a late fusion is tested under, each a Change.
+
+    perturbed: the tables "perturbed" of its models, as one. Together they may see both modalities
+    though none of them does.
+    """
+    seen = [m for m in MODALITIES if m in set(perturbed["modality"])]
+    known = perturbed.loc[perturbed["change"].isin(FUSED_CHANGES), CHANGE].itertuples(index=False)
+    missing = [Change("missing", m, 1.0) for m in seen] if len(seen) > 1 else []
+    return list(dict.fromkeys([*missing, *map(Change._make, known)]))
+
+
+def under(change, test, perturbed):
+    """What a model says under a change, by id; None if it is left with nothing to go by.
+
+    test: its test predictions, by id, which hold where the change does not touch it.
+    """
+    changed = (perturbed[CHANGE] == list(change)).all(axis=1)
+    if changed.any():
+        return perturbed[changed].set_index("id")
+    alone = set(perturbed["modality"]) == {change.modality}
+    return None if change.change == "missing" and alone else test
+
+
+def matched(a, b, path_a, path_b):
+    """Table b in the order of table a; InputError unless both predict the same utterances."""
+    if set(probability_columns(a)) != set(probability_columns(b)):
+        raise InputError(
+            f"{path_b}: classes are {probability_columns(b)}, expected {probability_columns(a)} "
+            f"as in {path_a}; evaluate both models again"
+        )
+    for path, these, other, others in ((path_a, a, path_b, b), (path_b, b, path_a, a)):
+        alone = these["id"][~these["id"].isin(others["id"])]
+        if len(alone):
+            raise InputError(
+                f"{other}: id '{alone.iloc[0]}' is missing, expected because {path} has it; "
+                "evaluate both models on the same fold"
+            )
+    b = b.set_index("id").loc[a["id"]].reset_index()
+    for column in ("part", "true", "fold", "seed", "speech", "text", "mode"):
+        differs = (a[column] != b[column]).to_numpy()
+        if differs.any():
+            row = int(differs.argmax())
+            raise InputError(
+                f"{path_b}: id '{b['id'][row]}': {column} is '{b[column][row]}', expected "
+                f"'{a[column][row]}' as in {path_a}; evaluate both models on the same fold and seed"
+            )
+    return b
+
+
+def check(table, path):
+    """Raise InputError unless the true classes have probabilities and a validation part exists."""
+    columns = probability_columns(table)
+    unknown = table[~("p_" + table["true"]).isin(columns)]
+    if len(unknown):
+        raise InputError(
+            f"{path}: id '{unknown['id'].iloc[0]}': true is '{unknown['true'].iloc[0]}', expected "
+            f"a class with a column of probabilities, one of {columns}; evaluate the model again"
+        )
+    if not (table["part"] == "validation").any():
+        raise InputError(
+            f"{path}: no row has part 'validation', expected the part that chooses the "
+            "temperatures; evaluate the model on validation and test"
+        )
+
+
+def probability_columns(table):
+    """Names of the columns p_<class>, in the table's order."""
+    return [c for c in table.columns if c.startswith("p_")]
+
+
+@command
+def main(argv=None):
+    """Fuse files of predictions of one fold and seed."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("predictions", type=Path, nargs="+", metavar="PREDICTIONS.tsv")
+    parser.add_argument("out", type=Path, metavar="OUT.tsv")
+    parser.add_argument(
+        "--perturbed",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="TSV",
+        help="of the same models, in their order",
+    )
+    parser.add_argument("--perturbed-out", type=Path, required=True, metavar="OUT.tsv")
+    parser.add_argument("--variant", required=True, help="name of the fused variant")
+    args = parse(parser, argv)
+    if not 2 <= len(args.predictions) == len(args.perturbed):
+        parser.error("expected the predictions of two models or more, and as many of --perturbed")
+    members = [tables.read(path, "predictions") for path in args.predictions]
+    first, path_of_first = members[0], args.predictions[0]
+    check(first, path_of_first)
+    for place, path in enumerate(args.predictions[1:], start=1):
+        members[place] = matched(first, members[place], path_of_first, path)
+    fused, temperatures = fuse_tables(members, args.variant)
+    perturbed = [tables.read(path, "perturbed") for path in args.perturbed]
+    changed = fuse_perturbed(members, perturbed, temperatures, args.variant)
+    tables.write(args.out, fused, "predictions")
+    tables.write(args.perturbed_out, changed, "perturbed")
+    log.info(
+        "temperatures chosen on %d validation utterances: %s",
+        (fused["part"] == "validation").sum(),
+        ", ".join(
+            f"{t:.4g} for {member['variant'].iloc[0]}"
+            for t, member in zip(temperatures, members, strict=True)
+        ),
+    )

@@ -1,0 +1,49 @@
+"""A batch with some of its tokens or frames deleted, or with a modality missing."""
+
+import torch
+
+from labelmer.models.deletions import SHARES, chances_of
+
+
+def chances(ids, modality, mask):
+    """The chances_of the rows of a batch, zero on padding: (B, T) on the CPU."""
+    drawn = torch.zeros(mask.shape, dtype=torch.float64)
+    for place, (name, length) in enumerate(zip(ids, mask.sum(1).tolist(), strict=True)):
+        drawn[place, :length] = torch.from_numpy(chances_of(name, modality, length))
+    return drawn
+
+
+def without_highest(values, mask, scores, share):
+    """Inputs without that share of the rows of each utterance with the highest scores.
+
+    values (B, T, ...), mask (B, T), scores (B, T). At least one row goes and at least one stays;
+    the others keep their order. Returns values and mask of fewer rows.
+    """
+    lengths = mask.sum(1)
+    gone = (lengths * share).round().clamp_min(1).minimum(lengths - 1)
+    order = scores.masked_fill(~mask, -torch.inf).argsort(dim=1, descending=True, stable=True)
+    keep = mask & (order.argsort(1) >= gone[:, None])
+    front = (~keep).byte().argsort(dim=1, stable=True)[:, : int(keep.sum(1).max())]
+    utterances = torch.arange(len(mask), device=mask.device)[:, None]
+    return values[utterances, front], keep[utterances, front]
+
+
+def perturbed(inputs, salience, ids):
+    """Each change of a batch: (change, modality, share, inputs, present).
+
+    inputs: {modality: (values, mask)}; salience: {modality: (B, T)}; ids: names of the utterances;
+    present: as the model takes it.
+    """
+    everyone = {
+        m: torch.ones(len(ids), dtype=torch.bool, device=x.device) for m, (x, _) in inputs.items()
+    }
+    for m, (values, mask) in inputs.items():
+        if len(inputs) > 1:
+            yield "missing", m, 1.0, inputs, {**everyone, m: ~everyone[m]}
+        chance = chances(ids, m, mask).to(mask.device)
+        # Equal salience, as mean pooling has it, says nothing of the order: chance decides.
+        ranked = salience[m].double() + 1e-12 * chance
+        for share in SHARES:
+            for change, scores in (("most-salient", ranked), ("random", chance)):
+                fewer = without_highest(values, mask, scores, share)
+                yield change, m, share, {**inputs, m: fewer}, None

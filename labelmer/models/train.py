@@ -1,0 +1,299 @@
+"""One fold, one seed: fit the model to the training part, choose the epoch on validation, refit.
+
+The test part is not read. Means, deviations, prototypes and class weights come from the training
+part alone. Its best epoch predicts the validation part, from which later stages choose
+temperatures. With `refit` the model that is kept is another one: trained anew, on training and
+validation part together, for as many updates as that epoch had.
+"""
+
+import inspect
+import resource
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.nn import functional as F
+
+from labelmer.base import tables
+from labelmer.base.errors import InputError, lacks_memory
+from labelmer.base.log import log
+from labelmer.base.progress import Progress
+from labelmer.base.ragged import Ragged
+from labelmer.base.stage import RUN, command, parse, run_parser
+from labelmer.learning import batches
+from labelmer.learning.batches import class_weights, load_part, predict, probabilities
+from labelmer.learning.device import (
+    decayed,
+    device_of,
+    make_deterministic,
+    mixed_precision,
+)
+from labelmer.learning.predictions import check_classes, predictions_table
+from labelmer.models.model import ModelOptions, loss_shares, model_of, parameter_count, save
+from labelmer.scores.accuracy import accuracies, best_epoch
+
+FEW_UPDATES = 100  # with fewer a model has seldom learned what it can
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a model is fitted."""
+
+    epochs: int = 4  # passes over the training part, at least
+    updates: int = 500  # of the weights, at least: a small part is passed over more often
+    batch_size: int = 16
+    learning_rate: float = 1e-3  # at its height
+    weight_decay: float = 0.01  # of matrices alone
+    warm_up: float = 0.15  # share of the updates in which the rate rises
+    clip: float = 1.0  # greatest norm of the gradient
+    refit: bool = True  # train anew on training and validation part, as long as was best
+
+    def passes(self, utterances):
+        """Epochs that a training part of so many utterances is trained for."""
+        return max(self.epochs, -(-self.updates // self.batches(utterances)))
+
+    def batches(self, utterances):
+        """Updates of an epoch."""
+        return -(-utterances // self.batch_size)
+
+
+class AdamW(torch.optim.AdamW):
+    """PyTorch's, without the import of its compiler: 1.2 s and 120 MB of every job."""
+
+    add_param_group = inspect.unwrap(torch.optim.AdamW.add_param_group)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+
+
+def build(options, train, classes, label_words=None):
+    """A model with the statistics and label embeddings of a training part.
+
+    label_words: {class: (tokens, width)}, needed where the options start from words.
+    """
+    model = model_of(options, {m: f.row for m, f in train.features.items()}, len(classes))
+    for m, side in model.sides.items():
+        mean, sd, starts = batches.statistics(train.features[m], train.labels, len(classes))
+        if not options.standardise:
+            mean, sd = np.zeros_like(mean), np.ones_like(sd)
+        side.mean.copy_(torch.from_numpy(mean))
+        side.sd.copy_(torch.from_numpy(sd))
+        if options.labels and options.label_start[m] == "words":
+            starts = np.stack([label_words[name].mean(0) for name in classes])
+        if options.labels and options.label_start[m] != "random":
+            starts = (starts - mean) / sd
+            if starts.ndim == 3:  # all layers count alike at the start
+                starts = starts.mean(1)
+            side.start_labels(torch.from_numpy(starts).float())
+    return model
+
+
+def missing(size, probability, generator):
+    """Who lacks which modality in a training batch: {modality: (B,) bool}, never both missing."""
+    draw = torch.from_numpy(generator.random(size))
+    return {"speech": draw >= probability, "text": draw < 1 - probability}
+
+
+def fit(model, train, validation, options, seed):
+    """Fit a model in place and leave it at its best epoch (accuracy.best_epoch).
+
+    Returns the history's rows and that epoch's logits of the validation part (N, C).
+    """
+    device = next(model.parameters()).device
+    batches_, epochs = options.batches(len(train.labels)), options.passes(len(train.labels))
+    warn_of_few(epochs * batches_, "training")
+    weights = class_weights(train.labels, model.classes)
+    target = torch.from_numpy(validation.labels)
+    steps = updates(model, train, options, seed, epochs * batches_)
+    history, kept = [], None
+    with Progress("training", epochs, "epochs") as progress:
+        for epoch in range(1, epochs + 1):
+            start, waited = time.perf_counter(), train.waited + validation.waited
+            taken = [next(steps) for _ in range(batches_)]
+            losses, rate = torch.stack([loss for loss, _ in taken]), taken[-1][1]
+            loss = finite(losses.mean().item(), f"epoch {epoch}", options)
+            logits = predict(model, validation)
+            scores = accuracies(validation.labels, logits.argmax(-1).numpy())
+            seconds = time.perf_counter() - start
+            history.append(
+                {
+                    "epoch": epoch,
+                    "updates": epoch * batches_,
+                    "learning_rate": rate,
+                    "train_loss": loss,
+                    "validation_loss": F.cross_entropy(logits, target, weights).item(),
+                    "validation_wa": scores["wa"],
+                    "validation_ua": scores["ua"],
+                    "seconds": seconds,
+                    "waiting": (train.waited + validation.waited - waited) / seconds,
+                    "peak_memory_mb": peak_memory(device),
+                }
+            )
+            if best_epoch(history) is history[-1]:
+                kept = {name: value.clone() for name, value in model.state_dict().items()}, logits
+            progress.advance(1)
+    model.load_state_dict(kept[0])
+    best = best_epoch(history)
+    return [{**row, "chosen": int(row is best)} for row in history], kept[1]
+
+
+def refit(model, part, options, seed, count):
+    """Train an untrained model in place by `count` updates."""
+    losses = []
+    with Progress("training anew", count, "updates") as progress:
+        for loss, _ in updates(model, part, options, seed, count):
+            losses.append(loss)
+            progress.advance(1)
+    finite(torch.stack(losses).mean().item(), "the refit", options)
+
+
+def updates(model, train, options, seed, total):
+    """Train a model in place: a generator of (loss, learning rate) of `total` updates."""
+    device = next(model.parameters()).device
+    weights = class_weights(train.labels, model.classes).to(device)
+    generator = np.random.default_rng(seed)
+    optimiser = AdamW(decayed(model, options.weight_decay), options.learning_rate, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser,
+        options.learning_rate,
+        total_steps=total + 1,
+        pct_start=options.warm_up,
+        cycle_momentum=False,
+    )
+    lengths = train.lengths()
+    limits = batches.limits(device)
+    left = total
+    while left:
+        shuffled = batches.shuffled(len(train.labels), options.batch_size, generator)[:left]
+        cut = [batches.pieces(lengths[numbers], *limits) for numbers in shuffled]
+        groups = [n[p] for n, ps in zip(shuffled, cut, strict=True) for p in ps]
+        made = train.batches(groups, device)
+        for numbers, places in zip(shuffled, cut, strict=True):
+            present = None
+            if model.options.joint and model.options.modality_dropout:
+                present = missing(len(numbers), model.options.modality_dropout, generator)
+            model.train()
+            model.zero_grad()
+            loss = backward(model, train.labels[numbers], places, made, weights, present)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip)
+            optimiser.step()
+            schedule.step()
+            yield loss, schedule.get_last_lr()[0]
+        left -= len(shuffled)
+
+
+def backward(model, labels, places, made, weights, present):
+    """Add the gradient of a batch's loss to the parameters; returns the loss.
+
+    labels (B,) numpy; places: the batch cut into pieces, arrays of places in it; made: an iterator
+    of the pieces' inputs and labels. Pieces teach what the batch teaches, but for rounding.
+    """
+    device = weights.device
+    present = present and {m: there.to(device) for m, there in present.items()}
+    shares = loss_shares(torch.from_numpy(labels).to(device), weights, present)
+    total, fused, followed = torch.zeros((), device=device), [], []
+    for piece in places:
+        inputs, of_piece = next(made)
+        here = torch.from_numpy(piece).to(device)
+        there = present and {m: x[here] for m, x in present.items()}
+        with mixed_precision(device.type):
+            output = model(inputs, there)
+            loss = model.loss(output, of_piece, {term: x[here] for term, x in shares.items()})
+        loss.backward()
+        total += loss.detach()
+        if output.fused is not None:
+            fused.append(output.fused.detach())
+            followed.append(of_piece)
+    if fused:
+        model.follow(torch.cat(fused), torch.cat(followed))
+    return total
+
+
+@contextmanager
+def memory_advised():
+    """Where memory runs out, an InputError that says what to lower."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not lacks_memory(error):
+            raise
+        raise InputError(
+            "memory ran out in training; lower training: batch_size or model: width, or raise "
+            "model: frame_stride"
+        ) from None
+
+
+def warn_of_few(count, what):
+    """Warn if a training makes fewer updates than a model needs."""
+    if count < FEW_UPDATES:
+        log.warning("%s makes %d updates only, seldom enough; raise training: updates", what, count)
+
+
+def finite(loss, when, options):
+    """The loss; InputError if it is no number, as after steps that were too large."""
+    if not np.isfinite(loss):
+        raise InputError(
+            f"the training loss is {loss} in {when}, expected a number; lower "
+            f"training: learning_rate ({options.learning_rate:g})"
+        )
+    return loss
+
+
+def peak_memory(device):
+    """Most memory so far in MB: resident, of the process; on a GPU, of its tensors there."""
+    if device.type != "cpu":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+@command
+@memory_advised()
+def main(argv=None):
+    """Command line of the rule train."""
+    parser = run_parser(__doc__)
+    parser.add_argument("--label-words", type=Path, nargs="*", default=[], metavar="H5")
+    args = parse(parser, argv, ["classes", "model", "training"])
+    run = dict(zip(RUN, args.run, strict=True))
+    seed = int(run["seed"])
+    classes = args.config["classes"]
+    options = ModelOptions.of(args.config["model"])
+    training = TrainingOptions(**args.config["training"])
+    make_deterministic(seed, args.threads, onednn=False)
+    device = device_of(args.gpu)
+    table = tables.read(args.fold, "fold")
+    check_classes(table, classes, args.fold)
+    table = table[table.part.isin(["train", "validation"])]
+    paths = {"speech": args.speech, "text": args.text}
+    whole = load_part(table, paths, classes, options.modalities, options.frame_stride)
+    whole.keep(device)
+    train, validation = (whole.subset(table.part == name) for name in ("train", "validation"))
+    words = None
+    if args.label_words:
+        file = Ragged(args.label_words[0])
+        words = {c: np.asarray(file[c], dtype=np.float64) for c in classes}
+    model = build(options, train, classes, words).to(device)
+    log.info(
+        "%d parameters, %d training utterances, %d for validation",
+        *(parameter_count(model), len(train.labels), len(validation.labels)),
+    )
+    history, logits = fit(model, train, validation, training, seed)
+    count = next(row["updates"] for row in history if row["chosen"])
+    about = {"training": asdict(training), "run": run, "updates": count}
+    if training.refit:
+        make_deterministic(seed, args.threads, onednn=False)
+        warn_of_few(count, "the refit")
+        model = build(options, whole, classes, words).to(device)
+        refit(model, whole, training, seed, count)
+    about["encoders"] = {
+        m: {k: str(f.attrs[k]) for k in ("encoder", "source", "revision", "weights", "layer")}
+        for m, f in whole.features.items()
+    }
+    save(args.folder, model, classes, about)
+    rows = table.loc[table.part == "validation", ["id", "part", "label"]]
+    validated = predictions_table([(rows, probabilities(logits))], classes, run)
+    tables.write(args.folder / "validation.tsv", validated, "predictions")
+    tables.write(args.folder / "history.tsv", pd.DataFrame(history).assign(**run), "history")

@@ -1,8 +1,0 @@
-"""The corpora that labelmer can read, by the name that config.yaml gives them.
-
-A reader is a module with sessions, speakers, audio_files, utterances, labels and clips.
-"""
-
-from labelmer import iemocap, manifest
-
-READERS = {"iemocap": iemocap, "manifest": manifest}

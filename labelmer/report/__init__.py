@@ -1,0 +1,1 @@
+"""Predictions -> tables and the page. Never imports torch."""

@@ -1,0 +1,244 @@
+"""The result tables: their columns; reading and writing.
+
+Apart from the other tables, so that a new metric trains nothing anew.
+"""
+
+from labelmer.base import tables
+from labelmer.base.tables import MODALITIES, VARIANT, Column
+
+EXPERIMENT = ["speech", "text", "mode"]
+PROTOCOL = {
+    "protocol": Column(str, "what is held out, what validates, what becomes of shared scripts"),
+    "selection": Column(str, "how the epoch was chosen"),
+    "folds": Column(int, "number of folds"),
+    "seeds": Column(int, "number of seeds"),
+    "utterances": Column(int, "number of test utterances behind the row"),
+}
+SCALINGS = ("none", "temperature")
+SLICINGS = ("class", "length", "kind", "alone")
+CONDITIONS = {  # of a robustness table, and how a reader is told of them
+    "all": "all",
+    "speech missing": "speech missing",
+    "text missing": "text missing",
+    "transcripts": "recognised words",
+}
+MEASURES = ("salience", "pooling", "expert_pooling", "received", "says")
+SPEAKERS = {"speakers": Column(int, "number of test speakers")}
+
+
+def bounds(prefix, what, units):
+    """The two columns of a 95% interval by the jackknife over units."""
+    end = f"end of the 95% interval of {what}, jackknife over {units}"
+    return {
+        f"{prefix}low": Column(float, f"lower {end}", empty=True),
+        f"{prefix}high": Column(float, f"upper {end}", empty=True),
+    }
+
+
+def tests(count, empty):
+    """The columns of both tests that two variants differ (statistics.compared, with_holm).
+
+    count: type of a number of utterances, float where it may be missing; empty: may it be?
+    """
+    return {
+        "p_jackknife": Column(float, "two-sided, of the jackknife over speakers", empty=True),
+        "p_jackknife_holm": Column(float, "corrected for all rows by Holm's method", empty=True),
+        "right_alone": Column(
+            count, "utterances that the variant alone has right, seeds voting", empty=empty
+        ),
+        "other_right_alone": Column(
+            count, "utterances that the other alone has right", empty=empty
+        ),
+        "p_mcnemar": Column(float, "McNemar's exact test of these two numbers", empty=empty),
+        "p_mcnemar_holm": Column(float, "corrected for all rows by Holm's method", empty=empty),
+        "detectable": Column(
+            float, "smallest true difference that is found with chance 80% at 5%", empty=True
+        ),
+    }
+
+
+def against_random(prefix, what):
+    """The columns of a paired comparison of the two orders of deletion."""
+    name = f"{prefix}against_random"
+    of_random = f"{what} after random deletion minus {what} after most-salient deletion"
+    return {
+        name: Column(float, of_random, empty=True),
+        **bounds(f"{name}_", "it", "speakers"),
+        f"{name}_p": Column(float, "two-sided, of the jackknife over speakers", empty=True),
+        f"{name}_p_holm": Column(float, "corrected for all rows by Holm's method", empty=True),
+    }
+
+
+RESULTS = {
+    "folds": {
+        **VARIANT,
+        "fold": Column(int, "fold"),
+        "held_out": Column(str, "session or speaker of the test part"),
+        "seed": Column(int, "seed"),
+        "wa": Column(float, "weighted accuracy"),
+        "ua": Column(float, "unweighted accuracy"),
+        "weighted_f1": Column(float, "F1, mean over classes by their size"),
+        "macro_f1": Column(float, "F1, mean over classes"),
+        **PROTOCOL,
+    },
+    "summary": {
+        **VARIANT,
+        "metric": Column(str, "name of the metric", ("wa", "ua", "weighted_f1", "macro_f1")),
+        "mean": Column(float, "mean over folds of the mean over seeds"),
+        "sd": Column(float, "standard deviation over folds of the mean over seeds", empty=True),
+        "seed_sd": Column(float, "standard deviation over seeds of the fold mean", empty=True),
+        "pooled": Column(float, "over the utterances of all folds at once, mean over seeds"),
+        **bounds("speaker_", "pooled", "speakers"),
+        **bounds("utterance_", "pooled", "utterances"),
+        **SPEAKERS,
+        **PROTOCOL,
+    },
+    "classes": {
+        **VARIANT,
+        "label": Column(str, "class"),
+        "precision": Column(float, "pooled over folds, mean over seeds", empty=True),
+        "recall": Column(float, "pooled over folds, mean over seeds", empty=True),
+        "f1": Column(float, "pooled over folds, mean over seeds", empty=True),
+        "support": Column(int, "number of test utterances of the class"),
+        **PROTOCOL,
+    },
+    "confusion": {
+        **VARIANT,
+        "true": Column(str, "class"),
+        "predicted": Column(str, "class"),
+        "count": Column(float, "test utterances, pooled over folds, mean over seeds"),
+        "share": Column(float, "of the true class", empty=True),
+        **PROTOCOL,
+    },
+    "convergence": {
+        **VARIANT,
+        "runs": Column(int, "trainings: folds times seeds"),
+        "updates": Column(float, "that a training made, mean over runs"),
+        "chosen": Column(float, "updates up to the epoch that was chosen, mean over runs"),
+        "chosen_least": Column(int, "the least of these"),
+        "chosen_most": Column(int, "the most of these"),
+        "late": Column(float, "share of the runs whose epoch is in the last tenth of the updates"),
+        "selection": PROTOCOL["selection"],
+    },
+    "compare": {
+        **VARIANT,
+        "ua": Column(float, "unweighted accuracy, fold mean"),
+        "ua_sd": Column(float, "over folds", empty=True),
+        "wa": Column(float, "weighted accuracy, fold mean"),
+        "wa_sd": Column(float, "over folds", empty=True),
+        "weighted_f1": Column(float, "fold mean"),
+        "macro_f1": Column(float, "fold mean"),
+        "ua_pooled": Column(float, "over the utterances of all folds at once"),
+        "wa_pooled": Column(float, "over the utterances of all folds at once"),
+        **bounds("ua_", "ua_pooled", "speakers"),
+        **bounds("wa_", "wa_pooled", "speakers"),
+        "ece": Column(float, "expected calibration error, 15 equal bins; pooled, mean over seeds"),
+        "ece_scaled": Column(float, "the same after scaling by the temperature of each run"),
+        "temperature": Column(
+            float, "geometric mean over runs; each fitted on its validation part"
+        ),
+        **SPEAKERS,
+        **PROTOCOL,
+    },
+    "pairs": {
+        **VARIANT,
+        "other": Column(str, "variant that it is compared with"),
+        "difference": Column(float, "pooled UA of the variant minus that of the other"),
+        **bounds("", "the difference", "speakers"),
+        **tests(int, empty=False),
+        **SPEAKERS,
+        **PROTOCOL,
+    },
+    "slices": {
+        **VARIANT,
+        "slicing": Column(str, "how the test utterances are sliced", SLICINGS),
+        "slice": Column(str, "name of the slice"),
+        "above_s": Column(float, "of length: utterances are longer than this, seconds", empty=True),
+        "up_to_s": Column(float, "and at most this", empty=True),
+        "utterances": PROTOCOL["utterances"],
+        **SPEAKERS,
+        "ua": Column(float, "unweighted accuracy over the classes that the slice has, pooled"),
+        "wa": Column(float, "weighted accuracy, pooled"),
+        **bounds("", "ua", "speakers"),
+        "other": Column(str, "the experiment's reference; empty in its own rows", empty=True),
+        "difference": Column(float, "ua minus that of the reference", empty=True),
+        **bounds("difference_", "the difference", "speakers"),
+        **tests(float, empty=True),
+        **PROTOCOL,
+    },
+    "calibration": {
+        **VARIANT,
+        "scaling": Column(str, "by no temperature, or by that of each run", SCALINGS),
+        "bin": Column(int, "from 1"),
+        "above": Column(float, "confidences of the bin are above this"),
+        "up_to": Column(float, "and at most this"),
+        "count": Column(float, "test utterances, pooled over folds, mean over seeds"),
+        "confidence": Column(float, "mean probability of the predicted class", empty=True),
+        "accuracy": Column(float, "share that is right", empty=True),
+        "ece": Column(float, "expected calibration error of all bins, as in compare"),
+        **PROTOCOL,
+    },
+    "robustness": {
+        **VARIANT,
+        "condition": Column(str, "what the model is given", tuple(CONDITIONS)),
+        "ua": Column(float, "unweighted accuracy, pooled over folds, mean over seeds"),
+        **bounds("ua_", "ua", "speakers"),
+        "wa": Column(float, "weighted accuracy, pooled over folds, mean over seeds"),
+        **bounds("wa_", "wa", "speakers"),
+        "difference": Column(float, "ua minus that of the condition all"),
+        **bounds("difference_", "the difference", "speakers"),
+        **SPEAKERS,
+        **PROTOCOL,
+    },
+    "deletion": {
+        **VARIANT,
+        "modality": Column(str, "what rows are deleted from", MODALITIES),
+        "order": Column(str, "which rows go first", tables.ORDERS),
+        "share": Column(float, "of the modality's tokens or frames that is deleted"),
+        "ua": Column(float, "unweighted accuracy, pooled over folds, mean over seeds"),
+        **bounds("ua_", "ua", "speakers"),
+        "confidence": Column(
+            float, "mean probability of the class that is predicted without deletion"
+        ),
+        **bounds("confidence_", "confidence", "speakers"),
+        **against_random("", "ua"),
+        **against_random("confidence_", "confidence"),
+        **SPEAKERS,
+        **PROTOCOL,
+    },
+    "salience": {
+        **VARIANT,
+        "modality": Column(str, "whose rationales and salience", MODALITIES),
+        "measure": Column(str, "what weighs the tokens or frames", MEASURES),
+        "share": Column(
+            float, "of the measure that lies on the rationale, pooled, mean over seeds"
+        ),
+        **bounds("", "the share", "speakers"),
+        "uniform": Column(float, "share of the tokens or frames that lie on the rationale"),
+        "ratio": Column(float, "share divided by uniform, if that is above 0", empty=True),
+        "over_uniform": Column(float, "share minus uniform"),
+        **bounds("over_uniform_", "that difference", "speakers"),
+        "over_uniform_p": Column(float, "two-sided, of the jackknife over speakers", empty=True),
+        "attention": Column(str, "the variant whose plain attention is compared", empty=True),
+        "over_attention": Column(float, "share minus the share of that variant", empty=True),
+        **bounds("over_attention_", "that difference", "speakers"),
+        "over_attention_p": Column(float, "two-sided, of the jackknife over speakers", empty=True),
+        **SPEAKERS,
+        **PROTOCOL,
+    },
+}
+
+
+def read(path, name):
+    """Read the result table `name`; raise InputError if it is not what RESULTS says."""
+    return tables.read(path, name, RESULTS)
+
+
+def write(path, frame, name):
+    """Check a frame against RESULTS and write it as a TSV file, whole or not at all."""
+    tables.write(path, frame, name, RESULTS)
+
+
+def reference_of(variants):
+    """The variant that the others of an experiment are compared with: full, or the first."""
+    return "full" if "full" in variants else variants[0]

@@ -1,0 +1,24 @@
+"""Rationales -> the same table, held against the corpus before anything trains."""
+
+from pathlib import Path
+
+from labelmer.base import tables
+from labelmer.base.log import log
+from labelmer.base.stage import command, parse, stage_parser
+from labelmer.report.salience_file import read_rationales
+
+
+@command
+def main(argv=None):
+    """Command line of the rule check_rationales."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("rationales", type=Path, metavar="RATIONALES.tsv")
+    parser.add_argument("out", type=Path, metavar="CHECKED.tsv")
+    parser.add_argument("--utterances", type=Path, nargs="+", required=True, metavar="TSV")
+    parser.add_argument("--segments", type=Path, nargs="+", required=True, metavar="TSV")
+    args = parse(parser, argv)
+    texts = tables.read_all(args.utterances, "utterances").set_index("id")["text"]
+    seconds = tables.read_all(args.segments, "segments").set_index("id")["seconds"].dropna()
+    found = read_rationales(args.rationales, texts.to_dict(), seconds.to_dict())
+    tables.write(args.out, tables.read(args.rationales, "rationales"), "rationales")
+    log.info("rationales: %s", {modality: len(of) for modality, of in found.items()})

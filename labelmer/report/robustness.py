@@ -1,0 +1,174 @@
+"""Predictions of disturbed inputs -> what a lost modality, recognised words and deletions cost.
+
+Only the test part is used, pooled over folds; values are means over seeds. Each change is held
+against the unchanged predictions of the same runs, speaker by speaker (statistics).
+
+--config holds {"protocol": sentence, "selection": sentence, "classes": [names in order]}.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from labelmer.base.errors import InputError
+from labelmer.base.log import log
+from labelmer.base.stage import command, parse, stage_parser
+from labelmer.base.tables import MODALITIES, ORDERS
+from labelmer.report import columns, runs
+from labelmer.report.columns import RESULTS
+from labelmer.report.runs import VARIANT
+from labelmer.scores import intervals
+
+CHANGE = ["change", "modality", "share"]
+UNCHANGED = ("none", "none", 0.0)
+CHANGE_OF = {
+    "all": UNCHANGED,
+    "speech missing": ("missing", "speech", 1.0),
+    "text missing": ("missing", "text", 1.0),
+    "transcripts": ("transcripts", "text", 1.0),
+}
+
+
+def measure(pooled, unchanged):
+    """Estimates of one variant under one change, over speakers: {"ua", "wa", "confidence", ...}.
+
+    pooled: the runs.Pooled under the change; unchanged: that without it, of the same utterances.
+    """
+    said = pooled.true, pooled.predicted, pooled.speakers
+    named = unchanged.predicted[..., None]  # (seeds, N, 1)
+    confidence = np.take_along_axis(pooled.p, named, axis=2)[..., 0]
+    return {
+        **intervals.over_speakers(*said, pooled.p.shape[2]),
+        "confidence": intervals.mean_over_speakers(confidence, pooled.speakers),
+    }
+
+
+def with_intervals(estimates, *measures):
+    """Some of the estimates, each with its interval, as columns."""
+    return {
+        column: value
+        for name in measures
+        for column, value in {
+            name: estimates[name].value,
+            **intervals.named_interval(f"{name}_", estimates[name]),
+        }.items()
+    }
+
+
+def measured(predictions, perturbed, classes):
+    """{variant: {(change, modality, share): measure()}}, the unchanged predictions among them.
+
+    predictions: the test part of a complete grid (runs.grid); perturbed: the tables "perturbed" of
+    the same runs. Raise InputError unless each change of a variant has all that it predicts.
+    """
+    of_variants = dict(iter(perturbed.groupby(VARIANT)))
+    expected = dict(iter(predictions.groupby(VARIANT, sort=False)))
+    for speech, text, mode, variant in sorted(of_variants.keys() ^ expected.keys()):
+        raise InputError(
+            f"{speech}+{text}, {mode}, {variant}: only its disturbed or only its "
+            "undisturbed inputs have predictions, expected both; evaluate its runs"
+        )
+    found = {}
+    for variant, unchanged in expected.items():
+        pooled = runs.pool(unchanged, classes)
+        found[variant] = {UNCHANGED: measure(pooled, pooled)} | {
+            change: measure(runs.pool(matched(frame, unchanged, change), classes), pooled)
+            for change, frame in of_variants[variant].groupby(CHANGE)
+        }
+    return found
+
+
+def matched(frame, unchanged, change):
+    """A variant's predictions under one change, with the column speaker.
+
+    unchanged: its predictions without the change. Raise InputError unless both are of the same
+    runs, utterances and true classes.
+    """
+    key = ["fold", "seed", "id"]
+    wanted = [*key, "true", "predicted", *(c for c in frame if c.startswith("p_"))]
+    known = unchanged[[*key, "true", "speaker"]]
+    both = frame[wanted].merge(known, on=[*key, "true"], how="outer", indicator=True)
+    odd = both[(both["_merge"] != "both") | both.duplicated(key)]
+    if len(odd):
+        row, (what, modality, share) = odd.iloc[0], change
+        run = (*unchanged[VARIANT].iloc[0], row["fold"], row["seed"])
+        raise InputError(
+            f"{runs.name_of(run)}: id '{row['id']}' is missing, stands twice or has another true "
+            f"class where {modality} is changed ({what}, share {share:g}), expected the run's test "
+            "utterances; evaluate that run again"
+        )
+    return both
+
+
+def robustness_table(measured):
+    """The table "robustness" without its design: a row for every variant and condition."""
+    rows = [
+        dict(zip(VARIANT, variant, strict=True))
+        | {"condition": condition}
+        | with_intervals(changes[change], "ua", "wa")
+        | difference("difference", "ua", changes[change], changes[UNCHANGED])
+        for variant, changes in measured.items()
+        for condition, change in CHANGE_OF.items()
+        if change in changes
+    ]
+    return pd.DataFrame(rows, columns=list(RESULTS["robustness"]))
+
+
+def deletion_table(measured):
+    """The table "deletion" without its design: a row per variant, modality, order and share."""
+    rows = [
+        dict(zip(VARIANT, variant, strict=True)) | row
+        for variant, changes in measured.items()
+        for modality in MODALITIES
+        for order in ORDERS
+        for row in deletion_rows(changes, modality, order)
+    ]
+    table = pd.DataFrame(rows, columns=list(RESULTS["deletion"]))
+    for test in ("against_random_p", "confidence_against_random_p"):
+        table[f"{test}_holm"] = intervals.holm(table[test])
+    return table
+
+
+def deletion_rows(changes, modality, order):
+    """The rows of one variant, modality and order, from nothing deleted on; none without them."""
+    shares = sorted(share for *what, share in changes if what == [order, modality])
+    rows = []
+    for share in [0.0, *shares] if shares else []:
+        here = changes[order, modality, share] if share else changes[UNCHANGED]
+        row = {"modality": modality, "order": order, "share": share}
+        row |= with_intervals(here, "ua", "confidence")
+        random = changes.get(("random", modality, share))
+        if order == "most-salient" and random:
+            row |= difference("against_random", "ua", random, here)
+            row |= difference("confidence_against_random", "confidence", random, here)
+        rows.append(row)
+    return rows
+
+
+def difference(name, measure, a, b):
+    """A measure of a minus that of b, with its interval and p, as columns."""
+    return intervals.named_difference(name, a[measure] - b[measure])
+
+
+@command
+def main(argv=None):
+    """Write the tables of what disturbed inputs cost."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("--predictions", type=Path, nargs="+", required=True, metavar="FILE")
+    parser.add_argument("--perturbed", type=Path, nargs="+", required=True, metavar="FILE")
+    parser.add_argument("--folds", type=Path, nargs="+", required=True, metavar="FOLD.tsv")
+    parser.add_argument("--audit", type=Path, required=True, metavar="AUDIT.tsv")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="gets the tables")
+    args = parse(parser, argv, ["protocol", "selection", "classes"])
+    classes = args.config["classes"]
+    predictions = runs.read_tested(args.predictions, classes, args.audit, args.folds)
+    perturbed = pd.concat(runs.read_run(path, "perturbed", classes) for path in args.perturbed)
+    found = measured(predictions, perturbed, classes)
+    design = runs.protocol(predictions, args.config) | {
+        "utterances": len(predictions[["fold", "id"]].drop_duplicates()),
+        "speakers": predictions["speaker"].nunique(),
+    }
+    for name, table in ("robustness", robustness_table), ("deletion", deletion_table):
+        columns.write(args.out / f"{name}.tsv", table(found).assign(**design), name)
+    log.info("%d runs on disturbed inputs tabulated in %s", len(args.perturbed), args.out)

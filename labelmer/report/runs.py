@@ -1,0 +1,204 @@
+"""The test predictions of every fold, seed and variant: reading them, and that none is missing."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from labelmer.base import tables
+from labelmer.base.errors import InputError
+from labelmer.scores import intervals
+
+VARIANT, RUN = list(tables.VARIANT), list(tables.RUN)
+
+
+def read(path, classes):
+    """One run's predictions, of the validation and the test part.
+
+    Raise InputError if the file's classes are not `classes`, if it holds more than one run or has
+    no test part.
+    """
+    table = read_run(path, "predictions", classes)
+    if not (table["part"] == "test").any():
+        raise InputError(
+            f"{path}: no row has part 'test', expected one run's test predictions; "
+            "evaluate the model again"
+        )
+    return table
+
+
+def read_run(path, name, classes):
+    """One run's table `name`, predictions or perturbed.
+
+    Raise InputError if the file's classes are not `classes` or if it holds more than one run.
+    """
+    table = tables.read(path, name)
+    found = [c.removeprefix("p_") for c in table.columns if c.startswith("p_")]
+    if set(found) != set(classes):
+        raise InputError(
+            f"{path}: has probabilities for {found}, expected {list(classes)}; "
+            "evaluate the model again"
+        )
+    for column in ("true", "predicted"):
+        unknown = table[~table[column].isin(classes)]
+        if len(unknown):
+            raise InputError(
+                f"{path}: id '{unknown['id'].iloc[0]}': {column} is '{unknown[column].iloc[0]}', "
+                f"expected one of {list(classes)}; evaluate the model again"
+            )
+    held = table[RUN].drop_duplicates()
+    if len(held) > 1:
+        raise InputError(
+            f"{path}: holds the runs {held.to_dict('records')}, expected one run to a file; "
+            "evaluate the model again"
+        )
+    return table
+
+
+def read_tested(paths, classes, audit, fold_tables):
+    """The test predictions of all runs in one frame, with a column speaker; see read and grid.
+
+    audit: path of the table that lists the folds.
+    """
+    tables_of_runs = [read(path, classes) for path in paths]
+    folds = sorted(set(tables.read(audit, "audit")["fold"]))
+    return grid([run[run["part"] == "test"] for run in tables_of_runs], folds, fold_tables)
+
+
+def grid(tested, folds, fold_tables):
+    """The runs of all variants in one frame, with a column speaker.
+
+    tested: frames of test predictions, a run each; folds: numbers of the folds that the audit
+    lists; fold_tables: their paths. Raise InputError unless each variant has each fold and seed
+    once, on the same utterances, and each of these a speaker.
+    """
+    predictions = pd.concat(tested, ignore_index=True)
+    check_grid(predictions, folds)
+    return with_speakers(predictions, read_speakers(fold_tables))
+
+
+def read_speakers(paths):
+    """The speaker of every test utterance, from the fold tables: a series by id.
+
+    Raise InputError if an utterance has two.
+    """
+    folds = [tables.read(path, "fold") for path in paths]
+    tested = [fold.loc[fold["part"] == "test", ["id", "speaker"]] for fold in folds]
+    speakers = pd.concat(tested).drop_duplicates().set_index("id")["speaker"]
+    twice = speakers.index[speakers.index.duplicated()]
+    if len(twice):
+        raise InputError(
+            f"{paths[0].parent}: id '{twice[0]}' has the speakers {sorted(speakers[twice[0]])}, "
+            "expected the same in every fold; split the corpus again"
+        )
+    return speakers
+
+
+def with_speakers(predictions, speakers):
+    """The predictions with a column speaker; raise InputError if an id has none."""
+    named = predictions.assign(speaker=predictions["id"].map(speakers))
+    without = named[named["speaker"].isna()]
+    if len(without):
+        first = without.iloc[0]
+        raise InputError(
+            f"id '{first['id']}' of fold {first['fold']} stands in no fold table's test part, "
+            "expected every test utterance there with its speaker; evaluate the models again"
+        )
+    return named
+
+
+def check_grid(predictions, folds):
+    """Raise InputError unless each variant has each fold and seed once, on the same utterances.
+
+    predictions: the concatenated runs; folds: numbers of the folds that the audit lists.
+    """
+    twice = predictions[predictions.duplicated([*RUN, "id"])]
+    if len(twice):
+        run = tuple(twice[RUN].iloc[0])
+        raise InputError(f"predictions of {name_of(run)} are given twice; give each file once")
+    runs = set(predictions[RUN].drop_duplicates().itertuples(index=False, name=None))
+    seeds = sorted({int(run[-1]) for run in runs})
+    wanted = {(*run[:-2], fold, seed) for run in runs for fold in folds for seed in seeds}
+    if wanted - runs:
+        missing = "; ".join(name_of(run) for run in sorted(wanted - runs))
+        raise InputError(
+            f"predictions are missing: {missing}; expected folds {list(folds)} and seeds {seeds} "
+            "of every variant; evaluate those runs"
+        )
+    if runs - wanted:
+        raise InputError(
+            f"predictions of {name_of(min(runs - wanted))} belong to no fold of the audit, "
+            f"expected one of the folds {list(folds)}; leave that file out"
+        )
+    for fold, frame in predictions.groupby("fold"):
+        check_same_utterances(frame, fold)
+
+
+def check_same_utterances(predictions, fold):
+    """Raise InputError unless all runs of a fold test the same ids with the same true classes."""
+    true = predictions.pivot(index="id", columns=[*VARIANT, "seed"], values="true")
+    differs = true.ne(true.iloc[:, 0], axis=0)  # an id that a run lacks differs, too
+    if differs.to_numpy().any():
+        of_id = true[differs.any(axis=1)].iloc[0]
+        counts = {str(k): int(n) for k, n in of_id.fillna("absent").value_counts().items()}
+        raise InputError(
+            f"id '{of_id.name}' of fold {fold}: the runs disagree on its true class (runs: "
+            f"{counts}), expected the same test utterances in every run; evaluate them again"
+        )
+
+
+def name_of(run):
+    """How a message names a run: (speech, text, mode, variant, fold, seed)."""
+    speech, text, mode, variant, fold, seed = run
+    return f"{speech}+{text}, {mode}, {variant}, fold {fold}, seed {seed}"
+
+
+def protocol(predictions, config):
+    """What every result table says of how its numbers came about, without utterances."""
+    return {
+        "protocol": config["protocol"],
+        "selection": config["selection"],
+        "folds": predictions["fold"].nunique(),
+        "seeds": predictions["seed"].nunique(),
+    }
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """One variant's predictions on the test utterances of all folds, in order of fold and id."""
+
+    ids: np.ndarray  # (N,)
+    speakers: np.ndarray  # (N,)
+    true: np.ndarray  # (N,) class indices
+    predicted: np.ndarray  # (seeds, N) class indices
+    p: np.ndarray  # (seeds, N, C) probabilities
+    voted: np.ndarray  # (N,) the class that most seeds name
+
+    @property
+    def right(self):
+        """(N,) is the class that most seeds name the true one?"""
+        return self.voted == self.true
+
+
+def pooled(predictions, classes):
+    """{variant: Pooled} of a complete grid: all variants on the same utterances."""
+    return {
+        variant: pool(frame, classes) for variant, frame in predictions.groupby(VARIANT, sort=False)
+    }
+
+
+def pool(predictions, classes):
+    """The predictions of one variant's runs as a Pooled."""
+    ordered = predictions.sort_values(["seed", "fold", "id"])
+    seeds, size = ordered["seed"].nunique(), len(classes)
+    one = ordered[: len(ordered) // seeds]  # each seed has the same utterances (check_grid)
+    predicted = pd.Index(classes).get_indexer(ordered["predicted"]).reshape(seeds, -1)
+    p = ordered[[f"p_{name}" for name in classes]].to_numpy().reshape(seeds, -1, size)
+    return Pooled(
+        ids=one["id"].to_numpy(),
+        speakers=one["speaker"].to_numpy(),
+        true=pd.Index(classes).get_indexer(one["true"]),
+        predicted=predicted,
+        p=p,
+        voted=intervals.voted(predicted, p),
+    )

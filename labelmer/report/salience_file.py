@@ -1,0 +1,109 @@
+"""A file of salience: what each token or frame weighs, and where in the utterance it stands.
+
+evaluate writes one for each run and modality; rationales say where it should be high.
+"""
+
+import json
+
+import numpy as np
+
+from labelmer.base import names, tables
+from labelmer.base.errors import InputError
+from labelmer.base.ragged import Ragged
+from labelmer.base.stage import RUN
+from labelmer.base.tables import MODALITIES
+from labelmer.report.alignment import token_spans
+
+ROUNDING_S = 0.01  # an audio may end by so much before the rationale that reaches to its end
+SAYS = "says"
+
+
+class SalienceFile(Ragged):
+    """A ragged file of kind salience.
+
+    modality   "speech" or "text"
+    run        {column: value} of the run, by RUN
+    measures   names of what weighs the rows: salience, pooling, expert_pooling, received and says,
+               as far as the variant has them
+    """
+
+    def __init__(self, path):
+        super().__init__(path)
+        if self.attrs.get("kind") != "salience":
+            raise InputError(
+                f"{path}: a file of {self.attrs.get('kind')}, expected salience; "
+                "give a file that `labelmer evaluate` wrote"
+            )
+        self.modality = self.attrs["modality"]
+        self.run = {name: self.attrs[name] for name in RUN}
+        self.run |= {name: int(self.run[name]) for name in ("fold", "seed")}
+        self.columns = json.loads(self.attrs["columns"])
+        weights = [c for c in self.columns if not c.startswith(f"{SAYS}_")]
+        self.measures = weights + ([SAYS] if len(weights) < len(self.columns) else [])
+
+    def weights(self, name, measure, label):
+        """What the rows of an utterance weigh: (rows,), the sum is one.
+
+        label: the class that was predicted, of which says is. Raise InputError if they are not
+        all finite and from zero, or if those of another measure than says do not sum to one.
+        """
+        values = self.says(name, label) if measure == SAYS else self._column(name, measure)
+        total = values.sum()
+        weighs = total > 0 if measure == SAYS else abs(total - 1) < 1e-3
+        if not (weighs and (values >= 0).all()):
+            raise InputError(
+                f"{self.path}: id '{name}': the values of {measure} go from {values.min():g} and "
+                f"sum to {total:g}, expected none below zero and a sum of one (says: above zero); "
+                "the file is damaged, evaluate the model again"
+            )
+        return values / total
+
+    def says(self, name, label):
+        """How sure each row of an utterance is of a class: (rows,), between 0 and 1."""
+        return self._column(name, f"{SAYS}_{label}")
+
+    def spans(self, name, text):
+        """Where the rows stand: (rows, 2), characters of the text, or seconds of the audio."""
+        if self.modality == "text":
+            return token_spans(self.marks(name), text)
+        edges = np.arange(len(self[name]) + 1) / self.attrs["rate_hz"]
+        return np.stack([edges[:-1], edges[1:]], axis=1)
+
+    def _column(self, name, column):
+        return self[name][:, self.columns.index(column)].astype(float)
+
+
+def share_within(spans, start, end):
+    """The share of each of the spans (rows, 2) that lies in [start, end); 0 of an empty one."""
+    inside = np.minimum(spans[:, 1], end) - np.maximum(spans[:, 0], start)
+    length = spans[:, 1] - spans[:, 0]
+    return np.divide(np.maximum(inside, 0), length, out=np.zeros(len(spans)), where=length > 0)
+
+
+def read_rationales(path, texts, seconds):
+    """The table "rationales": {modality: {id: (start, end)}}.
+
+    texts: {id: transcript}; seconds: {id: length of the audio}, of those that have audio. Raise
+    InputError if an id is not in the corpus, or if a rationale lies outside of its utterance.
+    """
+    found = {modality: {} for modality in MODALITIES}
+    for row in tables.given(path, "rationales").itertuples():
+        place = f"{path}: id '{row.id}'"
+        if row.id not in texts:
+            raise InputError(
+                f"{place}: no session of the config has such an utterance; correct the id, or "
+                f"take the row out{names.meant(row.id, texts)}"
+            )
+        if row.modality == "text":
+            end, unit, rounding = len(texts[row.id]), "characters", 0
+            whole = row.start % 1 == 0 and row.end % 1 == 0
+        else:
+            end, unit, rounding = seconds.get(row.id, 0.0), "seconds", ROUNDING_S
+            whole = True
+        if not (whole and 0 <= row.start < row.end <= end + rounding):
+            raise InputError(
+                f"{place}: the {row.modality} rationale is [{row.start:g}, {row.end:g}), expected "
+                f"a stretch of its {end:g} {unit}; correct the row, or take it out"
+            )
+        found[row.modality][row.id] = row.start, row.end
+    return found
