@@ -16,7 +16,7 @@ from matplotlib.image import imread
 
 from labelmer.base import tables
 from labelmer.base.errors import InputError
-from labelmer.figures.style import plot
+from labelmer.figures import plot
 from labelmer.report import columns, page, robustness, runs, slices, tabulate
 from labelmer.report.text import points
 from labelmer.scores import calibration
