@@ -13,7 +13,8 @@ import soundfile
 
 from labelmer.base.errors import InputError
 from labelmer.base.ragged import RATE
-from labelmer.corpus.containers import Pieces, mp3, streams
+from labelmer.corpus.containers import mp3, streams
+from labelmer.corpus.containers.stream import Pieces
 
 RATES = 4_000, 384_000  # Hz, of files that may be audio
 BLOCK = 1 << 20  # frames decoded at once
@@ -89,7 +90,7 @@ class Source:
         self.whole = True
         with self._open(None) as file:
             if file.format == "MP3":
-                self.streams, self.findings, _ = mp3(self._mapped())
+                self.streams, self.findings, _ = mp3.read(self._mapped())
 
     def _mapped(self):
         with self.path.open("rb") as file:
