@@ -15,7 +15,8 @@ from conftest import REPOSITORY
 
 from labelmer.base import tables
 from labelmer.base.digest import code_digest, content_key, file_digest
-from labelmer.base.ragged import Ragged, Writer, feature_key, feature_params
+from labelmer.base.ragged import Ragged, feature_key, feature_params
+from labelmer.base.ragged_writer import Writer
 from labelmer.report import inspection
 
 SOUNDS = {"a1": [1, 2, 3, 4] * 8000, "a2": [5, -6] * 4000, "b1": [0] * 800}

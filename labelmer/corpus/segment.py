@@ -15,7 +15,8 @@ from labelmer.base.digest import content_key
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
 from labelmer.base.progress import Progress
-from labelmer.base.ragged import RATE, Writer
+from labelmer.base.ragged import RATE
+from labelmer.base.ragged_writer import Writer
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.corpus import audio
 from labelmer.corpus.readers import READERS
