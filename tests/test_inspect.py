@@ -203,7 +203,7 @@ def test_items_longer_than_a_piece(tmp_path, facts, monkeypatch):
     values["late"][9, 3] = np.nan
     path = write_features(tmp_path / "f.h5", dict.fromkeys(values, "x"), values)
     whole = [facts(path)] + [facts(path, name) for name in values]
-    monkeypatch.setattr(inspection, "PIECE", 5)
+    monkeypatch.setattr(inspection.facts, "PIECE", 5)
     for before, after in zip(whole, [facts(path)] + [facts(path, n) for n in values], strict=True):
         assert {
             k: pytest.approx(v) if isinstance(v, float) else v for k, v in before.items()
