@@ -14,6 +14,7 @@ Here they are read; ragged_writer.py writes them, and a change of it changes no 
 
 import mmap
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import h5py
@@ -42,7 +43,14 @@ class NotWhole(InputError):
     """What is at a path is readable, and a ragged file at best in part."""
 
 
-def feature_params(encoder, layer, window_s, code, dtype=FEATURE_DTYPE, silence=None):
+def feature_params(
+    encoder: str,
+    layer: int | str,
+    window_s: float | None,
+    code: str,
+    dtype: str = FEATURE_DTYPE,
+    silence: str | None = None,
+) -> str:
     """What all items of a file of features were computed with, as canonical JSON.
 
     encoder   digest of the encoder's files (`content` of its source.json)
@@ -57,7 +65,7 @@ def feature_params(encoder, layer, window_s, code, dtype=FEATURE_DTYPE, silence=
     return canonical_json({**parts, **heard, "dtype": dtype, "code": code})
 
 
-def feature_key(content, params):
+def feature_key(content: str | bytes, params: str) -> bytes:
     """Key of an item of features: its text, or the key of its segment, with feature_params()."""
     return content_key(content, params)
 
@@ -73,7 +81,7 @@ class Ragged:
     no such file, one that may not or cannot be read, one of a newer labelmer; NotRagged, NotWhole.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         try:
             self.path.open("rb").close()
@@ -90,8 +98,8 @@ class Ragged:
             self._check(*mapped)
             dtype, *rest = mapped
             self.dtype = BFLOAT16 if short else str(dtype)  # as in the file
-            self.values, self.mapping = _map(self.path, np.uint16 if short else dtype, *rest)
-            self.values = Bfloat16(self.values) if short else self.values
+            values, self.mapping = _map(self.path, np.uint16 if short else dtype, *rest)
+            self.values = Bfloat16(values) if short else values
         except FileNotFoundError:
             raise InputError(f"{path}: there is no such file") from None
         except IsADirectoryError:
@@ -111,27 +119,27 @@ class Ragged:
             ) from None
         self.index = {name: i for i, name in enumerate(self.ids)}
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.ids)
 
-    def __contains__(self, name):
+    def __contains__(self, name: str) -> bool:
         return name in self.index
 
-    def __getitem__(self, item):
+    def __getitem__(self, item: str | int) -> np.ndarray:
         return self.values[self._rows(item)]
 
-    def release(self):
+    def release(self) -> None:
         """Give back the memory of what was read: it is the page cache's, but counts as ours."""
         if self.mapping is not None:
             self.mapping.madvise(mmap.MADV_DONTNEED)
 
-    def marks(self, item):
+    def marks(self, item: str | int) -> list[str] | None:
         """The strings of an item's rows (tokens), or None where the file has no marks."""
         if self._marks is None:
             return None
         return [mark.decode(errors="replace") for mark in self._marks[self._rows(item)]]
 
-    def _check_format(self):
+    def _check_format(self) -> None:
         found = self.attrs.get("format")
         if isinstance(found, int | np.integer) and found > FORMAT:
             raise InputError(
@@ -144,7 +152,7 @@ class Ragged:
                 "is another program's; give another name, or move it away"
             )
 
-    def _check(self, dtype, shape, place):
+    def _check(self, dtype: np.dtype, shape: tuple[int, ...], place: int | None) -> None:
         """Raise ValueError where the parts of the file do not fit together."""
         items, steps = len(self.ids), np.diff(self.offsets)
         if len(self.offsets) != items + 1 or self.offsets.dtype != np.int64 or (steps < 0).any():
@@ -159,7 +167,7 @@ class Ragged:
         if dtype.kind not in "iuf" or (place is None and 0 not in shape):
             raise ValueError(f"values of {dtype}, expected one contiguous block of numbers")
 
-    def _rows(self, item):
+    def _rows(self, item: str | int) -> slice:
         if isinstance(item, str):
             if item not in self.index:
                 raise InputError(f"{self.path}: id '{item}' is not in this file")
@@ -167,7 +175,7 @@ class Ragged:
         return slice(self.offsets[item], self.offsets[item + 1])
 
 
-def located(files, ids):
+def located(files: Iterable[Ragged], ids: Iterable[str]) -> list[tuple[Ragged, int]]:
     """Where items are: [(file, index in it)]; InputError if an id is in none of the files."""
     home = {name: file for file in files for name in file.ids}
     absent = [name for name in ids if name not in home]
@@ -179,7 +187,9 @@ def located(files, ids):
     return [(home[name], home[name].index[name]) for name in ids]
 
 
-def _map(path, dtype, shape, offset):
+def _map(
+    path: Path, dtype: np.dtype | type, shape: tuple[int, ...], offset: int
+) -> tuple[np.ndarray, mmap.mmap | None]:
     """The values on mapped memory, and the mapping; None where there is nothing to map."""
     if 0 in shape:
         return np.zeros(shape, dtype), None

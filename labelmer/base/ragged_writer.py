@@ -3,8 +3,10 @@
 import os
 import shutil
 import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Self
 
 import h5py
 import numpy as np
@@ -37,7 +39,16 @@ class Writer:
     enough space, or the disk refuses to be written.
     """
 
-    def __init__(self, path, ids, lengths, shape, dtype, attrs, marks=None):
+    def __init__(
+        self,
+        path: Path | str,
+        ids: Iterable[str],
+        lengths: Sequence[int],
+        shape: tuple[int, ...],
+        dtype: str,
+        attrs: Mapping[str, str | float],
+        marks: Iterable[Iterable[str]] | None = None,
+    ) -> None:
         ids = list(ids)
         if ids != sorted(set(ids)):
             raise ValueError(f"{path}: ids of a ragged file must be sorted and unique")
@@ -57,7 +68,9 @@ class Writer:
             self._create(attrs, marks)
             self.stack = stack.pop_all()  # left at the end of the writing
 
-    def _create(self, attrs, marks):
+    def _create(
+        self, attrs: Mapping[str, str | float], marks: Iterable[Iterable[str]] | None
+    ) -> None:
         names, marked = _fixed_utf8(self.ids), None
         if marks is not None:
             marked = _fixed_utf8([mark for item in marks for mark in item])
@@ -86,7 +99,7 @@ class Writer:
             self.starts = values.id.get_offset(), keys.id.get_offset()
         self.file = self.place.open("r+b")
 
-    def take_over(self, keys):
+    def take_over(self, keys: Sequence[bytes]) -> tuple[set[int], set[int]]:
         """Copy the items that are there already under the given keys; from now on nothing is lost.
 
         keys: of every item, 32 bytes each.
@@ -102,7 +115,7 @@ class Writer:
         self.place = self.part
         return held, left
 
-    def _copied(self, source, keys):
+    def _copied(self, source: Path, keys: Sequence[bytes]) -> set[int]:
         """Indices of the items of a ragged file that have the given keys, after copying them."""
         if not source.exists():
             return set()
@@ -118,7 +131,7 @@ class Writer:
                 copied.add(index)
         return copied
 
-    def write(self, index, values, key):
+    def write(self, index: int, values: np.ndarray, key: bytes) -> None:
         """Write item `index`: its values (length, ...) and its 32-byte key."""
         start, stop = self.offsets[index], self.offsets[index + 1]
         expected = (int(stop - start), *self.shape[1:])
@@ -131,35 +144,35 @@ class Writer:
             if np.size(values):
                 self.file.seek(self.starts[0] + int(start) * self.dtype.itemsize * self._row())
                 numbers = rounded(values) if self.short else values
-                self.file.write(np.ascontiguousarray(numbers, self.dtype))
+                self.file.write(np.ascontiguousarray(numbers, self.dtype).data)
             self.keys[index] = np.frombuffer(key, np.uint8)
 
-    def commit(self):
+    def commit(self) -> None:
         """Make what is written last, if it is a while since the last time."""
         if time.monotonic() - self.committed > COMMIT_S:
             with self._written():
                 self._commit()
 
-    def _row(self):
+    def _row(self) -> int:
         return int(np.prod(self.shape[1:]))
 
-    def _commit(self):
+    def _commit(self) -> None:
         """Bring the values to the disk, and only then the keys that say that they are there."""
         if len(self.keys):
             self._synchronise()
             self.file.seek(self.starts[1])
-            self.file.write(self.keys)
+            self.file.write(self.keys.data)
         self._synchronise()
         self.committed = time.monotonic()
 
-    def _synchronise(self):
+    def _synchronise(self) -> None:
         self.file.flush()
         os.fsync(self.file.fileno())
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         unwritten = np.flatnonzero(~self.keys.any(axis=1))
         with self.stack:
             if kind is None and len(unwritten):
@@ -170,13 +183,13 @@ class Writer:
                 if kind is None:
                     os.replace(self.place, self.path)
 
-    def _discard(self):
+    def _discard(self) -> None:
         """Remove what was written, but for what the next Writer can take over."""
         if self.place != self.part:
             self.place.unlink(missing_ok=True)
 
     @contextmanager
-    def _written(self):
+    def _written(self) -> Iterator[None]:
         """What the operating system says against writing, as an InputError."""
         try:
             yield
@@ -187,11 +200,13 @@ class Writer:
             ) from error
 
 
-def _kind(dtype):
+def _kind(dtype: type | np.dtype) -> h5py.h5t.TypeID:
     return h5py.h5t.py_create(np.dtype(dtype), logical=True)
 
 
-def _contiguous(file, name, shape, kind):
+def _contiguous(
+    file: h5py.File, name: str, shape: tuple[int, ...], kind: h5py.h5t.TypeID
+) -> h5py.Dataset:
     """An unchunked dataset with its space in the file taken at once, so that it has an address."""
     space = h5py.h5s.create_simple(shape)
     layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
@@ -203,7 +218,7 @@ def _contiguous(file, name, shape, kind):
     return file[name]
 
 
-def _fixed_utf8(strings):
+def _fixed_utf8(strings: Iterable[str]) -> np.ndarray:
     """Fixed-length UTF-8: one flat block that every HDF5 tool reads."""
     encoded = [s.encode() for s in strings]
     longest = max(map(len, encoded), default=1) or 1

@@ -4,7 +4,9 @@ A table is a TSV file (tsv.py), unquoted. Missing numbers are empty. What a tabl
 down once: in TABLES, and for result tables in report/columns.py.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -27,6 +29,8 @@ class Column:
     allowed: tuple = ()  # the only values allowed, if any
     empty: bool = False  # may a cell be empty?
 
+
+Tables = dict[str, dict[str, Column]]  # {table: {column: what it holds}}
 
 ID = Column(str, "utterance")
 SESSION = Column(str, "recording session")
@@ -170,22 +174,22 @@ KEYS = {
 }
 
 
-def read(path, name, known=TABLES):
+def read(path: Path | str, name: str, known: Tables = TABLES) -> pd.DataFrame:
     """Read the table `name` from a TSV file; raise InputError if it is not what `known` says."""
     return typed(cells(path), name, path, known)
 
 
-def read_all(paths, name):
+def read_all(paths: Iterable[Path | str], name: str) -> pd.DataFrame:
     """The table `name` from several files, as one frame; see read."""
     return pd.concat([read(path, name) for path in paths])
 
 
-def given(path, name):
+def given(path: Path | str, name: str) -> pd.DataFrame:
     """The table `name` as people give it, quoted or not, with single blanks in its cells."""
     return typed(cells(path, quoted=True).map(_cell), name, path)
 
 
-def write(path, frame, name, known=TABLES):
+def write(path: Path | str, frame: pd.DataFrame, name: str, known: Tables = TABLES) -> None:
     """Check a frame against what `known` says and write it as a TSV file, whole or not at all."""
     ordered = frame[[c for c in _expected(frame.columns, known[name]) if c in frame.columns]]
     text = {c: ordered[c].map(_cell) for c in ordered.columns}
@@ -195,7 +199,7 @@ def write(path, frame, name, known=TABLES):
     write_atomically(path, "\n".join(lines) + "\n")
 
 
-def typed(raw, name, path, known=TABLES):
+def typed(raw: pd.DataFrame, name: str, path: Path | str, known: Tables = TABLES) -> pd.DataFrame:
     """A frame of strings with its columns checked and converted to their types."""
     expected = _expected(raw.columns, known[name])
     missing = [c for c in expected if c not in raw.columns]
@@ -214,7 +218,7 @@ def typed(raw, name, path, known=TABLES):
     return pd.DataFrame(made).reset_index(drop=True)
 
 
-def _expected(columns, table):
+def _expected(columns: Iterable[str], table: dict[str, Column]) -> dict[str, Column]:
     expected = {}
     for key, column in table.items():
         names = [c for c in columns if c.startswith(key[:-1])] if key.endswith("*") else [key]
@@ -222,7 +226,7 @@ def _expected(columns, table):
     return expected
 
 
-def _convert(raw, name, column, path):
+def _convert(raw: pd.DataFrame, name: str, column: Column, path: Path | str) -> pd.Series:
     cells = raw[name]
     values = cells if column.kind is str else pd.to_numeric(cells, errors="coerce")
     bad = pd.Series(False, index=cells.index) if column.kind is str else values.isna()
@@ -242,7 +246,7 @@ def _convert(raw, name, column, path):
     return values.astype(column.kind) if column.kind is not str else values
 
 
-def _cell(value):
+def _cell(value: object) -> str:
     if isinstance(value, str):
         return " ".join(value.split())
     if value is None or value != value:

@@ -17,8 +17,10 @@ from labelmer.base.log import log
 # A cell in quotes that doubles the quotes within: it means what is inside.
 DOUBLED = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"')
 
+Rows = dict[int, list[str]]  # {number of a row's first line: its cells}
 
-def cells(path, quoted=False):
+
+def cells(path: Path | str, quoted: bool = False) -> pd.DataFrame:
     """The cells of any TSV file: a frame of strings, its index the numbers of the rows' lines.
 
     Raise InputError if it is not one.
@@ -38,7 +40,7 @@ def cells(path, quoted=False):
     return pd.DataFrame(list(rows.values()), index=list(rows), columns=header, dtype=str)
 
 
-def _text(path):
+def _text(path: Path | str) -> str:
     """The text of a file; raise InputError if it is not UTF-8 or its lines do not end in LF."""
     try:
         data = Path(path).read_bytes()
@@ -65,11 +67,11 @@ def _text(path):
     return text
 
 
-def _no_table(path, why):
+def _no_table(path: Path | str, why: object) -> InputError:
     return InputError(f"{path}: not a table of tab-separated UTF-8 text ({why})")
 
 
-def _is_quoted(rows):
+def _is_quoted(rows: Rows) -> bool:
     """Is a table quoted? rows: {line number: its cells, as tabs part them}."""
     header = rows[1]
     if any(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in header):
@@ -81,7 +83,7 @@ def _is_quoted(rows):
     return False
 
 
-def _warn_of_quotes(rows, path):
+def _warn_of_quotes(rows: Rows, path: Path | str) -> None:
     """Spreadsheets quote cells with commas; nothing tells such a cell from a quotation."""
     quotations = [
         (line, cell)
@@ -97,7 +99,7 @@ def _warn_of_quotes(rows, path):
         )
 
 
-def _unquoted(text, path):
+def _unquoted(text: str, path: Path | str) -> Rows:
     """The cells of a quoted table: {number of a row's first line: its cells}."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True)
     rows, line = {}, 1
@@ -117,7 +119,7 @@ def _unquoted(text, path):
     return rows
 
 
-def _check_rows(rows, path):
+def _check_rows(rows: Rows, path: Path | str) -> None:
     """Raise InputError unless all rows have the header's cells. rows: {line number: its cells}."""
     header = rows[1]
     if len(header) == 1:

@@ -8,19 +8,22 @@ begins, or None.
 """
 
 from labelmer.corpus.containers import counted, flac, mp3, ogg
+from labelmer.corpus.containers.stream import Data, Finding, Stream
 from labelmer.corpus.containers.tags import after_tags
 
 # By how a stream begins; an MP3 begins with a frame.
 READERS = dict.fromkeys(counted.MAGICS, counted.read) | {b"OggS": ogg.read, b"fLaC": flac.read}
 
 
-def streams(data):
+def streams(data: Data) -> tuple[list[Stream], list[Finding]]:
     """The streams of a file and what is wrong with it: (list of Stream, list of findings).
 
     data: the bytes of the file, or its mapping. No streams: it is of a format whose length is not
     checked here.
     """
-    found, findings, place = [], [], after_tags(data, 0)
+    found: list[Stream] = []
+    findings: list[Finding] = []
+    place: int | None = after_tags(data, 0)
     while place is not None and place < len(data):
         magic = data[place : place + 4]
         read = READERS.get(magic) or (mp3.read if mp3.frame_at(magic) else None)

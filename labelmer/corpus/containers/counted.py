@@ -7,7 +7,7 @@ import re
 import struct
 from typing import NamedTuple
 
-from labelmer.corpus.containers.stream import Stream
+from labelmer.corpus.containers.stream import Data, Finding, Piece, Read, Stream
 from labelmer.corpus.containers.tags import after_tags
 
 
@@ -45,23 +45,25 @@ class Count(NamedTuple):
     more: int  # what is written beyond the bytes of audio
 
 
-def read(data, start):
+def read(data: Data, start: int) -> Read:
     """The stream that begins at a byte, up to where its header or the file ends."""
     magic = data[start : start + 4]
     layout = CHUNKED.get(magic)
     count = (_chunked if layout else _nist if magic == b"NIST" else _sun)(data, start)
     if count is None or count.first > len(data):
         return [], [], None
-    available, held, following, said = len(data) - count.first, count.declared, None, []
+    available, held = len(data) - count.first, count.declared
+    following: int | None = None
+    said: list[Finding] = []
     if held is None or held > available:
         held = available
     else:
-        held, following, said = _behind(data, layout, count)
-    if count.declared not in (None, 0, held):  # 0: never written
+        held, following, said = _behind(data, layout, count.first, held)
+    if count.declared and count.declared != held:  # 0: never written
         less = held < count.declared
         said.insert(0, _bytes_differ(count.declared, held, less))
     stop = count.first + held if following is None else following
-    pieces = ((start, len(data) if following is None else stop),)
+    pieces: tuple[Piece, ...] = ((start, len(data) if following is None else stop),)
     if magic in (b"NIST", b"riff"):  # libsndfile reads all that follows
         pieces = ((start, count.first + held),)
     if held != count.declared and count.place is not None:
@@ -71,7 +73,7 @@ def read(data, start):
     return [Stream(pieces, bytes=held)], said, following
 
 
-def _bytes_differ(declared, held, less):
+def _bytes_differ(declared: int, held: int, less: bool) -> Finding:
     sentence = f"its header says {declared} bytes of audio, it holds {held}"
     if less:
         return "cut short", f"{sentence}; get the whole file, if it is to be had"
@@ -82,7 +84,7 @@ def _bytes_differ(declared, held, less):
     )
 
 
-def _chunked(data, start):
+def _chunked(data: Data, start: int) -> Count | None:
     layout = CHUNKED[data[start : start + 4]]
     place = start + layout.first
     while True:
@@ -98,24 +100,26 @@ def _chunked(data, start):
         place = _next(data, first, size, start, layout)
     form = layout.head[0] + layout.head[-1]
     written = first - struct.calcsize(form)
+    declared: int | None = size
     if data[start : start + 4] == b"RF64" and size == 0xFFFFFFFF:
         form, written = "<Q", start + 28
-        (size,) = struct.unpack_from(form, data, written)
-        size = None if size in (0, 2**64 - 1) else size
+        (declared,) = struct.unpack_from(form, data, written)
+        declared = None if declared in (0, 2**64 - 1) else declared
     elif _open(size, layout.head[-1]):
-        size = None
-    declared = None if size is None else max(size - layout.skip, 0)
+        declared = None
+    if declared is not None:
+        declared = max(declared - layout.skip, 0)
     return Count(first + layout.skip, declared, written, form, layout.skip + layout.own)
 
 
-def _open(size, form):
+def _open(size: int, form: str) -> bool:
     """Is this what writers to a pipe, who cannot know it, give as a size?"""
     if form == "I":  # ffmpeg: 2^32 - 1; sox and espeak: a little below 2^31; arecord: 2^31
         return size >= 0xFFFF0000 or 0x7FFF0000 <= size <= 0x80000000
     return size < 0 or size >= 2**62
 
 
-def _chunk(data, place, layout):
+def _chunk(data: Data, place: int, layout: Chunks) -> tuple[bytes, int] | None:
     """(id, bytes of content) of the chunk at a byte, or None where that is no chunk."""
     if place + struct.calcsize(layout.head) > len(data):
         return None
@@ -125,7 +129,7 @@ def _chunk(data, place, layout):
     return name, size - layout.own
 
 
-def _next(data, first, size, start, layout):
+def _next(data: Data, first: int, size: int, start: int, layout: Chunks) -> int:
     """Where the chunk behind one begins; some writers forget the odd byte."""
     end = first + size
     padded = end + (start - end) % layout.align
@@ -137,20 +141,26 @@ def _next(data, first, size, start, layout):
     return padded
 
 
-def _behind(data, layout, count):
+def _behind(
+    data: Data, layout: Chunks | None, first: int, declared: int
+) -> tuple[int, int | None, list[Finding]]:
     """What follows the audio that is declared: (bytes of audio, next stream or None, findings)."""
-    end = count.first + count.declared
-    place = end if layout is None else _next(data, count.first, count.declared, 0, layout)
-    said = []
+    end = first + declared
+    place = end if layout is None else _next(data, first, declared, 0, layout)
+    said: list[Finding] = []
     while True:
         place = after_tags(data, place)
         if place + 1 >= len(data):
-            return count.declared, None, said
+            return declared, None, said
         if data[place : place + 4] in MAGICS:
-            return count.declared, place, said
-        chunk = layout and _chunk(data, place, layout)
+            return declared, place, said
+        chunk = _chunk(data, place, layout) if layout else None
         head = place + struct.calcsize(layout.head) if layout else 0
-        if not chunk or not (head + chunk[1] <= len(data) or chunk[0] in KNOWN):
+        if (
+            layout is None
+            or chunk is None
+            or not (head + chunk[1] <= len(data) or chunk[0] in KNOWN)
+        ):
             break
         if chunk[0] in layout.audio:
             said.append(
@@ -158,14 +168,14 @@ def _behind(data, layout, count):
             )
         place = _next(data, head, chunk[1], 0, layout)
     if place <= end + layout.align if layout else place == end:
-        return len(data) - count.first, None, said
+        return len(data) - first, None, said
     said.append(
         ("not decoded", f"its last {len(data) - place} bytes are no chunk, and are not read")
     )
-    return count.declared, None, said
+    return declared, None, said
 
 
-def _sun(data, start):
+def _sun(data: Data, start: int) -> Count | None:
     order = ">" if data[start : start + 4] == b".snd" else "<"
     if len(data) < start + 24:
         return None
@@ -173,7 +183,7 @@ def _sun(data, start):
     return Count(start + offset, None if _open(size, "I") else size, start + 8, order + "I", 0)
 
 
-def _nist(data, start):
+def _nist(data: Data, start: int) -> Count | None:
     head = data[start : start + 1024]
     size = re.match(rb"NIST_1A\s+(\d+)", head)
     if not size:

@@ -3,11 +3,11 @@
 import functools
 import re
 
-from labelmer.corpus.containers.stream import Stream
+from labelmer.corpus.containers.stream import Data, Finding, Piece, Read, Stream
 from labelmer.corpus.containers.tags import after_tags
 
 
-def read(data, start):
+def read(data: Data, start: int) -> Read:
     """The stream that begins at a byte, up to the end of its last whole frame."""
     if len(data) < start + 42:
         return [], [], None
@@ -17,14 +17,14 @@ def read(data, start):
     info = data[start + 8 : start + 42]
     declared = int.from_bytes(info[13:18], "big") & 2**36 - 1
     held, end = _frames(data, start + 42, stop, info)
-    said = []
+    said: list[Finding] = []
     if held != declared and declared:
         kind = "cut short" if held < declared else "counts too little"
         sentence = f"its header says {declared} frames of audio, it holds {held}"
         said.append((kind, f"{sentence}; get the whole file, or write it anew"))
     elif after_tags(data, end) < stop:
         said.append(("not decoded", f"{stop - end} bytes behind its last frame are not read"))
-    pieces = ((start, stop),)
+    pieces: tuple[Piece, ...] = ((start, stop),)
     if held != declared:
         head = bytearray(data[start : start + 42])
         head[21] = head[21] & 0xF0 | held >> 32
@@ -33,9 +33,10 @@ def read(data, start):
     return [Stream(pieces, held)], said, following
 
 
-def _frames(data, start, stop, info):
+def _frames(data: Data, start: int, stop: int, info: bytes) -> tuple[int, int]:
     """(samples, byte) up to the end of the last whole frame of a stream; 0 where there is none."""
-    heads, high = [], stop  # the heads of frames, from the last on
+    heads: list[int] = []  # of frames, from the last on
+    high = stop
     while high > start:
         low = max(start, high - (1 << 16))
         near = [m.start() + low for m in re.finditer(rb"\xff[\xf8\xf9]", data[low : high + 1])]
@@ -54,7 +55,7 @@ def _frames(data, start, stop, info):
     return 0, start
 
 
-def _frame(data, place, info):
+def _frame(data: Data, place: int, info: bytes) -> tuple[int, int] | None:
     """(number of its first sample, its samples) of a frame whose header is whole, or None."""
     head = data[place : place + 16]
     if len(head) < 6 or head[2] >> 4 == 0 or head[2] & 15 == 15 or head[3] >> 4 > 10 or head[3] & 1:
@@ -79,13 +80,13 @@ def _frame(data, place, info):
     return (number if head[1] & 1 else number * fixed), size
 
 
-def _more(data, end, stop, heads):
+def _more(data: Data, end: int, stop: int, heads: list[int]) -> bool:
     rest = data[end:stop]
-    return heads or (len(rest.strip(b"\0")) > 256 and after_tags(data, end) < stop)
+    return bool(heads) or (len(rest.strip(b"\0")) > 256 and after_tags(data, end) < stop)
 
 
 @functools.cache
-def _crc_table(bits, polynomial):
+def _crc_table(bits: int, polynomial: int) -> list[int]:
     table, mask = [], (1 << bits) - 1
     for byte in range(256):
         value = byte << bits - 8
@@ -95,7 +96,7 @@ def _crc_table(bits, polynomial):
     return table
 
 
-def _crc_ends(data, bits=16, polynomial=0x8005):
+def _crc_ends(data: bytes, bits: int = 16, polynomial: int = 0x8005) -> list[int]:
     """Where data may end with its own cyclic redundancy check: a list of lengths."""
     table, value, mask, ends = _crc_table(bits, polynomial), 0, (1 << bits) - 1, []
     for length, byte in enumerate(data, 1):

@@ -4,7 +4,7 @@ import functools
 import struct
 from typing import NamedTuple
 
-from labelmer.corpus.containers.stream import Stream, extend
+from labelmer.corpus.containers.stream import Data, Finding, Piece, Read, Stream, extend
 from labelmer.corpus.containers.tags import after_tags
 
 
@@ -31,7 +31,7 @@ KBITS = {  # by (is MPEG 1, layer)
 
 
 @functools.lru_cache(4096)
-def frame_at(head):
+def frame_at(head: bytes) -> Frame | None:
     """The frame that begins with these four bytes, or None. One in free format has no bit rate."""
     if len(head) < 4 or head[0] != 0xFF or head[1] < 0xE0:
         return None
@@ -48,9 +48,11 @@ def frame_at(head):
     return Frame(size, samples, (version, layer, rate, mono), info)
 
 
-def read(data, start=0):
+def read(data: Data, start: int = 0) -> Read:
     """All streams of an MP3 file: another one begins with an Xing frame or another kind."""
-    found, said, place = [], [], start
+    found: list[dict] = []
+    said: list[Finding] = []
+    place = start
     while place < len(data):
         frame = frame_at(data[place : place + 4])
         if frame is None:
@@ -71,11 +73,9 @@ def read(data, start=0):
         mark = data[place + frame.info : place + frame.info + 4]
         marked = frame.kind[1] == 3 and mark in (b"Xing", b"Info")
         older = not marked and data[place + 36 : place + 40] == b"VBRI"
-        if marked or older or not found or found[-1]["kind"] != frame.kind:
+        if marked or older or not found or found[-1]["frame"].kind != frame.kind:
             info = (place, place + frame.size) if marked else None
-            found.append(
-                {"kind": frame.kind, "info": info, "head": place, "count": 0, "pieces": []}
-            )
+            found.append({"frame": frame, "info": info, "head": place, "count": 0, "pieces": []})
         if not marked and not older:
             found[-1]["count"] += 1
             extend(found[-1]["pieces"], place, place + frame.size)
@@ -84,7 +84,7 @@ def read(data, start=0):
     return [_stream(data, said, **stream) for stream in found], said, None
 
 
-def _sync(data, place):
+def _sync(data: Data, place: int) -> int:
     """The next byte where two frames of one kind follow each other."""
     while (place := data.find(b"\xff", place + 1)) >= 0:
         frame = frame_at(data[place : place + 4])
@@ -95,17 +95,24 @@ def _sync(data, place):
     return len(data)
 
 
-def _stream(data, said, kind, info, head, count, pieces):
+def _stream(
+    data: Data,
+    said: list[Finding],
+    frame: Frame,
+    info: tuple[int, int] | None,
+    head: int,
+    count: int,
+    pieces: list[tuple[int, int]],
+) -> Stream:
     """A stream whose first frame says how many follow; that frame is mended, or made."""
-    samples = 384 if kind[1] == 1 else 1152 if kind[1] == 2 or kind[0] == 3 else 576
-    if kind[1] != 3:
+    samples = frame.samples
+    if frame.kind[1] != 3:
         return Stream(tuple(pieces), count * samples)
-    frame = frame_at(data[head : head + 4])
     if info is None:
         first = bytearray(data[head : head + 4])
         # No checksum, no padding, and a bit rate whose frames have room for what is written.
         first[1], first[2] = first[1] | 1, first[2] & 0x0C | 0x80
-        frame = frame_at(bytes(first))
+        frame = frame_at(bytes(first)) or frame
         made = bytearray(frame.size)
         made[:4] = first
         struct.pack_into(">4sII", made, frame.info, b"Info", 1, count)
@@ -113,20 +120,21 @@ def _stream(data, said, kind, info, head, count, pieces):
     made = bytearray(data[info[0] : info[1]])
     flags, counted = struct.unpack_from(">II", made, frame.info + 4)
     if not flags & 1:
-        return _stream(data, said, kind, None, head, count, pieces)
+        return _stream(data, said, frame, None, head, count, pieces)
     trimmed, lame = 0, frame.info + 12 + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1)
     lame += 4 * (flags >> 3 & 1) + 21  # 12 bits each: samples before and after the audio
     if lame + 3 <= len(made):
         before, after = made[lame] << 4 | made[lame + 1] >> 4, made[lame + 1] & 15
         trimmed = before + (after << 8 | made[lame + 2])
     if counted == count:
-        extend(whole := [info], *pieces[0])
+        whole: list[Piece] = [info]
+        extend(whole, *pieces[0])
         return Stream((*whole, *pieces[1:]), count * samples, trimmed)
     if counted != count + 1:  # some count the first frame as well
         less = count < counted
         sentence = f"its header says {counted} frames of {samples} samples, it holds {count}"
-        kind = "cut short" if less else "counts too little"
-        said.append((kind, f"{sentence}; get the whole file, or write it anew"))
+        what = "cut short" if less else "counts too little"
+        said.append((what, f"{sentence}; get the whole file, or write it anew"))
     if counted > count + 1 and trimmed:  # its end is gone, with what was to be trimmed there
         made[lame + 1], made[lame + 2] = made[lame + 1] & 0xF0, 0
     struct.pack_into(">I", made, frame.info + 8, count)

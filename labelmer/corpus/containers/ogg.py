@@ -2,13 +2,15 @@
 
 import zlib
 
-from labelmer.corpus.containers.stream import Stream, extend
+from labelmer.corpus.containers.stream import Data, Finding, Read, Stream, extend
 from labelmer.corpus.containers.tags import after_tags
 
 
-def read(data, start):
+def read(data: Data, start: int) -> Read:
     """All links of an Ogg file, each up to its last whole page."""
-    links, said, place, beginning = [], [], start, False
+    links: list[dict] = []
+    said: list[Finding] = []
+    place, beginning = start, False
     while place < len(data):
         size = _page(data, place)
         if size is None:
@@ -53,7 +55,7 @@ def read(data, start):
 MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
-def _page(data, place):
+def _page(data: Data, place: int) -> int | None:
     """Bytes of the page at a byte, or None where there is no whole and undamaged one."""
     if data[place : place + 5] != b"OggS\0" or place + 27 > len(data):
         return None

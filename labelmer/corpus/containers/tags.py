@@ -3,8 +3,10 @@
 import functools
 import struct
 
+from labelmer.corpus.containers.stream import Data
 
-def after_tags(data, place):
+
+def after_tags(data: Data, place: int) -> int:
     """The first byte that belongs to no tag."""
     while True:
         head = data[place : place + 32]
