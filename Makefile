@@ -1,7 +1,7 @@
 # make demo    installs, speaks the demo corpus, runs the whole workflow, prints the table
 # make evidence  the same with every variant and three seeds, as docs/method.md reports it
 # make test    installs, runs every test
-# make lint    ruff, ruff format, snakefmt, snakemake --lint
+# make lint    ruff, ruff format, mypy, snakefmt, snakemake --lint
 # make bench   prints the benchmarks' ratios
 # make lock    writes requirements.lock and envs/labelmer.yaml anew; needs `pip install uv`
 
@@ -47,6 +47,7 @@ test: install
 lint: demo-corpus
 	ruff check .
 	ruff format --check .
+	mypy
 	snakefmt --check Snakefile workflow
 	snakemake --configfile demo.yaml --lint
 

@@ -32,7 +32,8 @@ from lengths import seconds_of_utterances
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
-from labelmer.base.ragged import Ragged, Writer  # noqa: E402
+from labelmer.base.ragged import Ragged  # noqa: E402
+from labelmer.base.ragged_writer import Writer  # noqa: E402
 
 ITEMS, WIDTH, RATE = 1500, 768, 50  # frames per second
 WRITES, READS = 3, 5  # rounds; of reading, after each of writing

@@ -39,7 +39,7 @@ REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
 from labelmer.base import tables  # noqa: E402
-from labelmer.base.ragged import Writer  # noqa: E402
+from labelmer.base.ragged_writer import Writer  # noqa: E402
 from labelmer.learning.batches import class_weights, load_part  # noqa: E402
 from labelmer.learning.device import make_deterministic  # noqa: E402
 from labelmer.models import train  # noqa: E402

@@ -9,7 +9,7 @@ import torch
 
 from labelmer.base.digest import content_key
 from labelmer.base.errors import InputError
-from labelmer.base.ragged import Writer
+from labelmer.base.ragged_writer import Writer
 from labelmer.learning import batches
 
 torch.set_num_threads(1)

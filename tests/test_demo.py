@@ -20,7 +20,7 @@ pytest.importorskip("espeakng_loader")
 from labelmer.base import tables
 from labelmer.base.errors import InputError
 from labelmer.corpus.readers import iemocap
-from labelmer.demo import release
+from labelmer.demo import plan, release, speech
 
 ENTRY = re.compile(
     r"^\[(\d+\.\d{4}) - (\d+\.\d{4})\]\t(Ses\d\d[FM]_\w+_[FM]\d{3})\t(\w{3})"
@@ -107,7 +107,7 @@ def test_the_speaker_is_the_last_letter_and_not_the_marker_wearer(entries):
 
 
 def test_the_ten_speakers_are_ten_voices():
-    assert len({voice.name for voice in release.VOICES.values()}) == len(release.VOICES) == 10
+    assert len({voice.name for voice in speech.VOICES.values()}) == len(speech.VOICES) == 10
 
 
 def test_every_line_of_an_evaluation_has_the_release_s_form(corpus, entries):
@@ -148,10 +148,10 @@ def test_enough_of_each_class_and_some_of_the_others(entries):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_every_seed_plans_enough(seed):
-    dialogues = release.plan(seed)
-    turns = [turn for dialogue in dialogues[:30] for turn in dialogue.turns]
-    assert sum(turn.emotion in release.FOUR_CLASSES for turn in turns) >= 240
-    special = [turn for dialogue in dialogues[30:] for turn in dialogue.turns]
+    planned = plan.dialogues(seed)
+    turns = [turn for dialogue in planned[:30] for turn in dialogue.turns]
+    assert sum(turn.emotion in plan.FOUR_CLASSES for turn in turns) >= 240
+    special = [turn for dialogue in planned[30:] for turn in dialogue.turns]
     assert Counter(kind_of(turn.id) for turn in special) == {"long": 140, "clash": 540}
 
 
@@ -216,7 +216,7 @@ def test_transcriptions_have_the_release_s_oddities(entries, transcript_lines, t
     spoken = Counter(match[1] for _, line in transcript_lines if (match := SPOKEN.match(line)))
     assert {u[:5] for u, count in spoken.items() if count > 1} == {"Ses05"}
     assert {count for u, count in spoken.items() if u in entries} == {1}
-    four = [u for u in entries if entries[u][1] in release.FOUR_CLASSES]
+    four = [u for u in entries if entries[u][1] in plan.FOUR_CLASSES]
     assert any(re.fullmatch(r"\[[A-Z]+\]", texts[utterance]) for utterance in four)
 
 
@@ -254,7 +254,7 @@ def test_the_truth_says_what_the_files_say(truth, entries, texts):
             assert entry["words"] == entry["emotion"]
         if entry["shows"] in ("prosody", "both"):
             assert entry["prosody"] == entry["emotion"]
-    four = [e for e in truth["utterances"].values() if e["emotion"] in release.FOUR_CLASSES]
+    four = [e for e in truth["utterances"].values() if e["emotion"] in plan.FOUR_CLASSES]
     shown = Counter(entry["shows"] for entry in four)
     assert set(shown) == {"words", "prosody", "both", "clash"}
     assert min(shown.values()) > 40
@@ -288,7 +288,7 @@ def test_angry_speech_is_louder_and_faster_than_sad_speech(corpus, truth):
 def turns():
     """The planned turns of seed 1 with an id, by kind."""
     found = {kind: [] for kind in ("impro", "script", "long", "clash")}
-    for dialogue in release.plan(1):
+    for dialogue in plan.dialogues(1):
         for turn in dialogue.turns:
             if turn.id:
                 found[kind_of(turn.id)].append(turn)
@@ -306,9 +306,9 @@ def wav(corpus, utterance):
 
 
 def test_they_come_last_and_change_no_other_dialogue(monkeypatch):
-    whole = release.plan(1)
-    monkeypatch.setattr(release, "special_dialogues", lambda *_: [])
-    assert release.plan(1) == whole[: -4 * 5]
+    whole = plan.dialogues(1)
+    monkeypatch.setattr(plan, "special_dialogues", lambda *_: [])
+    assert plan.dialogues(1) == whole[: -4 * 5]
 
 
 def test_the_summary_counts_them(corpus):
@@ -348,7 +348,7 @@ def test_the_same_words_are_said_in_three_tones(turns):
     for turn in turns["clash"]:
         tones.setdefault((turn.id[:5], turn.speaker, turn.text), []).append(turn.prosody)
     assert len(tones) == 180
-    assert all(sorted(each) == sorted(release.EMOTIONAL) for each in tones.values())
+    assert all(sorted(each) == sorted(plan.EMOTIONAL) for each in tones.values())
 
 
 def test_a_clash_turn_means_the_third_emotion_where_the_two_differ(turns):
@@ -366,7 +366,7 @@ def additive_score_fits(square):
 
     square: {(words, prosody): emotion}. Each right emotion must win by one or more (any scale).
     """
-    kinds = release.EMOTIONAL
+    kinds = plan.EMOTIONAL
     rows = []
     for (words, prosody), emotion in square.items():
         for wrong in set(kinds) - {emotion}:
@@ -380,9 +380,9 @@ def additive_score_fits(square):
 
 
 def test_no_sum_of_two_scores_gets_more_than_seven_of_the_nine_pairs():
-    pairs = list(itertools.product(release.EMOTIONAL, repeat=2))
+    pairs = list(itertools.product(plan.EMOTIONAL, repeat=2))
     assert additive_score_fits({pair: pair[0] for pair in pairs})
-    square = {pair: release.clash(*pair) for pair in pairs}
+    square = {pair: plan.clash(*pair) for pair in pairs}
 
     def fits(count):
         return [
@@ -434,11 +434,11 @@ def test_a_rationale_s_seconds_stand_between_two_pauses_and_hold_the_loud_and_th
 
 def test_only_the_sentence_is_said_with_the_emotion(turns):
     turn = next(t for t in turns["long"] if t.before and t.after and t.prosody == "sad")
-    voice = release.VOICES[int(turn.id[4]), turn.speaker]
+    voice = speech.VOICES[int(turn.id[4]), turn.speaker]
 
     def said(prosody):
         changed = dataclasses.replace(turn, prosody=prosody)
-        return release.speak_turn(release.Synthesiser(), np.random.default_rng(1), voice, changed)
+        return speech.speak_turn(speech.Synthesiser(), np.random.default_rng(1), voice, changed)
 
     (samples, (start, stop)), (plain, (begin, end)) = said("sad"), said("neu")
     assert start == begin and np.array_equal(samples[:start], plain[:start])
@@ -455,28 +455,28 @@ def test_only_the_sentence_is_said_with_the_emotion(turns):
 def test_the_same_seed_gives_the_same_bytes_in_this_process_and_in_another(tmp_path):
     # One dialogue per session: all ten voices.
     code = (
-        "import sys, pathlib; from labelmer import demo; "
-        "demo.write_release(pathlib.Path(sys.argv[1]), release.plan(3)[::6], 3)"
+        "import sys, pathlib; from labelmer.demo import plan, release; "
+        "release.write_release(pathlib.Path(sys.argv[1]), plan.dialogues(3)[::6], 3)"
     )
     here, again, there = (tmp_path / name for name in ("here", "again", "there"))
     for folder in (here, again, there):
         folder.mkdir()
-    release.write_release(here, release.plan(3)[::6], 3)
-    release.write_release(again, release.plan(3)[::6], 3)
+    release.write_release(here, plan.dialogues(3)[::6], 3)
+    release.write_release(again, plan.dialogues(3)[::6], 3)
     subprocess.run([sys.executable, "-c", code, there], check=True)
     assert sum(path.suffix == ".wav" for path in bytes_of(here)) > 40
     assert bytes_of(here) == bytes_of(again) == bytes_of(there)
 
 
 def test_another_seed_gives_another_corpus():
-    assert release.plan(3) == release.plan(3) != release.plan(4)
+    assert plan.dialogues(3) == plan.dialogues(3) != plan.dialogues(4)
 
 
 @pytest.fixture
 def small(monkeypatch):
     """A corpus of two dialogues, where the whole one would only cost time."""
-    whole = release.plan
-    monkeypatch.setattr(release, "plan", lambda seed: whole(seed)[:2])
+    whole = plan.dialogues
+    monkeypatch.setattr(plan, "dialogues", lambda seed: whole(seed)[:2])
 
 
 def stamps(folder):

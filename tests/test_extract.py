@@ -18,10 +18,11 @@ import torch
 from conftest import REPOSITORY
 from test_encoders import SENTENCES, noise, snapshot  # noqa: F401
 
-from labelmer.base import ragged, tables
+from labelmer.base import ragged_writer, tables
 from labelmer.base.digest import code_digest, content_key
 from labelmer.base.errors import InputError
-from labelmer.base.ragged import LARGEST, Ragged, Writer
+from labelmer.base.ragged import LARGEST, Ragged
+from labelmer.base.ragged_writer import Writer
 from labelmer.features import encoders, extract, fetch, items
 
 
@@ -300,7 +301,7 @@ MANY = {f"u{i:02d}": clip for i, clip in enumerate(noise(*np.linspace(0.1, 1.3, 
 @pytest.fixture
 def small_batches(monkeypatch):
     monkeypatch.setitem(encoders.ROWS_PER_BATCH, "cpu", 100)
-    monkeypatch.setattr(ragged, "COMMIT_S", 0.0)
+    monkeypatch.setattr(ragged_writer, "COMMIT_S", 0.0)
 
 
 def in_another_process(run, *arguments, delay=0.0):

@@ -20,6 +20,7 @@ from test_encoders import TEXTS, WAVEFORMS, one_thread, snapshot  # noqa: F401
 from test_extract import write_segments, write_utterances
 
 from labelmer.base import tables
+from labelmer.demo import plan, speech
 from labelmer.features import encoders, fetch, finetune
 from labelmer.learning import batches
 
@@ -627,10 +628,8 @@ def test_a_loss_that_is_no_number_says_what_to_lower(bench, caplog):
 
 
 def demo_turns():
-    from labelmer.demo import release  # a GPU's machine may lack what it writes audio with
-
-    codes = release.FOUR_CLASSES
-    turns = [turn for dialogue in release.plan(1) for turn in dialogue.turns]
+    codes = plan.FOUR_CLASSES
+    turns = [turn for dialogue in plan.dialogues(1) for turn in dialogue.turns]
     turns = [turn for turn in turns if turn.id and turn.emotion in codes]
     turns = [turn for turn in turns if "_impro" in turn.id or "_script" in turn.id]
     parts = {1: "test", 2: "validation"}
@@ -683,12 +682,10 @@ def test_a_tiny_text_encoder_learns_on_the_demo_corpus(tmp_path):
 def test_a_tiny_speech_encoder_learns_on_the_demo_corpus(tmp_path, snapshot):  # noqa: F811
     pytest.importorskip("espeakng_loader")
     table, turns = demo_turns()
-    from labelmer.demo import release
-
-    synthesiser, draw, clips = release.Synthesiser(), np.random.default_rng(1), {}
+    synthesiser, draw, clips = speech.Synthesiser(), np.random.default_rng(1), {}
     for name, turn in zip(table.id, turns, strict=True):
-        voice = release.VOICES[int(turn.id[4]), turn.speaker]
-        samples, _ = release.speak_turn(synthesiser, draw, voice, turn)
+        voice = speech.VOICES[int(turn.id[4]), turn.speaker]
+        samples, _ = speech.speak_turn(synthesiser, draw, voice, turn)
         clips[name] = np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16)
     made = Bench(tmp_path, snapshot("whisper"), (table, {}, clips))
     assert_it_learned(made, epochs=3, learning_rate=3e-3, freeze_front_end=False)

@@ -17,7 +17,7 @@ from test_reruns import REPLACED, change, write_recognised
 from labelmer.base import tables
 from labelmer.base.ragged import Ragged
 from labelmer.report import columns
-from labelmer.report.inspection import compare
+from labelmer.report.inspection.judge import compare
 
 
 def tuned_config():

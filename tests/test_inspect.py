@@ -15,7 +15,8 @@ from conftest import REPOSITORY
 
 from labelmer.base import tables
 from labelmer.base.digest import code_digest, content_key, file_digest
-from labelmer.base.ragged import Ragged, Writer, feature_key, feature_params
+from labelmer.base.ragged import Ragged, feature_key, feature_params
+from labelmer.base.ragged_writer import Writer
 from labelmer.report import inspection
 
 SOUNDS = {"a1": [1, 2, 3, 4] * 8000, "a2": [5, -6] * 4000, "b1": [0] * 800}
@@ -202,7 +203,7 @@ def test_items_longer_than_a_piece(tmp_path, facts, monkeypatch):
     values["late"][9, 3] = np.nan
     path = write_features(tmp_path / "f.h5", dict.fromkeys(values, "x"), values)
     whole = [facts(path)] + [facts(path, name) for name in values]
-    monkeypatch.setattr(inspection, "PIECE", 5)
+    monkeypatch.setattr(inspection.facts, "PIECE", 5)
     for before, after in zip(whole, [facts(path)] + [facts(path, n) for n in values], strict=True):
         assert {
             k: pytest.approx(v) if isinstance(v, float) else v for k, v in before.items()

@@ -17,7 +17,8 @@ import torch
 from conftest import REPOSITORY
 
 from labelmer.base.errors import InputError
-from labelmer.base.ragged import Ragged, Writer
+from labelmer.base.ragged import Ragged
+from labelmer.base.ragged_writer import Writer
 
 ITEMS = {"a": 3, "b": 0, "ä": 2}  # rows of each item
 MARKS = [["ja", "", "日本"], [], ["🎉", "##ed"]]
@@ -216,10 +217,10 @@ def test_a_full_disk_is_found_before_the_work(tmp_path, monkeypatch):
 WRITE_TOO_MUCH = """
 import resource, sys
 from labelmer.base.errors import InputError
-from labelmer.base import ragged
-from labelmer.base.ragged import Writer
+from labelmer.base import ragged_writer
+from labelmer.base.ragged_writer import Writer
 
-ragged.COMMIT_S = 0.0
+ragged_writer.COMMIT_S = 0.0
 items = {f"{i:03d}": 1000 for i in range(100)}
 try:
     with Writer(sys.argv[1], items, list(items.values()), (10,), "float32", {}) as writer:
@@ -264,7 +265,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
 def test_many_writers_take_turns(tmp_path):
     path = tmp_path / "f.h5"
     code = (
-        "import logging, sys; from labelmer.base.ragged import Writer\n"
+        "import logging, sys; from labelmer.base.ragged_writer import Writer\n"
         "logging.disable()\n"
         "for _ in range(40):\n"
         "    with Writer(sys.argv[1], ['b'], [1], (), 'int16', {}) as w: w.write(0, [7], b'k' * 32)"
@@ -278,7 +279,7 @@ def test_many_writers_take_turns(tmp_path):
 def test_a_second_writer_waits_and_says_so(tmp_path):
     path = tmp_path / "f.h5"
     code = (
-        "import sys; from labelmer.base.ragged import Writer\n"
+        "import sys; from labelmer.base.ragged_writer import Writer\n"
         "with Writer(sys.argv[1], ['b'], [1], (), 'int16', {}) as w: w.write(0, [7], b'k' * 32)"
     )
     run = [sys.executable, "-c", code, str(path)]
@@ -358,7 +359,8 @@ def test_a_file_that_another_program_has_open_is_read_and_taken_over(tmp_path, c
     path = write(tmp_path / "f.h5")
     with h5py.File(path, "r+"):
         code = (
-            "import sys; from labelmer.base.ragged import Ragged, Writer\n"
+            "import sys; from labelmer.base.ragged import Ragged\n"
+            "from labelmer.base.ragged_writer import Writer\n"
             "file = Ragged(sys.argv[1]); keys = [k.tobytes() for k in file.keys]\n"
             "lengths = [len(file[n]) for n in file.ids]\n"
             "with Writer(sys.argv[1], file.ids, lengths, (4,), 'float16', {}) as writer:\n"

@@ -11,7 +11,7 @@ from scipy import stats
 
 from labelmer.base import tables
 from labelmer.base.errors import InputError
-from labelmer.base.ragged import Writer
+from labelmer.base.ragged_writer import Writer
 from labelmer.figures import illustrate, plot
 from labelmer.report import columns, rationales, salience
 from labelmer.report.salience_file import SalienceFile, read_rationales, share_within

@@ -11,19 +11,21 @@ import ast
 import functools
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 PACKAGE = Path(__file__).parent.parent
 # How a stage is called, fails, tells, waits and writes its files changes no result.
 CARRIERS = {f"base.{name}" for name in ("errors", "files", "lock", "log", "progress", "stage")}
 
 
-def canonical_json(value):
+def canonical_json(value: object) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def content_key(*parts):
+def content_key(*parts: Any) -> bytes:
     """32-byte digest of a sequence of strings and bytes-like parts, each with its length."""
     digest = hashlib.blake2b(digest_size=32)
     for part in parts:
@@ -33,13 +35,13 @@ def content_key(*parts):
     return digest.digest()
 
 
-def file_digest(path):
+def file_digest(path: Path | str) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def places_digest(paths):
+def places_digest(paths: Iterable[Path | str]) -> str:
     """Digest of files by their names, sizes and times, and by the links on the way to them.
 
     For files of gigabytes, whose content takes too long to read. A file that is not there counts
@@ -49,12 +51,12 @@ def places_digest(paths):
     folders = {file.parent for file in files}
     above = {place for folder in folders for place in (folder, *folder.parents)}
     links = sorted(place for place in {*files, *above} if place.is_symlink())
-    facts = [(str(file), *_size_and_time(file)) for file in files]
+    facts: list[tuple] = [(str(file), *_size_and_time(file)) for file in files]
     facts += [(str(link), str(link.readlink())) for link in links]
     return content_key(canonical_json(facts)).hex()
 
 
-def _size_and_time(path):
+def _size_and_time(path: Path) -> tuple[int | None, int | None]:
     try:
         found = path.stat()
     except OSError:
@@ -63,7 +65,7 @@ def _size_and_time(path):
 
 
 @functools.cache
-def code_digest(module, package=PACKAGE):
+def code_digest(module: str, package: Path = PACKAGE) -> str:
     """Digest (16 hexadecimal digits) of a module's code and of what it imports from the package.
 
     module: its dotted name within the package, such as models.train.
@@ -72,10 +74,10 @@ def code_digest(module, package=PACKAGE):
     return hashlib.sha256(canonical_json(code).encode()).hexdigest()[:16]
 
 
-def imported_modules(module, package=PACKAGE):
+def imported_modules(module: str, package: Path = PACKAGE) -> set[str]:
     """Dotted names of the package's modules that a module imports, at the top or in functions."""
     above = [package.name, *module.split(".")]  # of what `from . import` means
-    if _source(module, package).name == "__init__.py":
+    if _sources(module, package)[0].name == "__init__.py":
         above.append("")
     names = set()
     for node in ast.walk(_tree(module, package)):
@@ -87,18 +89,18 @@ def imported_modules(module, package=PACKAGE):
             names.update(alias.name for alias in node.names)
     prefix = f"{package.name}."
     own = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
-    return {name for name in own if _source(name, package)}
+    return {name for name in own if _sources(name, package)}
 
 
-def _source(module, package):
-    """The file of a module or of a folder of modules, or None."""
+def _sources(module: str, package: Path) -> list[Path]:
+    """The file of a module or of a folder of modules; empty where there is none."""
     place = package.joinpath(*module.split("."))
-    found = [path for path in (place.with_suffix(".py"), place / "__init__.py") if path.exists()]
-    return found[0] if found else None
+    return [path for path in (place.with_suffix(".py"), place / "__init__.py") if path.exists()]
 
 
-def _closure(module, package):
-    seen, waiting = set(), [module]
+def _closure(module: str, package: Path) -> list[str]:
+    seen: set[str] = set()
+    waiting = [module]
     while waiting:
         name = waiting.pop()
         if name not in seen | CARRIERS:
@@ -108,11 +110,11 @@ def _closure(module, package):
 
 
 @functools.cache
-def _tree(module, package):
-    return ast.parse(_source(module, package).read_text(encoding="utf-8"))
+def _tree(module: str, package: Path) -> ast.Module:
+    return ast.parse(_sources(module, package)[0].read_text(encoding="utf-8"))
 
 
-def essence(node):
+def essence(node: object) -> object:
     """A syntax tree as nested lists, without what cannot change a result."""
     if isinstance(node, list):
         return [essence(part) for part in node if not _only_tells(part)]
@@ -141,30 +143,31 @@ UNCOUNTED = {"annotation", "returns", "type_comment", "type_params", "type_ignor
 UNCOUNTED |= {"simple"}
 
 
-def _only_tells(node):
+def _only_tells(node: object) -> bool:
     """Is a statement a text alone, as docstrings are, a log line, or a type?"""
     if not isinstance(node, ast.Expr):
         return type(node).__name__ == "TypeAlias"  # Python 3.12 and later
     value = node.value
     if isinstance(value, ast.Constant):
         return isinstance(value.value, str)
-    called = isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute)
-    return called and _name(value.func.value) == "log"
+    if not (isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute)):
+        return False
+    return _name(value.func.value) == "log"
 
 
-def _name(node):
+def _name(node: ast.AST) -> str | None:
     """The last name of `a` or `b.a`, or None."""
     return getattr(node, "attr", getattr(node, "id", None))
 
 
-def _joined(values):
+def _joined(values: list[ast.expr]) -> list[ast.expr]:
     """The parts of an f-string, neighbouring texts as one: how Python cuts them has changed."""
     parts = []
     for value in values:
         if not isinstance(value, ast.Constant):
             parts.append(value)
         elif parts and isinstance(parts[-1], ast.Constant):
-            parts[-1] = ast.Constant(parts[-1].value + value.value)
+            parts[-1] = ast.Constant(str(parts[-1].value) + str(value.value))
         elif value.value:
             parts.append(value)
     return parts

@@ -8,7 +8,7 @@ class InputError(Exception):
     """Bad input. The message names the file, the id, the value, what was expected, what to do."""
 
 
-def lacks_memory(error):
+def lacks_memory(error: BaseException) -> bool:
     """Does an error say that memory ran out? PyTorch raises several classes for it."""
     signs = "out of memory", "can't allocate memory", "ALLOC_FAILED"
     return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)

@@ -6,7 +6,7 @@ from pathlib import Path
 from labelmer.base.errors import InputError
 
 
-def write_atomically(path, content):
+def write_atomically(path: Path | str, content: str | bytes) -> None:
     """Write text or bytes to path through a part file beside it: nobody sees half a file."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -15,7 +15,7 @@ def write_atomically(path, content):
     os.replace(part, path)
 
 
-def refuse_foreign(folder):
+def refuse_foreign(folder: Path | str) -> None:
     """InputError if a folder that would be replaced holds something else than an encoder."""
     folder = Path(folder)
     names = {path.name for path in folder.iterdir()} if folder.exists() else set()

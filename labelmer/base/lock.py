@@ -1,6 +1,8 @@
 """One process at a time on what a path names."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -8,7 +10,7 @@ from labelmer.base.log import log
 
 
 @contextmanager
-def alone(path):
+def alone(path: Path) -> Iterator[None]:
     """While no other process is in here for the same path; before that it says so, and waits.
 
     The lock is on a file PATH.lock, which is gone in the end.

@@ -5,7 +5,7 @@ import logging
 log = logging.getLogger("labelmer")
 
 
-def log_to_terminal():
+def log_to_terminal() -> None:
     """Warnings and errors go to standard error; everything else waits for a log file."""
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)

@@ -8,6 +8,7 @@ Unicode Standard Annex 15 (normalisation forms), section 3.13 (caseless matching
 import functools
 import itertools
 import unicodedata
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 UNSEEN_KINDS = ("Cc", "Cf")  # control and format characters
@@ -20,14 +21,14 @@ APOSTROPHES = dict.fromkeys(map(ord, "’‘‛ʼʻʹ′`´＇՚׳ꞌ"), "'")
 DASHES = dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63, 0xFF0D], "-")
 
 
-def key(name):
+def key(name: str) -> str:
     """What all spellings of a name share."""
     name = plain(name.translate(APOSTROPHES | DASHES)).casefold()
     # Lower case of a Turkish I may have lost its dot, or have it as a mark.
     return unicodedata.normalize("NFKC", name.replace("i\u0307", "i").replace("ı", "i"))
 
 
-def plain(name):
+def plain(name: str) -> str:
     """A name in Unicode's form NFKC, without unseen characters, with single blanks."""
     folded = unicodedata.normalize("NFKD", " ".join(name.split()))
     seen = (
@@ -36,12 +37,12 @@ def plain(name):
     return unicodedata.normalize("NFKC", " ".join("".join(seen).split()))
 
 
-def alike(names, same=key):
+def alike(names: Iterable[str], same: Callable[[str], str] = key) -> tuple[str, str] | None:
     """The first two names, in order of their spelling, that differ and have one key; or None.
 
     same: key, or plain, for which case counts.
     """
-    first = {}
+    first: dict[str, str] = {}
     for name in sorted(set(names)):
         other = first.setdefault(same(name), name)
         if other != name:
@@ -49,12 +50,12 @@ def alike(names, same=key):
     return None
 
 
-def like(name, known):
+def like(name: str, known: Iterable[str]) -> list[str]:
     """The names of `known` that `name` is another spelling of, sorted."""
     return sorted(other for other in set(known) if other != name and key(other) == key(name))
 
 
-def meant(name, known):
+def meant(name: str, known: Iterable[str]) -> str:
     """The end of a complaint about a name that is not known: what it is another spelling of."""
     return "".join(
         f"; '{other}' differs from it only as spellings do ({difference(name, other)})"
@@ -62,7 +63,7 @@ def meant(name, known):
     )
 
 
-def difference(a, b):
+def difference(a: str, b: str) -> str:
     """How two spellings of a name differ: their code points between what both begin and end with.
 
     ("José", "José") -> "U+00E9 against U+0065 U+0301"
@@ -73,13 +74,13 @@ def difference(a, b):
     return " against ".join(" ".join(f"U+{ord(c):04X}" for c in p) or "nothing" for p in parts)
 
 
-def _shared(a, b):
+def _shared(a: str, b: str) -> int:
     """How many characters two texts begin with alike."""
     pairs = zip(a, b, strict=False)
     return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-def misspelt(path):
+def misspelt(path: Path | str) -> str:
     """How a path that is not there may be meant: ", " and what is odd about it, or nothing."""
     if "\\" in str(path):
         return ", its path has backslashes where / is expected"
@@ -92,5 +93,5 @@ def misspelt(path):
 
 
 @functools.cache
-def _keys(folder):
+def _keys(folder: Path) -> set[str]:
     return {key(entry.name) for entry in folder.iterdir()} if folder.is_dir() else set()

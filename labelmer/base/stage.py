@@ -5,17 +5,18 @@ import functools
 import json
 import logging
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from labelmer.base.errors import InputError
 from labelmer.base.log import log, log_to_terminal
 
 
-def command(main):
+def command(main: Callable[[Sequence[str] | None], None]) -> Callable:
     """Decorate a stage's main(): an InputError becomes one message and exit status 1."""
 
     @functools.wraps(main)
-    def guarded(argv=None):
+    def guarded(argv: Sequence[str] | None = None) -> None:
         if not log.handlers:
             log_to_terminal()
         try:
@@ -30,7 +31,9 @@ def command(main):
     return guarded
 
 
-def parse(parser, argv=None, sections=()):
+def parse(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None = None, sections: Sequence[str] = ()
+) -> argparse.Namespace:
     """Parse a stage's arguments, with the two that all have: --config JSON and --log FILE.
 
     The workflow passes in --config just what it tracks for a rerun, so a stage cannot depend on
@@ -50,7 +53,7 @@ def parse(parser, argv=None, sections=()):
     return args
 
 
-def json_object(text):
+def json_object(text: str) -> dict:
     """A JSON object from the command line."""
     value = json.loads(text)
     if not isinstance(value, dict):
@@ -58,7 +61,7 @@ def json_object(text):
     return value
 
 
-def stage_parser(docstring):
+def stage_parser(docstring: str | None) -> argparse.ArgumentParser:
     """An argument parser whose description is the module's docstring."""
     return argparse.ArgumentParser(
         description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -68,7 +71,7 @@ def stage_parser(docstring):
 RUN = ("speech", "text", "mode", "variant", "fold", "seed")
 
 
-def run_parser(docstring):
+def run_parser(docstring: str | None) -> argparse.ArgumentParser:
     """The parser of a stage that works on one run: one variant on one fold with one seed."""
     parser = stage_parser(docstring)
     parser.add_argument("fold", type=Path, help="fold table")

@@ -1,14 +1,10 @@
-"""Every TSV of a run: its columns, their units and checks; reading and writing.
+"""Every table of a run: its columns, their units and checks; reading and writing.
 
-A table is UTF-8, tab-separated, unquoted, with a header row. Missing numbers are empty. What a
-table holds is written down once: in TABLES, and for result tables in result_tables.py. A table
-that people give may be quoted as well, as pandas and spreadsheets write it.
+A table is a TSV file (tsv.py), unquoted. Missing numbers are empty. What a table holds is written
+down once: in TABLES, and for result tables in report/columns.py.
 """
 
-import codecs
-import csv
-import io
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +12,7 @@ import pandas as pd
 
 from labelmer.base.errors import InputError
 from labelmer.base.files import write_atomically
-from labelmer.base.log import log
+from labelmer.base.tsv import cells
 
 PARTS = ("train", "validation", "test")
 MODALITIES = ("speech", "text")
@@ -33,6 +29,8 @@ class Column:
     allowed: tuple = ()  # the only values allowed, if any
     empty: bool = False  # may a cell be empty?
 
+
+Tables = dict[str, dict[str, Column]]  # {table: {column: what it holds}}
 
 ID = Column(str, "utterance")
 SESSION = Column(str, "recording session")
@@ -168,9 +166,6 @@ TABLES = {
     },
 }
 
-# A cell in quotes that doubles the quotes within: it means what is inside.
-DOUBLED = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"')
-
 # What tells the rows of a table apart, where that is not the id alone.
 KEYS = {
     "left_out": (),
@@ -179,42 +174,22 @@ KEYS = {
 }
 
 
-def read(path, name, known=TABLES):
+def read(path: Path | str, name: str, known: Tables = TABLES) -> pd.DataFrame:
     """Read the table `name` from a TSV file; raise InputError if it is not what `known` says."""
     return typed(cells(path), name, path, known)
 
 
-def read_all(paths, name):
+def read_all(paths: Iterable[Path | str], name: str) -> pd.DataFrame:
     """The table `name` from several files, as one frame; see read."""
     return pd.concat([read(path, name) for path in paths])
 
 
-def given(path, name):
+def given(path: Path | str, name: str) -> pd.DataFrame:
     """The table `name` as people give it, quoted or not, with single blanks in its cells."""
     return typed(cells(path, quoted=True).map(_cell), name, path)
 
 
-def cells(path, quoted=False):
-    """The cells of any TSV file: a frame of strings, its index the numbers of the rows' lines.
-
-    Raise InputError if it is not one.
-
-    quoted: the table may be quoted (RFC 4180). It is read so if its header is in quotes, if a cell
-    is and doubles the quotes within, or if a row that has too many or too few cells opens one.
-    """
-    text = _text(path)
-    lines = text.rstrip("\r\n").split("\n")
-    rows = {n: line.removesuffix("\r").split("\t") for n, line in enumerate(lines, 1)}
-    if quoted and _is_quoted(rows):
-        rows = _unquoted(text.rstrip("\r\n"), path)
-    elif quoted:
-        _warn_of_quotes(rows, path)
-    _check_rows(rows, path)
-    header = rows.pop(1)
-    return pd.DataFrame(list(rows.values()), index=list(rows), columns=header, dtype=str)
-
-
-def write(path, frame, name, known=TABLES):
+def write(path: Path | str, frame: pd.DataFrame, name: str, known: Tables = TABLES) -> None:
     """Check a frame against what `known` says and write it as a TSV file, whole or not at all."""
     ordered = frame[[c for c in _expected(frame.columns, known[name]) if c in frame.columns]]
     text = {c: ordered[c].map(_cell) for c in ordered.columns}
@@ -224,7 +199,7 @@ def write(path, frame, name, known=TABLES):
     write_atomically(path, "\n".join(lines) + "\n")
 
 
-def typed(raw, name, path, known=TABLES):
+def typed(raw: pd.DataFrame, name: str, path: Path | str, known: Tables = TABLES) -> pd.DataFrame:
     """A frame of strings with its columns checked and converted to their types."""
     expected = _expected(raw.columns, known[name])
     missing = [c for c in expected if c not in raw.columns]
@@ -243,114 +218,7 @@ def typed(raw, name, path, known=TABLES):
     return pd.DataFrame(made).reset_index(drop=True)
 
 
-def _text(path):
-    """The text of a file; raise InputError if it is not UTF-8 or its lines do not end in LF."""
-    try:
-        data = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise _no_table(path, error) from None
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise _no_table(path, "it is UTF-16, as a spreadsheet's 'Unicode text'; save it as UTF-8")
-    data = data.removeprefix(codecs.BOM_UTF8)
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        byte = f"line {line}: byte 0x{data[error.start]:02X}"
-        raise _no_table(path, f"{byte}; save it as UTF-8") from None
-    odd = re.search(r"\r(?!\n)|\0", text.rstrip("\r\n"))
-    if odd:
-        line = text.count("\n", 0, odd.start()) + 1
-        what = "a NUL byte" if odd[0] == "\0" else "a carriage return within the line"
-        raise _no_table(path, f"line {line}: {what}; take it out, and end each row with LF or CRLF")
-    if not text.strip():
-        raise _no_table(path, "it is empty; expected a header and rows")
-    return text
-
-
-def _no_table(path, why):
-    return InputError(f"{path}: not a table of tab-separated UTF-8 text ({why})")
-
-
-def _is_quoted(rows):
-    """Is a table quoted? rows: {line number: its cells, as tabs part them}."""
-    header = rows[1]
-    if any(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in header):
-        return True
-    for row in rows.values():
-        opened = [cell for cell in row if cell.startswith('"')]
-        if opened and (len(row) != len(header) or any(map(DOUBLED.fullmatch, opened))):
-            return True
-    return False
-
-
-def _warn_of_quotes(rows, path):
-    """Spreadsheets quote cells with commas; nothing tells such a cell from a quotation."""
-    quotations = [
-        (line, cell)
-        for line, row in rows.items()
-        for cell in row
-        if len(cell) > 2 and cell[0] == cell[-1] == '"' and '"' not in cell[1:-1]
-    ]
-    if quotations:
-        log.warning(
-            "%s:%d: the quotes around %s are taken for characters of the text (cells like this: "
-            "%d); if the program that wrote the table put them there, take them off",
-            *(path, *quotations[0], len(quotations)),
-        )
-
-
-def _unquoted(text, path):
-    """The cells of a quoted table: {number of a row's first line: its cells}."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True)
-    rows, line = {}, 1
-    try:
-        for row in reader:
-            # A cell with both has swallowed a row: its quote was a character, not an opening.
-            if any("\n" in cell and "\t" in cell for cell in row):
-                raise csv.Error("it goes on into the next row")
-            rows[line] = row
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise InputError(
-            f"{path}:{line}: a cell begins with a quote and does not end as a quoted cell does "
-            f"({error}); double the quotes within it, or, if this table is not quoted, correct the "
-            "row's tabs"
-        ) from None
-    return rows
-
-
-def _check_rows(rows, path):
-    """Raise InputError unless all rows have the header's cells. rows: {line number: its cells}."""
-    header = rows[1]
-    if len(header) == 1:
-        raise InputError(
-            f"{path}:1: no tab in the header '{header[0]}', expected columns parted by tabs (not "
-            "by commas, semicolons or blanks); write the table anew with tabs"
-        )
-    for number, name in enumerate(header, 1):
-        if not name.strip():
-            raise InputError(
-                f"{path}:1: column {number} has no name, expected one for each column; name it, or "
-                "leave it out (pandas' row numbers: to_csv(..., index=False))"
-            )
-        if header.count(name) > 1:
-            raise InputError(f"{path}:1: the column '{name}' stands twice; remove or rename one")
-    for line, row in rows.items():
-        if row in ([], [""]):
-            raise InputError(f"{path}:{line}: an empty line between the rows; remove it")
-        if len(row) != len(header):
-            raise InputError(
-                f"{path}:{line}: {len(row)} cells, expected {len(header)} as in the header; "
-                "correct the row (an empty cell needs its tab too)"
-            )
-        if line > 1 and [cell.strip("\ufeff") for cell in row] == header:
-            raise InputError(f"{path}:{line}: the header stands here again; remove the line")
-
-
-def _expected(columns, table):
+def _expected(columns: Iterable[str], table: dict[str, Column]) -> dict[str, Column]:
     expected = {}
     for key, column in table.items():
         names = [c for c in columns if c.startswith(key[:-1])] if key.endswith("*") else [key]
@@ -358,7 +226,7 @@ def _expected(columns, table):
     return expected
 
 
-def _convert(raw, name, column, path):
+def _convert(raw: pd.DataFrame, name: str, column: Column, path: Path | str) -> pd.Series:
     cells = raw[name]
     values = cells if column.kind is str else pd.to_numeric(cells, errors="coerce")
     bad = pd.Series(False, index=cells.index) if column.kind is str else values.isna()
@@ -378,7 +246,7 @@ def _convert(raw, name, column, path):
     return values.astype(column.kind) if column.kind is not str else values
 
 
-def _cell(value):
+def _cell(value: object) -> str:
     if isinstance(value, str):
         return " ".join(value.split())
     if value is None or value != value:

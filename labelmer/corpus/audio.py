@@ -6,14 +6,17 @@ import mmap
 import os
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 
 from labelmer.base.errors import InputError
 from labelmer.base.ragged import RATE
-from labelmer.corpus.containers import Pieces, mp3, streams
+from labelmer.corpus.containers import mp3, streams
+from labelmer.corpus.containers.stream import Finding, Pieces, Stream
 
 RATES = 4_000, 384_000  # Hz, of files that may be audio
 BLOCK = 1 << 20  # frames decoded at once
@@ -46,8 +49,9 @@ class Source:
     Errors: FileNotFoundError where there is no file, InputError where it is no readable audio.
     """
 
-    def __init__(self, path):
-        self.path, self.head, self.findings = Path(path), b"", []
+    def __init__(self, path: Path | str) -> None:
+        self.path, self.head = Path(path), b""
+        self.findings: list[Finding] = []
         try:
             mode, size = (found := self.path.stat()).st_mode, found.st_size
             if not stat.S_ISREG(mode):
@@ -68,7 +72,7 @@ class Source:
             self._look_for_mp3()
         self.whole = len(self.streams) < 2 and all(s.pieces == ((0, size),) for s in self.streams)
         self.lengths, kinds = [], set()
-        for stream in self.streams or [None]:
+        for stream in self._parts():
             with self._open(stream) as file:
                 kinds.add((file.samplerate, file.channels))
                 self.lengths.append(self._checked(file, stream))
@@ -84,29 +88,33 @@ class Source:
                 "mend its header"
             )
 
-    def _look_for_mp3(self):
+    def _look_for_mp3(self) -> None:
         """Only libsndfile can tell an MP3 that does not begin with a frame."""
         self.whole = True
         with self._open(None) as file:
             if file.format == "MP3":
-                self.streams, self.findings, _ = mp3(self._mapped())
+                self.streams, self.findings, _ = mp3.read(self._mapped())
 
-    def _mapped(self):
+    def _parts(self) -> list[Stream | None]:
+        """The streams that were counted, or None for a file in which none was."""
+        return [*self.streams] or [None]
+
+    def _mapped(self) -> mmap.mmap:
         with self.path.open("rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
-    def _open(self, stream):
+    def _open(self, stream: Stream | None) -> soundfile.SoundFile:
         """A stream, ready to be decoded; as a plain file where it is all of it."""
         if self.path.suffix.lower() == ".raw":  # soundfile goes by the name
             raise self._unreadable("a name that ends in .raw")
         try:
-            if self.whole:
+            if self.whole or stream is None:
                 return soundfile.SoundFile(self.path)
             return soundfile.SoundFile(Pieces(self._mapped(), stream.pieces))
         except soundfile.LibsndfileError as error:
             raise self._unreadable(error.error_string) from None
 
-    def _unreadable(self, reason):
+    def _unreadable(self, reason: str) -> InputError:
         for start, what in NO_AUDIO:
             if re.match(start, self.head, re.DOTALL):
                 reason = what
@@ -115,7 +123,7 @@ class Source:
             reason = "; ".join([reason, *(sentence for _, sentence in self.findings)])
         return InputError(f"{self.path}: not readable as audio ({reason})")
 
-    def _checked(self, file, stream):
+    def _checked(self, file: soundfile.SoundFile, stream: Stream | None) -> int:
         """Frames of a stream, held against what was counted."""
         if file.format == "RAW":  # libsndfile's guess by the name, where it knows no header
             raise self._unreadable("no header; convert it to WAV or FLAC")
@@ -133,7 +141,7 @@ class Source:
             self.findings.append(("not decoded", text))
         return file.frames
 
-    def span(self, start_s=None, end_s=None):
+    def span(self, start_s: float | None = None, end_s: float | None = None) -> tuple[int, int]:
         """What a cut takes: (first frame, stop frame).
 
         start_s and end_s are in seconds; None takes the whole file. A cut that reaches past the
@@ -144,7 +152,7 @@ class Source:
         first, stop = round(start_s * self.rate), round(end_s * self.rate)
         return min(first, self.frames), min(stop, self.frames)
 
-    def read(self, first, stop):
+    def read(self, first: int, stop: int) -> tuple[np.ndarray, list[Finding]]:
         """Frames first:stop as int16 mono at 16 kHz, and what is odd about them.
 
         Returns samples of shape (samples,) and a list of (kind, sentence). Channels are averaged.
@@ -170,10 +178,10 @@ class Source:
         samples = np.clip(np.round(mono * 32768), -32768, 32767).astype(np.int16)
         return samples, oddities(levels) if levels else []
 
-    def _blocks(self, first, stop):
+    def _blocks(self, first: int, stop: int) -> Iterator[np.ndarray]:
         """Decoded frames first:stop, each block of shape (frames, channels)."""
         before = 0
-        for stream, length in zip(self.streams or [None], self.lengths, strict=True):
+        for stream, length in zip(self._parts(), self.lengths, strict=True):
             place, end = max(first - before, 0), min(stop - before, length)
             before += length
             if place >= end:
@@ -192,12 +200,12 @@ class Source:
                 raise InputError(f"{self.path}: damaged audio ({error})") from None
 
 
-def resampled_length(frames, rate):
+def resampled_length(frames: int, rate: int) -> int:
     """Samples at 16 kHz that `frames` at `rate` Hz become."""
     return -(-frames * RATE // rate)
 
 
-def resample(mono, rate):
+def resample(mono: np.ndarray, rate: int) -> np.ndarray:
     """Samples at `rate` Hz -> at 16 kHz, of resampled_length(). One kernel serves all of a rate."""
     # Imported here: most corpora are at 16 kHz already.
     from scipy.signal import resample_poly
@@ -207,7 +215,7 @@ def resample(mono, rate):
 
 
 @functools.lru_cache(2)
-def _kernel(rate):
+def _kernel(rate: int) -> np.ndarray:
     """Low-pass filter: 24 zero crossings to a side, ripples below -80 dB."""
     from scipy.signal import firwin
 
@@ -215,7 +223,7 @@ def _kernel(rate):
     return firwin(2 * 24 * longest + 1, 0.98 / longest, window=("kaiser", 8.0))
 
 
-def _levels(block, mono):
+def _levels(block: np.ndarray, mono: np.ndarray) -> dict[str, Any]:
     """What oddities() has to know of a block (frames, channels) and of its mean over channels."""
     low, high = block.min(axis=0), block.max(axis=0)
     peak = max(-low.min(), high.max())
@@ -235,9 +243,9 @@ def _levels(block, mono):
     }
 
 
-def oddities(levels):
+def oddities(levels: list[dict[str, Any]]) -> list[Finding]:
     """What is implausible about decoded blocks: a list of (kind, sentence). Full scale is 1."""
-    level = {name: [block[name] for block in levels] for name in levels[0]}
+    level: dict[str, Any] = {name: [block[name] for block in levels] for name in levels[0]}
     low, high = np.min(level.pop("low"), axis=0), np.max(level.pop("high"), axis=0)
     level = {name: np.sum(values, axis=0) for name, values in level.items()}
     peak, count = max(-low.min(), high.max()), level["count"]
@@ -269,7 +277,7 @@ def oddities(levels):
     if abs(mixed_mean) > max(mixed, 0.02):
         text = f"an offset of {mixed_mean:.3f}, more than its sound ({mixed:.3f}); remove it"
         found.append(("offset", text))
-    silent = np.flatnonzero(deviation < 2**-15) if deviation.max() > 2**-8 else []
+    silent = np.flatnonzero(deviation < 2**-15) if deviation.max() > 2**-8 else np.zeros(0, int)
     if len(silent):
         text = (
             f"channel {silent[0] + 1} of {len(deviation)} is silent, and takes its share off the "
@@ -286,7 +294,7 @@ def oddities(levels):
     return found
 
 
-def relative(path, root):
+def relative(path: Path | str, root: Path | str) -> str:
     """A path as it stands below the corpus root, for tables and messages."""
     root = Path(root)
     return os.path.relpath(path, root if root.is_dir() else root.parent)

@@ -6,7 +6,9 @@ that says where each came from, or why there is no audio.
 
 import logging
 from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -15,37 +17,45 @@ from labelmer.base.digest import content_key
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
 from labelmer.base.progress import Progress
-from labelmer.base.ragged import RATE, Writer
+from labelmer.base.ragged import RATE
+from labelmer.base.ragged_writer import Writer
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.corpus import audio
 from labelmer.corpus.readers import READERS
 
 NAMED = 3  # findings of a kind that the terminal shows
 
+Clip = tuple[str, Path, float | None, float | None]  # id, path, start_s, end_s
+Span = tuple[audio.Source, int, int]  # the file, first frame, stop frame
+
 
 class Findings:
     """What is odd about the audio: the first of each kind are warnings, the rest is in the log."""
 
-    def __init__(self):
-        self.counts = Counter()
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
 
-    def add(self, kind, sentence):
+    def add(self, kind: str, sentence: str) -> None:
         self.counts[kind] += 1
         log.log(logging.WARNING if self.counts[kind] <= NAMED else logging.INFO, "%s", sentence)
 
-    def close(self):
+    def close(self) -> None:
         """Say how many there are of what was not shown."""
         for kind, count in self.counts.items():
             if count > NAMED:
                 log.warning("%s: %d more such warnings; the log has them all", kind, count - NAMED)
 
 
-def find(clips, root, findings):
+def find(
+    clips: Iterable[Clip], root: Path | str, findings: Findings
+) -> tuple[dict[str, Span], pd.DataFrame]:
     """Look at every clip's file: (spans by id, frame for the table "segments").
 
     clips: list of (id, path, start_s, end_s). A clip without audio has a problem and no span.
     """
-    sources, spans, rows = {}, {}, []
+    sources: dict[Path, audio.Source | None] = {}
+    spans: dict[str, Span] = {}
+    rows = []
     for name, path, start_s, end_s in clips:
         problem, seconds = "", None
         if path not in sources:
@@ -72,7 +82,7 @@ def find(clips, root, findings):
     return spans, pd.DataFrame(rows, columns=["id", "seconds", "source", "problem"])
 
 
-def look(name, path, findings):
+def look(name: str, path: Path, findings: Findings) -> audio.Source | None:
     """A file, looked at for the first of its clips; None where there is none."""
     try:
         source = audio.Source(path)
@@ -84,7 +94,7 @@ def look(name, path, findings):
     return source
 
 
-def for_id(name, function, *arguments):
+def for_id(name: str, function: Callable, *arguments: Any) -> Any:
     """Call a function of an utterance's audio; what it says of bad audio is said with the id."""
     try:
         return function(*arguments)
@@ -92,7 +102,7 @@ def for_id(name, function, *arguments):
         raise InputError(f"id '{name}': {error}; mend the file, or take the id out") from None
 
 
-def write_segments(spans, path, attrs, findings):
+def write_segments(spans: dict[str, Span], path: Path, attrs: dict, findings: Findings) -> None:
     """Write the spans' samples as a ragged file of int16, one item per utterance."""
     ids = sorted(spans)
     lengths = [
@@ -114,7 +124,7 @@ def write_segments(spans, path, attrs, findings):
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the rule segment."""
     parser = stage_parser(__doc__)
     parser.add_argument("--session", required=True)

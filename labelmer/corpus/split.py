@@ -9,6 +9,7 @@ No speaker of the test part ever stands in another part; that is checked, not ho
 
 import functools
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +27,18 @@ SAID_ELSEWHERE = "its words stand in validation or test"
 
 
 @functools.cache
-def normalised(text):
+def normalised(text: str) -> str:
     """A transcript's words as they are compared (words.py), or "" if they count for under four."""
     words, count = words_of(text)
     return " ".join(words) if count >= SHARED_WORDS else ""
 
 
-def usable(utterances, labels, segments, classes):
+def usable(
+    utterances: pd.DataFrame,
+    labels: pd.DataFrame,
+    segments: pd.DataFrame,
+    classes: dict[str, list[str]],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The utterances that folds are made of, and those that are left out.
 
     labels: the table "labels" with a column session; classes: {class: [codes of the corpus]}.
@@ -84,7 +90,7 @@ def usable(utterances, labels, segments, classes):
     )
 
 
-def check_held_out(utterances, table, hold_out):
+def check_held_out(utterances: pd.DataFrame, table: pd.DataFrame, hold_out: str) -> None:
     """Raise InputError if a session or speaker of the corpus has nothing to be tested on."""
     absent = sorted(set(utterances[hold_out]) - set(table[hold_out]))
     if absent:
@@ -96,7 +102,14 @@ def check_held_out(utterances, table, hold_out):
         )
 
 
-def folds(table, hold_out, validation, shared_scripts, fraction, seed):
+def folds(
+    table: pd.DataFrame,
+    hold_out: str,
+    validation: str,
+    shared_scripts: str,
+    fraction: float,
+    seed: int,
+) -> list[tuple[str, pd.DataFrame, pd.DataFrame]]:
     """All folds: a list of (held out, frame of the fold with parts, frame of what it leaves out).
 
     table: from usable(). The fold's frame has the columns of the table "fold" and text.
@@ -109,7 +122,7 @@ def folds(table, hold_out, validation, shared_scripts, fraction, seed):
             table[["session", "speaker"]].drop_duplicates().sort_values(["session", "speaker"])
         )
         tests = [(name, table.speaker == name) for name in speakers.speaker]
-    made = []
+    made: list[tuple[str, pd.DataFrame, pd.DataFrame]] = []
     for held_out, test in tests:
         home = table.session[test].iloc[0]
         part = pd.Series("train", index=table.index)
@@ -135,7 +148,7 @@ def folds(table, hold_out, validation, shared_scripts, fraction, seed):
     return made
 
 
-def audit(number, held_out, fold, classes):
+def audit(number: int, held_out: str, fold: pd.DataFrame, classes: Iterable[str]) -> list[dict]:
     """What a fold holds: rows of the table "audit", one per part."""
     scripts = fold.text.map(normalised)
     rows = []
@@ -160,7 +173,7 @@ def audit(number, held_out, fold, classes):
     return rows
 
 
-def _whole_dialogues(training, fraction, seed):
+def _whole_dialogues(training: pd.DataFrame, fraction: float, seed: int) -> pd.Index:
     """Index of whole dialogues: about `fraction` of the utterances, classes in proportion."""
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -180,13 +193,13 @@ def _whole_dialogues(training, fraction, seed):
     return training.index[np.concatenate(dealt[:count])]
 
 
-def _said_elsewhere(text, part):
+def _said_elsewhere(text: pd.Series, part: pd.Series) -> pd.Series:
     """Training turns whose words also stand in the validation or the test part."""
     scripts = text.map(normalised)
     return (part == "train") & scripts.isin(set(scripts[part != "train"]) - {""})
 
 
-def _check_partner(table, home, held_out):
+def _check_partner(table: pd.DataFrame, home: str, held_out: str) -> None:
     speakers = sorted(table.speaker[table.session == home].unique())
     if len(speakers) != 2:
         raise InputError(
@@ -195,7 +208,7 @@ def _check_partner(table, home, held_out):
         )
 
 
-def _check_fold(table, reason, name):
+def _check_fold(table: pd.DataFrame, reason: pd.Series, name: str) -> None:
     """Raise InputError if a test speaker is heard elsewhere, or a class is not taught or validated.
 
     table: usable() with parts; reason: why a row is left out of the fold, else "".
@@ -221,11 +234,13 @@ def _check_fold(table, reason, name):
             )
 
 
-def _common(mine, theirs):
+def _common(mine: pd.Series, theirs: pd.Series) -> int:
     return len(set(mine) & set(theirs))
 
 
-def _left_out(unread, dropped, by_fold):
+def _left_out(
+    unread: pd.DataFrame, dropped: pd.DataFrame, by_fold: list[pd.DataFrame]
+) -> pd.DataFrame:
     """The table "left_out": lines that are no utterance, unusable utterances, each fold's own."""
     lines = unread.assign(id=unread.file + ":" + unread.line.astype(str))
     frames = [lines[["session", "id", "reason"]].assign(fold="all"), dropped.assign(fold="all")]
@@ -233,7 +248,7 @@ def _left_out(unread, dropped, by_fold):
     return pd.concat(frames).sort_values(["fold", "session", "id"])
 
 
-def _remove_earlier(folder, count):
+def _remove_earlier(folder: Path, count: int) -> None:
     """Remove the fold tables that an earlier config made and this one does not.
 
     Who reads all fold tables of the folder would mix two protocols.
@@ -251,7 +266,7 @@ def _remove_earlier(folder, count):
             log.info("removed %s: the config makes %d folds", path, count)
 
 
-def _concatenate(paths, name):
+def _concatenate(paths: Sequence[Path], name: str) -> pd.DataFrame:
     """All sessions' tables of one kind; each file is named after its session."""
     frames = [tables.read(path, name) for path in paths]
     if name in ("unread", "labels"):
@@ -261,7 +276,7 @@ def _concatenate(paths, name):
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the checkpoint split."""
     parser = stage_parser(__doc__)
     for name in ("utterances", "unread", "segments", "labels"):

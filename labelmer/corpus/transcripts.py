@@ -4,7 +4,10 @@ TABLE has the columns id and text, one row for each utterance in which words wer
 speech recogniser for instance. Utterances that it lacks are left out, and named in the log.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+
+import pandas as pd
 
 from labelmer.base import names, tables
 from labelmer.base.errors import InputError
@@ -12,7 +15,9 @@ from labelmer.base.log import log
 from labelmer.base.stage import command, parse, stage_parser
 
 
-def replaced(sessions, recognised, path):
+def replaced(
+    sessions: dict[str, pd.DataFrame], recognised: pd.DataFrame, path: Path | str
+) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Tables of utterances with the recognised words, and the ids of those that have none.
 
     sessions    {session: table "utterances"}
@@ -37,7 +42,7 @@ def replaced(sessions, recognised, path):
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the rule replace_transcripts."""
     parser = stage_parser(__doc__)
     parser.add_argument("table", type=Path, help="recognised words")

@@ -11,7 +11,16 @@ from labelmer.base.names import APOSTROPHES
 
 # Scripts without blanks between words, by how their letters' Unicode names begin.
 IDEOGRAPHS = ("CJK ", "IDEOGRAPHIC ", "TANGUT ", "NUSHU ")
-UNSPACED = ("HIRAGANA ", "KATAKANA", "BOPOMOFO ", "YI ", "THAI ", "LAO ", "KHMER ", "MYANMAR ")
+UNSPACED: tuple[str, ...] = (
+    "HIRAGANA ",
+    "KATAKANA",
+    "BOPOMOFO ",
+    "YI ",
+    "THAI ",
+    "LAO ",
+    "KHMER ",
+    "MYANMAR ",
+)
 UNSPACED += ("TAI ", "NEW TAI ", "AHOM ", "JAVANESE ", "BALINESE ")
 # Marks that may as well be left out.
 OPTIONAL = ("ARABIC ", "HEBREW ", "VARIATION SELECTOR", "MONGOLIAN FREE", "COMBINING GRAPHEME")
@@ -21,14 +30,16 @@ TATWEEL = "\N{ARABIC TATWEEL}"
 NOTHING, PART, MARK, LETTER, IDEOGRAPH, HALF = range(6)
 
 
-def words_of(text):
+def words_of(text: str) -> tuple[list[str], float]:
     """The words of a text as they are compared, and how many words they count for.
 
     Returns a list of strings and a number. In scripts without blanks each letter, with its marks,
     stands in the list by itself: a Chinese character counts for a word, and a letter (kana, Thai,
     Lao, Khmer, Burmese) for half a word. Elsewhere blanks and punctuation part the words.
     """
-    words, kinds, going_on = [], [], PART
+    words: list[str] = []
+    kinds: list[int] = []
+    going_on = PART
     for character in _folded(text):
         kind = _kind(character)
         if kind == PART or (kind == MARK and going_on == PART):
@@ -45,7 +56,7 @@ def words_of(text):
     return [word for word in words if word], count
 
 
-def _folded(text):
+def _folded(text: str) -> str:
     """Text in one case, width and form, its digits those of ASCII."""
     text = unicodedata.normalize("NFKC", text.translate(APOSTROPHES)).casefold()
     # Lower case of a Turkish I may have lost its dot, or have it as a mark.
@@ -54,7 +65,7 @@ def _folded(text):
 
 
 @functools.cache
-def _kind(character):
+def _kind(character: str) -> int:
     category = unicodedata.category(character)
     name = unicodedata.name(character, "")
     if category in ("Cf", "Me") or character == TATWEEL:

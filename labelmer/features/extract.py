@@ -20,19 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from labelmer import __version__
+from labelmer.base.bfloat16 import BFLOAT16
 from labelmer.base.digest import code_digest
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
 from labelmer.base.progress import Progress
-from labelmer.base.ragged import (
-    BFLOAT16,
-    FEATURE_DTYPE,
-    LARGEST,
-    RATE,
-    Writer,
-    feature_key,
-    feature_params,
-)
+from labelmer.base.ragged import FEATURE_DTYPE, LARGEST, RATE, feature_key, feature_params
+from labelmer.base.ragged_writer import Writer
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.features.items import read_facts, read_items, text_items
 

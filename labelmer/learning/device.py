@@ -51,7 +51,7 @@ def _taken(count):
     return index
 
 
-LOCKS = []  # open as long as the process lives; the system unlocks them then
+LOCKS: list = []  # open as long as the process lives; the system unlocks them then
 
 
 def make_deterministic(seed, threads, onednn=True):

@@ -17,7 +17,7 @@ from labelmer.base import tables
 from labelmer.base.digest import content_key, file_digest
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
-from labelmer.base.ragged import Writer
+from labelmer.base.ragged_writer import Writer
 from labelmer.base.stage import RUN, command, parse, run_parser
 from labelmer.learning.batches import load_part, passes, predict, probabilities
 from labelmer.learning.device import device_of, make_deterministic

@@ -3,7 +3,10 @@
 Apart from the other metrics, so that a new metric trains nothing anew.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 SMOOTHED = 3  # epochs over which the score that chooses is averaged
 
@@ -13,7 +16,7 @@ SELECTION = (
 )
 
 
-def accuracies(true, predicted):
+def accuracies(true: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
     """WA and UA of N predictions, as a dict of floats.
 
     true, predicted: (N,) class names or numbers, N > 0. Without scikit-learn, whose import would
@@ -25,7 +28,7 @@ def accuracies(true, predicted):
     return {"wa": float(right.mean()), "ua": float(np.mean(recalls))}
 
 
-def best_epoch(history):
+def best_epoch(history: Sequence[dict]) -> dict:
     """The row of the epoch that SELECTION describes; of equals, the first.
 
     history: a dict for each epoch so far, in order, with validation_wa and validation_ua. Averaged,

@@ -4,6 +4,8 @@ Temperature scaling and the expected calibration error are those of Guo et al., 
 modern neural networks", ICML 2017.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp
@@ -13,12 +15,12 @@ COLDEST, HOTTEST = 0.1, 100.0  # bounds: a perfect validation part would ask for
 BINS = 15  # equal in width, from 0 to 1
 
 
-def log_probabilities(p):
+def log_probabilities(p: np.ndarray) -> np.ndarray:
     """Logarithms of probabilities, all finite."""
     return np.log(np.maximum(p, SMALLEST))
 
 
-def combined(logs, temperatures):
+def combined(logs: Sequence[np.ndarray] | np.ndarray, temperatures: Sequence[float]) -> np.ndarray:
     """Log probabilities (N, C): the product of M posteriors, each to the power 1 / temperature.
 
     logs: (M, N, C) log probabilities; temperatures: M of them. Of one posterior: its scaling.
@@ -26,7 +28,7 @@ def combined(logs, temperatures):
     return log_softmax(sum(log / t for log, t in zip(logs, temperatures, strict=True)), axis=1)
 
 
-def best_temperatures(logs, true):
+def best_temperatures(logs: np.ndarray, true: np.ndarray) -> tuple[float, ...]:
     """The M temperatures with the least mean negative log probability of the true classes.
 
     logs: (M, N, C) log probabilities; true: (N,) class indices; all of the validation part.
@@ -34,7 +36,7 @@ def best_temperatures(logs, true):
     """
     rows = np.arange(len(true))
 
-    def loss_and_gradient(inverse):
+    def loss_and_gradient(inverse: np.ndarray) -> tuple[float, np.ndarray]:
         logits = np.tensordot(inverse, logs, axes=1)  # (N, C)
         log_sum = logsumexp(logits, axis=1, keepdims=True)
         p = np.exp(logits - log_sum)
@@ -47,7 +49,9 @@ def best_temperatures(logs, true):
     return tuple(float(t) for t in 1 / found.x)
 
 
-def reliability(confidence, right, bins=BINS):
+def reliability(
+    confidence: np.ndarray, right: np.ndarray, bins: int = BINS
+) -> dict[str, np.ndarray]:
     """What confidence comes to: count, mean confidence and accuracy of each bin, arrays (bins,).
 
     confidence: (N,) probability of the predicted class; right: (N,) was it the true class? Bin i
@@ -63,7 +67,9 @@ def reliability(confidence, right, bins=BINS):
     }
 
 
-def expected_calibration_error(confidence, right, bins=BINS):
+def expected_calibration_error(
+    confidence: np.ndarray, right: np.ndarray, bins: int = BINS
+) -> float:
     """ECE: the mean distance of a bin's accuracy from its confidence, weighted by its count."""
     found = reliability(confidence, right, bins)
     distance = np.abs(found["accuracy"] - found["confidence"])

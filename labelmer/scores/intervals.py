@@ -9,10 +9,12 @@ p of it. This p has no floor, as that of a bootstrap has, and bench/intervals.py
 raises false alarms as often as it should.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import pandas as pd
 from scipy.stats import binomtest, t
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
@@ -31,24 +33,24 @@ class Estimate:
     without: np.ndarray  # (units,); nan of a single unit, without which there is nothing
     trials: float = np.inf  # of an accuracy: the utterances, each right or wrong
 
-    def __sub__(self, other):
+    def __sub__(self, other: "Estimate") -> "Estimate":
         """The difference of two estimates with the same units."""
         return Estimate(self.value - other.value, self.without - other.without)
 
     @property
-    def error(self):
+    def error(self) -> float:
         """The standard error by the jackknife; nan of a single unit."""
         units = len(self.without)
         away = np.round(self.without - self.without.mean(), 12)  # or equal ones would differ
         return float(np.sqrt((units - 1) / units * np.sum(away**2)))
 
     @property
-    def quantile(self):
+    def quantile(self) -> float:
         """Student's t, beyond which lies half of what LEVEL leaves."""
         return float(t.ppf((1 + LEVEL) / 2, len(self.without) - 1))
 
 
-def tallies(true, predicted, units, classes):
+def tallies(true: np.ndarray, predicted: np.ndarray, units: np.ndarray, classes: int) -> np.ndarray:
     """How many utterances of each class are right, are there, are named: (3, units, seeds, C).
 
     true: (N,) class indices; predicted: (seeds, N); units: (N,), from 0; classes: C.
@@ -61,7 +63,9 @@ def tallies(true, predicted, units, classes):
     return np.reshape(counts, (3, number, seeds, classes))
 
 
-def over_speakers(true, predicted, speakers, classes):
+def over_speakers(
+    true: np.ndarray, predicted: np.ndarray, speakers: np.ndarray, classes: int
+) -> dict[str, Estimate]:
     """{metric: Estimate} of the METRICS; their units are speakers.
 
     true: (N,) class indices; predicted: (seeds, N); speakers: (N,); classes: C.
@@ -80,7 +84,7 @@ def over_speakers(true, predicted, speakers, classes):
     }
 
 
-def over_utterances(true, predicted, classes):
+def over_utterances(true: np.ndarray, predicted: np.ndarray, classes: int) -> dict[str, Estimate]:
     """{metric: Estimate} of the METRICS; their units are utterances. See over_speakers."""
     if len(true) < 2:
         return over_speakers(true, predicted, np.zeros_like(true), classes)
@@ -97,7 +101,7 @@ def over_utterances(true, predicted, classes):
     }
 
 
-def mean_over_speakers(values, speakers):
+def mean_over_speakers(values: np.ndarray, speakers: np.ndarray) -> Estimate:
     """An Estimate of the mean of values between 0 and 1, mean over seeds; its units are speakers.
 
     values: (seeds, N); speakers: (N,).
@@ -110,7 +114,7 @@ def mean_over_speakers(values, speakers):
     return Estimate(float(values.mean()), without)
 
 
-def interval(estimate):
+def interval(estimate: Estimate) -> tuple[float, float]:
     """The interval (low, high) at LEVEL of a number between 0 and 1, and within these bounds.
 
     Wilson's interval, with Student's t, of the share in as many independent trials as have the
@@ -130,13 +134,13 @@ def interval(estimate):
     return float(middle - half), float(middle + half)
 
 
-def named_interval(prefix, estimate):
+def named_interval(prefix: str, estimate: Estimate) -> dict[str, float]:
     """The interval of an estimate, as the columns {prefix}low and {prefix}high."""
     low, high = interval(estimate)
     return {f"{prefix}low": low, f"{prefix}high": high}
 
 
-def tested(difference):
+def tested(difference: Estimate) -> dict[str, float]:
     """What is said of a difference, an Estimate: a dict of low, high, p and detectable.
 
     low, high: the interval at LEVEL, within -1 and 1. p: two-sided, of Student's t. detectable: the
@@ -158,19 +162,19 @@ def tested(difference):
 
 
 @cache
-def errors_detected(units):
+def errors_detected(units: int) -> float:
     """The smallest true difference, in standard errors, that Student's t finds with POWER."""
     deviations = TTestPower().solve_power(nobs=units, alpha=ALPHA, power=POWER)
     return float(deviations * np.sqrt(units))
 
 
-def named_difference(name, difference):
+def named_difference(name: str, difference: Estimate) -> dict[str, float]:
     """A difference, an Estimate, with what is said of it: four columns."""
     found = tested(difference)
     return {name: difference.value} | {f"{name}_{k}": found[k] for k in ("low", "high", "p")}
 
 
-def voted(predicted, p):
+def voted(predicted: np.ndarray, p: np.ndarray) -> np.ndarray:
     """One prediction (N,) of all seeds: the class that most of them name.
 
     predicted: (seeds, N) class indices; p: (seeds, N, C). Among classes with as many votes, that
@@ -180,7 +184,7 @@ def voted(predicted, p):
     return (votes + p.mean(axis=0) / 2).argmax(axis=1)
 
 
-def mcnemar(right_a, right_b):
+def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> tuple[int, int, float]:
     """McNemar's exact test that two variants are right equally often: (only a, only b, p).
 
     right_a, right_b: (N,) is the variant right on this utterance? One prediction to an utterance:
@@ -194,7 +198,9 @@ def mcnemar(right_a, right_b):
     return only_a, only_b, float(binomtest(only_a, only_a + only_b).pvalue)
 
 
-def compared(a, b, right_a, right_b):
+def compared(
+    a: Estimate, b: Estimate, right_a: np.ndarray, right_b: np.ndarray
+) -> dict[str, float]:
     """Both tests that two variants differ, by the names of their columns in the result tables.
 
     a, b: Estimates of their metric with the same units; right_a, right_b: (N,) as for mcnemar.
@@ -212,7 +218,7 @@ def compared(a, b, right_a, right_b):
     }
 
 
-def holm(p):
+def holm(p: Sequence[float]) -> np.ndarray:
     """p-values corrected for their number by Holm's method; nan stays and is not counted."""
     corrected = np.array(p, dtype=float)
     known = ~np.isnan(corrected)
@@ -221,7 +227,7 @@ def holm(p):
     return corrected
 
 
-def with_holm(table):
+def with_holm(table: pd.DataFrame) -> pd.DataFrame:
     """A frame whose rows hold compared(), with the p-values of each test corrected together."""
     tests = ("p_jackknife", "p_mcnemar")
     return table.assign(**{f"{test}_holm": holm(table[test]) for test in tests})

@@ -12,6 +12,8 @@ never predicted has precision 0. Everything is a share between 0 and 1. F1, prec
 are scikit-learn's.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from labelmer.scores.accuracy import accuracies
@@ -19,7 +21,9 @@ from labelmer.scores.accuracy import accuracies
 METRICS = ("wa", "ua", "weighted_f1", "macro_f1")
 
 
-def scores(true, predicted, classes):
+def scores(
+    true: Sequence[str], predicted: Sequence[str], classes: Sequence[str]
+) -> dict[str, float]:
     """WA, UA, weighted F1 and macro F1 of N predictions, as a dict of floats by METRICS.
 
     true, predicted: (N,) class names, N > 0; classes: every name that may occur.
@@ -33,7 +37,9 @@ def scores(true, predicted, classes):
     }
 
 
-def scores_of_tallies(right, support, named):
+def scores_of_tallies(
+    right: np.ndarray, support: np.ndarray, named: np.ndarray
+) -> dict[str, np.ndarray]:
     """The METRICS of many sets of predictions at once: a dict of arrays (...,).
 
     Of each class, how many utterances are right, are there and are named so: arrays (..., C), with
@@ -51,7 +57,9 @@ def scores_of_tallies(right, support, named):
     }
 
 
-def by_class(true, predicted, classes):
+def by_class(
+    true: Sequence[str], predicted: Sequence[str], classes: Sequence[str]
+) -> dict[str, np.ndarray]:
     """Precision, recall, F1 and support: a dict of arrays (C,) in the order of classes.
 
     The first three are nan for a class without utterances in `true`.
@@ -69,7 +77,7 @@ def by_class(true, predicted, classes):
     return values | {"support": support}
 
 
-def confusion(true, predicted, classes):
+def confusion(true: Sequence[str], predicted: Sequence[str], classes: Sequence[str]) -> np.ndarray:
     """Counts (C, C): rows are true classes, columns predicted ones, in the order of classes."""
     from sklearn.metrics import confusion_matrix
 

@@ -1,0 +1,196 @@
+"""Uncompressed audio whose bytes are counted in a header.
+
+Sources: the chunks of RIFF, RF64, AIFF, CAF and Wave64; Sun's .snd; NIST SPHERE.
+"""
+
+import re
+import struct
+from typing import NamedTuple
+
+from labelmer.corpus.containers.stream import Data, Finding, Piece, Read, Stream
+from labelmer.corpus.containers.tags import after_tags
+
+
+class Chunks(NamedTuple):
+    """How a container counts: a chunk is an id, a size and that many bytes."""
+
+    head: str  # struct of id and size
+    first: int  # byte of the first chunk
+    audio: tuple  # ids of the chunks with samples
+    skip: int  # bytes within that chunk before the samples
+    own: int  # bytes of the chunk's head that its size counts
+    align: int  # chunks begin at multiples of this many bytes
+
+
+W64 = bytes.fromhex("f3acd3118cd100c04f8edb8a")
+CHUNKED = {
+    b"RIFF": Chunks("<4sI", 12, (b"data",), 0, 0, 2),
+    b"RIFX": Chunks(">4sI", 12, (b"data",), 0, 0, 2),
+    b"RF64": Chunks("<4sI", 12, (b"data",), 0, 0, 2),
+    b"FORM": Chunks(">4sI", 12, (b"SSND",), 8, 0, 2),
+    b"caff": Chunks(">4sq", 8, (b"data",), 4, 0, 1),
+    b"riff": Chunks("<16sQ", 40, (b"data" + W64,), 0, 24, 8),
+}
+MAGICS = {*CHUNKED, b".snd", b"dns.", b"NIST", b"OggS", b"fLaC"}  # how streams begin
+KNOWN = {b"LIST", b"INFO", b"id3 ", b"ID3 ", b"bext", b"iXML", b"JUNK", b"fact", b"cue ", b"smpl"}
+
+
+class Count(NamedTuple):
+    """The count of a header: bytes of audio from byte `first` on."""
+
+    first: int
+    declared: int | None  # None: the header leaves it open
+    place: int | None  # byte where it is written
+    form: str  # struct of it
+    more: int  # what is written beyond the bytes of audio
+
+
+def read(data: Data, start: int) -> Read:
+    """The stream that begins at a byte, up to where its header or the file ends."""
+    magic = data[start : start + 4]
+    layout = CHUNKED.get(magic)
+    count = (_chunked if layout else _nist if magic == b"NIST" else _sun)(data, start)
+    if count is None or count.first > len(data):
+        return [], [], None
+    available, held = len(data) - count.first, count.declared
+    following: int | None = None
+    said: list[Finding] = []
+    if held is None or held > available:
+        held = available
+    else:
+        held, following, said = _behind(data, layout, count.first, held)
+    if count.declared and count.declared != held:  # 0: never written
+        less = held < count.declared
+        said.insert(0, _bytes_differ(count.declared, held, less))
+    stop = count.first + held if following is None else following
+    pieces: tuple[Piece, ...] = ((start, len(data) if following is None else stop),)
+    if magic in (b"NIST", b"riff"):  # libsndfile reads all that follows
+        pieces = ((start, count.first + held),)
+    if held != count.declared and count.place is not None:
+        head = bytearray(data[start : count.first])
+        struct.pack_into(count.form, head, count.place - start, held + count.more)
+        pieces = (bytes(head), (count.first, stop))
+    return [Stream(pieces, bytes=held)], said, following
+
+
+def _bytes_differ(declared: int, held: int, less: bool) -> Finding:
+    sentence = f"its header says {declared} bytes of audio, it holds {held}"
+    if less:
+        return "cut short", f"{sentence}; get the whole file, if it is to be had"
+    return (
+        "counts too little",
+        f"{sentence} (what follows is taken for audio, as it is no chunk); "
+        "write the file anew if that is not so",
+    )
+
+
+def _chunked(data: Data, start: int) -> Count | None:
+    layout = CHUNKED[data[start : start + 4]]
+    place = start + layout.first
+    while True:
+        chunk = _chunk(data, place, layout)
+        if chunk is None:
+            return None
+        name, size = chunk
+        first = place + struct.calcsize(layout.head)
+        if name in layout.audio:
+            break
+        if size < 0:
+            return None
+        place = _next(data, first, size, start, layout)
+    form = layout.head[0] + layout.head[-1]
+    written = first - struct.calcsize(form)
+    declared: int | None = size
+    if data[start : start + 4] == b"RF64" and size == 0xFFFFFFFF:
+        form, written = "<Q", start + 28
+        (declared,) = struct.unpack_from(form, data, written)
+        declared = None if declared in (0, 2**64 - 1) else declared
+    elif _open(size, layout.head[-1]):
+        declared = None
+    if declared is not None:
+        declared = max(declared - layout.skip, 0)
+    return Count(first + layout.skip, declared, written, form, layout.skip + layout.own)
+
+
+def _open(size: int, form: str) -> bool:
+    """Is this what writers to a pipe, who cannot know it, give as a size?"""
+    if form == "I":  # ffmpeg: 2^32 - 1; sox and espeak: a little below 2^31; arecord: 2^31
+        return size >= 0xFFFF0000 or 0x7FFF0000 <= size <= 0x80000000
+    return size < 0 or size >= 2**62
+
+
+def _chunk(data: Data, place: int, layout: Chunks) -> tuple[bytes, int] | None:
+    """(id, bytes of content) of the chunk at a byte, or None where that is no chunk."""
+    if place + struct.calcsize(layout.head) > len(data):
+        return None
+    name, size = struct.unpack_from(layout.head, data, place)
+    if not re.fullmatch(rb"[ -~]{4}", name[:4]) or (layout.own and size < layout.own):
+        return None
+    return name, size - layout.own
+
+
+def _next(data: Data, first: int, size: int, start: int, layout: Chunks) -> int:
+    """Where the chunk behind one begins; some writers forget the odd byte."""
+    end = first + size
+    padded = end + (start - end) % layout.align
+    if padded != end and (
+        data[end : end + 4] in MAGICS
+        or (_chunk(data, padded, layout) is None and _chunk(data, end, layout))
+    ):
+        return end
+    return padded
+
+
+def _behind(
+    data: Data, layout: Chunks | None, first: int, declared: int
+) -> tuple[int, int | None, list[Finding]]:
+    """What follows the audio that is declared: (bytes of audio, next stream or None, findings)."""
+    end = first + declared
+    place = end if layout is None else _next(data, first, declared, 0, layout)
+    said: list[Finding] = []
+    while True:
+        place = after_tags(data, place)
+        if place + 1 >= len(data):
+            return declared, None, said
+        if data[place : place + 4] in MAGICS:
+            return declared, place, said
+        chunk = _chunk(data, place, layout) if layout else None
+        head = place + struct.calcsize(layout.head) if layout else 0
+        if (
+            layout is None
+            or chunk is None
+            or not (head + chunk[1] <= len(data) or chunk[0] in KNOWN)
+        ):
+            break
+        if chunk[0] in layout.audio:
+            said.append(
+                ("not decoded", f"{chunk[1]} bytes of audio in a second chunk are not read")
+            )
+        place = _next(data, head, chunk[1], 0, layout)
+    if place <= end + layout.align if layout else place == end:
+        return len(data) - first, None, said
+    said.append(
+        ("not decoded", f"its last {len(data) - place} bytes are no chunk, and are not read")
+    )
+    return declared, None, said
+
+
+def _sun(data: Data, start: int) -> Count | None:
+    order = ">" if data[start : start + 4] == b".snd" else "<"
+    if len(data) < start + 24:
+        return None
+    offset, size = struct.unpack_from(order + "II", data, start + 4)
+    return Count(start + offset, None if _open(size, "I") else size, start + 8, order + "I", 0)
+
+
+def _nist(data: Data, start: int) -> Count | None:
+    head = data[start : start + 1024]
+    size = re.match(rb"NIST_1A\s+(\d+)", head)
+    if not size:
+        return None
+    said = dict(re.findall(rb"^(\w+) -i (\d+)", data[start : start + int(size[1])], re.MULTILINE))
+    try:
+        parts = [int(said[k]) for k in (b"sample_count", b"channel_count", b"sample_n_bytes")]
+    except KeyError:
+        return None
+    return Count(start + int(size[1]), parts[0] * parts[1] * parts[2], None, "", 0)

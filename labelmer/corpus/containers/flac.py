@@ -1,0 +1,106 @@
+"""FLAC: the last frame tells how many samples there are. RFC 9639."""
+
+import functools
+import re
+
+from labelmer.corpus.containers.stream import Data, Finding, Piece, Read, Stream
+from labelmer.corpus.containers.tags import after_tags
+
+
+def read(data: Data, start: int) -> Read:
+    """The stream that begins at a byte, up to the end of its last whole frame."""
+    if len(data) < start + 42:
+        return [], [], None
+    after = [data.find(mark, start + 42) for mark in (b'fLaC\0\0\0"', b'fLaC\x80\0\0"')]
+    following = min((place for place in after if place >= 0), default=None)
+    stop = len(data) if following is None else following
+    info = data[start + 8 : start + 42]
+    declared = int.from_bytes(info[13:18], "big") & 2**36 - 1
+    held, end = _frames(data, start + 42, stop, info)
+    said: list[Finding] = []
+    if held != declared and declared:
+        kind = "cut short" if held < declared else "counts too little"
+        sentence = f"its header says {declared} frames of audio, it holds {held}"
+        said.append((kind, f"{sentence}; get the whole file, or write it anew"))
+    elif after_tags(data, end) < stop:
+        said.append(("not decoded", f"{stop - end} bytes behind its last frame are not read"))
+    pieces: tuple[Piece, ...] = ((start, stop),)
+    if held != declared:
+        head = bytearray(data[start : start + 42])
+        head[21] = head[21] & 0xF0 | held >> 32
+        head[22:26] = (held & 2**32 - 1).to_bytes(4, "big")
+        pieces = (bytes(head), (start + 42, end))
+    return [Stream(pieces, held)], said, following
+
+
+def _frames(data: Data, start: int, stop: int, info: bytes) -> tuple[int, int]:
+    """(samples, byte) up to the end of the last whole frame of a stream; 0 where there is none."""
+    heads: list[int] = []  # of frames, from the last on
+    high = stop
+    while high > start:
+        low = max(start, high - (1 << 16))
+        near = [m.start() + low for m in re.finditer(rb"\xff[\xf8\xf9]", data[low : high + 1])]
+        for head in reversed(near):
+            frame = _frame(data, head, info) if head < high else None
+            if frame is None:
+                continue
+            ends = [head + end for end in _crc_ends(data[head:stop])] if len(heads) < 8 else []
+            # A little behind the last frame may be no frame. More of it is a frame cut short: by
+            # chance some byte of that looks like an end.
+            whole = [end for end in ends if end in heads or not _more(data, end, stop, heads)]
+            if whole:
+                return sum(frame), max(whole)
+            heads.append(head)
+        high = low
+    return 0, start
+
+
+def _frame(data: Data, place: int, info: bytes) -> tuple[int, int] | None:
+    """(number of its first sample, its samples) of a frame whose header is whole, or None."""
+    head = data[place : place + 16]
+    if len(head) < 6 or head[2] >> 4 == 0 or head[2] & 15 == 15 or head[3] >> 4 > 10 or head[3] & 1:
+        return None
+    extra = 0 if head[4] < 128 else 7 - (head[4] ^ 0xFF).bit_length()
+    number = head[4] if head[4] < 128 else head[4] & (0x3F >> extra)
+    for byte in head[5 : 5 + extra]:
+        if byte >> 6 != 2:
+            return None
+        number = number << 6 | byte & 0x3F
+    end, code = 5 + extra, head[2] >> 4
+    if code == 6:
+        size, end = head[end] + 1, end + 1
+    elif code == 7:
+        size, end = int.from_bytes(head[end : end + 2], "big") + 1, end + 2
+    else:
+        size = 192 if code == 1 else 576 << code - 2 if code < 6 else 256 << code - 8
+    end += {12: 1, 13: 2, 14: 2}.get(head[2] & 15, 0)
+    if len(head) <= end or end + 1 not in _crc_ends(head[: end + 1], 8, 0x07):
+        return None
+    fixed = int.from_bytes(info[2:4], "big")  # samples of every frame but the last
+    return (number if head[1] & 1 else number * fixed), size
+
+
+def _more(data: Data, end: int, stop: int, heads: list[int]) -> bool:
+    rest = data[end:stop]
+    return bool(heads) or (len(rest.strip(b"\0")) > 256 and after_tags(data, end) < stop)
+
+
+@functools.cache
+def _crc_table(bits: int, polynomial: int) -> list[int]:
+    table, mask = [], (1 << bits) - 1
+    for byte in range(256):
+        value = byte << bits - 8
+        for _ in range(8):
+            value = (value << 1 ^ (polynomial if value >> bits - 1 else 0)) & mask
+        table.append(value)
+    return table
+
+
+def _crc_ends(data: bytes, bits: int = 16, polynomial: int = 0x8005) -> list[int]:
+    """Where data may end with its own cyclic redundancy check: a list of lengths."""
+    table, value, mask, ends = _crc_table(bits, polynomial), 0, (1 << bits) - 1, []
+    for length, byte in enumerate(data, 1):
+        value = (value << 8 & mask) ^ table[value >> bits - 8 ^ byte]
+        if not value:
+            ends.append(length)
+    return ends

@@ -1,0 +1,25 @@
+"""What stands before and behind the audio and is none: tags of ID3, APE and Lyrics3."""
+
+import functools
+import struct
+
+from labelmer.corpus.containers.stream import Data
+
+
+def after_tags(data: Data, place: int) -> int:
+    """The first byte that belongs to no tag."""
+    while True:
+        head = data[place : place + 32]
+        if head[:3] == b"ID3" and len(head) >= 10 and max(head[6:10]) < 128:
+            size = functools.reduce(lambda size, byte: size << 7 | byte, head[6:10])
+            place += 10 + size + (10 if head[5] & 16 else 0)
+        elif head[:3] == b"TAG" and len(data) - place >= 128:
+            place += 227 if head[:4] == b"TAG+" else 128
+        elif head[:8] == b"APETAGEX" and len(head) == 32:
+            size, flags = struct.unpack_from("<I4xI", head, 12)
+            place += size + 32 if flags & 1 << 29 else 32
+        elif head[:11] == b"LYRICSBEGIN":
+            end = data.find(b"LYRICS200", place)
+            place = len(data) if end < 0 else end + 9
+        else:
+            return place

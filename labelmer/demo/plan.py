@@ -1,0 +1,263 @@
+"""Which dialogues the demo corpus has, which turns, and what tells the emotion of each."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from labelmer.demo.lines import BACKCHANNELS, LINES, SLOTS
+
+SESSIONS = (1, 2, 3, 4, 5)
+FOUR_CLASSES = {"ang": "ang", "hap": "hap", "exc": "hap", "neu": "neu", "sad": "sad"}
+EMOTIONAL = ("ang", "hap", "sad")
+
+# Turns per session and emotion, before the scripted lines; those of the four classes vary by one.
+TURNS = {"ang": 12, "hap": 5, "exc": 7, "neu": 14, "sad": 12}
+OTHER_TURNS = {"fru": 5, "xxx": 4, "sur": 1, "fea": 1}
+RARE = ("dis", "oth")  # one of them per session, in turn
+SHARED_LINES = ("neu", "ang", "exc", "sad")  # of each script, spoken in every session
+REPLAYED = 0.2  # the share of these that a session plays with another emotion
+
+# Where an emotion shows, and how often. Dealt like cards, so that every corpus holds these shares.
+SHOWN = ("words",) * 4 + ("prosody",) * 4 + ("both",) * 8
+MISLEADING = 0.1  # of the turns where one of the two is silent: it tells another emotion instead
+NEUTRAL = ("words", "prosody") + ("both",) * 10  # the same: the other of the two misleads
+
+TWICE = ("Ses05F_impro02", "Ses05M_impro02")  # dialogues in which two turns have one id
+
+LONG_TURNS = 7  # per session and class
+NEUTRAL_SENTENCES = (3, 4)  # of a long turn, at the least and at the most
+CLASH_SENTENCES = 3  # per scene, speaker and emotion; each is said in three tones
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn as planned: who says what, what was meant, and what shows it.
+
+    id is empty for a line that the transcription gives without one; emotion is empty where the
+    raters saw nothing. `words` and `prosody` name the emotion that each of the two tells in
+    `sentence`; in a long turn neutral sentences, neutrally said, stand before and after it.
+    """
+
+    id: str
+    speaker: str  # F or M
+    sentence: str  # as transcribed, tags included
+    emotion: str
+    words: str
+    prosody: str
+    before: tuple = ()
+    after: tuple = ()
+
+    @property
+    def text(self):
+        """All that is said, as transcribed."""
+        return " ".join((*self.before, self.sentence, *self.after))
+
+    @property
+    def shows(self):
+        """Where the emotion shows: `words`, `prosody`, `both`, `clash` or None (xxx).
+
+        clash: each tells another emotion, and only the two together tell this one.
+        """
+        if self.words == self.prosody == self.emotion:
+            return "both"
+        if self.words == self.emotion:
+            return "words"
+        if self.prosody == self.emotion:
+            return "prosody"
+        return "clash" if self.emotion in EMOTIONAL else None
+
+    @property
+    def characters(self):
+        """Where `sentence` stands in `text`: (start, end)."""
+        start = sum(len(sentence) + 1 for sentence in self.before)
+        return start, start + len(self.sentence)
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """A dialogue's name (Ses01F_impro01: the letter is the marker wearer), and its turns."""
+
+    name: str
+    session: int
+    turns: tuple
+
+
+def dealt(rng, cards):
+    """Endless cards in random order; every card is dealt before one comes again."""
+    while True:
+        yield from rng.permutation(cards).tolist()
+
+
+def lines(rng, kind):
+    """Endless sentences of one kind, none of them twice."""
+    seen = set()
+    for template in dealt(rng, [line.strip() for line in LINES[kind].strip().splitlines()]):
+        choices = {slot: rng.choice(words.split("|")) for slot, words in SLOTS.items()}
+        text = template.format(**choices)
+        text = text[0].upper() + text[1:]
+        if text not in seen:
+            seen.add(text)
+            yield text
+
+
+def other_class(rng, emotion):
+    """One of the four classes that is neither neutral nor the emotion's own."""
+    own = FOUR_CLASSES.get(emotion)
+    return str(rng.choice([kind for kind in EMOTIONAL if kind != own]))
+
+
+def told(emotion, shown, silent="neu"):
+    """What the words and what the prosody tell (two emotions) of one that shows as in SHOWN."""
+    return silent if shown == "prosody" else emotion, silent if shown == "words" else emotion
+
+
+def telling(rng, emotion, shown):
+    """What the words and what the prosody of a turn tell (two emotions); shown as in SHOWN."""
+    if emotion == "xxx":
+        return str(rng.choice(["neu", "ang", "sad"])), str(rng.choice(["neu", "hap", "fru"]))
+    misleads = emotion == "neu" or rng.random() < MISLEADING
+    return told(emotion, shown, other_class(rng, emotion) if misleads else "neu")
+
+
+def tagged(rng, text, prosody):
+    """The sentence, sometimes with a tag of what else is heard before or after it."""
+    if rng.random() > 0.1:
+        return text
+    heard = {"hap": "[LAUGHTER]", "exc": "[LAUGHTER]", "sad": "[BREATHING]"}
+    tag = heard.get(prosody, "[GARBAGE]")
+    return f"{tag} {text}" if rng.random() < 0.5 else f"{text} {tag}"
+
+
+def session_emotions(rng, session):
+    """The emotions of a session's turns, scripted lines aside, in random order."""
+    counts = {kind: n + rng.integers(-1, 2) for kind, n in TURNS.items()}
+    counts |= OTHER_TURNS | {RARE[session % len(RARE)]: 1}
+    return rng.permutation([kind for kind, n in counts.items() for _ in range(n)]).tolist()
+
+
+def numbered(name, drafts):
+    """Give drafts, a turn's fields from `speaker` on, their ids: a count per speaker."""
+    counts, turns = Counter(), []
+    for speaker, *rest in drafts:
+        turns.append(Turn(f"{name}_{speaker}{counts[speaker]:03d}", speaker, *rest))
+        counts[speaker] += 1
+    return turns
+
+
+def with_oddities(rng, name, turns):
+    """Add what the release's transcriptions hold beside labelled utterances.
+
+    A line without an id, in some dialogues a turn with an XX id and no label, and in some a
+    turn whose text is nothing but a tag. In Session5 an XX id stands at two turns.
+    """
+    turns = list(turns)
+    if name.endswith("impro01"):
+        at, tag = next(
+            (at, tag)
+            for at, turn in enumerate(turns)
+            for tag, heard in (("[LAUGHTER]", ("hap", "exc")), ("[BREATHING]", ("sad", "neu")))
+            if turn.prosody == turn.emotion and turn.emotion in heard
+        )
+        old = turns[at]
+        turns[at] = Turn(old.id, old.speaker, tag, old.emotion, "neu", old.prosody)
+    speaker, text = str(rng.choice(["F", "M"])), str(rng.choice([*BACKCHANNELS, "[GARBAGE]"]))
+    odd = f"{name}_{speaker}XX0"
+    again = odd if name in TWICE else ""
+    turns.insert(rng.integers(1, len(turns)), Turn(again, speaker, text, "", "neu", "neu"))
+    if name.endswith("impro02"):
+        text = str(rng.choice(BACKCHANNELS))
+        turns.insert(rng.integers(1, len(turns)), Turn(odd, speaker, text, "", "neu", "neu"))
+    return tuple(turns)
+
+
+def long_draft(rng, bank, emotion, shown):
+    """A long turn: one sentence tells the emotion (shown as in SHOWN), all others are neutral."""
+    low, high = NEUTRAL_SENTENCES
+    neutral = [next(bank["neu"]) for _ in range(rng.integers(low, high + 1))]
+    at = rng.integers(len(neutral) + 1)
+    words, prosody = told(emotion, shown)
+    speaker = str(rng.choice(["F", "M"]))
+    around = tuple(neutral[:at]), tuple(neutral[at:])
+    return speaker, next(bank[words]), emotion, words, prosody, *around
+
+
+def long_scenes(rng, bank, shown):
+    """Two scenes of long turns, all four classes equally often: lists of drafts."""
+    kinds = ("neu", *EMOTIONAL)
+    drafts = [
+        long_draft(rng, bank, kind, next(shown[kind])) for kind in kinds for _ in range(LONG_TURNS)
+    ]
+    order = rng.permutation(len(drafts))
+    return [[drafts[index] for index in half] for half in np.array_split(order, 2)]
+
+
+def clash(words, prosody):
+    """The emotion of a clash turn: what the two tell if they agree, else the third of the three.
+
+    That is a Latin square. No sum of a score of the words and a score of the prosody has its
+    maximum at the right emotion in all nine cells: summed over the cells, the right ones' scores
+    equal those of any other Latin square.
+    """
+    if words == prosody:
+        return words
+    return next(kind for kind in EMOTIONAL if kind not in (words, prosody))
+
+
+def clash_scene(rng, bank):
+    """A scene in which both speakers say each sentence in three tones: a list of drafts."""
+    drafts = [
+        (speaker, sentence, clash(words, prosody), words, prosody)
+        for speaker in "FM"
+        for words in EMOTIONAL
+        for sentence in [next(bank[words]) for _ in range(CLASH_SENTENCES)]
+        for prosody in EMOTIONAL
+    ]
+    return [drafts[index] for index in rng.permutation(len(drafts))]
+
+
+def special_dialogues(rng, bank, shown):
+    """The dialogues of long turns and of clash turns: two of each per session."""
+    made = []
+    for session in SESSIONS:
+        scenes = {"long01": long_scenes(rng, bank, shown)}
+        scenes["clash01"] = [clash_scene(rng, bank) for _ in "FM"]
+        for scene, both in scenes.items():
+            for wearer, drafts in zip("FM", both, strict=True):
+                name = f"Ses{session:02d}{wearer}_{scene}"
+                made.append(Dialogue(name, session, tuple(numbered(name, drafts))))
+    return made
+
+
+def dialogues(seed):
+    """Plan the corpus, from the seed alone: a list of Dialogue, six per session, then four more."""
+    rng = np.random.default_rng(seed)
+    bank = {kind: lines(rng, kind) for kind in LINES}
+    kinds = (*TURNS, *OTHER_TURNS, *RARE)
+    shown = {kind: dealt(rng, NEUTRAL if kind == "neu" else SHOWN) for kind in kinds}
+
+    def draft(emotion):
+        words, prosody = telling(rng, emotion, next(shown[emotion]))
+        text = tagged(rng, next(bank[words]), prosody)
+        return str(rng.choice(["F", "M"])), text, emotion, words, prosody
+
+    def replay(line):
+        if rng.random() > REPLAYED:
+            return line
+        speaker, text, _, words, _ = line
+        emotion = str(rng.choice([kind for kind in SHARED_LINES if kind != words]))
+        return speaker, text, emotion, words, emotion
+
+    scripts = [[draft(emotion) for emotion in SHARED_LINES] for _ in "FM"]
+    made = []
+    for session in SESSIONS:
+        scenes = [(f"{w}_impro0{n}", []) for n in (1, 2) for w in "FM"]
+        scenes += [("F_script01_1", scripts[0]), ("M_script02_1", scripts[1])]
+        shares = np.array_split(session_emotions(rng, session), len(scenes))
+        for (scene, shared), emotions in zip(scenes, shares, strict=True):
+            name = f"Ses{session:02d}{scene}"
+            drafts = [draft(str(kind)) for kind in emotions] + [replay(line) for line in shared]
+            drafts = [drafts[index] for index in rng.permutation(len(drafts))]
+            turns = with_oddities(rng, name, numbered(name, drafts))
+            made.append(Dialogue(name, session, turns))
+    return made + special_dialogues(rng, bank, shown)

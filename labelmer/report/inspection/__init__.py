@@ -1,0 +1,161 @@
+"""What is in a ragged file (segments, features, salience), from what, and is it sane.
+
+Without ID: the file's facts, whether its keys match what lies beside it, and the items whose
+numbers are not finite or all alike. With ID: that item's shape, statistics and tokens; of salience
+also the rows that have most of it.
+
+Features are compared with the session's segments, utterances or recognised words, with the
+encoder's source.json and with the encoders' code. --config takes what `labelmer extract` takes:
+'{"layer": N}', '{"window_s": S}', '{"silence": KIND}' and '{"dtype": TYPE}' compare with others
+than the file's own, and '{"labels": {NAME: WORDS}}' gives the words of a labels.h5.
+"""
+
+import difflib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from labelmer.base.errors import InputError
+from labelmer.base.ragged import NotRagged, NotWhole, Ragged
+from labelmer.base.stage import command, parse, stage_parser
+from labelmer.report.inspection.facts import (
+    about_salience,
+    attribute,
+    extreme,
+    most_salient,
+    named,
+    rate_of,
+    statistics,
+    unsound,
+)
+from labelmer.report.inspection.judge import compare
+
+PROVENANCE = ("encoder", "source", "revision", "layer", "window_s", "silence", "code")
+LIBRARIES = ("labelmer", "torch", "transformers")
+
+
+def opened(path):
+    """The ragged file at path; InputError says what is wrong, or what can be read instead."""
+    path = Path(path)
+    try:
+        return Ragged(path)
+    except (NotRagged, NotWhole) as error:
+        if isinstance(error, NotWhole) and path.name.endswith((".h5", ".h5.part")):
+            raise
+        raise InputError(
+            f"{path}: not a ragged file; `labelmer inspect` reads the audio in "
+            "results/NAME/segments/SESSION.h5, the features in "
+            "results/NAME/features/ENCODER/MODE/SESSION.h5 and the salience in "
+            "results/NAME/salience/SPEECH+TEXT/MODE/VARIANT/FOLD/MODALITY.h5"
+        ) from None
+
+
+def about_file(file, config):
+    """Facts of a ragged file as a dict for JSON; None or empty where it has no such thing.
+
+    config: `layer`, `window_s`, `silence`, `dtype` and `labels`, as labelmer.extract takes them;
+    see judge().
+    """
+    lengths, rate = np.diff(file.offsets), rate_of(file)
+    rows = int(file.offsets[-1])
+    unfinished = np.flatnonzero(~file.keys.any(axis=1))
+    return {
+        "path": str(file.path),
+        "kind": attribute(file, "kind"),
+        "unit": attribute(file, "unit"),
+        "items": len(file),
+        "rows": rows,
+        "longest": extreme(file, lengths, np.argmax),
+        "shortest": extreme(file, lengths, np.argmin),
+        "width": file.values.shape[-1] if file.values.ndim > 1 else None,
+        "dtype": file.dtype,
+        "rate_hz": rate,
+        "hours": rows / rate / 3600 if rate else None,
+        **{name: attribute(file, name) for name in PROVENANCE},
+        "weights": [digest[:12] for digest in str(attribute(file, "weights") or "").split()],
+        "versions": {n: attribute(file, n) for n in LIBRARIES if n in file.attrs},
+        "unfinished": named([file.ids[i] for i in unfinished]),
+        "keys": compare(file, config),
+        **unsound(file),
+        **(about_salience(file) if attribute(file, "kind") == "salience" else {}),
+    }
+
+
+def about_item(file, name, config):
+    """Facts of one item as a dict for JSON; InputError names the nearest ids of an unknown one."""
+    if name not in file:
+        near = difflib.get_close_matches(name, file.ids, n=3, cutoff=0.0)
+        raise InputError(
+            f"{file.path}: id '{name}' is not among the file's {len(file)}"
+            + (f"; the nearest are {', '.join(near)}" if near else "")
+        )
+    values, rate = file[name], rate_of(file)
+    return {
+        "path": str(file.path),
+        "id": name,
+        "shape": list(values.shape),
+        "dtype": file.dtype,
+        "seconds": len(values) / rate if rate else None,
+        **statistics(values),
+        "keys": compare(file, config, name),
+        "tokens": file.marks(name),
+        "most": most_salient(file, name) if attribute(file, "kind") == "salience" else None,
+    }
+
+
+def as_text(facts):
+    """Facts as lines of name and value below the path; what there is nothing of is left out."""
+    shown = {name: _shown(name, value) for name, value in facts.items() if name != "path"}
+    lines = [f"  {name:11}{text}" for name, text in shown.items() if text]
+    return "\n".join([facts["path"], *lines])
+
+
+def _shown(name, value):
+    if value is None or value == "":
+        return ""
+    if name in ("longest", "shortest"):
+        return f"{value['id']}, {value['rows']} rows"
+    if name == "shape":
+        return " × ".join(map(str, value))
+    if name == "versions":
+        return ", ".join(f"{library} {version}" for library, version in value.items())
+    if name == "keys":
+        return _shown_keys(value)
+    if isinstance(value, dict):
+        return _shown_names(value)
+    if isinstance(value, list):
+        return " ".join(value)
+    return format(value, ".6g") if isinstance(value, float) else str(value)
+
+
+def _shown_keys(keys):
+    if keys["state"] == "unknown":
+        return f"unknown: {keys['why']}"
+    parts = [f"{count} ({reason})" for reason, count in keys["reasons"].items()]
+    if keys["absent"]["count"]:
+        parts.append(f"not in the file yet: {_shown_names(keys['absent'])}")
+    return f"{keys['state']}: {'; '.join(parts)}" if parts else keys["state"]
+
+
+def _shown_names(names):
+    if not names["count"]:
+        return "none"
+    more = ", ..." if names["count"] > len(names["first"]) else ""
+    return f"{names['count']}: {', '.join(names['first'])}{more}"
+
+
+@command
+def main(argv=None):
+    """Command line of `labelmer inspect`."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("file", type=Path, help="in R/segments, R/features or R/salience, .h5")
+    parser.add_argument("id", nargs="?", help="one item of it, an utterance")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    args = parse(parser, argv)
+    file = opened(args.file)
+    if args.id is None:
+        facts = about_file(file, args.config)
+    else:
+        facts = about_item(file, args.id, args.config)
+    print(json.dumps(facts) if args.json else as_text(facts))

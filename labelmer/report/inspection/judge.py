@@ -1,0 +1,177 @@
+"""Whether a ragged file is of what lies beside it: are its keys what they would be today?"""
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+from labelmer.base.digest import code_digest, content_key, file_digest
+from labelmer.base.errors import InputError
+from labelmer.base.ragged import Ragged, feature_key, feature_params
+from labelmer.report.inspection.facts import attribute, named
+
+
+def compare(file, config, only=None):
+    """Whether the keys of all items, or of the one named, are what they would be today.
+
+    Returns `state` ("current", "stale", "unknown") and, where it is known, how many items are
+    stale for which `reasons`, and the utterances that the file does not have yet (`absent`);
+    where it is unknown, `why`.
+    """
+    try:
+        reason, expected = judge(file, config)
+    except InputError as error:
+        return {"state": "unknown", "why": str(error)}
+    names = file.ids if only is None else [only]
+    absent = sorted(set(expected) - set(file.ids)) if only is None else []
+    reasons = Counter(filter(None, map(reason, names)))
+    state = "stale" if reasons or absent else "current"
+    return {"state": state, "reasons": dict(reasons), "absent": named(absent)}
+
+
+def judge(file, config):
+    """How to tell an item that is not current: (function of an id, ids that there should be).
+
+    The function says why an item is stale, or "". InputError: it cannot be told, and why.
+    """
+    kind = attribute(file, "kind")
+    if kind == "segments":
+        changed, expected = _samples_changed(file), file.ids
+    elif kind == "features":
+        contents, facts = contents_beside(file, config), facts_beside(file.path)
+        changed, expected = _features_changed(file, contents, facts, config), contents
+    elif kind == "salience":
+        changed, expected = _model_changed(file), file.ids
+    else:
+        raise InputError("only the keys of segments, features and salience can be compared")
+
+    def reason(name):
+        key = file.keys[file.index[name]]
+        return changed(name, key.tobytes()) if key.any() else "unfinished"
+
+    return reason, expected
+
+
+def _samples_changed(file):
+    def changed(name, key):
+        samples = file[name]
+        # Of an empty array there is no view as bytes.
+        digest = content_key(samples if len(samples) else b"")
+        return "" if key == digest else "samples not those of the key"
+
+    return changed
+
+
+def _model_changed(file):
+    digest = file_digest(_there(model_beside(file.path)))
+
+    def changed(name, key):
+        return "" if key == content_key(digest, name) else "model changed"
+
+    return changed
+
+
+def _features_changed(file, contents, facts, config):
+    recorded = str(attribute(file, "params"))
+    layer = _layer(config.get("layer", attribute(file, "layer")), facts)
+    window_s = config.get("window_s", attribute(file, "window_s"))
+    silence = config.get("silence", attribute(file, "silence"))
+    dtype, code = config.get("dtype", file.dtype), code_digest("features.encoders")
+    present = feature_params(facts["content"], layer, window_s, code, dtype, silence)
+    parts = _differences(recorded, present)
+
+    def changed(name, key):
+        if name not in contents:
+            return "utterance gone"
+        if key == feature_key(contents[name], present):
+            return ""
+        same = key == feature_key(contents[name], recorded)
+        return " and ".join(parts if same else ["utterance", *parts]) + " changed"
+
+    return changed
+
+
+def _layer(layer, facts):
+    """A layer of the config as the index that features record."""
+    if isinstance(layer, int) and layer < 0:
+        return layer % (facts["layers"] + 1)
+    return 0 if layer is None else layer
+
+
+def _differences(recorded, present):
+    """Names of the parts in which two texts of feature_params() differ."""
+    try:
+        old = dict(json.loads(recorded))
+    except (TypeError, ValueError):
+        old = {}
+    return [name for name, value in json.loads(present).items() if old.get(name) != value]
+
+
+def contents_beside(file, config):
+    """What the items of features are made of today: {id: key of the segment, or text}."""
+    if "labels" in config:
+        return config["labels"]
+    results, _, words, session = _place(file.path)
+    if session == "labels":
+        raise InputError(
+            "the words of the labels are in the config; "
+            """give them with --config '{"labels": {NAME: WORDS}}'"""
+        )
+    if attribute(file, "unit") == "frames":
+        segments = Ragged(_there(results / "segments" / f"{session}.h5"))
+        return {n: key.tobytes() for n, key in zip(segments.ids, segments.keys, strict=True)}
+    from labelmer.base import tables  # slow to import, and needed for text alone
+
+    table = tables.read(_there(results / words / f"{session}.tsv"), "utterances")
+    return dict(zip(table["id"], table["text"], strict=True))
+
+
+def facts_beside(path):
+    """The source.json of the encoder that a features file was made with: a dict."""
+    _, encoder, _, _ = _place(path)
+    source = _there(encoder / "source.json")
+    try:
+        facts = json.loads(source.read_text(encoding="utf-8"))
+        return {"content": facts["content"], "layers": int(facts["layers"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{source}: cannot be read ({error!r}); make its folder anew") from None
+
+
+def model_beside(path):
+    """Where the model stands that a file of salience was made with."""
+    path = Path(os.path.normpath(path.absolute()))  # as named: results may be a link
+    if len(path.parents) < 6 or path.parents[4].name != "salience":
+        raise InputError(
+            "the file does not stand at results/NAME/salience/SPEECH+TEXT/MODE/VARIANT/FOLD/"
+            "MODALITY.h5"
+        )
+    run = path.parent.relative_to(path.parents[4])
+    return path.parents[5] / "models" / run / "model.safetensors"
+
+
+def _place(path):
+    """(R, the encoder's folder, the folder of words in R, session) of a file of features.
+
+    It stands at R/features/ENCODER/finetuned/RUN/SESSION.h5, and its encoder at
+    R/encoders/ENCODER/RUN; or at R/features/ENCODER/MODE/SESSION.h5, and its encoder at
+    resources/encoders/ENCODER. Features of recognised words stand there in transcripts/.
+    """
+    path = Path(os.path.normpath(path.absolute()))  # as named: results may be a link
+    session = path.name.removesuffix(".part").removesuffix(".h5")
+    recognised = path.parent.name == "transcripts"
+    words = "transcripts" if recognised else "utterances"
+    parents = path.parents[1:] if recognised else path.parents
+    names = [parent.name for parent in parents]
+    if len(names) >= 7 and names[3] == "features" and names[1] == "finetuned":
+        results = parents[4]
+        return results, results / "encoders" / names[2] / names[0], words, session
+    if len(names) >= 6 and names[2] == "features":
+        results = parents[3]
+        return results, results.parents[1] / "resources" / "encoders" / names[1], words, session
+    raise InputError("the file does not stand at results/NAME/features/ENCODER/MODE/SESSION.h5")
+
+
+def _there(path):
+    if not path.exists():
+        raise InputError(f"{path} is not there")
+    return path
