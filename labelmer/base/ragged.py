@@ -50,19 +50,21 @@ class NotWhole(InputError):
     """What is at a path is readable, and a ragged file at best in part."""
 
 
-def feature_params(encoder, layer, window_s, code, dtype=FEATURE_DTYPE, silence=None):
+def feature_params(
+    encoder, layer, options, code, dtype=FEATURE_DTYPE, device="cpu", precision="float32"
+):
     """What all items of a file of features were computed with, as canonical JSON.
 
-    encoder   digest of the encoder's files (`content` of its source.json)
-    layer     index of the hidden states, from 0, or "all"
-    window_s  seconds of speech that the encoder sees at once, or None
-    code      digest of the code that computes a feature
-    dtype     of the numbers in the file, one of LARGEST
-    silence   what the encoder hears behind a clip; None if it is of a family without such a choice
+    encoder    digest of the encoder's files (`content` of its source.json)
+    layer      index of the hidden states, from 0, or "all"
+    options    of the encoder's family, by name
+    code       digest of the code that computes a feature
+    dtype      of the numbers in the file, one of LARGEST
+    device     "cpu" or "cuda", and
+    precision  of the arithmetic there, "float32" or "float16": a file holds features of one kind
     """
-    heard = {"silence": silence} if silence else {}  # so that keys of other families stay
-    parts = {"encoder": encoder, "layer": layer, "window_s": window_s and float(window_s)}
-    return canonical_json({**parts, **heard, "dtype": dtype, "code": code})
+    parts = {"encoder": encoder, "layer": layer, "code": code, "dtype": dtype}
+    return canonical_json({**options, **parts, "device": device, "precision": precision})
 
 
 def feature_key(content, params):

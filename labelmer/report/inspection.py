@@ -5,9 +5,10 @@ numbers are not finite or all alike. With ID: that item's shape, statistics and 
 also the rows that have most of it.
 
 Features are compared with the session's segments, utterances or recognised words, with the
-encoder's source.json and with the encoders' code. --config takes what `labelmer extract` takes:
-'{"layer": N}', '{"window_s": S}', '{"silence": KIND}' and '{"dtype": TYPE}' compare with others
-than the file's own, and '{"labels": {NAME: WORDS}}' gives the words of a labels.h5.
+encoder's source.json and with the code of the encoder's family, as made on the file's own device
+(cpu or cuda). --config takes what `labelmer extract` takes: '{"layer": N}', '{"window_s": S}',
+'{"silence": KIND}' and '{"dtype": TYPE}' compare with others than the file's own, and
+'{"labels": {NAME: WORDS}}' gives the words of a labels.h5.
 """
 
 import difflib
@@ -19,16 +20,22 @@ from pathlib import Path
 
 import numpy as np
 
-from labelmer.base.digest import code_digest, content_key, file_digest
+from labelmer.base.digest import (
+    PACKAGE,
+    canonical_json,
+    code_digest,
+    content_key,
+    file_digest,
+)
 from labelmer.base.errors import InputError
 from labelmer.base.progress import Progress
-from labelmer.base.ragged import NotRagged, NotWhole, Ragged, feature_key, feature_params
+from labelmer.base.ragged import NotRagged, NotWhole, Ragged, feature_key
 from labelmer.base.stage import RUN, command, parse, stage_parser
 
 PIECE = 1 << 20  # numbers looked at in one go: 8 MB as float64
 NAMED = 5  # items of a kind that are named
 UNIT = 1e-3  # by so much may rounding move a sum of one
-PROVENANCE = ("encoder", "source", "revision", "layer", "window_s", "silence", "code")
+PROVENANCE = ("encoder", "source", "revision", "family", "device", "precision", "code")
 LIBRARIES = ("labelmer", "torch", "transformers")
 
 
@@ -70,6 +77,7 @@ def about_file(file, config):
         "rate_hz": rate,
         "hours": rows / rate / 3600 if rate else None,
         **{name: _attribute(file, name) for name in PROVENANCE},
+        **_chosen(file),
         "weights": [digest[:12] for digest in str(_attribute(file, "weights") or "").split()],
         "versions": {n: _attribute(file, n) for n in LIBRARIES if n in file.attrs},
         "unfinished": _named([file.ids[i] for i in unfinished]),
@@ -251,13 +259,13 @@ def _model_changed(file):
 
 
 def _features_changed(file, contents, facts, config):
-    recorded = str(_attribute(file, "params"))
-    layer = _layer(config.get("layer", _attribute(file, "layer")), facts)
-    window_s = config.get("window_s", _attribute(file, "window_s"))
-    silence = config.get("silence", _attribute(file, "silence"))
-    dtype, code = config.get("dtype", file.dtype), code_digest("features.encoders")
-    present = feature_params(facts["content"], layer, window_s, code, dtype, silence)
-    parts = _differences(recorded, present)
+    recorded, old = str(_attribute(file, "params")), _params(file)
+    given = {name: value for name, value in config.items() if name not in ("labels", "code")}
+    given["layer"] = _layer(config.get("layer", old.get("layer")), facts)
+    new = {**old, **given, "encoder": facts["content"], "code": _code(file)}
+    parts = sorted(name for name, value in new.items() if old.get(name) != value)
+    # What is equal stays as it was written: 20 seconds may be 20.0 there.
+    present = canonical_json({**new, **{name: old[name] for name in old if name not in parts}})
 
     def changed(name, key):
         if name not in contents:
@@ -277,13 +285,26 @@ def _layer(layer, facts):
     return 0 if layer is None else layer
 
 
-def _differences(recorded, present):
-    """Names of the parts in which two texts of feature_params() differ."""
+def _params(file):
+    """What a features file was computed with, as feature_params() wrote it: a dict."""
     try:
-        old = dict(json.loads(recorded))
+        return dict(json.loads(str(_attribute(file, "params"))))
     except (TypeError, ValueError):
-        old = {}
-    return [name for name, value in json.loads(present).items() if old.get(name) != value]
+        return {}
+
+
+def _chosen(file):
+    """The layer of an encoder that a file's features are of, and the options of its family."""
+    told_elsewhere = {"encoder", "code", "dtype", "device", "precision"}
+    params = {"layer": None, **_params(file)}
+    return {name: value for name, value in params.items() if name not in told_elsewhere}
+
+
+def _code(file):
+    """Digest of the code of a file's family of encoders today; None if it is not there any more."""
+    module = f"features.encoders.{_attribute(file, 'family')}"
+    there = PACKAGE.joinpath(*module.split(".")).with_suffix(".py").exists()
+    return code_digest(module) if there else None
 
 
 def contents_beside(file, config):
