@@ -498,7 +498,7 @@ def test_command_line_of_labels(snapshot, tmp_path):  # noqa: F811
 @pytest.mark.parametrize("stage", ["extract", "fetch"])
 def test_help_does_not_import_torch(stage):
     program = (
-        f"import sys; from labelmer.{stage} import main\n"
+        f"import sys; from labelmer.features.{stage} import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
         "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
     )

@@ -1,8 +1,8 @@
 """A family of encoders is one file: dropped into the folder it is found, and reruns no other.
 
 In a copy of the repository's code two files are dropped, and nothing else is edited; the real
-workflow extracts with both, and with the filterbank. Each further test changes one file in a copy of
-that and asks a dry run which jobs it would do.
+workflow extracts with both, and with the filterbank. Each further test changes one file in a copy
+of that and asks a dry run which jobs it would do.
 """
 
 import json
