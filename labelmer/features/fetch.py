@@ -27,7 +27,7 @@ from labelmer.base.log import log
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.features import encoders
 
-FORMS = ["hub:OWNER/NAME@40-HEX-REVISION", "path:DIR", "package:MODULE/DIR"]
+FORMS = "hub:OWNER/NAME@40-HEX-REVISION, path:DIR, package:MODULE/DIR"
 HUB = re.compile(r"([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
 PACKAGE = re.compile(r"(\w+)/(.+)")
 SETTINGS = ["*.json", "*.txt", "*.model"]  # configs, vocabularies, merges, sentencepiece
@@ -92,8 +92,8 @@ def _fill(folder, source):
         (folder / "config.json").write_text(settings)
         return ""
     else:
-        forms = ", ".join([*FORMS, *encoders.builtins()])
-        raise InputError(f"bad source, expected one of {forms}; correct it")
+        forms = " or ".join([FORMS, *encoders.builtins()])
+        raise InputError(f"bad source, expected {forms}; correct it")
     _check_shards(folder)
     _only_safetensors(folder)
     return revision
