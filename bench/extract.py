@@ -49,6 +49,7 @@ from lengths import seconds_of_utterances  # noqa: E402
 from labelmer.base.digest import code_digest  # noqa: E402
 from labelmer.base.ragged import RATE, Ragged  # noqa: E402
 from labelmer.features import encoders  # noqa: E402
+from labelmer.features.encoders.onednn import Linear  # noqa: E402
 from labelmer.features.extract import extract  # noqa: E402
 from labelmer.features.items import Items  # noqa: E402
 
@@ -109,13 +110,14 @@ class Ways:
     def __init__(self, snapshot, facts, folder, device):
         self.facts, self.folder, self.device = facts, folder, device
         self.encoder = encoders.load(snapshot, -1, device)
+        self.code = code_digest(self.encoder.family.module)
         self.extractor = transformers.AutoFeatureExtractor.from_pretrained(snapshot)
         self.model = transformers.AutoModel.from_pretrained(snapshot).eval().to(device)
 
     def labelmer(self, items):
         out = self.folder / "features.h5"
         out.unlink(missing_ok=True)  # or its items would be taken over
-        extract(items, self.encoder, self.facts, out, code_digest("features.encoders"))
+        extract(items, self.encoder, self.facts, out, self.code)
 
     def loop(self, items):
         for name, samples in zip(items.ids, items.inputs, strict=True):
@@ -153,6 +155,7 @@ class WhisperWays:
     def __init__(self, snapshot, facts, folder, device):
         self.facts, self.folder, self.device = facts, folder, device
         self.encoders = {s: encoders.load(snapshot, -1, device, silence=s) for s in SILENCES}
+        self.code = code_digest(encoders.family_of(snapshot).module)
         self.extractor = transformers.AutoFeatureExtractor.from_pretrained(snapshot)
         model = transformers.AutoModel.from_pretrained(snapshot).get_encoder()
         self.model = model.eval().to(device)
@@ -175,7 +178,7 @@ class WhisperWays:
         else:
             out = self.folder / f"{way}.h5"
             out.unlink(missing_ok=True)  # or its items would be taken over
-            extract(items, self.encoders[way], self.facts, out, code_digest("features.encoders"))
+            extract(items, self.encoders[way], self.facts, out, self.code)
         if self.device == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter() - start
@@ -252,7 +255,7 @@ def ceilings(device):
         return {"torch.matmul": best_gflops(product, gflop, device, 30)}
     rows, width, inner = 1500, 768, 3072  # half a minute of speech into a feed-forward layer
     hidden, weight = torch.randn(rows, width), torch.randn(width, inner)
-    convolution = encoders._Linear(width, inner, bias=False)
+    convolution = Linear(width, inner, bias=False)
     gflop = 2 * rows * width * inner / 1e9
     return {
         "torch.matmul": best_gflops(lambda: hidden @ weight, gflop, device, 30),
@@ -366,7 +369,7 @@ def run(device, snapshot, facts):
     print(f"\n{name}{'' if device == 'cuda' else ' threads'}")
     with tempfile.TemporaryDirectory() as place:
         ways = Ways(snapshot, facts, Path(place), device)
-        good = device == "cpu" or gpu_agrees(ways, snapshot, encoders.WINDOW_S + 10)
+        good = device == "cpu" or gpu_agrees(ways, snapshot, ways.encoder.options["window_s"] + 10)
         taken, tops, files_agree = measure(ways, items)
     return report(ways, items, taken, tops), good and files_agree
 

@@ -73,8 +73,8 @@ def segments_of(root, folder):
 
 def features_of(segments, folder, place):
     """({way: seconds}, {way: {id: means over a clip's frames (layers, width)}})."""
-    facts, code = read_facts(folder, "whisper"), code_digest("features.encoders")
-    ways = {way: encoders.load(folder, encoders.ALL, silence=way) for way in WAYS}
+    facts, code = read_facts(folder, "whisper"), code_digest(encoders.family_of(folder).module)
+    ways = {way: encoders.load(folder, "all", silence=way) for way in WAYS}
     taken, means = dict.fromkeys(WAYS, 0.0), {way: {} for way in WAYS}
     warm_up = read_items(segments[0]).inputs[:2]
     for encoder in ways.values():

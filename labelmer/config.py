@@ -10,7 +10,9 @@ import yaml
 
 from labelmer.base import names
 from labelmer.base.errors import InputError
+from labelmer.base.ragged import FEATURE_DTYPE
 from labelmer.corpus.readers import READERS
+from labelmer.features import encoders
 from labelmer.models.options import ModelOptions
 
 KINDS = {
@@ -115,6 +117,9 @@ def check(config, schema_path):
     config: dict as YAML gives it; schema_path: the JSON schema, as YAML.
     """
     schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
+    entry = schema["properties"]["encoders"]["additionalProperties"]
+    entry["properties"].update(encoders.options())
+    entry["additionalProperties"] = False
     errors = Validator(schema).iter_errors(config)
     problems = [_sentence(e) for e in sorted(errors, key=lambda e: list(map(str, e.path)))]
     if not problems:
@@ -190,7 +195,8 @@ def check_given(corpus):
 
 
 # What an encoder's entry says where it says nothing: writing it down changes nothing.
-ENCODING = {"window_s": 60, "silence": "compact", "dtype": "float16"}
+ENCODING = {name: spec["default"] for name, spec in encoders.options().items()}
+ENCODING["dtype"] = FEATURE_DTYPE
 
 
 def encoding(encoder):
@@ -307,16 +313,19 @@ def _labels(config):
 
 def _encoders(config):
     for name, encoder in config["encoders"].items():
-        if "layer" not in encoder and not encoder["source"].startswith("builtin:"):
+        source, known = encoder["source"], encoders.builtins()
+        if source.startswith("builtin:") and source not in known:
+            yield f"encoders: {name}: source: '{source}', expected one of {list(known)}"
+            continue
+        families = encoders.possible(source, encoder["modality"])
+        if "layer" not in encoder and any(family.network for family in families):
             yield (
                 f"encoders: {name}: layer is missing, expected a number: 0 is what enters the "
                 "first layer, -1 the last layer; a middle one is usually best"
             )
-        whole = encoder["modality"] == "text" or encoder["source"].startswith("builtin:")
-        if "window_s" in encoder and whole:
-            yield f"encoders: {name}: window_s goes with wav2vec 2.0 and its kin; remove it"
-        if "silence" in encoder and whole:
-            yield f"encoders: {name}: silence goes with Whisper's encoder; remove it"
+        for option in encoders.options_in(encoder):
+            if not any(option in family.options for family in families):
+                yield f"encoders: {name}: {encoders.misplaced(option)}"
 
 
 def _variants(config):
@@ -346,19 +355,20 @@ def _variants(config):
 
 
 def _experiments(config):
-    encoders, variants = config["encoders"], config["variants"]
+    entries, variants = config["encoders"], config["variants"]
     for number, experiment in enumerate(config["experiments"]):
         for modality in ("speech", "text"):
             place, name = f"experiments: {number}: {modality}", experiment[modality]
-            fitting = [e for e in encoders if encoders[e]["modality"] == modality]
-            if name in encoders and name not in fitting:
+            fitting = [e for e in entries if entries[e]["modality"] == modality]
+            if name in entries and name not in fitting:
                 yield (
-                    f"{place}: '{name}' is a {encoders[name]['modality']} encoder, "
+                    f"{place}: '{name}' is a {entries[name]['modality']} encoder, "
                     f"expected one of {fitting}"
                 )
-            yield from _unknown(name, encoders, place)
-            source = encoders.get(name, {}).get("source", "")
-            if experiment["mode"] == "finetuned" and source.startswith("builtin:"):
+            yield from _unknown(name, entries, place)
+            source = entries.get(name, {}).get("source", "")
+            fixed = any(not family.network for family in encoders.possible(source, modality))
+            if experiment["mode"] == "finetuned" and fixed:
                 yield (
                     f"{place}: '{name}' is {source}, which has nothing to fine-tune; expected an "
                     "encoder with weights, or mode: frozen"

@@ -9,9 +9,7 @@ from conftest import REPOSITORY
 from snakemake.utils import update_config
 
 from labelmer import config
-from labelmer.base import ragged
 from labelmer.base.errors import InputError
-from labelmer.features import encoders
 from labelmer.features.finetune import FinetuningOptions
 
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
@@ -250,6 +248,13 @@ def test_a_code_that_the_corpus_spells_otherwise_is_refused():
         ("folds: fraction", 0.2, "fraction goes with validation: dialogues"),
         ("encoders: minilm", {"modality": "text", "source": "path:x"}, "layer is missing"),
         ("encoders: minilm: dtype", "float8", "dtype: 'float8', expected one of ['float16', "),
+        (
+            "encoders: fbank: source",
+            "builtin:mfcc",
+            "fbank: source: 'builtin:mfcc', expected one of ['builtin:fbank']",
+        ),
+        ("encoders: minilm: windows", 20, "minilm: unknown keys ['windows'], expected some of"),
+        ("encoders: minilm: window_s", 0, "minilm: window_s: 0 is less than the minimum of 1"),
         ("encoders: minilm: window_s", 20, "minilm: window_s goes with wav2vec 2.0 and its kin"),
         ("encoders: fbank: window_s", 20, "fbank: window_s goes with wav2vec 2.0 and its kin"),
         ("encoders: minilm: silence", "full", "minilm: silence goes with Whisper's encoder"),
@@ -375,6 +380,4 @@ def test_what_an_encoder_does_anyway_may_be_written_down():
     written = {**plain, "window_s": 60, "silence": "compact", "dtype": "float16"}
     assert config.encoding(written) == config.encoding(plain) == {"layer": 3}
     assert config.encoding({**plain, "silence": "full"}) == {"layer": 3, "silence": "full"}
-    assert config.ENCODING["window_s"] == encoders.WINDOW_S
-    assert config.ENCODING["silence"] == encoders.SILENCES[0]
-    assert config.ENCODING["dtype"] == ragged.FEATURE_DTYPE
+    assert config.encoding({**plain, "window_s": 30}) == {"layer": 3, "window_s": 30}

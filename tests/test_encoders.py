@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from labelmer.base.errors import InputError
 from labelmer.features import encoders, fetch
+from labelmer.features.encoders.base import batches_by_length
 from labelmer.report.alignment import token_spans
 
 LAYERS = 3
@@ -302,7 +303,7 @@ def test_long_speech_goes_in_windows_and_every_frame_stands_once(kind, snapshot)
     short = long[:16000]
     assert_close(encoder.encode([short])[0], whole.encode([short])[0])
     assert_batch_is_single(encoder, [long, short, *CLIPS])
-    assert (encoder.window_s, whole.window_s) == (1.0, encoders.WINDOW_S)
+    assert (encoder.options, whole.options) == ({"window_s": 1.0}, {"window_s": 60.0})
 
 
 @pytest.mark.parametrize("seconds", np.arange(0.02, 4, 0.317))
@@ -457,7 +458,7 @@ def test_silence_goes_with_whisper(snapshot):
     for kind in ("bert", "wav2vec2-group"):
         with pytest.raises(InputError, match=r"silence goes with Whisper's encoder; remove it"):
             encoders.load(snapshot(kind), 1, silence="none")
-        assert encoders.load(snapshot(kind), 1).silence is None
+        assert "silence" not in encoders.load(snapshot(kind), 1).options
     with pytest.raises(InputError, match=r"bad silence 'some', expected one of \['compact', "):
         encoders.load(snapshot("whisper"), 1, silence="some")
 
@@ -592,8 +593,8 @@ def test_layer_out_of_range(kind, snapshot):
 
 
 def test_batches_by_length():
-    assert encoders.batches_by_length([3, 9, 1, 4, 2], 8) == [[1], [3, 0], [4, 2]]
-    assert encoders.batches_by_length([], 8) == []
+    assert batches_by_length([3, 9, 1, 4, 2], 8) == [[1], [3, 0], [4, 2]]
+    assert batches_by_length([], 8) == []
 
 
 def test_unknown_family_names_the_known(tmp_path):

@@ -18,12 +18,14 @@ import torch
 from conftest import REPOSITORY
 from test_encoders import SENTENCES, noise, snapshot  # noqa: F401
 
-from labelmer.base import ragged_writer, tables
-from labelmer.base.digest import code_digest, content_key
+from labelmer.base import ragged, ragged_writer, tables
+from labelmer.base.digest import canonical_json, code_digest, content_key
 from labelmer.base.errors import InputError
 from labelmer.base.ragged import LARGEST, Ragged
 from labelmer.base.ragged_writer import Writer
 from labelmer.features import encoders, extract, fetch, items
+from labelmer.features.encoders.base import ROWS_PER_BATCH
+from labelmer.features.encoders.waveform import Waveform
 
 
 def write_segments(path, clips):
@@ -69,9 +71,9 @@ def runner(tmp_path, origin, write, name):
     fetch.fetch(f"path:{origin}", folder)
     facts = items.read_facts(folder, "tiny")
 
-    def run(content, layer=2, code="c0de", out="out.h5", dtype="float16", silence=None):
+    def run(content, layer=2, code="c0de", out="out.h5", dtype="float16", **options):
         found = items.read_items(write(tmp_path / name, content))
-        encoder = encoders.load(folder, layer, silence=silence)
+        encoder = encoders.load(folder, layer, **options)
         return extract.extract(found, encoder, facts, tmp_path / out, code, dtype)
 
     run.out, run.folder = tmp_path / "out.h5", folder
@@ -89,6 +91,7 @@ def test_speech_file(speech):
     expected = {"kind": "features", "unit": "frames", "rate_hz": 50, "width": 16, "layer": 2}
     expected |= {"encoder": "tiny", "source": source["source"], "weights": source["weights"]}
     expected |= {"dtype": "float16", "code": "c0de", "revision": ""}
+    expected |= {"family": "waveform", "device": "cpu", "precision": "float32"}
     assert {name: file.attrs[name] for name in expected} == expected
     assert set(json.loads(file.attrs["params"])) == {
         "encoder",
@@ -96,6 +99,8 @@ def test_speech_file(speech):
         "window_s",
         "dtype",
         "code",
+        "device",
+        "precision",
     }
     assert {"labelmer", "torch", "transformers"} < set(file.attrs)
     assert file.marks("a") is None
@@ -114,6 +119,20 @@ def test_silence_is_in_the_key_of_whispers_features(hearing):
         # Behind the second of "a" the window of this tiny encoder ends before silence is compact.
         same = [name for name in file.ids if np.array_equal(file[name], before[name])]
         assert same == (["a"] if silence == "full" else [])
+
+
+def test_what_a_gpu_computed_does_not_stay_beside_a_cpus(speech):
+    speech(CLIPS)
+    file, whole = Ragged(speech.out), speech.out.read_bytes()
+    params = {**json.loads(file.attrs["params"]), "device": "cuda", "precision": "float16"}
+    found = items.read_items(speech.out.with_name("segments.h5"))
+    lengths = np.diff(file.offsets)
+    with Writer(speech.out, found.ids, lengths, (16,), "float16", {}) as writer:
+        for i, content in enumerate(found.contents):
+            key = ragged.feature_key(content, canonical_json(params))
+            writer.write(i, np.zeros((lengths[i], 16)), key)
+    assert speech(CLIPS) == (0, 4)
+    assert speech.out.read_bytes() == whole
 
 
 def test_text_file(text):
@@ -220,8 +239,8 @@ def test_a_damaged_file_is_made_anew(speech):
 @pytest.fixture
 def one_value(monkeypatch):
     """one_value(value): from now on the utterance b has that value in row 1, dimension 3."""
-    run = encoders.Waveform._run
-    return lambda value: monkeypatch.setattr(encoders.Waveform, "_run", broken(run, value))
+    run = Waveform._run
+    return lambda value: monkeypatch.setattr(Waveform, "_run", broken(run, value))
 
 
 def broken(run, value):
@@ -281,8 +300,8 @@ def overflowing(monkeypatch):
             features[0][:] = np.inf
         return lambda: features
 
-    given = encoders.Waveform.begin
-    return lambda: monkeypatch.setattr(encoders.Waveform, "begin", begin)
+    given = Waveform.begin
+    return lambda: monkeypatch.setattr(Waveform, "begin", begin)
 
 
 def test_what_overflows_in_mixed_precision_is_computed_again_in_float32(speech, overflowing):
@@ -300,7 +319,7 @@ MANY = {f"u{i:02d}": clip for i, clip in enumerate(noise(*np.linspace(0.1, 1.3, 
 
 @pytest.fixture
 def small_batches(monkeypatch):
-    monkeypatch.setitem(encoders.ROWS_PER_BATCH, "cpu", 100)
+    monkeypatch.setitem(ROWS_PER_BATCH, "cpu", 100)
     monkeypatch.setattr(ragged_writer, "COMMIT_S", 0.0)
 
 
@@ -309,13 +328,13 @@ def in_another_process(run, *arguments, delay=0.0):
 
     def target():
         torch.set_num_threads(1)  # a forked process cannot use the parent's threads
-        begin = encoders.Waveform.begin
+        begin = Waveform.begin
 
         def slow(*arguments, **options):
             time.sleep(delay)
             return begin(*arguments, **options)
 
-        encoders.Waveform.begin = slow
+        Waveform.begin = slow
         run(*arguments)
 
     process = multiprocessing.get_context("fork").Process(target=target)
@@ -379,7 +398,7 @@ def test_what_was_finished_before_a_kill_is_not_computed_again(speech, small_bat
 
 def test_what_was_finished_before_a_kill_serves_other_plans(speech, small_batches, monkeypatch):
     done = killed_after(20, speech)
-    monkeypatch.setitem(encoders.ROWS_PER_BATCH, "cpu", 70)
+    monkeypatch.setitem(ROWS_PER_BATCH, "cpu", 70)
     kept, computed = speech({**MANY, "x": CLIPS["a"]})
     assert done - 3 < kept <= done
     assert kept + computed == len(MANY) + 1 == len(Ragged(speech.out))
@@ -403,7 +422,7 @@ def test_an_interruption_leaves_the_old_file(speech, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(encoders.Waveform, "_run", interrupted)
+        patch.setattr(Waveform, "_run", interrupted)
         with pytest.raises(KeyboardInterrupt):
             speech(CLIPS)
     assert speech.out.read_bytes() == before
@@ -444,12 +463,9 @@ def test_command_line_of_speech(tmp_path):
     extract.main([str(word) for word in argv])
     assert "0 items kept, 4 computed" in log.read_text()
     assert "seconds of audio/s" in log.read_text()
-    assert Ragged(out).attrs["code"] == code_digest("features.encoders") and Ragged(out)[
-        "a"
-    ].shape == (
-        98,
-        80,
-    )
+    file = Ragged(out)
+    assert file.attrs["code"] == code_digest("features.encoders.filterbank")
+    assert file["a"].shape == (98, 80)
 
 
 def test_an_extraction_does_not_overwrite_what_it_reads(tmp_path, capsys):
@@ -472,7 +488,7 @@ def test_command_line_of_labels(snapshot, tmp_path):  # noqa: F811
     file = Ragged(tmp_path / "labels.h5")
     assert file.ids == ["angry", "sad"]
     assert file.marks("angry") == ["[CLS]", "tree", "[SEP]"]
-    assert file.attrs["code"] == code_digest("features.encoders") and file.dtype == "float16"
+    assert file.attrs["code"] == code_digest("features.encoders.text") and file.dtype == "float16"
     wide = json.dumps({**config, "dtype": "float32"})
     extract.main([*argv, "--threads", "1", "--config", wide])
     assert Ragged(tmp_path / "labels.h5").dtype == "float32"
@@ -483,7 +499,7 @@ def test_command_line_of_labels(snapshot, tmp_path):  # noqa: F811
 @pytest.mark.parametrize("stage", ["extract", "fetch"])
 def test_help_does_not_import_torch(stage):
     program = (
-        f"import sys; from labelmer.{stage} import main\n"
+        f"import sys; from labelmer.features.{stage} import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
         "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
     )

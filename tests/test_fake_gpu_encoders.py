@@ -13,6 +13,7 @@ from test_encoders import CLIPS, SENTENCES, SIZES, TEXTS, WAVEFORMS, snapshot  #
 from torch._subclasses import FakeTensor, FakeTensorMode
 
 from labelmer.features import encoders, finetune
+from labelmer.features.encoders import text
 
 DEVICE = "cuda:1"  # not the one that PyTorch takes where none is named
 KINDS = [*WAVEFORMS, "whisper", *TEXTS]
@@ -75,7 +76,7 @@ def test_fine_tuning(kind, snapshot, fake):  # noqa: F811
 def test_a_tensor_on_the_wrong_device_is_caught(snapshot, fake, monkeypatch):  # noqa: F811
     """That the tests above can fail."""
     encoder = encoders.load(snapshot("bert"), 2)
-    monkeypatch.setattr(encoders, "_sent", lambda tensor, device: tensor)
+    monkeypatch.setattr(text, "sent", lambda tensor, device: tensor)
     with fake:
         moved(encoder)
         with torch.no_grad(), pytest.raises(RuntimeError, match=r"device.* cuda:1"):

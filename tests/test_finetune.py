@@ -22,6 +22,8 @@ from test_extract import write_segments, write_utterances
 from labelmer.base import tables
 from labelmer.demo import plan, speech
 from labelmer.features import encoders, fetch, finetune
+from labelmer.features.encoders.text import Text
+from labelmer.features.encoders.whisper import SILENCES
 from labelmer.learning import batches
 
 CLASSES = ["angry", "neutral", "sad"]
@@ -369,7 +371,7 @@ def test_gradient_checkpointing_changes_nothing(kind, bench):
 
 def test_whisper_is_tuned_with_the_silence_that_its_features_hear(bench):
     made, after = bench("whisper"), {}
-    for silence in encoders.SILENCES:
+    for silence in SILENCES:
         encoder = finetune.load_encoder(made.encoder, "cpu", silence=silence)
         options = finetune.FinetuningOptions(freeze_front_end=False)
         classifier = finetune.Classifier(encoder, 3, options).eval()
@@ -610,7 +612,7 @@ def test_a_lack_of_memory_says_what_to_lower(bench, caplog, monkeypatch):
     def lacking(*_):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    for place, name in ((encoders.Text, "_run"), (torch.optim.AdamW, "step")):
+    for place, name in ((Text, "_run"), (torch.optim.AdamW, "step")):
         with monkeypatch.context() as patched:
             patched.setattr(place, name, lacking)
             caplog.clear()

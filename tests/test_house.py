@@ -21,7 +21,12 @@ ARROWS = {
     "models": {"base", "scores", "learning"},
     "report": {"base", "scores"},
     "figures": {"base", "scores", "report"},
-    "config": {"base", "corpus", "models"},  # their names and options alone, without torch
+    "config": {
+        "base",
+        "corpus",
+        "features",
+        "models",
+    },  # their names and options alone, without torch
 }
 
 

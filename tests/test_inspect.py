@@ -41,11 +41,13 @@ def write_utterances(path, texts):
     tables.write(path, frame, "utterances")
 
 
-def write_features(path, contents, values, marks=None, layer=2, code=None):
+def write_features(path, contents, values, marks=None, layer=2, code=None, options=None, **made_on):
     """A file of features as extract writes it; values: {id: (rows, width)}."""
-    params = feature_params(CONTENT, layer, None, code or code_digest("features.encoders"))
+    code = code or code_digest("features.encoders.waveform")
+    params = feature_params(CONTENT, layer, options or {}, code, **made_on)
     about = {"unit": "tokens"} if marks else {"unit": "frames", "rate_hz": 50.0}
     about |= {"kind": "features", "encoder": "tiny", "source": "path:x", "revision": ""}
+    about |= {"family": "waveform", **made_on}
     about |= {"weights": "ab" * 32, "layer": layer, "params": params, "labelmer": "0.1.0"}
     shape = next(iter(values.values())).shape[1:]
     marks = marks and list(marks.values())
@@ -251,6 +253,31 @@ def test_changed_encoder_layer_and_code(corpus, facts, capsys):
     assert facts(corpus.frames)["keys"] == stale({"code and encoder changed": 3})
     inspection.main([str(corpus.frames)])
     assert "  keys       stale: 3 (code and encoder changed)\n" in capsys.readouterr().out
+
+
+def test_features_are_judged_by_the_device_that_they_were_made_on(corpus, facts, capsys):
+    corpus.extract(device="cuda", precision="float16")
+    found = facts(corpus.frames)
+    assert (found["keys"], found["family"]) == (current(), "waveform")
+    assert (found["device"], found["precision"]) == ("cuda", "float16")
+    inspection.main([str(corpus.frames)])
+    assert "  device     cuda\n  precision  float16\n" in capsys.readouterr().out
+    corpus.fetch("another")
+    assert facts(corpus.frames)["keys"] == stale({"encoder changed": 3})
+
+
+def test_the_options_of_an_encoders_family_are_shown_and_compared(corpus, facts):
+    corpus.extract(options={"window_s": 20.0})
+    assert facts(corpus.frames)["window_s"] == 20
+    assert facts(corpus.frames, "--config", '{"window_s": 20}')["keys"] == current()
+    other = facts(corpus.frames, "--config", '{"window_s": 30}')["keys"]
+    assert other == stale({"window_s changed": 3})
+
+
+def test_features_of_a_family_that_is_gone_are_stale(corpus, facts):
+    with h5py.File(corpus.frames, "r+") as file:
+        file.attrs["family"] = "forgotten"
+    assert facts(corpus.frames)["keys"] == stale({"code changed": 3})
 
 
 def test_features_of_a_fine_tuned_encoder(corpus, facts):

@@ -196,7 +196,7 @@ def test_touching_every_file_runs_nothing(copy):
 def test_comments_docstrings_and_reformatting_run_nothing(copy):
     for path in (copy.folder / "labelmer").glob("*.py"):
         path.write_text("# a comment\n\n\n" + path.read_text() + "\n\n# and another\n")
-    change(copy, "labelmer/features/encoders.py", '"""One interface', '"""Some interface')
+    change(copy, "labelmer/features/encoders/__init__.py", '"""One interface', '"""Some interface')
     change(copy, "labelmer/models/train.py", "epochs: int = 4", "epochs:   int   =   4")
     assert copy.jobs() == set()
 
@@ -548,9 +548,15 @@ def test_the_audit_has_the_classes_in_the_configs_order(listed):
             runs_of(TRAINED),
         ),
         (
-            "encoders",
-            "WINDOW_S = 60",
-            "WINDOW_S = 50",
+            "features/encoders/text",
+            "longest = min(",
+            "longest = max(",
+            features("bert", *SESSIONS) | RECOGNISED | runs_of(["full", "text-only"]),
+        ),
+        (
+            "features/encoders/base",
+            "2**20",
+            "2**21",
             {("fetch", f"resources/encoders/{e}") for e in ("bert", "fbank")}
             | features("bert", *SESSIONS)
             | features("fbank", *SESSIONS)

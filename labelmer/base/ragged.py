@@ -14,7 +14,7 @@ Here they are read; ragged_writer.py writes them, and a change of it changes no 
 
 import mmap
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import h5py
@@ -46,23 +46,24 @@ class NotWhole(InputError):
 def feature_params(
     encoder: str,
     layer: int | str,
-    window_s: float | None,
+    options: Mapping[str, object],
     code: str,
     dtype: str = FEATURE_DTYPE,
-    silence: str | None = None,
+    device: str = "cpu",
+    precision: str = "float32",
 ) -> str:
     """What all items of a file of features were computed with, as canonical JSON.
 
-    encoder   digest of the encoder's files (`content` of its source.json)
-    layer     index of the hidden states, from 0, or "all"
-    window_s  seconds of speech that the encoder sees at once, or None
-    code      digest of the code that computes a feature
-    dtype     of the numbers in the file, one of LARGEST
-    silence   what the encoder hears behind a clip; None if it is of a family without such a choice
+    encoder    digest of the encoder's files (`content` of its source.json)
+    layer      index of the hidden states, from 0, or "all"
+    options    of the encoder's family, by name
+    code       digest of the code that computes a feature
+    dtype      of the numbers in the file, one of LARGEST
+    device     "cpu" or "cuda", and
+    precision  of the arithmetic there, "float32" or "float16": a file holds features of one kind
     """
-    heard = {"silence": silence} if silence else {}  # so that keys of other families stay
-    parts = {"encoder": encoder, "layer": layer, "window_s": window_s and float(window_s)}
-    return canonical_json({**parts, **heard, "dtype": dtype, "code": code})
+    parts = {"encoder": encoder, "layer": layer, "code": code, "dtype": dtype}
+    return canonical_json({**options, **parts, "device": device, "precision": precision})
 
 
 def feature_key(content: str | bytes, params: str) -> bytes:

@@ -2,12 +2,13 @@
 
 INPUT is a session's segments (.h5, for a speech encoder) or its table of utterances (.tsv, for a
 text encoder). Without it, the words of the labels are run, as --config '{"labels": {NAME: WORDS}}'
-gives them. --config also holds the encoder's `layer`, its `window_s` or its `silence` if it has
-one, and the `dtype` of the numbers in OUT: float16 (the default), bfloat16 or float32.
+gives them. --config also holds the encoder's `layer`, the options of its family (`window_s`,
+`silence`), and the `dtype` of the numbers in OUT: float16 (the default), bfloat16 or float32.
 
 If OUT is there already, its items whose key still matches are taken over and only the rest is
-computed; so it is with OUT.part, which an interrupted run leaves. Equal input gives equal bytes on
-a machine, with the same threads and if no memory runs out, however often a run was interrupted.
+computed; so it is with OUT.part, which an interrupted run leaves. A key tells a CPU's features from
+a GPU's, so that the two never stand in one file. Equal input gives equal bytes on a machine, with
+the same threads and if no memory runs out, however often a run was interrupted.
 """
 
 import importlib.metadata
@@ -28,6 +29,7 @@ from labelmer.base.progress import Progress
 from labelmer.base.ragged import FEATURE_DTYPE, LARGEST, RATE, feature_key, feature_params
 from labelmer.base.ragged_writer import Writer
 from labelmer.base.stage import command, parse, stage_parser
+from labelmer.features import encoders
 from labelmer.features.items import read_facts, read_items, text_items
 
 UNITS = {"speech": "frames", "text": "tokens"}
@@ -53,9 +55,8 @@ def extract(items, encoder, facts, out, code, dtype=FEATURE_DTYPE):
             f"{out}: '{facts['encoder']}' is a {encoder.modality} encoder, expected one for "
             f"{items.modality}, which the input is; correct the encoder's `modality` or its source"
         )
-    params = feature_params(
-        *(facts["content"], encoder.layer, encoder.window_s, code, dtype, encoder.silence)
-    )
+    content, kind = facts["content"], (encoder.on, encoder.precision)
+    params = feature_params(content, encoder.layer, encoder.options, code, dtype, *kind)
     keys = [feature_key(content, params) for content in items.contents]
     lengths = encoder.lengths(items.inputs)
     attrs = _attributes(encoder, facts, params, code, dtype)
@@ -126,7 +127,7 @@ def _odd(text):
 
 def _batches(wanted, lengths, budget):
     """The wanted items in batches of similar length."""
-    from labelmer.features.encoders import batches_by_length
+    from labelmer.features.encoders.base import batches_by_length
 
     batches = batches_by_length([lengths[i] for i in wanted], budget)
     return [[wanted[b] for b in batch] for batch in batches]
@@ -202,8 +203,6 @@ def _within(features, dtype, name, out):
 
 def _attributes(encoder, facts, params, code, dtype):
     rate = {"rate_hz": encoder.rate_hz} if encoder.rate_hz else {}
-    window = {"window_s": encoder.window_s} if encoder.window_s else {}
-    silence = {"silence": encoder.silence} if encoder.silence else {}
     return {
         "kind": "features",
         "unit": UNITS[encoder.modality],
@@ -213,10 +212,11 @@ def _attributes(encoder, facts, params, code, dtype):
         "source": facts["source"],
         "revision": facts["revision"],
         "weights": facts["weights"],
+        "family": encoder.family.name,
         "layer": encoder.layer,
-        **window,
-        **silence,
+        **encoder.options,
         "dtype": dtype,
+        "device": encoder.on,
         "precision": encoder.precision,
         "params": params,
         "code": code,
@@ -245,16 +245,15 @@ def main(argv=None):
             f"{args.out}: expected a file of its own that ends in .h5; correct the name"
         )
     items = text_items(labels) if args.input is None else read_items(args.input)
-    facts = read_facts(args.folder, args.encoder)
+    facts, family = read_facts(args.folder, args.encoder), encoders.family_of(args.folder)
 
     os.environ["HF_HUB_OFFLINE"] = "1"  # read when it is imported
     import torch
 
-    from labelmer.features import encoders
     from labelmer.learning.device import device_of
 
     torch.set_num_threads(args.threads)
-    layer, window_s = args.config.get("layer"), args.config.get("window_s")
-    silence, dtype = args.config.get("silence"), args.config.get("dtype", FEATURE_DTYPE)
-    encoder = encoders.load(args.folder, layer, device_of(args.gpu), window_s, silence)
-    extract(items, encoder, facts, args.out, code_digest("features.encoders"), dtype)
+    layer, dtype = args.config.get("layer"), args.config.get("dtype", FEATURE_DTYPE)
+    options = encoders.options_in(args.config)
+    encoder = encoders.load(args.folder, layer, device_of(args.gpu), **options)
+    extract(items, encoder, facts, args.out, code_digest(family.module), dtype)

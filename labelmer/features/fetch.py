@@ -5,7 +5,7 @@ A source is one of
     hub:OWNER/NAME@REVISION   a Hugging Face repository at a commit of 40 hexadecimal digits
     path:DIR                  a snapshot on this machine
     package:MODULE/DIR        a snapshot inside an installed Python package
-    builtin:fbank             log-mel filterbank frames, no weights
+    builtin:NAME              of an encoder without weights, such as fbank
 
 Only this stage may use the network, and only for hub:. Weights end up as safetensors, whatever
 they were before, so that nothing is unpickled later. source.json says what was fetched: source,
@@ -25,8 +25,9 @@ from labelmer.base.errors import InputError
 from labelmer.base.files import refuse_foreign
 from labelmer.base.log import log
 from labelmer.base.stage import command, parse, stage_parser
+from labelmer.features import encoders
 
-FORMS = "hub:OWNER/NAME@40-HEX-REVISION, path:DIR, package:MODULE/DIR or builtin:fbank"
+FORMS = "hub:OWNER/NAME@40-HEX-REVISION, path:DIR, package:MODULE/DIR"
 HUB = re.compile(r"([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
 PACKAGE = re.compile(r"(\w+)/(.+)")
 SETTINGS = ["*.json", "*.txt", "*.model"]  # configs, vocabularies, merges, sentencepiece
@@ -34,12 +35,6 @@ SAFE = ["model.safetensors", "model-*-of-*.safetensors"]
 PICKLED = ["pytorch_model.bin", "pytorch_model-*-of-*.bin"]
 INDICES = ["model.safetensors.index.json", "pytorch_model.bin.index.json"]
 POINTER = b"version https://git-lfs"  # how a file begins that Git LFS has not brought
-FBANK = {
-    "model_type": "labelmer-fbank",
-    "num_mel_bins": 80,
-    "frame_length_ms": 25,
-    "frame_shift_ms": 10,
-}
 
 
 def fetch(source, folder):
@@ -50,8 +45,6 @@ def fetch(source, folder):
     encoder or cannot be loaded, a folder that holds something else. Warns where the tokenizer
     changes words that its vocabulary has.
     """
-    from labelmer.features import encoders  # here, for --help to answer without importing torch
-
     folder = Path(folder)
     refuse_foreign(folder)
     part = folder.with_name(folder.name + ".part")
@@ -60,7 +53,7 @@ def fetch(source, folder):
     try:
         revision = _fill(part, source)
         facts = {"source": source, "revision": revision, **encoders.describe(part)}
-        encoder = encoders.load(part, None if source == "builtin:fbank" else -1)
+        encoder = encoders.load(part, -1 if encoders.family_of(part).network else None)
         if encoder.modality == "text":
             known = encoder.model.get_input_embeddings().num_embeddings
             for fault in word_faults(part, encoder.tokenizer, known):
@@ -94,14 +87,15 @@ def _fill(folder, source):
         module, inside = match.groups()
         place, revision = _package(module)
         _copy(place / inside, folder)
-    elif source == "builtin:fbank":
-        revision = ""
-        (folder / "config.json").write_text(json.dumps(FBANK, indent=1) + "\n")
+    elif source in encoders.builtins():
+        settings = json.dumps(encoders.builtins()[source], indent=1) + "\n"
+        (folder / "config.json").write_text(settings)
+        return ""
     else:
-        raise InputError(f"bad source, expected {FORMS}; correct it")
-    if source != "builtin:fbank":
-        _check_shards(folder)
-        _only_safetensors(folder)
+        forms = " or ".join([FORMS, *encoders.builtins()])
+        raise InputError(f"bad source, expected {forms}; correct it")
+    _check_shards(folder)
+    _only_safetensors(folder)
     return revision
 
 
@@ -246,11 +240,11 @@ def _only_safetensors(folder):
     if not _files(folder, SAFE) and _files(folder, PICKLED):
         import torch
 
-        from labelmer.features import encoders
+        from labelmer.features.encoders.snapshot import network
 
         log.info("converting pickled weights to safetensors")
         torch.manual_seed(0)  # parts that are not used may be missing, and are drawn then
-        model = encoders.network(folder, use_safetensors=False, weights_only=True)
+        model = network(folder, use_safetensors=False, weights_only=True)
         model.save_pretrained(folder)
     for path in _files(folder, [*PICKLED, INDICES[1]]):
         path.unlink()

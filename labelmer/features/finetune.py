@@ -6,8 +6,8 @@ looked at. What is kept is the encoder: OUT is a snapshot like the one that it w
 `labelmer extract`.
 
 INPUTS are segments (.h5) or tables of utterances (.tsv) of the sessions that train and validate.
---config holds the `classes`, the options (`finetuning`) and, if the encoder has one, its
-`window_s` or its `silence`. After each epoch all that it takes to go on is kept beside OUT, in
+--config holds the `classes`, how to learn (`finetuning`) and the options of the encoder's family
+(`window_s`, `silence`). After each epoch all that it takes to go on is kept beside OUT, in
 OUT.part; a run that was killed goes on there and ends in the same bytes.
 """
 
@@ -105,14 +105,15 @@ class Classifier(torch.nn.Module):
         return self.head(self.dropout(means))
 
 
-def load_encoder(folder, device, window_s=None, silence=None):
+def load_encoder(folder, device, **options):
     """The whole encoder of a snapshot, up to its last layer; InputError if it cannot be tuned."""
-    if encoders.model_type(folder) == "labelmer-fbank":
+    family = encoders.family_of(folder)
+    if not family.network:
         raise InputError(
-            f"{folder}: a filterbank has nothing to fine-tune, expected a network; use mode: "
+            f"{folder}: {family.title} has nothing to fine-tune, expected a network; use mode: "
             "frozen with it, or choose another encoder"
         )
-    encoder = encoders.load(folder, -1, device, window_s, silence)
+    encoder = encoders.load(folder, -1, device, **options)
     if torch.device(device).type == "cuda":
         # A batch goes in one piece, however much memory is free: equal seeds give equal bytes.
         encoder.budget = sys.maxsize
@@ -327,8 +328,7 @@ def main(argv=None):
     classes, options = args.config["classes"], FinetuningOptions(**args.config["finetuning"])
     facts = read_facts(args.folder, args.encoder)
     device = device_of(args.gpu)
-    window_s, silence = args.config.get("window_s"), args.config.get("silence")
-    encoder = load_encoder(args.folder, device, window_s, silence)
+    encoder = load_encoder(args.folder, device, **encoders.options_in(args.config))
 
     table = tables.read(args.table, "fold")
     rows = table[table.part.isin(["train", "validation"])]
@@ -340,7 +340,7 @@ def main(argv=None):
     )
     deciding = {
         "config": args.config,
-        "code": code_digest("features.finetune"),
+        "code": [code_digest("features.finetune"), code_digest(encoder.family.module)],
         "seed": args.seed,
         "encoder": facts["content"],
         "rows": rows[["id", "part", "label"]].to_numpy().tolist(),

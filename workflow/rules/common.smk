@@ -41,6 +41,7 @@ from labelmer.base.digest import (
     places_digest,
 )
 from labelmer.corpus.readers import READERS
+from labelmer.features.encoders import builtins, family_of, options_in
 from labelmer.report.columns import reference_of
 from labelmer.base.errors import InputError
 
@@ -143,9 +144,13 @@ CHECKED_RATIONALES = [f"{R}/rationales.tsv"] if RATIONALES else []
 # Params
 
 
-def tracked(stage, **sections):
-    """The param `config`: the sections that a stage uses, and the digest of the stage's code."""
-    return canonical_json({**sections, "code": code_digest(VERBS[stage][0])})
+def tracked(stage, *loaded, **sections):
+    """The param `config`: the sections that a stage uses, and the digest of the stage's code.
+
+    loaded: digests of the code that the stage loads by name, which is in no digest but its own.
+    """
+    code = " ".join([code_digest(VERBS[stage][0]), *loaded])
+    return canonical_json({**sections, "code": code})
 
 
 # The corpus' files are no inputs of any rule, as Snakemake looks at the times of inputs: an older
@@ -209,11 +214,25 @@ def encoder_of(wildcards):
     return config["encoders"][wildcards.encoder]
 
 
+def family_code(wildcards):
+    """Digest of the code of an encoder's family, which is known once the encoder is fetched.
+
+    Snakemake asks for params again right before a job, so what is recorded is never "unknown"."""
+    try:
+        return code_digest(family_of(f"resources/encoders/{wildcards.encoder}").module)
+    except InputError:
+        return "unknown"
+
+
+def extract_params(wildcards, **sections):
+    sections |= encoding(encoder_of(wildcards))
+    return tracked("extract", family_code(wildcards), **sections)
+
+
 def finetune_params(wildcards):
-    heard = ("window_s", "silence")
-    encoder = encoding(encoder_of(wildcards))
-    seen = {key: value for key, value in encoder.items() if key in heard}
-    return tracked("finetune", classes=CLASSES, finetuning=config["finetuning"], **seen)
+    seen = options_in(encoding(encoder_of(wildcards)))
+    sections = {"classes": CLASSES, "finetuning": config["finetuning"], **seen}
+    return tracked("finetune", family_code(wildcards), **sections)
 
 
 # Inputs
@@ -235,7 +254,8 @@ def snapshot_digests(source):
 
 def fetch_params(wildcards):
     source = encoder_of(wildcards)["source"]
-    return tracked("fetch", source=source, files=snapshot_digests(source))
+    files = builtins().get(source) or snapshot_digests(source)
+    return tracked("fetch", source=source, files=files)
 
 
 def content_of(encoder, session):

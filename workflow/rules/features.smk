@@ -95,7 +95,7 @@ rule extract_frozen:
     resources:
         gpu=GPU,
     params:
-        config=lambda wildcards: tracked("extract", **encoding(encoder_of(wildcards))),
+        config=extract_params,
     shell:
         """
         python -m labelmer extract \
@@ -136,10 +136,8 @@ rule extract_labels:
     conda:
         ENVIRONMENT
     params:
-        config=lambda wildcards: tracked(
-            "extract",
-            **encoding(encoder_of(wildcards)),
-            labels={name: config["labels"][name]["words"] for name in CLASSES},
+        config=lambda wildcards: extract_params(
+            wildcards, labels={name: config["labels"][name]["words"] for name in CLASSES}
         ),
     shell:
         """

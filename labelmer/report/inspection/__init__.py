@@ -5,9 +5,10 @@ numbers are not finite or all alike. With ID: that item's shape, statistics and 
 also the rows that have most of it.
 
 Features are compared with the session's segments, utterances or recognised words, with the
-encoder's source.json and with the encoders' code. --config takes what `labelmer extract` takes:
-'{"layer": N}', '{"window_s": S}', '{"silence": KIND}' and '{"dtype": TYPE}' compare with others
-than the file's own, and '{"labels": {NAME: WORDS}}' gives the words of a labels.h5.
+encoder's source.json and with the code of the encoder's family, as made on the file's own device
+(cpu or cuda). --config takes what `labelmer extract` takes: '{"layer": N}', '{"window_s": S}',
+'{"silence": KIND}' and '{"dtype": TYPE}' compare with others than the file's own, and
+'{"labels": {NAME: WORDS}}' gives the words of a labels.h5.
 """
 
 import difflib
@@ -29,9 +30,9 @@ from labelmer.report.inspection.facts import (
     statistics,
     unsound,
 )
-from labelmer.report.inspection.judge import compare
+from labelmer.report.inspection.judge import chosen, compare
 
-PROVENANCE = ("encoder", "source", "revision", "layer", "window_s", "silence", "code")
+PROVENANCE = ("encoder", "source", "revision", "family", "device", "precision", "code")
 LIBRARIES = ("labelmer", "torch", "transformers")
 
 
@@ -73,6 +74,7 @@ def about_file(file, config):
         "rate_hz": rate,
         "hours": rows / rate / 3600 if rate else None,
         **{name: attribute(file, name) for name in PROVENANCE},
+        **chosen(file),
         "weights": [digest[:12] for digest in str(attribute(file, "weights") or "").split()],
         "versions": {n: attribute(file, n) for n in LIBRARIES if n in file.attrs},
         "unfinished": named([file.ids[i] for i in unfinished]),

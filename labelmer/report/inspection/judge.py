@@ -5,9 +5,15 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from labelmer.base.digest import code_digest, content_key, file_digest
+from labelmer.base.digest import (
+    PACKAGE,
+    canonical_json,
+    code_digest,
+    content_key,
+    file_digest,
+)
 from labelmer.base.errors import InputError
-from labelmer.base.ragged import Ragged, feature_key, feature_params
+from labelmer.base.ragged import Ragged, feature_key
 from labelmer.report.inspection.facts import attribute, named
 
 
@@ -72,13 +78,13 @@ def _model_changed(file):
 
 
 def _features_changed(file, contents, facts, config):
-    recorded = str(attribute(file, "params"))
-    layer = _layer(config.get("layer", attribute(file, "layer")), facts)
-    window_s = config.get("window_s", attribute(file, "window_s"))
-    silence = config.get("silence", attribute(file, "silence"))
-    dtype, code = config.get("dtype", file.dtype), code_digest("features.encoders")
-    present = feature_params(facts["content"], layer, window_s, code, dtype, silence)
-    parts = _differences(recorded, present)
+    recorded, old = str(attribute(file, "params")), _params(file)
+    given = {name: value for name, value in config.items() if name not in ("labels", "code")}
+    given["layer"] = _layer(config.get("layer", old.get("layer")), facts)
+    new = {**old, **given, "encoder": facts["content"], "code": _code(file)}
+    parts = sorted(name for name, value in new.items() if old.get(name) != value)
+    # What is equal stays as it was written: 20 seconds may be 20.0 there.
+    present = canonical_json({**new, **{name: old[name] for name in old if name not in parts}})
 
     def changed(name, key):
         if name not in contents:
@@ -98,13 +104,26 @@ def _layer(layer, facts):
     return 0 if layer is None else layer
 
 
-def _differences(recorded, present):
-    """Names of the parts in which two texts of feature_params() differ."""
+def _params(file):
+    """What a features file was computed with, as feature_params() wrote it: a dict."""
     try:
-        old = dict(json.loads(recorded))
+        return dict(json.loads(str(attribute(file, "params"))))
     except (TypeError, ValueError):
-        old = {}
-    return [name for name, value in json.loads(present).items() if old.get(name) != value]
+        return {}
+
+
+def chosen(file):
+    """The layer of an encoder that a file's features are of, and the options of its family."""
+    told_elsewhere = {"encoder", "code", "dtype", "device", "precision"}
+    params = {"layer": None, **_params(file)}
+    return {name: value for name, value in params.items() if name not in told_elsewhere}
+
+
+def _code(file):
+    """Digest of the code of a file's family of encoders today; None if it is not there any more."""
+    module = f"features.encoders.{attribute(file, 'family')}"
+    there = PACKAGE.joinpath(*module.split(".")).with_suffix(".py").exists()
+    return code_digest(module) if there else None
 
 
 def contents_beside(file, config):

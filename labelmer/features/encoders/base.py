@@ -1,0 +1,323 @@
+"""What all encoders share: batches that never change a feature, windows, padding, precision."""
+
+import itertools
+import json
+import logging
+import threading
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from labelmer.base.errors import InputError, lacks_memory
+from labelmer.features.encoders.onednn import through_onednn
+
+log = logging.getLogger("labelmer")
+
+ALL = "all"  # as a layer: every one of them
+# Padded rows of a batch. Half a minute of speech fills a CPU; a GPU wants ten.
+ROWS_PER_BATCH = {"cpu": 1500, "cuda": 30000}
+GPU_MEMORY_PER_ROW = 2**20  # bytes, of which the first convolution takes most
+
+
+def batches_by_length(lengths, budget):
+    """Indices of items in batches of similar length, the longest first.
+
+    A batch's padded total (items x longest) stays within `budget`, unless one item alone is over.
+    """
+    batches = []
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= budget:
+            batches[-1].append(i)
+        else:
+            batches.append([i])
+    return batches
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of an item that the network takes in one go."""
+
+    content: object  # samples or token ids
+    rows: int  # rows that the network gives for it
+    keep: slice  # those that stand in the item's result
+
+
+class Encoder:
+    """What every encoder answers.
+
+    A family's class takes (folder, layer, device, **options), its options all given, and has
+    _windows(item), the Windows of an item, and _run(batch), the network's rows (batch, longest,
+    *row) for the contents of windows; its __init__ ends with _place().
+
+    family     the Family that it is of, and
+    options    of it what it runs with, by name: load() sets both
+    modality   "speech" or "text"
+    width      numbers per row, and per layer where all are kept
+    rate_hz    frames per second; None for text
+    layer      index of the hidden states, from 0, or "all"
+    row        shape of a row: (width,), or (layers, width) where all are kept
+    budget     padded rows of a batch; halved, with a line in the log, when memory runs out
+    repeated   windows (of items) that ran more than once for that reason
+    on         "cpu" or "cuda", where it runs
+    mixed      can it run in mixed precision on a GPU?
+    precision  "float16" where it does, else "float32"
+    model      the whole network, None for the filterbank
+    front_end  its modules below the transformer, which fine-tuning may leave as they are
+    """
+
+    rate_hz = None
+    mixed = True
+    model = None
+    front_end = ()
+
+    @classmethod
+    def size(cls, folder):
+        """Width and number of layers of a snapshot, by its config.json."""
+        from transformers import AutoConfig
+
+        with explained(f"{folder}: config.json cannot be used", "correct it"):
+            config = AutoConfig.from_pretrained(folder, local_files_only=True)
+            return int(config.hidden_size), int(config.num_hidden_layers)
+
+    @property
+    def modality(self):
+        return self.family.modality
+
+    @property
+    def on(self):
+        return kind(self.device)
+
+    @property
+    def row(self):
+        return (self.depth + 1, self.width) if self.layer == ALL else (self.width,)
+
+    @property
+    def precision(self):
+        return "float16" if self.mixed and self.on != "cpu" else "float32"
+
+    def lengths(self, inputs):
+        """Rows that each item will have; the network does not run."""
+        return [
+            sum(len(range(window.rows)[window.keep]) for window in self._windows(item))
+            for item in inputs
+        ]
+
+    def marks(self, inputs):
+        """Per item the strings of its rows (tokens); None for speech."""
+        return None
+
+    def encode(self, inputs):
+        """Features of each item: a list of float32 arrays (rows, *row)."""
+        return self.begin(inputs)()
+
+    @torch.inference_mode()
+    def begin(self, inputs, dtype="float32", exact=False):
+        """Start to encode; returns a function that waits for the arrays of encode(), of `dtype`.
+
+        A GPU is still at work when this returns, so that what went before can be written.
+        exact: float32 throughout, on a GPU too, and without TF32, which has 10 bits of 23.
+        """
+        half = self.precision == "float16" and not exact
+        # What the modules must know of a batch is kept in them while it goes through.
+        with (
+            self.lock,
+            torch.autocast(self.on, torch.float16, half),
+            _ieee() if exact else nullcontext(),
+        ):
+            flat, lengths = self._encoded(inputs, getattr(torch, dtype))
+        ends = np.cumsum(lengths)
+        if self.on == "cpu":
+            return lambda: np.split(flat.numpy(), ends[:-1])
+        host = torch.empty_like(flat, device="cpu", pin_memory=True)
+        host.copy_(flat, non_blocking=True)
+        copied = torch.cuda.Event()
+        copied.record(torch.cuda.current_stream(self.device))
+
+        def wait():
+            copied.synchronize()
+            return np.split(host.numpy(), ends[:-1])
+
+        return wait
+
+    def states(self, inputs):
+        """Features of each item as tensors (rows, *row) on the device, for a gradient too."""
+        flat, lengths = self._encoded(inputs)
+        return list(flat.split(lengths))
+
+    def _encoded(self, inputs, dtype=torch.float32):
+        """Features of all items in one tensor (all rows, *row), and the rows of each item."""
+        items = [self._windows(item) for item in inputs]
+        windows = [window for item in items for window in item]
+        parts = [None] * len(windows)
+        waiting = batches_by_length([window.rows for window in windows], self.budget)[::-1]
+        while waiting:
+            batch = waiting.pop()
+            hidden = self._attempt([windows[i].content for i in batch])  # (batch, longest, *row)
+            if hidden is None:
+                waiting += self._halved(batch, windows)
+                self.repeated += len(batch)
+                continue
+            hidden = hidden.to(dtype)
+            for i, rows in zip(batch, hidden, strict=True):
+                parts[i] = rows[: windows[i].rows][windows[i].keep]
+        ends = np.cumsum([0, *map(len, items)])
+        lengths = [sum(map(len, parts[a:b])) for a, b in itertools.pairwise(ends)]
+        return torch.cat(parts), lengths
+
+    def _attempt(self, contents):
+        """The network's output, or None if memory ran out."""
+        try:
+            return self._run(contents)
+        except (RuntimeError, MemoryError) as error:
+            # A gradient keeps what all batches computed: smaller ones would not save memory.
+            if torch.is_grad_enabled() or not lacks_memory(error):
+                raise
+        if self.on != "cpu":
+            torch.cuda.empty_cache()
+        return None
+
+    def _halved(self, batch, windows):
+        """A batch that was too large, in two, and all later ones half as large."""
+        rows = len(batch) * max(windows[i].rows for i in batch)
+        if len(batch) == 1:
+            raise InputError(
+                f"memory ran out on one utterance of {rows} rows; use a machine with more, or give "
+                "the encoder a shorter window_s if it takes one"
+            )
+        self.budget = rows // 2
+        log.warning("memory ran out on a batch of %d rows; from now on %d", rows, self.budget)
+        middle = len(batch) // 2
+        return [batch[middle:], batch[:middle]]
+
+    def _place(self, device, network=None):
+        """Move the network to the device, and take batches that fit it."""
+        self.device, self.lock, self.repeated = device, threading.Lock(), 0
+        self.budget = ROWS_PER_BATCH[kind(device)]
+        if kind(device) == "cuda":
+            # All of it, not what is free: a run that goes on must find the batches it began with.
+            memory = torch.cuda.get_device_properties(device).total_memory
+            self.budget = min(self.budget, memory // GPU_MEMORY_PER_ROW)
+            self.budget = max(1, self.budget // (self.depth + 1 if self.layer == ALL else 1))
+        if network is not None:
+            network.to(device)
+        if network is not None and kind(device) == "cpu":
+            through_onednn(network)
+
+
+@contextmanager
+def explained(what, advice):
+    """Whatever a library raises on files that are not as they should be, as an InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # transformers, safetensors and pickle have no common class
+        if lacks_memory(error):
+            raise
+        said = str(error).strip().partition("\n")[0]
+        raise InputError(f"{what} ({type(error).__name__}: {said}); {advice}") from None
+
+
+class ZeroPadding:
+    """Zeros what is padding before every convolution within some modules, as at an item's end.
+
+    mask: (batch, longest), True inside an item; set before the modules run.
+    """
+
+    def __init__(self, *modules):
+        self.mask = None
+        for module in modules:
+            for part in module.modules():
+                if isinstance(part, torch.nn.Conv1d):
+                    part.register_forward_pre_hook(self._zeroed)
+
+    def _zeroed(self, _, given):
+        return given[0] * self.mask[:, None]  # (batch, channels, longest)
+
+
+def spans(rows, longest):
+    """Stretches (start, stop, keep) of up to `longest` rows that together cover all rows.
+
+    Neighbours share a fifth of `longest`; `keep` is a stretch's rows without its halves of that.
+    """
+    half = longest // 10
+    starts = range(0, max(rows - 2 * half, 1), longest - 2 * half)
+    return [
+        (
+            start,
+            min(start + longest, rows),
+            slice(half if start else 0, longest - half if start != starts[-1] else longest),
+        )
+        for start in starts
+    ]
+
+
+def kind(device):
+    """The type, "cpu" or "cuda", of a device such as "cuda:1"."""
+    return torch.device(device).type
+
+
+@contextmanager
+def _ieee():
+    """Convolutions and matrix products of float32 as IEEE has it, not in a GPU's TF32."""
+    settings = torch.backends.cudnn, torch.backends.cuda.matmul
+    given = [setting.allow_tf32 for setting in settings]
+    try:
+        for setting in settings:
+            setting.allow_tf32 = False
+        yield
+    finally:
+        for setting, value in zip(settings, given, strict=True):
+            setting.allow_tf32 = value
+
+
+def sent(tensor, device):
+    """A CPU's tensor on a device, without waiting for what the device still has to do."""
+    return tensor if kind(device) == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
+
+
+def padded(items, lengths=None, value=0.0):
+    """Items (rows, ...) as one batch (batch, longest, ...) and its mask (batch, longest).
+
+    lengths: rows of each item that count; all of them, if not given.
+    """
+    batch = pad_sequence(items, batch_first=True, padding_value=value)
+    counts = sent(torch.tensor(lengths or [len(item) for item in items]), batch.device)
+    return batch, torch.arange(batch.shape[1], device=batch.device) < counts[:, None]
+
+
+def cut(stack, name, layer, folder, least=0):
+    """Drop the layers above `layer` from stack.<name>, `least` remain; return its index from 0."""
+    if layer == ALL:
+        return ALL
+    layers = getattr(stack, name)
+    count = len(layers)
+    if not isinstance(layer, int) or not -(count + 1) <= layer <= count:
+        raise InputError(
+            f"{folder}: bad layer {layer}, expected a whole number from {-(count + 1)} to {count}, "
+            "or all; correct the encoder's `layer`"
+        )
+    index = layer % (count + 1)
+    setattr(stack, name, layers[: max(index, least)])
+    return index
+
+
+def settings(folder):
+    """A snapshot's config.json, as a dict."""
+    return json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+
+
+def unit(samples):
+    """Samples as float32 in [-1, 1): int16 is scaled, float32 is taken as it is."""
+    if samples.dtype == np.int16:
+        return samples.astype(np.float32) / 32768
+    return np.array(samples, np.float32)
+
+
+def at_least(samples, count):
+    """Samples, padded with zeros to at least `count`."""
+    return np.pad(samples, (0, max(0, count - len(samples))))

@@ -1,0 +1,122 @@
+"""What is read of a Hugging Face snapshot: the network, its tokenizer, its feature extractor."""
+
+import logging
+import re
+
+import torch
+
+from labelmer.base.errors import InputError
+from labelmer.base.ragged import RATE
+from labelmer.features.encoders.base import explained, settings
+
+log = logging.getLogger("labelmer")
+
+# The pooler and the mask of pretraining are not used here, and many checkpoints lack them.
+UNUSED = ("pooler", "masked_spec_embed")
+ONE_CHECKPOINT = "take config.json and weights from one checkpoint, or choose another"
+LAYER = re.compile(r"encoder\.layers?\.(\d+)\.")
+TOKENIZER = "take the tokenizer's files from the checkpoint that this one was made from"
+
+
+def network(folder, use_safetensors=True, **options):
+    """The whole network of a snapshot in float32, ready for inference.
+
+    InputError: no weights, or weights that are not those of the config: tensors that are missing
+    (they would be random numbers), of another shape, or not finite. A warning names layers that the
+    weights have and the config does not.
+    """
+    from transformers import AutoModel
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # what counts in its report of the loading is checked below
+    with explained(f"{folder}: no weights to load", "take whole files, and fetch the encoder anew"):
+        model, report = AutoModel.from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=use_safetensors,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are named below
+            **options,
+        )
+    _check_weights(folder, model, report)
+    return model.eval()
+
+
+def _check_weights(folder, model, report):
+    """Hold what transformers reports of the loading against what the network needs."""
+
+    def used(name):
+        return not any(part in name for part in UNUSED)
+
+    for name, found, wanted in sorted(report["mismatched_keys"]):
+        if used(name):
+            raise InputError(
+                f"{folder}: the tensor '{name}' has shape {tuple(found)} in the weights, expected "
+                f"{tuple(wanted)} by config.json; {ONE_CHECKPOINT}"
+            )
+    missing = sorted(filter(used, report["missing_keys"]))
+    if missing:
+        raise InputError(
+            f"{folder}: the weights lack {len(missing)} tensors, the first is '{missing[0]}'; "
+            f"expected a checkpoint of this very model_type and size; {ONE_CHECKPOINT}"
+        )
+    for name, values in model.named_parameters():
+        if values.numel() and used(name) and not torch.stack(values.aminmax()).isfinite().all():
+            raise InputError(
+                f"{folder}: the tensor '{name}' holds numbers that are not finite, so no feature "
+                "could be; take whole weights, or choose another encoder"
+            )
+    unknown = {int(found[1]) for found in map(LAYER.search, report["unexpected_keys"]) if found}
+    if unknown:
+        log.warning(
+            "%s: the weights have the layers %s, which config.json (num_hidden_layers %d) leaves "
+            "out: `layer` counts without them; correct config.json if it is not meant so",
+            *(folder, sorted(unknown), model.config.num_hidden_layers),
+        )
+
+
+def tokenizer_of(folder):
+    """A snapshot's tokenizer; InputError if it has none, or one that knows no word."""
+    from transformers import AutoTokenizer
+
+    with explained(f"{folder}: no readable tokenizer", TOKENIZER):
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    # Without its files, transformers makes one up that knows no word.
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise InputError(
+            f"{folder}: a tokenizer of {len(tokenizer)} special tokens alone, expected its "
+            f"vocabulary (tokenizer.json, vocab.txt or the like); {TOKENIZER}"
+        )
+    return tokenizer
+
+
+def feature_extractor(folder, bins=None):
+    """How a snapshot wants its audio; of its preprocessor_config.json the encoders obey
+    do_normalize and the sampling rate.
+
+    bins: of the mel spectrum that the network takes; None if it takes samples. InputError: none, or
+    one of another rate or of another kind of network.
+    """
+    from transformers import AutoFeatureExtractor
+
+    advice = (
+        "it says how the encoder wants its audio; take it from the checkpoint that this one was "
+        "made from"
+    )
+    with explained(f"{folder}: no readable preprocessor_config.json", advice):
+        extractor = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
+    if extractor.sampling_rate != RATE:
+        raise InputError(
+            f"{folder}: the encoder wants audio at {extractor.sampling_rate!r} Hz, "
+            f"expected {RATE} Hz; choose another encoder"
+        )
+    wanted, spectral = bins or 1, bins is not None
+    if extractor.feature_size != wanted or hasattr(extractor, "hop_length") != spectral:
+        raise InputError(
+            f"{folder}: preprocessor_config.json is that of a {type(extractor).__name__} with "
+            f"feature_size {extractor.feature_size!r}, expected one of "
+            f"{settings(folder)['model_type']} with {wanted}; {advice}"
+        )
+    return extractor

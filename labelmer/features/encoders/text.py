@@ -1,0 +1,113 @@
+"""The BERT family: tokens, special ones included."""
+
+import torch
+
+from labelmer.base.errors import InputError
+from labelmer.features.encoders.base import (
+    ALL,
+    Encoder,
+    Window,
+    cut,
+    explained,
+    padded,
+    sent,
+    spans,
+)
+from labelmer.features.encoders.snapshot import TOKENIZER, network, tokenizer_of
+
+FAMILY = {
+    "encoder": "Text",
+    "title": "the BERT family",
+    "modality": "text",
+    "model_types": ["bert", "roberta", "xlm-roberta", "deberta", "deberta-v2"],
+}
+
+
+class Text(Encoder):
+    """Tokens of a text; one that is longer than the model can take goes through in windows.
+
+    Empty text gives the special tokens alone ([CLS], [SEP]); what is written like a special token
+    in a text ("[MASK]", "<s>") is words like others, and is split into smaller tokens.
+    """
+
+    def __init__(self, folder, layer, device):
+        self.tokenizer = tokenizer_of(folder)
+        self.model = network(folder)
+        config = self.model.config
+        self.width, self.depth = config.hidden_size, config.num_hidden_layers
+        self.mixed = config.model_type != "deberta"  # it masks with what float16 cannot hold
+        # DeBERTa cannot run on no layers at all, so one stays even for layer 0.
+        self.layer = cut(self.model.encoder, "layer", layer, folder, least=1)
+        self._place(device, self.model)
+        unknown = self.tokenizer.unk_token_id
+        self.unknown = self.tokenizer.unk_token
+        self.special = set(self.tokenizer.all_special_ids) - {unknown}
+        with explained(f"{folder}: the tokenizer cannot read 'a'", TOKENIZER):
+            tokens, content = self.tokenizer("a")["input_ids"], self._ids("a")
+            start = next(i for i in range(len(tokens)) if tokens[i : i + len(content)] == content)
+        self.before, self.after = tokens[:start], tokens[start + len(content) :]
+        self._check_vocabulary(folder, [*self.before, *self.after, self.tokenizer.pad_token_id])
+        # RoBERTa numbers its positions from after the padding's index.
+        taken = config.pad_token_id + 1 if "roberta" in config.model_type else 0
+        longest = min(config.max_position_embeddings - taken, self.tokenizer.model_max_length)
+        self.room = longest - len(self.before) - len(self.after)
+        if self.room < 1:
+            raise InputError(
+                f"{folder}: the model takes {longest} tokens, expected more than its "
+                f"{len(self.before) + len(self.after)} special ones; correct model_max_length in "
+                "tokenizer_config.json"
+            )
+
+    def _check_vocabulary(self, folder, needed):
+        """InputError if the tokenizer gives a token that the network has no embedding for."""
+        rows, names = self.model.get_input_embeddings().num_embeddings, self.tokenizer.get_vocab()
+        if None in needed:
+            raise InputError(f"{folder}: the tokenizer has no padding token; {TOKENIZER}")
+        for name, number in names.items():
+            if number >= rows and (number not in self.special or number in needed):
+                raise InputError(
+                    f"{folder}: the tokenizer's '{name}' is token {number}, but the weights have "
+                    f"embeddings for {rows} tokens; {TOKENIZER}"
+                )
+
+    def marks(self, inputs):
+        """Per item its token strings, special tokens included."""
+        return [
+            self.tokenizer.convert_ids_to_tokens(self.before + self._content(text) + self.after)
+            for text in inputs
+        ]
+
+    def _content(self, text):
+        ids = self._ids(text)
+        if self.special.isdisjoint(ids):
+            return ids
+        return [part for i in ids for part in (self._spelled(i) if i in self.special else [i])]
+
+    def _spelled(self, special):
+        """The tokens of what is written like a special token, in two pieces, which are words."""
+        name = self.tokenizer.convert_ids_to_tokens(special)
+        return self._ids(name[:1]) + self._ids(name[1:])
+
+    def _ids(self, text):
+        return self.tokenizer(
+            text, add_special_tokens=False, split_special_tokens=True, verbose=False
+        )["input_ids"]
+
+    def _windows(self, text):
+        content = self._content(text)
+        windows = []
+        for start, stop, keep in spans(len(content), self.room):
+            tokens = self.before + content[start:stop] + self.after
+            # The special tokens stand once, at the ends of the whole text.
+            first = 0 if start == 0 else len(self.before) + keep.start
+            last = len(tokens) if stop == len(content) else len(self.before) + keep.stop
+            windows.append(Window(tokens, len(tokens), slice(first, last)))
+        return windows
+
+    def _run(self, batch):
+        padding = self.tokenizer.pad_token_id
+        windows = padded([torch.tensor(window) for window in batch], value=padding)
+        tokens, mask = (sent(part, self.device) for part in windows)
+        output = self.model(input_ids=tokens, attention_mask=mask.long(), output_hidden_states=True)
+        states = output.hidden_states
+        return torch.stack(states, dim=2) if self.layer == ALL else states[self.layer]
