@@ -10,7 +10,7 @@ from test_train import CLASSES, NAMES, Corpus, altered, made_features, made_fold
 from labelmer.base import tables
 from labelmer.base.ragged import Ragged
 from labelmer.learning import batches
-from labelmer.models import evaluate, model
+from labelmer.models import evaluate, saved
 
 torch.set_num_threads(1)
 P = [f"p_{name}" for name in CLASSES]
@@ -71,7 +71,7 @@ def test_every_row_names_its_run(frame):
 
 
 def test_probabilities_are_the_softmax_of_the_saved_models_logits(corpus, folder, frame):
-    loaded, _ = model.load(folder)
+    loaded, _ = saved.load(folder)
     logits = batches.predict(loaded, corpus.part("test", loaded.options))
     np.testing.assert_allclose(frame[frame.part == "test"][P], logits.softmax(-1), atol=1e-6)
 
@@ -111,7 +111,7 @@ def test_a_missing_model_is_named(corpus, tmp_path, caplog):
 
 
 def test_salience_holds_the_tensors_of_the_prediction(corpus, folder, frame):
-    loaded, _ = model.load(folder)
+    loaded, _ = saved.load(folder)
     test = corpus.table[corpus.table.part == "test"]
     part = corpus.part("test", loaded.options)
     for m in ("speech", "text"):
