@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from test_batches import write_features
 from test_train import CLASSES, NAMES, Corpus, altered, made_features, made_fold
 
 from labelmer.base import tables
@@ -105,6 +106,24 @@ def test_a_missing_model_is_named(corpus, tmp_path, caplog):
     with pytest.raises(SystemExit):
         run(corpus, tmp_path / "nowhere", tmp_path / "p.tsv")
     assert "nowhere" in caplog.text and not (tmp_path / "p.tsv").exists()
+
+
+def test_features_by_another_encoder_than_the_models_are_refused(corpus, folder, tmp_path, caplog):
+    paths = {
+        m: [write_features(tmp_path / f"{m}.h5", items, encoder=f"new-{m}")]
+        for m, items in corpus.features.items()
+    }
+    other = Corpus(tmp_path / "other", corpus.table, corpus.features)
+    other.paths = {**corpus.paths, "speech": paths["speech"]}
+    with pytest.raises(SystemExit):
+        run(other, folder, tmp_path / "p.tsv")
+    assert f"{tmp_path}/speech.h5: encoder is 'new-speech', expected 'made'" in caplog.text
+    assert f"on which the model in {folder} was trained" in caplog.text
+    caplog.clear()
+    with pytest.raises(SystemExit):
+        run(corpus, folder, tmp_path / "p.tsv", "--transcripts", *paths["text"])
+    assert f"{tmp_path}/text.h5: encoder is 'new-text', expected 'made'" in caplog.text
+    assert not (tmp_path / "p.tsv").exists()
 
 
 # Salience

@@ -524,4 +524,4 @@ def test_extreme_inputs_stay_finite(variant):
 
 def test_the_baseline_is_no_network():
     with pytest.raises(InputError, match="architecture linear is no network"):
-        fresh("full", architecture="linear")
+        architectures.untrained(architectures.options({"architecture": "linear"}), {}, C)
