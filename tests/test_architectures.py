@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
 import yaml
@@ -56,6 +57,7 @@ def untrained(options, rows, classes):
 
     return MeanLinear()
 '''
+SCHEMA = REPOSITORY / "workflow/schemas/config.schema.yaml"
 FILE = "labelmer/models/architectures/mean_linear.py"
 MODEL = {"width": 16, "frame_stride": 2, "heads": 4, "label_loss": 0.2}
 
@@ -130,7 +132,7 @@ def complaint(variants, **model):
     given["model"].update(model)
     given["variants"].update(variants)
     with pytest.raises(InputError) as caught:
-        config.check(given, REPOSITORY / "workflow/schemas/config.schema.yaml")
+        config.check(given, SCHEMA)
     return str(caught.value)
 
 
@@ -143,6 +145,15 @@ def test_a_variant_takes_of_the_shared_options_those_that_its_architecture_has()
     assert set(config.options_of(given, "lsgmer")) == {"architecture", "dropout"}
     assert not config.starts_from_words(config.options_of(given, "lsgmer"))
     assert config.starts_from_words(config.options_of(given, "label-guided"))
+
+
+@pytest.mark.parametrize("name", architectures.names())
+def test_every_default_of_an_architecture_may_be_written_down(name):
+    options = architectures.options({"architecture": name})
+    given = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
+    given["variants"]["written"] = json.loads(json.dumps(asdict(options)))
+    config.check(given, SCHEMA)
+    assert architectures.options(config.options_of(given, "written")) == options
 
 
 def test_an_option_of_another_architecture_is_refused_where_a_variant_names_it_itself():

@@ -34,9 +34,8 @@ class Options:
         unknown = sorted(set(given) - set(cls.names()))
         if unknown:
             raise InputError(f"model: unknown options {unknown}, expected some of {cls.names()}")
-        options = cls(**given)
-        chosen = tuple(m for m in MODALITIES if m in options.modalities)
-        object.__setattr__(options, "modalities", chosen)
+        seen = given.get("modalities", MODALITIES)
+        options = cls(**{**given, "modalities": tuple(m for m in MODALITIES if m in seen)})
         options.check()
         return options
 
