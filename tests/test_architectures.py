@@ -96,7 +96,7 @@ def test_one_file_is_an_architecture_that_trains_and_predicts(workspace, tmp_pat
     beside = ["--perturbed", tmp_path / "perturbed.tsv", "--salience", tmp_path / "salience"]
     labelmer(workspace, "evaluate", corpus.fold, model, out, *beside, *files, *run)
     said = tables.read(out, "predictions")
-    assert (said.predicted == said.true)[said.part == "test"].mean() > 0.9
+    assert (said.predicted == said.true)[said.part == "test"].mean() > 0.6  # chance: a third
     about = json.loads((model / "config.json").read_text())["model"]
     assert about["architecture"] == "mean-linear" and about["bias"] is False
     assert "heads" not in about and "pooling" not in about

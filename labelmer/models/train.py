@@ -33,7 +33,7 @@ from labelmer.learning.device import (
     make_deterministic,
     mixed_precision,
 )
-from labelmer.learning.origin import origin
+from labelmer.learning.origin import check_origin, origin
 from labelmer.learning.predictions import check_classes, predictions_table
 from labelmer.models import architectures
 from labelmer.models.parts import loss_shares, parameter_count
@@ -263,9 +263,11 @@ def main(argv=None):
     whole = load_part(table, paths, classes, options.modalities, options.frame_stride)
     whole.keep(device)
     train, validation = (whole.subset(table.part == name) for name in ("train", "validation"))
+    encoders = {m: origin(features.files[0]) for m, features in whole.features.items()}
     words = None
-    if args.label_words:
+    if args.label_words and "text" in encoders:
         file = Ragged(args.label_words[0])
+        check_origin(file, encoders["text"], "as those of the utterances")
         words = {c: np.asarray(file[c], dtype=np.float64) for c in classes}
     model = build(options, train, classes, words).to(device)
     log.info(
@@ -274,13 +276,12 @@ def main(argv=None):
     )
     history, logits = fit(model, train, validation, training, seed)
     count = next(row["updates"] for row in history if row["chosen"])
-    about = {"training": asdict(training), "run": run, "updates": count}
+    about = {"training": asdict(training), "run": run, "updates": count, "encoders": encoders}
     if training.refit:
         make_deterministic(seed, args.threads, onednn=False)
         warn_of_few(count, "the refit")
         model = build(options, whole, classes, words).to(device)
         refit(model, whole, training, seed, count)
-    about["encoders"] = {m: origin(f.files[0]) for m, f in whole.features.items()}
     save(args.folder, model, classes, about)
     rows = table.loc[table.part == "validation", ["id", "part", "label"]]
     validated = predictions_table([(rows, probabilities(logits))], classes, run)
