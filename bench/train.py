@@ -42,8 +42,8 @@ from labelmer.base import tables  # noqa: E402
 from labelmer.base.ragged_writer import Writer  # noqa: E402
 from labelmer.learning.batches import class_weights, load_part  # noqa: E402
 from labelmer.learning.device import make_deterministic  # noqa: E402
-from labelmer.models import train  # noqa: E402
-from labelmer.models.model import ModelOptions, loss_shares  # noqa: E402
+from labelmer.models import architectures, train  # noqa: E402
+from labelmer.models.parts import loss_shares  # noqa: E402
 
 UTTERANCES, SESSIONS = 5531, 5  # of IEMOCAP; the last session would be the test part
 RATE, WIDTH, TOKENS_PER_SECOND = 50, 768, 3.1
@@ -96,7 +96,7 @@ class Labelmer:
         make_deterministic(1, THREADS, onednn=False)
         self.device = device
         self.training = train.TrainingOptions(epochs=1, updates=1, batch_size=BATCH)
-        options = ModelOptions()
+        options = architectures.options({})
         table = tables.read(folder / "fold.tsv", "fold")
         paths = {m: files(folder, m) for m in options.modalities}
         table = table[table.part != "test"]

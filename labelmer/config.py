@@ -13,7 +13,7 @@ from labelmer.base.errors import InputError
 from labelmer.base.ragged import FEATURE_DTYPE
 from labelmer.corpus.readers import READERS
 from labelmer.features import encoders
-from labelmer.models.options import ModelOptions
+from labelmer.models import architectures
 
 KINDS = {
     "object": "keys with values ({} for none)",
@@ -117,9 +117,7 @@ def check(config, schema_path):
     config: dict as YAML gives it; schema_path: the JSON schema, as YAML.
     """
     schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
-    entry = schema["properties"]["encoders"]["additionalProperties"]
-    entry["properties"].update(encoders.options())
-    entry["additionalProperties"] = False
+    _complete(schema)
     errors = Validator(schema).iter_errors(config)
     problems = [_sentence(e) for e in sorted(errors, key=lambda e: list(map(str, e.path)))]
     if not problems:
@@ -127,6 +125,22 @@ def check(config, schema_path):
         problems = [problem for check_of in checks for problem in check_of(config)]
     if problems:
         raise InputError("\n".join(["the config is not valid.", *problems]))
+
+
+def _complete(schema):
+    """Put the options of all encoders' families and of all architectures into the schema.
+
+    Nothing else is let in. What the schema does not describe is for an architecture to check.
+    """
+    entry = schema["properties"]["encoders"]["additionalProperties"]
+    entry["properties"].update(encoders.options())
+    entry["additionalProperties"] = False
+    names = architectures.names()
+    known = [option for name in names for option in architectures.module(name).Options.names()]
+    model = schema["$defs"]["model"]
+    model["properties"] = {**dict.fromkeys(known, True), **model["properties"]}
+    model["properties"]["architecture"] = {"enum": names}
+    model["additionalProperties"] = False
 
 
 def sessions(corpus):
@@ -217,31 +231,35 @@ def check_sources(config):
                 )
 
 
+def architecture_of(config, variant):
+    """The name of the architecture of one variant's model."""
+    both = {**config.get("model", {}), **config["variants"][variant]}
+    return both.get("architecture", architectures.DEFAULT)
+
+
+def known_options(config, variant):
+    """The names of the options that the architecture of a variant has, sorted."""
+    return architectures.module(architecture_of(config, variant)).Options.names()
+
+
 def options_of(config, variant):
-    """The options of one variant's model: those of `model`, replaced by the variant's."""
-    return {**config.get("model", {}), **config["variants"][variant]}
+    """The options of one variant's model: those of `model` that its architecture has, replaced by
+    the variant's."""
+    known = known_options(config, variant)
+    shared = {key: value for key, value in config.get("model", {}).items() if key in known}
+    return {**shared, **config["variants"][variant]}
 
 
 def kind_of(config, variant):
-    """What a variant is: a "product" of others, the baseline "linear", or a "network"."""
+    """What a variant is: a "product" of others, or what its architecture says: a "network", or
+    the name of the stage that makes it."""
     if "product_of" in config["variants"][variant]:
         return "product"
-    return "linear" if options_of(config, variant).get("architecture") == "linear" else "network"
-
-
-# What the baseline takes of a model's options.
-LINEAR_OPTIONS = ("architecture", "modalities", "frame_stride")
-
-
-def linear_options(options):
-    """Those of a model's options that the baseline `linear` depends on."""
-    return {name: options[name] for name in LINEAR_OPTIONS if name in options}
+    return architectures.module(architecture_of(config, variant)).Options.kind
 
 
 def starts_from_words(options):
     """Do the label embeddings of the text side start from the labels' words?"""
-    if options.get("architecture") == "linear":
-        return False
     return options.get("label_start", {}).get("text") == "words"
 
 
@@ -331,17 +349,19 @@ def _encoders(config):
 def _variants(config):
     variants = config["variants"]
     for name, variant in variants.items():
-        kind = kind_of(config, name)
-        if kind != "product":
-            try:
-                ModelOptions.of(options_of(config, name))
-            except InputError as error:
-                yield f"variants: {name}: {error}"
-        if kind == "linear" and set(variant) - set(LINEAR_OPTIONS):
+        if kind_of(config, name) == "product":
+            continue
+        known = known_options(config, name)
+        if idle := sorted(set(variant) - set(known)):
             yield (
-                f"variants: {name}: {sorted(set(variant) - set(LINEAR_OPTIONS))} say nothing to "
-                f"architecture linear, expected some of {list(LINEAR_OPTIONS)}; take them out"
+                f"variants: {name}: {idle} say nothing to architecture "
+                f"{architecture_of(config, name)}, expected some of {known}; take them out"
             )
+            continue
+        try:
+            architectures.options(options_of(config, name))
+        except InputError as error:
+            yield f"variants: {name}: {error}"
     for name, variant in variants.items():
         for part in variant.get("product_of", []):
             yield from _unknown(part, variants, f"variants: {name}: product_of")

@@ -23,12 +23,12 @@ ATTRS = {
 }
 
 
-def write_features(path, items):
+def write_features(path, items, **others):
     """A feature file of {id: (rows, width)}, with the attributes that extract gives it."""
     ids = sorted(items)
     shape, lengths = items[ids[0]].shape[1:], [len(items[i]) for i in ids]
     marks = [[f"t{i}" for i in range(length)] for length in lengths]
-    with Writer(path, ids, lengths, shape, "float16", ATTRS, marks) as writer:
+    with Writer(path, ids, lengths, shape, "float16", {**ATTRS, **others}, marks) as writer:
         for index, name in enumerate(ids):
             writer.write(index, items[name], content_key(name))
     return path
@@ -81,6 +81,25 @@ def test_features_come_in_the_order_asked_for_with_their_lengths(paths, items, s
         expected = averaged(items[name], stride)
         np.testing.assert_allclose(features[number], expected, rtol=1e-3)  # rounded to float16
         assert features.lengths[number] == len(expected)
+
+
+@pytest.mark.parametrize(
+    "others, width, said",
+    [
+        ({"encoder": "bert"}, 3, "encoder is 'bert', expected 'made'"),
+        ({"source": "path:x"}, 3, "source is 'path:x', expected 'test'"),
+        ({"layer": 2}, 3, "layer is '2', expected '0'"),
+        ({"weights": "abc"}, 3, "weights is 'abc', expected 'none'"),
+        ({}, 4, "width is '4', expected '3'"),
+    ],
+)
+def test_files_by_several_encoders_are_refused(tmp_path, items, others, width, said):
+    first = write_features(tmp_path / "a.h5", items)
+    wide = {f"{name}x": np.resize(rows, (len(rows), width)) for name, rows in items.items()}
+    second = write_features(tmp_path / "b.h5", wide, **others)
+    with pytest.raises(InputError) as caught:
+        batches.Features([first, second], list(items))
+    assert f"{second}: {said} as in {first}; give the features by one" in str(caught.value)
 
 
 def test_a_batch_is_padded_with_zeros_that_its_mask_leaves_out(paths, items):

@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 import torch
+from test_batches import write_features
 from test_train import CLASSES, NAMES, Corpus, altered, made_features, made_fold
 
 from labelmer.base import tables
 from labelmer.base.ragged import Ragged
 from labelmer.learning import batches
-from labelmer.models import evaluate, model
+from labelmer.models import evaluate, saved
 
 torch.set_num_threads(1)
 P = [f"p_{name}" for name in CLASSES]
@@ -71,7 +72,7 @@ def test_every_row_names_its_run(frame):
 
 
 def test_probabilities_are_the_softmax_of_the_saved_models_logits(corpus, folder, frame):
-    loaded, _ = model.load(folder)
+    loaded, _ = saved.load(folder)
     logits = batches.predict(loaded, corpus.part("test", loaded.options))
     np.testing.assert_allclose(frame[frame.part == "test"][P], logits.softmax(-1), atol=1e-6)
 
@@ -107,11 +108,29 @@ def test_a_missing_model_is_named(corpus, tmp_path, caplog):
     assert "nowhere" in caplog.text and not (tmp_path / "p.tsv").exists()
 
 
+def test_features_by_another_encoder_than_the_models_are_refused(corpus, folder, tmp_path, caplog):
+    paths = {
+        m: [write_features(tmp_path / f"{m}.h5", items, encoder=f"new-{m}")]
+        for m, items in corpus.features.items()
+    }
+    other = Corpus(tmp_path / "other", corpus.table, corpus.features)
+    other.paths = {**corpus.paths, "speech": paths["speech"]}
+    with pytest.raises(SystemExit):
+        run(other, folder, tmp_path / "p.tsv")
+    assert f"{tmp_path}/speech.h5: encoder is 'new-speech', expected 'made'" in caplog.text
+    assert f"on which the model in {folder} was trained" in caplog.text
+    caplog.clear()
+    with pytest.raises(SystemExit):
+        run(corpus, folder, tmp_path / "p.tsv", "--transcripts", *paths["text"])
+    assert f"{tmp_path}/text.h5: encoder is 'new-text', expected 'made'" in caplog.text
+    assert not (tmp_path / "p.tsv").exists()
+
+
 # Salience
 
 
 def test_salience_holds_the_tensors_of_the_prediction(corpus, folder, frame):
-    loaded, _ = model.load(folder)
+    loaded, _ = saved.load(folder)
     test = corpus.table[corpus.table.part == "test"]
     part = corpus.part("test", loaded.options)
     for m in ("speech", "text"):

@@ -13,8 +13,9 @@ from test_train import CLASSES, SMALL, WIDTHS, Corpus, made_features, made_fold
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from labelmer.learning import batches
+from labelmer.models import architectures
 from labelmer.models.evaluate import salience_columns
-from labelmer.models.model import ModelOptions, loss_shares, model_of
+from labelmer.models.parts import loss_shares
 from labelmer.models.train import missing
 
 VARIANTS = {
@@ -44,14 +45,16 @@ def on_gpu(options, layers=()):
     """An untrained model that was made on the GPU that is not there."""
     torch.set_default_device("cuda")
     try:
-        return model_of(options, {m: [*layers, w] for m, w in WIDTHS.items()}, len(CLASSES))
+        return architectures.untrained(
+            options, {m: [*layers, w] for m, w in WIDTHS.items()}, len(CLASSES)
+        )
     finally:
         torch.set_default_device(None)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_prediction_loss_and_salience_stay_on_the_device(corpus, variant):
-    options = ModelOptions.of({**SMALL, **VARIANTS[variant]})
+    options = architectures.options({**SMALL, **VARIANTS[variant]})
     part = corpus.part("train", options)
     with FakeTensorMode(allow_non_fake_inputs=True):
         model = on_gpu(options)
@@ -67,8 +70,7 @@ def test_prediction_loss_and_salience_stay_on_the_device(corpus, variant):
         output = model(inputs, present)
         loss = model.loss(output, labels, loss_shares(labels, weights, present))
         assert loss.device.type == "cuda" and loss.shape == ()
-        if output.fused is not None:
-            model.follow(output.fused.detach(), labels)
+        model.after_batch()
         salience = output.salience()
         for m in options.modalities:
             columns = salience_columns(output, salience, m, CLASSES)
@@ -79,7 +81,7 @@ def test_prediction_loss_and_salience_stay_on_the_device(corpus, variant):
 
 def test_all_layers_are_mixed_on_the_device():
     with FakeTensorMode(allow_non_fake_inputs=True):
-        model = on_gpu(ModelOptions.of(SMALL), layers=[4])
+        model = on_gpu(architectures.options(SMALL), layers=[4])
         mask = torch.ones(2, 5, dtype=torch.bool, device="cuda")
         inputs = {m: (torch.ones(2, 5, 4, w, device="cuda"), mask) for m, w in WIDTHS.items()}
         assert model.train()(inputs).logits.device.type == "cuda"
@@ -87,7 +89,7 @@ def test_all_layers_are_mixed_on_the_device():
 
 def test_a_tensor_left_on_the_cpu_is_found():
     with FakeTensorMode(allow_non_fake_inputs=True):
-        model = on_gpu(ModelOptions.of(SMALL))
+        model = on_gpu(architectures.options(SMALL))
         mask = torch.ones(2, 5, dtype=torch.bool, device="cuda")
         inputs = {m: (torch.ones(2, 5, w), mask) for m, w in WIDTHS.items()}
         with pytest.raises(RuntimeError, match="devices"):

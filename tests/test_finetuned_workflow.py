@@ -176,4 +176,5 @@ def test_a_test_sessions_transcript_does_not_tune_its_fold_again(copy):
     copy.snakemake("split")
     second = tunings("bert", 2) | features("bert", 2, 1, 2) | words(2)
     bert = features("bert", 1, 1) | second | REPLACED | recognised(1, 2)
-    assert copy.jobs() == bert | runs("text-only", 1, 2)
+    first = {job for job in runs("text-only", 1) if job[0] == "train"}
+    assert copy.jobs() == bert | runs("text-only", 1, 2) - first

@@ -267,6 +267,14 @@ def test_an_utterance_without_features_is_named(corpus):
         means.of(["s0_u000", "nobody"])
 
 
+def test_recognised_words_by_another_encoder_are_refused(corpus, tmp_path, caplog):
+    heard = write_features(tmp_path / "heard.h5", corpus.features["text"], layer=3)
+    with pytest.raises(SystemExit):
+        run(corpus, tmp_path, "--transcripts", heard)
+    assert f"{heard}: layer is '3', expected '0' as the model was trained on" in caplog.text
+    assert not (tmp_path / "p.tsv").exists()
+
+
 def test_a_fit_that_does_not_converge_is_told(corpus, tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(linear, "ITERATIONS", 1)
     run(corpus, tmp_path)

@@ -11,9 +11,8 @@ from scipy.spatial.distance import jensenshannon
 from torch.nn import functional as F
 
 from labelmer.base.errors import InputError
-from labelmer.config import kind_of
-from labelmer.models import model as module
-from labelmer.models.model import ModelOptions, model_of
+from labelmer.config import kind_of, options_of
+from labelmer.models import architectures, parts, saved
 
 torch.set_num_threads(1)
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text(encoding="utf-8"))
@@ -42,8 +41,9 @@ each_joint_variant = pytest.mark.parametrize("variant", joint_variants)
 def fresh(variant, **more):
     """A variant as training starts it, small, with a mean and sd to standardise by."""
     torch.manual_seed(0)
-    options = ModelOptions.of({**CONFIG["model"], **VARIANTS[variant], "width": 16, **more})
-    model = model_of(options, {m: (width,) for m, width in WIDTHS.items()}, C)
+    config = {"model": CONFIG["model"], "variants": {variant: VARIANTS[variant]}}
+    options = architectures.options({**options_of(config, variant), "width": 16, **more})
+    model = architectures.untrained(options, {m: (width,) for m, width in WIDTHS.items()}, C)
     for side in model.sides.values():
         side.mean.normal_()
         side.sd.uniform_(0.5, 2)
@@ -125,9 +125,10 @@ def test_weights_sum_to_one_and_are_zero_on_padding(variant, there):
                 assert not weights[m][~mask].any() and (weights[m][mask] > 0).all()
         if m in output.says:
             torch.testing.assert_close(output.says[m].sum(-1), torch.ones(mask.shape))
-    crossed = model.options.joint and model.options.cross_attention
+    guided, options = variant in GUIDED, model.options
+    crossed = options.joint and (not guided or options.cross_attention)
     assert set(output.received) == (set(inputs) if crossed else set())
-    assert set(output.says) == (set(inputs) if model.options.labels else set())
+    assert set(output.says) == (set(inputs) if guided and options.labels else set())
 
 
 # Equations
@@ -269,7 +270,7 @@ def test_each_variant_lacks_what_it_says_and_nothing_else(variant):
 
 def test_guidance_without_cross_attention_needs_no_labels():
     options = {"label_interaction": False, "cross_attention": False, "pooling": "attention"}
-    assert not ModelOptions.of(options).labels and ModelOptions.of({}).labels
+    assert not architectures.options(options).labels and architectures.options({}).labels
 
 
 # Learning
@@ -287,7 +288,7 @@ def step(model, present=None, steps=1):
 def backward(model, present=None):
     labels, weights = torch.tensor([0, 1, 2, 3]), torch.tensor([1.0, 2.0, 0.5, 1.0])
     output = model(batch(model), present)
-    loss = model.loss(output, labels, module.loss_shares(labels, weights, present))
+    loss = model.loss(output, labels, parts.loss_shares(labels, weights, present))
     loss.backward()
     return output, loss
 
@@ -312,7 +313,7 @@ def test_frozen_labels_stay_and_learned_ones_move():
     for kind in ("frozen", "learned"):
         model = fresh("full", label_embeddings=kind).train()
         before = {m: side.label_embeddings.clone() for m, side in model.sides.items()}
-        count = module.parameter_count(model)
+        count = parts.parameter_count(model)
         step(model, steps=2)
         for m, side in model.sides.items():
             assert torch.equal(side.label_embeddings, before[m]) == (kind == "frozen")
@@ -366,8 +367,10 @@ def test_the_loss_is_the_sum_of_its_terms(variant):
 def test_label_signals_follow_the_means_of_their_classes():
     model = fresh("lsgmer")
     before, labels = model.label_signals.clone(), torch.tensor([2, 0, 2, 2])
-    fused = model(batch(model)).fused.detach()
-    model.follow(fused, labels)
+    output = model(batch(model))
+    fused = output.fused.detach()
+    model.train().loss(output, labels, parts.loss_shares(labels, torch.ones(C)))
+    model.after_batch()
     wanted = before.clone()
     wanted[0] = 0.9 * before[0] + 0.1 * fused[1]
     wanted[2] = 0.9 * before[2] + 0.1 * fused[[0, 2, 3]].mean(0)
@@ -381,7 +384,7 @@ def test_the_divergence_is_jensen_and_shannons():
     pairs = zip(cosine.softmax(-1).tolist(), output.logits.softmax(-1).tolist(), strict=True)
     apart = sum(jensenshannon(p, q) ** 2 for p, q in pairs) / 4
     entropy = F.cross_entropy(output.logits, labels)
-    loss = model.loss(output, labels, module.loss_shares(labels, torch.ones(C)))
+    loss = model.loss(output, labels, parts.loss_shares(labels, torch.ones(C)))
     assert loss.item() == pytest.approx(entropy.item() + 0.7 * apart, rel=1e-5)
 
 
@@ -389,7 +392,7 @@ def test_the_divergence_is_jensen_and_shannons():
 
 
 def test_salience_is_the_pooling_times_what_is_said_of_the_predicted_class():
-    output = module.Output(
+    output = parts.Output(
         logits=torch.tensor([[0.0, 2.0]]),
         experts={},
         says={"text": torch.tensor([[[0.9, 0.1], [0.4, 0.6], [0.5, 0.5]]])},
@@ -441,7 +444,7 @@ def test_a_batch_of_one_without_speech_trains():
     present = {"speech": torch.tensor([False]), "text": torch.tensor([True])}
     output = model(one(batch(model), 1), present)
     label = torch.tensor([2])
-    loss = model.loss(output, label, module.loss_shares(label, torch.ones(C), present))
+    loss = model.loss(output, label, parts.loss_shares(label, torch.ones(C), present))
     loss.backward()
     assert loss.isfinite()
     grads = [p.grad for p in model.parameters() if p.grad is not None]
@@ -457,8 +460,8 @@ def test_a_batch_of_one_without_speech_trains():
 @each_variant
 def test_a_saved_model_gives_the_same_probabilities(variant, tmp_path):
     model = fresh(variant)
-    module.save(tmp_path, model, list("abcd"), {"seed": 3})
-    loaded, classes = module.load(tmp_path)
+    saved.save(tmp_path, model, list("abcd"), {"seed": 3})
+    loaded, classes = saved.load(tmp_path)
     assert classes == list("abcd") and loaded.options == model.options and not loaded.training
     assert torch.equal(loaded(batch(model)).logits, model(batch(model)).logits)
     assert json.loads((tmp_path / "config.json").read_text())["seed"] == 3
@@ -486,22 +489,22 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_model_is_an_input_error(damage, tmp_path):
-    module.save(tmp_path, fresh("full"), list("abcd"), {})
+    saved.save(tmp_path, fresh("full"), list("abcd"), {})
     name, harm = DAMAGE[damage]
     harm(tmp_path / name)
     expected = "depth" if damage == "unknown option" else str(tmp_path)
     with pytest.raises(InputError, match=expected) as raised:
-        module.load(tmp_path)
+        saved.load(tmp_path)
     assert "None:" not in str(raised.value)
 
 
 def test_bad_options_are_input_errors():
     with pytest.raises(InputError, match=r"unknown options \['depth'\], expected .*'width'"):
-        ModelOptions.of({"depth": 3})
+        architectures.options({"depth": 3})
     with pytest.raises(InputError, match=r"modalities \['text'\] with architecture lsgmer"):
-        ModelOptions.of({"architecture": "lsgmer", "modalities": ["text"]})
+        architectures.options({"architecture": "lsgmer", "modalities": ["text"]})
     with pytest.raises(InputError, match="width 30 is no multiple of heads 4"):
-        ModelOptions.of({"width": 30})
+        architectures.options({"width": 30})
 
 
 # Numbers
@@ -514,11 +517,11 @@ def test_extreme_inputs_stay_finite(variant):
     inputs = {m: (x, torch.ones(1, 1).bool()) for m, x in values.items()}
     output = model(inputs)
     label = torch.tensor([1])
-    model.loss(output, label, module.loss_shares(label, torch.ones(C))).backward()
+    model.loss(output, label, parts.loss_shares(label, torch.ones(C))).backward()
     assert all(value.isfinite().all() for value in flat(output).values())
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
 
 
 def test_the_baseline_is_no_network():
     with pytest.raises(InputError, match="architecture linear is no network"):
-        fresh("full", architecture="linear")
+        architectures.untrained(architectures.options({"architecture": "linear"}), {}, C)

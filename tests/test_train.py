@@ -16,8 +16,9 @@ from test_batches import averaged, write_features
 from labelmer.base import tables
 from labelmer.learning import batches
 from labelmer.learning.device import decayed
-from labelmer.models import model, train
-from labelmer.models.model import ModelOptions
+from labelmer.models import saved, train
+from labelmer.models.architectures import options as options_from
+from labelmer.models.architectures.label_guided.network import LabelGuidedFusion
 from labelmer.scores.accuracy import best_epoch
 
 torch.set_num_threads(1)
@@ -121,8 +122,8 @@ def test_all_layers_are_mixed_and_the_mix_is_learned(table, tmp_path):
             layers[:, 1] = rows
             items[name] = layers
     stacked = Corpus(tmp_path, table, features)
-    untrained, _ = model.load(stacked.train("u", training={**QUICK, "learning_rate": 1e-9}))
-    trained, _ = model.load(stacked.train("t", training={**QUICK, "epochs": 20}))
+    untrained, _ = saved.load(stacked.train("u", training={**QUICK, "learning_rate": 1e-9}))
+    trained, _ = saved.load(stacked.train("t", training={**QUICK, "epochs": 20}))
     for m, width in WIDTHS.items():
         assert trained.rows[m] == [3, width] and trained.sides[m].mean.shape == (3, width)
         equal = torch.full((3,), 1 / 3)
@@ -141,7 +142,7 @@ def test_the_command_writes_a_model_its_description_and_its_history(corpus):
     assert sorted(p.name for p in folder.iterdir()) == [
         *("config.json", "history.tsv", "model.safetensors", "validation.tsv")
     ]
-    loaded, classes = model.load(folder)
+    loaded, classes = saved.load(folder)
     assert (
         classes == CLASSES
         and loaded.rows == {m: [w] for m, w in WIDTHS.items()}
@@ -163,7 +164,7 @@ def test_the_command_writes_a_model_its_description_and_its_history(corpus):
 def test_it_learns_something_easy(corpus):
     folder = corpus.train("m", training={**QUICK, "epochs": 6})
     assert history(folder).validation_ua.max() > 0.9
-    loaded, _ = model.load(folder)
+    loaded, _ = saved.load(folder)
     test = corpus.part("test", loaded.options)
     right = batches.predict(loaded, test).argmax(-1).numpy() == test.labels
     assert right.mean() > 0.9
@@ -181,7 +182,7 @@ def test_an_id_without_features_is_named(corpus, tmp_path, caplog):
 
 def test_one_modality_needs_no_files_of_the_other(corpus):
     corpus.paths = {"text": corpus.paths["text"]}
-    loaded, _ = model.load(corpus.train("m", modalities=["text"]))
+    loaded, _ = saved.load(corpus.train("m", modalities=["text"]))
     assert list(loaded.sides) == ["text"]
 
 
@@ -223,7 +224,7 @@ def test_validation_labels_teach_nothing_within_an_epoch(corpus, tmp_path):
 
 
 def test_statistics_and_prototypes_come_from_the_training_part(corpus):
-    options = ModelOptions.of(SMALL)
+    options = options_from(SMALL)
     built = train.build(options, corpus.part("train", options), CLASSES)
     rows = corpus.table[corpus.table.part == "train"]
     for m, side in built.sides.items():
@@ -255,7 +256,7 @@ def test_labels_may_start_from_their_words(corpus, tmp_path):
 
 
 def test_random_labels_know_nothing_of_the_classes(corpus):
-    options = ModelOptions.of({**SMALL, "label_start": {"speech": "random"}})
+    options = options_from({**SMALL, "label_start": {"speech": "random"}})
     starts = []
     for name in ("train", "test"):
         torch.manual_seed(0)
@@ -267,7 +268,7 @@ def test_random_labels_know_nothing_of_the_classes(corpus):
 
 
 def test_unstandardised_features_stay_as_they_are(corpus):
-    options = ModelOptions.of({**SMALL, "standardise": False})
+    options = options_from({**SMALL, "standardise": False})
     for side in train.build(options, corpus.part("train", options), CLASSES).sides.values():
         assert not side.mean.any() and (side.sd == 1).all()
 
@@ -294,7 +295,7 @@ def gradient(corpus, pieces=1, **options):
 
     Returns its loss, the gradients, and the buffers that it moves.
     """
-    options = ModelOptions.of({**SMALL, "dropout": 0.0, "input_dropout": 0.0, **options})
+    options = options_from({**SMALL, "dropout": 0.0, "input_dropout": 0.0, **options})
     part = corpus.part("train", options)
     torch.manual_seed(0)
     built = train.build(options, part, CLASSES)
@@ -397,7 +398,7 @@ def test_modalities_are_dropped_in_training_only_and_only_where_there_are_two(co
 
 
 def test_the_kept_epoch_is_the_best_one_on_validation(corpus, monkeypatch):
-    options = ModelOptions.of(SMALL)
+    options = options_from(SMALL)
     parts = {name: corpus.part(name, options) for name in ("train", "validation")}
     built = train.build(options, parts["train"], CLASSES)
     # WA and UA by epoch; their mean, averaged over three epochs: .5, .55, .6, .55, .6
@@ -473,7 +474,7 @@ def test_refit_learns_from_validation_too_and_for_as_long_as_was_best(corpus, tm
 
 
 def test_weight_decay_acts_on_matrices_alone(corpus):
-    options = ModelOptions.of(SMALL)
+    options = options_from(SMALL)
     built = train.build(options, corpus.part("train", options), CLASSES)
     named = {id(p): n for n, p in built.named_parameters()}
     pulled, free = ({named[id(p)] for p in group["params"]} for group in decayed(built, 0.01))
@@ -495,7 +496,7 @@ def test_memory_that_runs_out_gives_advice(corpus, caplog, monkeypatch):
     def full(*_):
         raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
 
-    monkeypatch.setattr(model.LabelGuidedFusion, "loss", full)
+    monkeypatch.setattr(LabelGuidedFusion, "loss", full)
     with pytest.raises(SystemExit):
         corpus.train("m")
     assert "memory ran out in training" in caplog.text and "batch_size" in caplog.text
@@ -504,7 +505,7 @@ def test_memory_that_runs_out_gives_advice(corpus, caplog, monkeypatch):
 def test_the_history_tells_what_the_kept_model_scores(corpus):
     folder = corpus.train("m")
     chosen = history(folder).query("chosen == 1").iloc[0]
-    loaded, _ = model.load(folder)
+    loaded, _ = saved.load(folder)
     part = corpus.part("validation", loaded.options)
     logits = batches.predict(loaded, part)
     right = logits.argmax(-1).numpy() == part.labels

@@ -10,7 +10,8 @@ import torch
 
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
-from labelmer.base.ragged import Ragged, located
+from labelmer.base.ragged import located
+from labelmer.learning.origin import opened
 
 CPU_ROWS = 8192  # that go through a model at once
 # Bytes for which a GPU takes one more row. With a base encoder's features, training keeps 15 KiB of
@@ -23,7 +24,7 @@ EVALUATED = 64  # utterances of a batch that is only predicted
 class Features:
     """One modality's features of some utterances, mapped from the sessions' ragged files.
 
-    paths   ragged feature files; together they hold every id
+    paths   ragged feature files by one encoder; together they hold every id
     ids     utterances, in the order by which items are numbered
     stride  this many neighbouring rows are averaged into one; the last mean is over what is left
 
@@ -33,7 +34,7 @@ class Features:
     """
 
     def __init__(self, paths, ids, stride=1):
-        self.files = [Ragged(path) for path in paths]
+        self.files = opened(paths)
         self.items = located(self.files, ids)
         self.stride = stride
         self.attrs = self.files[0].attrs

@@ -22,8 +22,8 @@ from labelmer.base.stage import RUN, command, parse, run_parser
 from labelmer.learning.batches import load_part, passes, predict, probabilities
 from labelmer.learning.device import device_of, make_deterministic
 from labelmer.learning.predictions import check_recognised, perturbed_table, predictions_table
-from labelmer.models.model import load
 from labelmer.models.perturbations import perturbed
+from labelmer.models.saved import check_encoders, load
 
 
 @dataclass
@@ -131,10 +131,12 @@ def main(argv=None):
     paths = {"speech": args.speech, "text": args.text}
     seen = classes, model.options.modalities, model.options.frame_stride
     of_test = load_part(test, paths, *seen)
+    check_encoders(args.folder, of_test)
     found = examine(model, of_test, test["id"].tolist(), classes)
     if args.transcripts:
         check_recognised(test["id"], args.transcripts)
         recognised = load_part(test, {**paths, "text": args.transcripts}, *seen)
+        check_encoders(args.folder, recognised)
         found.changed["transcripts", "text", 1.0] = predict(model, recognised)
 
     said = predictions_table([(test, probabilities(found.logits))], classes, run)

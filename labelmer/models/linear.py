@@ -14,7 +14,7 @@ A missing modality is at its mean: it adds nothing. The test part chooses nothin
 
 import json
 import warnings
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,16 +28,17 @@ from labelmer.base import tables
 from labelmer.base.errors import InputError
 from labelmer.base.files import write_atomically
 from labelmer.base.log import log
-from labelmer.base.ragged import Ragged, located
+from labelmer.base.ragged import located
 from labelmer.base.stage import RUN, command, parse, run_parser
+from labelmer.learning.origin import check_origin, opened, origin
 from labelmer.learning.predictions import (
     check_classes,
     check_recognised,
     perturbed_table,
     predictions_table,
 )
+from labelmer.models import architectures
 from labelmer.models.deletions import SHARES, left_at_random
-from labelmer.models.options import ModelOptions
 from labelmer.scores.accuracy import accuracies
 
 FORMAT = 1
@@ -48,15 +49,14 @@ ITERATIONS = 5000
 class Means:
     """One modality's means over time, of utterances whose features lie in ragged files.
 
-    paths   the files; together they hold every id that is asked for
+    paths   the files, by one encoder; together they hold every id that is asked for
     stride  rows that are deleted together, as a model sees them as one
     """
 
     def __init__(self, modality, paths, stride):
         self.modality, self.stride = modality, stride
-        self.files = [Ragged(path) for path in paths]
-        names = ("encoder", "source", "revision", "weights", "layer")
-        self.encoder = {name: str(self.files[0].attrs[name]) for name in names}
+        self.files = opened(paths)
+        self.encoder = origin(self.files[0])
 
     def of(self, ids):
         """Means of utterances: (N, width)."""
@@ -180,7 +180,7 @@ def main(argv=None):
     )
     args = parse(parser, argv, ["classes", "model", "refit"])
     run, classes = dict(zip(RUN, args.run, strict=True)), args.config["classes"]
-    options = ModelOptions.of(args.config["model"])
+    options = architectures.options(args.config["model"])
     table = tables.read(args.fold, "fold")[["id", "part", "label"]]
     check_classes(table, classes, args.fold)
     paths, strides = {"speech": args.speech, "text": args.text}, {"speech": options.frame_stride}
@@ -203,11 +203,13 @@ def main(argv=None):
     changed = disturbed(model, files, of_test, rows["test"]["id"])
     if args.transcripts:
         check_recognised(rows["test"]["id"], args.transcripts)
-        recognised = Means("text", args.transcripts, 1).of(rows["test"]["id"])
-        changed["transcripts", "text", 1.0] = model.probabilities({**of_test, "text": recognised})
+        recognised = Means("text", args.transcripts, 1)
+        check_origin(recognised.files[0], files["text"].encoder, "as the model was trained on")
+        of_words = {**of_test, "text": recognised.of(rows["test"]["id"])}
+        changed["transcripts", "text", 1.0] = model.probabilities(of_words)
     about = {
         "classes": classes,
-        "model": {"architecture": "linear", "modalities": options.modalities},
+        "model": asdict(options),
         "c": c,
         "scores": {f"{c:g}": score for c, score in scores.items()},
         "refit": args.config["refit"],

@@ -33,8 +33,11 @@ from labelmer.learning.device import (
     make_deterministic,
     mixed_precision,
 )
+from labelmer.learning.origin import check_origin, origin
 from labelmer.learning.predictions import check_classes, predictions_table
-from labelmer.models.model import ModelOptions, loss_shares, model_of, parameter_count, save
+from labelmer.models import architectures
+from labelmer.models.parts import loss_shares, parameter_count
+from labelmer.models.saved import save
 from labelmer.scores.accuracy import accuracies, best_epoch
 
 FEW_UPDATES = 100  # with fewer a model has seldom learned what it can
@@ -74,20 +77,13 @@ def build(options, train, classes, label_words=None):
 
     label_words: {class: (tokens, width)}, needed where the options start from words.
     """
-    model = model_of(options, {m: f.row for m, f in train.features.items()}, len(classes))
-    for m, side in model.sides.items():
-        mean, sd, starts = batches.statistics(train.features[m], train.labels, len(classes))
-        if not options.standardise:
-            mean, sd = np.zeros_like(mean), np.ones_like(sd)
-        side.mean.copy_(torch.from_numpy(mean))
-        side.sd.copy_(torch.from_numpy(sd))
-        if options.labels and options.label_start[m] == "words":
-            starts = np.stack([label_words[name].mean(0) for name in classes])
-        if options.labels and options.label_start[m] != "random":
-            starts = (starts - mean) / sd
-            if starts.ndim == 3:  # all layers count alike at the start
-                starts = starts.mean(1)
-            side.start_labels(torch.from_numpy(starts).float())
+    rows = {m: f.row for m, f in train.features.items()}
+    model = architectures.untrained(options, rows, len(classes))
+    words = label_words and np.stack([label_words[name].mean(0) for name in classes])
+    found = {
+        m: batches.statistics(f, train.labels, len(classes)) for m, f in train.features.items()
+    }
+    model.start(found, words)
     return model
 
 
@@ -194,7 +190,7 @@ def backward(model, labels, places, made, weights, present):
     device = weights.device
     present = present and {m: there.to(device) for m, there in present.items()}
     shares = loss_shares(torch.from_numpy(labels).to(device), weights, present)
-    total, fused, followed = torch.zeros((), device=device), [], []
+    total = torch.zeros((), device=device)
     for piece in places:
         inputs, of_piece = next(made)
         here = torch.from_numpy(piece).to(device)
@@ -204,11 +200,7 @@ def backward(model, labels, places, made, weights, present):
             loss = model.loss(output, of_piece, {term: x[here] for term, x in shares.items()})
         loss.backward()
         total += loss.detach()
-        if output.fused is not None:
-            fused.append(output.fused.detach())
-            followed.append(of_piece)
-    if fused:
-        model.follow(torch.cat(fused), torch.cat(followed))
+    model.after_batch()
     return total
 
 
@@ -260,7 +252,7 @@ def main(argv=None):
     run = dict(zip(RUN, args.run, strict=True))
     seed = int(run["seed"])
     classes = args.config["classes"]
-    options = ModelOptions.of(args.config["model"])
+    options = architectures.options(args.config["model"])
     training = TrainingOptions(**args.config["training"])
     make_deterministic(seed, args.threads, onednn=False)
     device = device_of(args.gpu)
@@ -271,9 +263,11 @@ def main(argv=None):
     whole = load_part(table, paths, classes, options.modalities, options.frame_stride)
     whole.keep(device)
     train, validation = (whole.subset(table.part == name) for name in ("train", "validation"))
+    encoders = {m: origin(features.files[0]) for m, features in whole.features.items()}
     words = None
-    if args.label_words:
+    if args.label_words and "text" in encoders:
         file = Ragged(args.label_words[0])
+        check_origin(file, encoders["text"], "as those of the utterances")
         words = {c: np.asarray(file[c], dtype=np.float64) for c in classes}
     model = build(options, train, classes, words).to(device)
     log.info(
@@ -282,16 +276,12 @@ def main(argv=None):
     )
     history, logits = fit(model, train, validation, training, seed)
     count = next(row["updates"] for row in history if row["chosen"])
-    about = {"training": asdict(training), "run": run, "updates": count}
+    about = {"training": asdict(training), "run": run, "updates": count, "encoders": encoders}
     if training.refit:
         make_deterministic(seed, args.threads, onednn=False)
         warn_of_few(count, "the refit")
         model = build(options, whole, classes, words).to(device)
         refit(model, whole, training, seed, count)
-    about["encoders"] = {
-        m: {k: str(f.attrs[k]) for k in ("encoder", "source", "revision", "weights", "layer")}
-        for m, f in whole.features.items()
-    }
     save(args.folder, model, classes, about)
     rows = table.loc[table.part == "validation", ["id", "part", "label"]]
     validated = predictions_table([(rows, probabilities(logits))], classes, run)

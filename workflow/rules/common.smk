@@ -21,6 +21,7 @@ from labelmer.__main__ import VERBS
 from labelmer.base import tables
 from labelmer.scores.accuracy import SELECTION
 from labelmer.config import (
+    architecture_of,
     check,
     check_codes,
     check_files,
@@ -28,7 +29,6 @@ from labelmer.config import (
     check_sources,
     encoding,
     kind_of,
-    linear_options,
     options_of,
     sessions,
     starts_from_words,
@@ -42,6 +42,7 @@ from labelmer.base.digest import (
 )
 from labelmer.corpus.readers import READERS
 from labelmer.features.encoders import builtins, family_of, options_in
+from labelmer.models.architectures import module_of
 from labelmer.report.columns import reference_of
 from labelmer.base.errors import InputError
 
@@ -145,12 +146,17 @@ CHECKED_RATIONALES = [f"{R}/rationales.tsv"] if RATIONALES else []
 
 
 def tracked(stage, *loaded, **sections):
-    """The param `config`: the sections that a stage uses, and the digest of the stage's code.
+    """The param `config`: the sections that a stage uses, and the digests of its code.
 
-    loaded: digests of the code that the stage loads by name, which is in no digest but its own.
+    loaded: modules that the stage loads by name, which are in no digest but their own.
     """
-    code = " ".join([code_digest(VERBS[stage][0]), *loaded])
-    return canonical_json({**sections, "code": code})
+    code = [code_digest(module) for module in (VERBS[stage][0], *loaded)]
+    return canonical_json({**sections, "code": " ".join(code)})
+
+
+def architecture(wildcards):
+    """The module of a variant's architecture, and of no other."""
+    return module_of(architecture_of(config, wildcards.variant))
 
 
 # The corpus' files are no inputs of any rule, as Snakemake looks at the times of inputs: an older
@@ -214,25 +220,26 @@ def encoder_of(wildcards):
     return config["encoders"][wildcards.encoder]
 
 
-def family_code(wildcards):
-    """Digest of the code of an encoder's family, which is known once the encoder is fetched.
+def family(wildcards):
+    """The module of an encoder's family, in a list; none before the encoder is fetched.
 
-    Snakemake asks for params again right before a job, so what is recorded is never "unknown"."""
+    Snakemake asks for params again right before a job, so what is recorded always has it.
+    """
     try:
-        return code_digest(family_of(f"resources/encoders/{wildcards.encoder}").module)
+        return [family_of(f"resources/encoders/{wildcards.encoder}").module]
     except InputError:
-        return "unknown"
+        return []
 
 
 def extract_params(wildcards, **sections):
     sections |= encoding(encoder_of(wildcards))
-    return tracked("extract", family_code(wildcards), **sections)
+    return tracked("extract", *family(wildcards), **sections)
 
 
 def finetune_params(wildcards):
     seen = options_in(encoding(encoder_of(wildcards)))
     sections = {"classes": CLASSES, "finetuning": config["finetuning"], **seen}
-    return tracked("finetune", family_code(wildcards), **sections)
+    return tracked("finetune", *family(wildcards), **sections)
 
 
 # Inputs
@@ -286,8 +293,15 @@ def fold_tables(wildcards):
 
 def sessions_of(wildcards, *parts):
     """The sessions that stand in some parts of a fold."""
-    fold = told(tables.read, split_table("fold{fold}")(wildcards), "fold")
-    return sorted(set(fold["session"][fold["part"].isin(parts)]))
+    path = Path(split_table("fold{fold}")(wildcards))
+    found = sessions_in(path, path.stat().st_mtime_ns)
+    return sorted(set().union(*(found.get(part, ()) for part in parts)))
+
+
+@cache
+def sessions_in(path, time):
+    """The sessions of each part of a fold table, which many jobs ask for: {part: set}."""
+    return told(tables.read, path, "fold").groupby("part")["session"].agg(set).to_dict()
 
 
 def taught_by(wildcards):
@@ -306,15 +320,16 @@ def feature_folder(encoder, mode, fold, seed):
     return folder if mode == "frozen" else f"{folder}/{TUNED}".format(fold=fold, seed=seed)
 
 
-def features_of(modality):
-    """The feature files of one modality, or none where the variant does without it."""
+def features_of(modality, *parts):
+    """The feature files of one modality, of the sessions that stand in some parts of a fold and of
+    no other; or none where the variant does without it."""
 
     def files(wildcards):
         if modality not in modalities(wildcards.variant):
             return []
         run = wildcards.mode, wildcards.fold, wildcards.seed
         folder = feature_folder(wildcards[modality], *run)
-        return [f"{folder}/{session}.h5" for session in SESSIONS]
+        return [f"{folder}/{session}.h5" for session in sessions_of(wildcards, *parts)]
 
     return files
 

@@ -22,8 +22,8 @@ The baseline `linear` has no history and no salience, a late fusion no model eit
 rule train:
     input:
         fold=split_table("fold{fold}"),
-        speech=features_of("speech"),
-        text=features_of("text"),
+        speech=features_of("speech", "train", "validation"),
+        text=features_of("text", "train", "validation"),
         label_words=label_words,
     output:
         model=f"{R}/models/{RUN}/model.safetensors",
@@ -44,6 +44,7 @@ rule train:
     params:
         config=lambda wildcards: tracked(
             "train",
+            architecture(wildcards),
             classes=CLASSES,
             model=options_of(config, wildcards.variant),
             training=config["training"],
@@ -68,8 +69,8 @@ rule train:
 rule evaluate:
     input:
         fold=split_table("fold{fold}"),
-        speech=features_of("speech"),
-        text=features_of("text"),
+        speech=features_of("speech", "test"),
+        text=features_of("text", "test"),
         transcripts=transcript_features,
         model=rules.train.output.model,
         config=rules.train.output.config,
@@ -90,7 +91,7 @@ rule evaluate:
     resources:
         gpu=GPU,
     params:
-        config=tracked("evaluate"),
+        config=lambda wildcards: tracked("evaluate", architecture(wildcards)),
     shell:
         """
         python -m labelmer evaluate \
@@ -114,8 +115,8 @@ rule evaluate:
 rule linear:
     input:
         fold=split_table("fold{fold}"),
-        speech=features_of("speech"),
-        text=features_of("text"),
+        speech=features_of("speech", "train", "validation", "test"),
+        text=features_of("text", "train", "validation", "test"),
         transcripts=transcript_features,
     output:
         model=f"{R}/models/{RUN}/model.safetensors",
@@ -134,8 +135,9 @@ rule linear:
     params:
         config=lambda wildcards: tracked(
             "linear",
+            architecture(wildcards),
             classes=CLASSES,
-            model=linear_options(options_of(config, wildcards.variant)),
+            model=options_of(config, wildcards.variant),
             refit=config["training"]["refit"],
         ),
     shell:

@@ -1,0 +1,48 @@
+"""The architectures that a variant can have. Each is a module here, and found by its name.
+
+`architecture: label-guided` is the module label_guided: a file, or a folder where the network has
+a file of its own. It holds
+
+    Options                            a kind of models.options.Options: its options and its checks
+    untrained(options, rows, classes)  a parts.Network; arguments as there
+
+The workflow imports it to check a config, so it imports torch within untrained() alone.
+"""
+
+import importlib
+import pkgutil
+
+from labelmer.base.errors import InputError
+
+DEFAULT = "label-guided"
+
+
+def names():
+    """The names of the architectures that there are, sorted."""
+    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
+
+
+def module_of(name):
+    """Dotted name, within the package, of an architecture's module; InputError: there is none."""
+    if name not in names():
+        raise InputError(
+            f"model: architecture '{name}', expected one of {names()}; correct it, or put its "
+            "module into labelmer/models/architectures"
+        )
+    return f"models.architectures.{name.replace('-', '_')}"
+
+
+def module(name):
+    """The module of an architecture."""
+    return importlib.import_module(f"labelmer.{module_of(name)}")
+
+
+def options(given):
+    """The options of a variant: those of its architecture, from a dict as config.yaml has it."""
+    given = {"architecture": DEFAULT, **given}
+    return module(given["architecture"]).Options.of(given)
+
+
+def untrained(options, rows, classes):
+    """An untrained network of the options' architecture; arguments as of parts.Network."""
+    return module(options.architecture).untrained(options, rows, classes)

@@ -1,0 +1,200 @@
+"""The label-guided model: label embeddings, label interaction, label-guided attentive fusion.
+
+Our reading of 'Leveraging Label Information for Multimodal Emotion Recognition' (arXiv
+2309.02106), of which the abstract is known; docs/method.md says what is the paper's and what is
+ours. The interaction builds on LEAM (Wang et al. 2018, 'Joint Embedding of Words and Labels for
+Text Classification').
+
+Shapes: B utterances, T tokens or frames, D encoder width, d model width, C labels.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from labelmer.base.tables import MODALITIES
+from labelmer.models import parts
+from labelmer.models.parts import CrossAttention, Pooling, State, entropy, inward, mlp
+
+
+@dataclass
+class Output(parts.Output):
+    """As of every model, and what the losses of the experts need."""
+
+    readers: dict = field(default_factory=dict)  # lists of (B, C): what an expert adds up
+
+
+@dataclass
+class GuidedState(State):
+    """One modality of a batch, its rows label-enhanced where the options say so."""
+
+    labels: torch.Tensor | None  # (C, d)
+    says: torch.Tensor | None  # (B, T, C)
+    readers: list  # (B, C) each: the expert's logits are their sum
+    weights: torch.Tensor | None  # (B, T): the expert's pooling
+
+
+class LabelGuidedFusion(parts.Network):
+    """The sum of a joint term, which sees both modalities, and of an expert on each of them."""
+
+    def __init__(self, options, rows, classes):
+        super().__init__(options, rows, classes, Side)
+        d = options.width
+        if not options.joint:
+            return
+        if options.cross_attention:
+            self.to_other = nn.ModuleDict(
+                {
+                    m: CrossAttention(d, options.heads, options.dropout, options.label_guidance)
+                    for m in options.modalities
+                }
+            )
+        self.pools = nn.ModuleDict(
+            {m: Pooling(options.pooling, d, classes) for m in options.modalities}
+        )
+        self.joint = mlp(2 * d, d, classes, options.dropout)
+
+    def forward(self, inputs, present=None):
+        """Output of a batch; arguments as in parts.Network."""
+        options, sides = self.options, self.states(inputs, present)
+        readers = {m: side.readers for m, side in sides.items() if side.readers}
+        experts = {m: sum(logits) for m, logits in readers.items()}
+        asked = {m: side.weights for m, side in sides.items() if side.weights is not None}
+        received, weights = {}, {}
+        logits = sum(experts.values())
+        if options.joint:
+            enhanced = {m: side.hidden for m, side in sides.items()}
+            if options.cross_attention:
+                fused = {}
+                for m, other in (MODALITIES, MODALITIES[::-1]):
+                    fused[m], received[other] = self.crossed(m, sides[m], sides[other])
+                enhanced = fused
+            pooled = []
+            for m, side in sides.items():
+                similar = self.sides[m].similarity(enhanced[m], side.labels)
+                z, weights[m] = self.pools[m](enhanced[m], side.mask, similar)
+                pooled.append(z)
+            logits = logits + self.joint(torch.cat(pooled, dim=-1)).float()  # (B, C)
+        says = {m: side.says for m, side in sides.items() if side.says is not None}
+        return Output(logits, experts, says, weights, asked, received, readers)
+
+    def crossed(self, modality, asking, answering):
+        """What cross-attention of a modality makes of two states, guided by their labels."""
+        agree = None
+        if self.options.label_guidance:
+            agree = asking.says @ answering.says.transpose(-1, -2)  # (B, T, T')
+        return self.to_other[modality](asking, answering, agree)
+
+    def loss(self, output, labels, shares):
+        """Weighted cross-entropy of the sum, of each reader, and of the labels among themselves.
+
+        Arguments as in parts.Network.
+        """
+        options = self.options
+        terms = [(output.logits, shares["all"])]
+        if options.joint or options.expert_statistics:  # else the one reader is the sum itself
+            terms += [
+                (logits, options.expert_loss * shares[m])
+                for m, readers in output.readers.items()
+                for logits in readers
+            ]
+        logits, counted = map(torch.cat, zip(*terms, strict=True))
+        total = entropy(logits, counted, labels.repeat(len(terms)))
+        if options.labels:
+            for side in self.sides.values():
+                total = total + options.label_loss * shares["even"].sum() * side.label_loss()
+        return total
+
+
+class Side(parts.Side):
+    """One modality: compare its tokens or frames with the labels, and the expert on it alone."""
+
+    def __init__(self, options, row, classes):
+        super().__init__(options, row, classes)
+        d, width = options.width, row[-1]
+        if options.labels:
+            self.label_embeddings = nn.Parameter(
+                torch.empty(classes, width), options.label_embeddings == "learned"
+            )
+            self.start_labels(torch.randn(classes, width))
+            self.log_sharpness = nn.Parameter(torch.tensor(math.log(5.0)))
+        if options.joint and options.label_interaction:
+            self.take_up = nn.Linear(d, d, bias=False)  # W_e
+            self.norm = nn.LayerNorm(d)
+        if options.experts or not options.joint:
+            self.expert_pool = Pooling(options.expert_pooling, d, classes)
+            self.expert = mlp(d, d, classes, options.dropout)
+            if options.expert_statistics:
+                self.deviation = inward(width, d)
+                self.expert_of_statistics = mlp(2 * d, d, classes, options.dropout)
+
+    def start(self, modality, mean, sd, prototypes, words):
+        """As in parts.Side; the label embeddings start where the options say."""
+        super().start(modality, mean, sd, prototypes, words)
+        kind = self.options.label_start[modality]
+        if self.options.labels and kind != "random":
+            starts = ((words if kind == "words" else prototypes) - mean) / sd
+            if starts.ndim == 3:  # all layers count alike at the start
+                starts = starts.mean(1)
+            self.start_labels(torch.from_numpy(starts).float())
+
+    def start_labels(self, embeddings):
+        """Start the label embeddings (C, D): what all labels share is taken off, then unit RMS."""
+        with torch.no_grad():
+            self.label_embeddings.copy_(unit(embeddings - embeddings.mean(0)))
+
+    def labels(self):
+        """The label embeddings in the model's space (C, d): sequences of length one."""
+        sequences = self.label_embeddings[:, None]  # (C, 1, D)
+        mask = torch.ones(sequences.shape[:2], dtype=torch.bool, device=sequences.device)
+        return self.project(sequences, mask)[:, 0]
+
+    def similarity(self, hidden, labels):
+        """Sharpened cosine of every token or frame with every label: a G (B, T, C)."""
+        if labels is None:
+            return None
+        cosine = F.normalize(hidden, dim=-1) @ F.normalize(labels, dim=-1).T
+        return self.log_sharpness.exp() * cosine
+
+    def label_loss(self):
+        """Cross-entropy of the labels' similarity among themselves with the identity."""
+        labels = self.labels()
+        target = torch.arange(len(labels), device=labels.device)
+        return F.cross_entropy(self.similarity(labels, labels), target)
+
+    def forward(self, values, mask, present=None):
+        options, state = self.options, super().forward(values, mask, present)
+        values, hidden, mask = state.values, state.hidden, state.mask
+        labels = self.labels() if options.labels else None
+        similar = self.similarity(hidden, labels)
+        says = similar.softmax(-1) if labels is not None else None  # P (B, T, C)
+        readers, weights = [], None
+        if options.experts or not options.joint:
+            z, weights = self.expert_pool(hidden, mask, similar)
+            readers = [self.expert(z)]
+            if options.expert_statistics:
+                readers.append(self.of_statistics(values, mask))
+            # Mixed precision does not round the sum of logits. A missing modality says nothing.
+            readers = [logits.float() for logits in readers]
+            if present is not None:
+                readers = [logits * present[:, None] for logits in readers]
+        if options.joint and options.label_interaction:
+            hidden = self.norm(hidden + self.take_up(says @ labels))
+        return GuidedState(values, hidden, mask, labels, says, readers, weights)
+
+    def of_statistics(self, values, mask):
+        """Logits (B, C) of the mean and the deviation over time of values (B, T, D)."""
+        inside, rows = mask[..., None], mask.sum(1, keepdim=True)  # (B, T, 1), (B, 1)
+        mean = (values * inside).sum(1) / rows  # (B, D)
+        apart = (values - mean[:, None]) * inside
+        deviation = torch.linalg.vector_norm(apart, dim=1) / rows.sqrt()
+        both = self.project.inward(mean), self.deviation(deviation)  # (B, d) each
+        return self.expert_of_statistics(torch.cat(both, dim=-1))
+
+
+def unit(embeddings):
+    """Each row scaled to unit root mean square."""
+    return embeddings / embeddings.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-8)

@@ -1,0 +1,23 @@
+"""The baseline without a network. The stage `linear` (labelmer/models/linear.py) fits it."""
+
+from dataclasses import dataclass
+
+from labelmer.base.errors import InputError
+from labelmer.models import options
+
+
+@dataclass(frozen=True)
+class Options(options.Options):
+    """What a variant of the baseline may change."""
+
+    architecture: str = "linear"
+
+    kind = "linear"
+
+
+def untrained(*_):
+    """There is none: InputError."""
+    raise InputError(
+        "model: architecture linear is no network, expected one that can be trained; "
+        "`labelmer linear` fits the baseline"
+    )

@@ -1,0 +1,279 @@
+"""What architectures share: the network that each begins with, and pieces to build it of.
+
+Shapes: B utterances, T tokens or frames, D encoder width, d model width, C labels, K heads.
+Masks are True on tokens and frames, False on padding.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from labelmer.base.tables import MODALITIES
+
+
+@dataclass
+class Output:
+    """What the model says, and the tensors by which it came to say it, by modality.
+
+    Each modality has weights of a pooling, of one kind or of both: salience is made of them.
+    """
+
+    logits: torch.Tensor  # (B, C)
+    experts: dict = field(default_factory=dict)  # (B, C) each: what one modality alone says
+    says: dict = field(default_factory=dict)  # P (B, T, C): what a row says about the label
+    pooling: dict = field(default_factory=dict)  # (B, T): weights of the joint term's pooling
+    expert_pooling: dict = field(default_factory=dict)  # (B, T): weights of the expert's pooling
+    received: dict = field(default_factory=dict)  # (B, T): mean cross-attention that a row received
+
+    def salience(self):
+        """How much each token or frame counts for the predicted class: {modality: (B, T)}.
+
+        The mean of the pooling weights, times what the row says of the class where labels are
+        asked; zero on padding, the sum over an utterance is one.
+        """
+        predicted = self.logits.argmax(-1)[:, None, None]  # (B, 1, 1)
+        found = {}
+        for m in {**self.expert_pooling, **self.pooling}:
+            weights = [pool[m] for pool in (self.pooling, self.expert_pooling) if m in pool]
+            salience = sum(weights) / len(weights)
+            if m in self.says:
+                says = self.says[m]
+                salience = salience * says.gather(2, predicted.expand(-1, says.shape[1], 1))[..., 0]
+            found[m] = salience / salience.sum(-1, keepdim=True)
+        return found
+
+
+@dataclass
+class State:
+    """One modality of a batch on its way through the model."""
+
+    values: torch.Tensor  # (B, T, D): standardised, layers mixed
+    hidden: torch.Tensor  # (B, T, d)
+    mask: torch.Tensor  # (B, T)
+
+
+class Side(nn.Module):
+    """One modality: standardise, project.
+
+    Where the features hold all layers, a learned softmax mixes them, as in SUPERB (Yang et al.
+    2021).
+    """
+
+    def __init__(self, options, row, classes):
+        super().__init__()
+        self.options = options
+        self.register_buffer("mean", torch.zeros(*row))
+        self.register_buffer("sd", torch.ones(*row))
+        self.layer_mix = nn.Parameter(torch.zeros(row[0])) if len(row) == 2 else None
+        self.project = Projection(row[-1], options.width, options.dropout)
+        if options.joint:
+            self.null = nn.Parameter(torch.randn(options.width) / math.sqrt(options.width))
+
+    def start(self, modality, mean, sd, prototypes, words):
+        """Take over what is known of a training part before training, in numpy.
+
+        mean, sd (*row): to standardise by; prototypes (C, *row): the classes' means; words
+        (C, *row): the means of the labels' words, of text alone, or None.
+        """
+        self.mean.copy_(torch.from_numpy(mean))
+        self.sd.copy_(torch.from_numpy(sd))
+
+    def forward(self, values, mask, present=None):
+        """The State of a batch; a modality that is missing becomes one null token."""
+        options = self.options
+        if options.standardise:
+            values = (values - self.mean) / self.sd
+        if self.layer_mix is not None:
+            values = torch.einsum("btld,l->btd", values, self.layer_mix.softmax(0))  # (B, T, D)
+        if self.training and options.input_dropout:
+            everyone = torch.ones_like(values[:, :1])  # (B, 1, D): one mask for all rows
+            values = values * F.dropout(everyone, options.input_dropout)
+        hidden = self.project(values, mask)  # (B, T, d)
+        if present is not None:
+            first = torch.arange(mask.shape[1], device=mask.device) == 0
+            hidden = torch.where(present[:, None, None], hidden, self.null)
+            mask = torch.where(present[:, None], mask, first)
+        return State(values, hidden, mask)
+
+
+class Network(nn.Module):
+    """What all architectures begin with: one Side for each modality. Each adds forward().
+
+    options: models.options.NetworkOptions; rows: {modality: (D,), or (layers, D) where the
+    features hold all layers}; classes: C; side: the class of its sides.
+
+    forward(inputs, present=None) is the Output of a batch. inputs: {modality: (values (B, T, *row),
+    mask (B, T))}; present: {modality: (B,) bool}, all there if not given.
+    """
+
+    def __init__(self, options, rows, classes, side=Side):
+        super().__init__()
+        self.options, self.classes = options, classes
+        self.rows = {m: list(row) for m, row in rows.items()}
+        self.sides = nn.ModuleDict({m: side(options, rows[m], classes) for m in options.modalities})
+
+    def start(self, statistics, words=None):
+        """Take over what is known of a training part before training, in numpy.
+
+        statistics: {modality: mean (*row), sd (*row) and the classes' means (C, *row)}; words
+        (C, *row): the means of the labels' words, if a side starts from them.
+        """
+        for m, side in self.sides.items():
+            mean, sd, prototypes = statistics[m]
+            if not self.options.standardise:
+                mean, sd = np.zeros_like(mean), np.ones_like(sd)
+            side.start(m, mean, sd, prototypes, words)
+
+    def states(self, inputs, present):
+        """What the sides make of a batch: {modality: State}; arguments as of forward()."""
+        return {
+            m: side(*inputs[m], None if present is None else present[m])
+            for m, side in self.sides.items()
+        }
+
+    def loss(self, output, labels, shares):
+        """Weighted cross-entropy. labels (B,); shares: what loss_shares() says of them."""
+        return entropy(output.logits, shares["all"], labels)
+
+    def after_batch(self):
+        """What is to be done after loss() has seen all pieces of a training batch: nothing."""
+
+
+class Projection(nn.Module):
+    """a = LN(GELU(W x)); LN(a + Drop(GELU(W' conv(a)))), conv depthwise of width 3 over time."""
+
+    def __init__(self, width, d, dropout):
+        super().__init__()
+        self.inward = inward(width, d)
+        self.over_time = Neighbours(d)
+        self.mix = nn.Sequential(nn.Linear(d, d), nn.GELU(), nn.Dropout(dropout))
+        self.norm = nn.LayerNorm(d)
+
+    def forward(self, values, mask):
+        a = self.inward(values) * mask[..., None]  # (B, T, d); padding is zero, as at the edges
+        return self.norm(a + self.mix(self.over_time(a)))
+
+
+class Neighbours(nn.Conv1d):
+    """A depthwise convolution of width 3 over time, of (B, T, d).
+
+    As sums of shifted rows, which are quick for batches of a few utterances too.
+    """
+
+    def __init__(self, d):
+        super().__init__(d, d, 3, groups=d)
+
+    def forward(self, rows):
+        before, here, after = self.weight[:, 0].unbind(-1)  # (d,) each
+        edged = F.pad(rows, (0, 0, 1, 1))
+        return edged[:, :-2] * before + rows * here + edged[:, 2:] * after + self.bias
+
+
+class Pooling(nn.Module):
+    """A weighted mean over time; returns it (B, d) and the weights (B, T).
+
+    attention: softmax of w2' tanh(W1 h). label-attention: the same plus the greatest similarity
+    with any label. mean: equal weights. leam: similarity convolved over time, its greatest label.
+    """
+
+    def __init__(self, kind, d, classes):
+        super().__init__()
+        self.kind = kind
+        if kind in ("attention", "label-attention"):
+            self.score = nn.Sequential(
+                nn.Linear(d, d // 2), nn.Tanh(), nn.Linear(d // 2, 1, bias=False)
+            )
+        elif kind == "leam":
+            self.over_time = nn.Conv1d(classes, classes, 5, padding=2)
+
+    def forward(self, hidden, mask, similar=None):
+        """hidden (B, T, d), mask (B, T); similar (B, T, C): with the labels, if they are asked."""
+        if self.kind == "mean":
+            logits = torch.zeros_like(hidden[..., 0])
+        elif self.kind == "leam":
+            inside = (similar * mask[..., None]).transpose(1, 2)  # (B, C, T)
+            logits = F.relu(self.over_time(inside)).amax(1)
+        else:
+            logits = self.score(hidden)[..., 0]
+            if self.kind == "label-attention":
+                logits = logits + similar.amax(-1)
+        weights = logits.masked_fill(~mask, -torch.inf).softmax(-1)  # (B, T)
+        return (weights[:, None] @ hidden)[:, 0], weights
+
+
+class CrossAttention(nn.Module):
+    """One modality asks, the other answers; guided, more where both point to the same label.
+
+    The logit of token i for frame j in head k is q k' / sqrt(d / K) + g_k agree[i, j].
+    """
+
+    def __init__(self, d, heads, dropout, guided=False):
+        super().__init__()
+        self.heads = heads
+        self.query, self.value = nn.Linear(d, d), nn.Linear(d, d)
+        self.key = nn.Linear(d, d, bias=False)  # a bias here cancels in the softmax
+        self.outward = nn.Linear(d, d)
+        self.dropout = nn.Dropout(dropout)
+        self.norm = nn.LayerNorm(d)
+        self.guidance = nn.Parameter(torch.ones(heads)) if guided else None
+
+    def forward(self, asking, answering, agree=None):
+        """New (B, T, d) of the State that asks, and what the other one's (B, T') received.
+
+        agree (B, T, T'): how much two tokens or frames point to the same label, where guided.
+        """
+        query = self._split(self.query(asking.hidden))  # (B, K, T, d / K)
+        key = self._split(self.key(answering.hidden))  # (B, K, T', d / K)
+        value = self._split(self.value(answering.hidden))
+        logits = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])  # (B, K, T, T')
+        if self.guidance is not None:
+            logits = logits + self.guidance[:, None, None] * agree[:, None]
+        attention = logits.masked_fill(~answering.mask[:, None, None], -torch.inf).softmax(-1)
+        answer = (attention @ value).transpose(1, 2).flatten(2)  # (B, T, d)
+        asked = (
+            asking.mask[:, None, :, None] / (self.heads * asking.mask.sum(-1))[:, None, None, None]
+        )
+        received = (attention * asked).sum((1, 2))  # (B, T')
+        return self.norm(asking.hidden + self.dropout(self.outward(answer))), received
+
+    def _split(self, x):
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+def loss_shares(labels, class_weights, present=None):
+    """How much each utterance of a batch counts in each term of the loss: {term: (B,)}.
+
+    labels (B,), class_weights (C,). "all": by class weight; "even": equally; a modality: by class
+    weight where it is present, as the expert of a missing one is not to blame. Each sums to one,
+    so that the losses of the pieces of a batch add up to that of the batch.
+    """
+    weights = class_weights[labels]
+    terms = {"all": weights, "even": torch.ones_like(weights)}
+    terms |= {m: weights if present is None else weights * present[m] for m in MODALITIES}
+    return {term: counts / counts.sum().clamp_min(1e-8) for term, counts in terms.items()}
+
+
+def entropy(logits, shares, labels):
+    """Cross-entropy of logits (B, C), each utterance counted by its share (B,)."""
+    return (shares * F.cross_entropy(logits, labels, reduction="none")).sum()
+
+
+def inward(width, d):
+    """Linear, GELU, layer norm: from an encoder's width to the model's."""
+    return nn.Sequential(nn.Linear(width, d), nn.GELU(), nn.LayerNorm(d))
+
+
+def mlp(width, hidden, outward, dropout):
+    """Linear, GELU, dropout, linear."""
+    return nn.Sequential(
+        nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, outward)
+    )
+
+
+def parameter_count(model):
+    """Number of learned parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

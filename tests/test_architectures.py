@@ -1,0 +1,192 @@
+"""To add an architecture is to add a file: a copy of the package with one more trains it."""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+
+import pytest
+import yaml
+from conftest import REPOSITORY, Workspace
+from corpora import turns_of, write_release
+from test_train import CLASSES, Corpus, made_features, made_fold
+
+from labelmer import config
+from labelmer.base import tables
+from labelmer.base.digest import code_digest
+from labelmer.base.errors import InputError
+from labelmer.models import architectures
+
+MEANS = '''"""Mean pooling and a linear layer."""
+
+from dataclasses import dataclass
+
+from labelmer.base.errors import InputError
+from labelmer.models import options
+
+
+@dataclass(frozen=True)
+class Options(options.NetworkOptions):
+    """What a variant may change."""
+
+    architecture: str = "mean-linear"
+    bias: bool = True  # of the linear layer
+
+    def check(self):
+        if self.bias not in (True, False):
+            raise InputError(f"model: bias {self.bias!r}, expected true or false")
+
+
+def untrained(options, rows, classes):
+    import torch
+
+    from labelmer.models.parts import Network, Output, Pooling
+
+    class MeanLinear(Network):
+        def __init__(self):
+            super().__init__(options, rows, classes)
+            self.pool = Pooling("mean", options.width, classes)
+            width = options.width * len(options.modalities)
+            self.classify = torch.nn.Linear(width, classes, options.bias)
+
+        def forward(self, inputs, present=None):
+            states = self.states(inputs, present)
+            pooled = {m: self.pool(state.hidden, state.mask) for m, state in states.items()}
+            logits = self.classify(torch.cat([z for z, _ in pooled.values()], dim=-1))
+            return Output(logits, pooling={m: weights for m, (_, weights) in pooled.items()})
+
+    return MeanLinear()
+'''
+SCHEMA = REPOSITORY / "workflow/schemas/config.schema.yaml"
+FILE = "labelmer/models/architectures/mean_linear.py"
+MODEL = {"width": 16, "frame_stride": 2, "heads": 4, "label_loss": 0.2}
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    """The repository's code with one file more."""
+    made = Workspace(tmp_path / "work")
+    (made.folder / FILE).write_text(MEANS)
+    return made
+
+
+def labelmer(workspace, *arguments):
+    """Run a verb of the copy."""
+    done = subprocess.run(
+        [sys.executable, "-m", "labelmer", *map(str, arguments)],
+        cwd=workspace.folder,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_one_file_is_an_architecture_that_trains_and_predicts(workspace, tmp_path):
+    table = made_fold({"train": 12, "validation": 5, "test": 5})
+    corpus = Corpus(tmp_path, table, made_features(table))
+    files = [a for m, paths in corpus.paths.items() for a in (f"--{m}", *paths)]
+    run = ["--run", "made", "up", "frozen", "means", "1", "1"]
+    given = {"architecture": "mean-linear", "width": 16, "frame_stride": 2, "bias": False}
+    training = {"epochs": 6, "updates": 1, "learning_rate": 5e-3}
+    sections = {"classes": CLASSES, "model": given, "training": training}
+    model, out = tmp_path / "model", tmp_path / "p.tsv"
+    labelmer(
+        *(workspace, "train", corpus.fold, model, *files, *run, "--config", json.dumps(sections))
+    )
+    beside = ["--perturbed", tmp_path / "perturbed.tsv", "--salience", tmp_path / "salience"]
+    labelmer(workspace, "evaluate", corpus.fold, model, out, *beside, *files, *run)
+    said = tables.read(out, "predictions")
+    assert (said.predicted == said.true)[said.part == "test"].mean() > 0.6  # chance: a third
+    about = json.loads((model / "config.json").read_text())["model"]
+    assert about["architecture"] == "mean-linear" and about["bias"] is False
+    assert "heads" not in about and "pooling" not in about
+
+
+def test_one_file_and_a_variant_in_the_config_are_a_variant_of_the_workflow(workspace):
+    write_release(workspace.folder / "corpus", turns_of(sessions=2))
+    given = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
+    given["corpus"].update(name="tiny", root="corpus")
+    del given["corpus"]["rationales"]
+    given["folds"].update(validation="dialogues", fraction=0.5)
+    given["model"] = {"width": 8, "heads": 2, "frame_stride": 8}
+    given["training"] = {"epochs": 1, "updates": 1}
+    means = {"architecture": "mean-linear", "modalities": ["speech"], "bias": False}
+    given["variants"] = {"means": means, "speech-only": {"modalities": ["speech"]}}
+    given["experiments"][0]["variants"] = ["means"]
+    workspace.configure(given)
+    table = "predictions/fbank+minilm/frozen/means/fold1.seed1.tsv"
+    workspace.snakemake(f"results/tiny/{table}")
+    said = tables.read(workspace.folder / "results/tiny" / table, "predictions")
+    assert set(said.part) == {"validation", "test"} and (said.variant == "means").all()
+    given["variants"]["means"]["bias"] = "yes"
+    workspace.configure(given)
+    status, output = workspace.snakemake("--dry-run", check=False)
+    assert status == 1 and "variants: means: model: bias 'yes', expected true or false" in output
+
+
+# What a variant takes
+
+
+def complaint(variants, **model):
+    given = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
+    given["model"].update(model)
+    given["variants"].update(variants)
+    with pytest.raises(InputError) as caught:
+        config.check(given, SCHEMA)
+    return str(caught.value)
+
+
+def test_a_variant_takes_of_the_shared_options_those_that_its_architecture_has():
+    kinds = ("label-guided", "lsgmer", "linear")
+    given = {"model": MODEL, "variants": {kind: {"architecture": kind} for kind in kinds}}
+    found = {kind: set(config.options_of(given, kind)) - {"architecture"} for kind in kinds}
+    assert found == {"label-guided": set(MODEL), "lsgmer": set(MODEL), "linear": {"frame_stride"}}
+    given["model"] = {"pooling": "mean", "label_start": {"text": "words"}, "dropout": 0.1}
+    assert set(config.options_of(given, "lsgmer")) == {"architecture", "dropout"}
+    assert not config.starts_from_words(config.options_of(given, "lsgmer"))
+    assert config.starts_from_words(config.options_of(given, "label-guided"))
+
+
+@pytest.mark.parametrize("name", architectures.names())
+def test_every_default_of_an_architecture_may_be_written_down(name):
+    options = architectures.options({"architecture": name})
+    given = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
+    given["variants"]["written"] = json.loads(json.dumps(asdict(options)))
+    config.check(given, SCHEMA)
+    assert architectures.options(config.options_of(given, "written")) == options
+
+
+def test_an_option_of_another_architecture_is_refused_where_a_variant_names_it_itself():
+    said = complaint({"signals": {"architecture": "lsgmer", "pooling": "mean", "heads": 2}})
+    assert "variants: signals: ['pooling'] say nothing to architecture lsgmer" in said
+    assert "expected some of ['architecture', 'dropout', 'frame_stride', 'heads'" in said
+
+
+def test_an_architecture_that_is_not_there_is_named_with_those_that_are():
+    expected = "expected one of ['label-guided', 'linear', 'lsgmer']"
+    said = complaint({"other": {"architecture": "label_guided"}})
+    assert f"variants: other: architecture: 'label_guided', {expected}" in said
+    with pytest.raises(InputError) as caught:
+        architectures.options({"architecture": "transformer"})
+    assert f"model: architecture 'transformer', {expected}" in str(caught.value)
+
+
+# What runs again
+
+
+def test_one_architecture_is_in_no_digest_of_another(workspace, tmp_path):
+    """The param `code` of train and evaluate: the stage and the variant's own architecture."""
+    modules = ["models.train", "models.evaluate", "models.linear", "config"]
+    modules += map(architectures.module_of, ("label-guided", "lsgmer", "linear"))
+
+    def digests(workspace):
+        return {module: code_digest(module, workspace.folder / "labelmer") for module in modules}
+
+    without = workspace.copied(tmp_path / "without")
+    (without.folder / FILE).unlink()
+    assert digests(without) == digests(workspace)
+    edited = workspace.copied(tmp_path / "edited")
+    network = edited.folder / "labelmer/models/architectures/lsgmer/network.py"
+    network.write_text(network.read_text().replace("KEPT = 0.9", "KEPT = 0.8"))
+    before, after = digests(workspace), digests(edited)
+    assert {m for m in modules if before[m] != after[m]} == {"models.architectures.lsgmer"}
