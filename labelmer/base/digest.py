@@ -66,9 +66,13 @@ def _size_and_time(path):
 def code_digest(module, package=PACKAGE):
     """Digest (16 hexadecimal digits) of a module's code and of what it imports from the package.
 
-    module: its dotted name within the package, such as models.train.
+    module: its dotted name within the package, such as models.train. A file beside a module that
+    bears its name, such as a template, is part of it.
     """
-    code = {name: essence(_tree(name, package)) for name in _closure(module, package)}
+    modules = _closure(module, package)
+    code = {name: essence(_tree(name, package)) for name in modules}
+    beside = [path for name in modules for path in _beside(_source(name, package))]
+    code |= {path.name: file_digest(path) for path in beside}
     return hashlib.sha256(canonical_json(code).encode()).hexdigest()[:16]
 
 
@@ -95,6 +99,12 @@ def _source(module, package):
     place = package.joinpath(*module.split("."))
     found = [path for path in (place.with_suffix(".py"), place / "__init__.py") if path.exists()]
     return found[0] if found else None
+
+
+def _beside(source):
+    """The files beside a module's that bear its name and are no code."""
+    files = source.parent.glob(f"{source.stem}.*")
+    return sorted(path for path in files if not path.suffix.startswith(".py"))
 
 
 def _closure(module, package):
