@@ -11,7 +11,7 @@ from matplotlib.image import imread
 from scipy import stats
 
 from labelmer.base import tables
-from labelmer.figures.style import plot
+from labelmer.figures import plot
 from labelmer.report import columns, slices
 
 CLASSES = ["angry", "sad"]

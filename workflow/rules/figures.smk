@@ -19,6 +19,8 @@ OUTPUTS:
 from labelmer.figures import FIGURES
 from labelmer.report.columns import reference_of
 
+SUFFIXES = ("svg", "png")
+
 
 def examples_of(pattern):
     """Paths of the runs that the examples are of: the reference variant's, with the first seed."""
@@ -74,25 +76,18 @@ def is_drawn(reads, experiment):
     return bool(there.get(reads, True))
 
 
+def figures_of(experiment):
+    """The paths of the figures of an experiment."""
+    for figure, said in FIGURES.items():
+        if is_drawn(said.reads, experiment):
+            stem = figure_path(figure, said, "{suffix}")
+            variants = experiment["variants"] if said.each_variant else [""]
+            for variant in variants:
+                yield from (stem.format(**experiment, variant=variant, suffix=s) for s in SUFFIXES)
+
+
 def all_figures():
-    """The paths of the figures of all experiments."""
-    return [
-        figure_path(figure, said, suffix).format(**experiment, variant=variant)
-        for experiment in config["experiments"]
-        for figure, said in FIGURES.items()
-        if is_drawn(said.reads, experiment)
-        for variant in (experiment["variants"] if said.each_variant else [""])
-        for suffix in ("svg", "png")
-    ]
-
-
-for figure, said in FIGURES.items()
-        if is_drawn(said.reads, experiment)
-        for suffix in ("svg", "png")
-        for path in expand(
-            figure_path(figure, said, suffix), **{**experiment, "variant": experiment["variants"]}
-        )
-    ]
+    return [path for experiment in config["experiments"] for path in figures_of(experiment)]
 
 
 for figure, said in FIGURES.items():
