@@ -211,7 +211,8 @@ def draw_all(root, figures):
         confusion = [str(reports / "confusion.tsv"), str(figures / f"{variant}.confusion")]
         plot.main(["confusion", *confusion, *OPTIONS, "--variant", variant])
     for kind in KINDS:
-        plot.main([kind, str(reports / f"{kind}.tsv"), str(figures / kind), *OPTIONS])
+        table = reports / f"{FIGURES[kind].reads}.tsv"
+        plot.main([kind, str(table), str(figures / kind), *OPTIONS])
     paths = [str(root / f"history{i}.tsv") for i in range(4)]
     for number, path in enumerate(paths):
         tables.write(path, history(number, ["full", ODD][number // 2]), "history")
