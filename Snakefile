@@ -9,6 +9,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/models.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/reports.smk"
 
 
@@ -17,9 +18,9 @@ rule all:
     input:
         every_run(PREDICTIONS),
         rules.tabulate.output,
-        rules.slice.output,
-        rules.stress.output,
-        rules.converge.output if ANY_TRAINED else [],
+        rules.slices.output,
+        rules.robustness.output,
+        rules.convergence.output if ANY_TRAINED else [],
         all_figures(),
         rules.page.output,
 

@@ -19,8 +19,8 @@ import argparse
 
 import numpy as np
 
-from labelmer.scores import intervals
-from labelmer.scores.metrics import scores_of_tallies
+from labelmer.scores import confusion, intervals
+from labelmer.scores.metrics.accuracies import ua
 
 CLASSES, ACCURACY, DRAWS = 4, 0.7, 999
 TESTS = ("jackknife", "percentile", "bootstrap-t", "McNemar")
@@ -57,20 +57,21 @@ def experiment(draw, speakers, utterances, spread, uneven, difference):
 
 def bootstrapped(true, predicted, speaker):
     """p of the percentile bootstrap and of the bootstrap-t of the difference in UA."""
-    of_units = intervals.tallies(true, predicted, speaker, CLASSES)  # (3, units, 2, C)
-    units = of_units.shape[1]
+    of_units = intervals.confusions(true, predicted, speaker, CLASSES)  # (units, 2, C, C)
+    units = len(of_units)
     weights = np.random.default_rng(1).multinomial(units, np.full(units, 1 / units), size=DRAWS)
     weights = np.vstack([np.ones((1, units)), weights])  # the first one is what was seen
-    drawn = np.tensordot(weights, of_units, axes=(1, 1)).transpose(1, 0, 2, 3)
-    ua = scores_of_tallies(*drawn)["ua"]
-    difference = np.round(ua[:, 0] - ua[:, 1], 12)
+    drawn = np.tensordot(weights, of_units, axes=1)  # (1 + draws, 2, C, C)
+    difference = np.round(ua(drawn[:, 0]) - ua(drawn[:, 1]), 12)
     tails = (1 + np.sum(difference[1:] <= 0), 1 + np.sum(difference[1:] >= 0))
     # The standard error of each draw by the delta method: what a unit adds to the difference.
-    support = np.maximum(drawn[1, :, 0], 1)  # (1 + draws, C)
-    lead = of_units[0, :, 0] - of_units[0, :, 1]  # (units, C)
-    mean_lead = (drawn[0, :, 0] - drawn[0, :, 1]) / support
-    present = (drawn[1, :, 0] > 0).sum(axis=1)
-    adds = (1 / support) @ lead.T - (mean_lead / support) @ of_units[1, :, 0].T
+    drawn_support, unit_support = confusion.support(drawn[:, 0]), confusion.support(of_units[:, 0])
+    support = np.maximum(drawn_support, 1)  # (1 + draws, C)
+    drawn_right, unit_right = confusion.right(drawn), confusion.right(of_units)
+    lead = unit_right[:, 0] - unit_right[:, 1]  # (units, C)
+    mean_lead = (drawn_right[:, 0] - drawn_right[:, 1]) / support
+    present = (drawn_support > 0).sum(axis=1)
+    adds = (1 / support) @ lead.T - (mean_lead / support) @ unit_support.T
     adds /= present[:, None]
     error = np.sqrt(units / (units - 1) * (weights * adds**2).sum(axis=1))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -23,7 +23,7 @@ VERBS = {
     "fuse": ("models.fuse", "predictions of two models or more -> their late fusion"),
     "tabulate": ("report.tabulate", "predictions -> result tables"),
     "slices": ("report.slices", "predictions -> accuracy on slices of the test utterances"),
-    "stress": ("report.robustness", "predictions of disturbed inputs -> result tables"),
+    "robustness": ("report.robustness", "predictions of disturbed inputs -> result tables"),
     "salience": (
         "report.salience",
         "salience and rationales -> how much lies there",
@@ -32,8 +32,7 @@ VERBS = {
         "report.convergence",
         "histories -> how long each variant learned",
     ),
-    "plot": ("figures.plot", "result tables and predictions -> figures"),
-    "illustrate": ("figures.illustrate", "six utterances with their salience -> a figure"),
+    "plot": ("figures.plot", "result tables, histories or salience -> one figure"),
     "page": ("report.page", "tables and figures -> one HTML page"),
     "inspect": ("report.inspection", "what a ragged file holds, from what, and whether it is sane"),
 }

@@ -8,7 +8,19 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from labelmer.figures import illustrate, plot, style
+from labelmer.figures import (
+    calibration,
+    confusion,
+    deletion,
+    examples,
+    folds,
+    pairs,
+    robustness,
+    salience,
+    slices,
+    style,
+    training,
+)
 
 STRANGE = {  # id: its words
     "rec_$1_$2^": "what the f$#$ is this",
@@ -37,7 +49,7 @@ def written(draw, stem):
 def weighed(text):
     """A Weighed whose tokens are the single characters."""
     places = np.arange(max(1, len(text)))
-    return illustrate.Weighed(
+    return examples.Weighed(
         np.stack([places, places + 1], axis=1), places % 5, places % 2, (0, min(4, len(text)))
     )
 
@@ -49,9 +61,7 @@ def test_words_and_ids_are_drawn_as_they_are(tmp_path, caplog):
     samples = np.arange(-8000, 8000).astype(np.int16)
     shown = [(text, samples, weighed(text), weighed("ab")) for text in STRANGE.values()]
     scope = style.experiment(ENCODERS)
-    texts, pixels = written(
-        lambda: illustrate.examples_figure(rows, shown, scope), tmp_path / "examples"
-    )
+    texts, pixels = written(lambda: examples.draw((rows, shown, scope)), tmp_path / "examples")
     assert {"f$#$", "$5-$6", "$\\frac{1}{2}$", "^b", "{x}", "<b>", "100%"} <= set(texts)
     assert any(text.startswith("rec_$1_$2^: rec_$1_$2^, predicted $x$") for text in texts)
     assert any("$full_$" in text for text in texts)
@@ -61,25 +71,25 @@ def test_words_and_ids_are_drawn_as_they_are(tmp_path, caplog):
 
 @pytest.mark.parametrize("text", STRANGE.values())
 def test_lines_hold_all_characters_in_their_columns(text):
-    lines = illustrate.lines_of(text)
+    lines = examples.lines_of(text)
     assert all(text[at : at + len(line)] == line for at, line in lines)
     assert "".join("".join(line.split()) for _, line in lines) == "".join(text.split())
     for _, line in lines:
-        edges = illustrate.edges_of(line)
-        assert edges[-1] <= illustrate.COLUMNS
-        drawn = illustrate.pieces(line)
+        edges = examples.edges_of(line)
+        assert edges[-1] <= examples.COLUMNS
+        drawn = examples.pieces(line)
         assert "".join(piece for _, piece in drawn) == "".join(line.split())
         assert all(line.startswith(piece, place) for place, piece in drawn)
 
 
 def test_wide_characters_take_two_columns_and_marks_none():
-    assert list(illustrate.edges_of("a你e\u0301")) == [0, 1, 3, 4, 4]
-    assert illustrate.pieces("ab 你好c") == [(0, "ab"), (3, "你"), (4, "好"), (5, "c")]
+    assert list(examples.edges_of("a你e\u0301")) == [0, 1, 3, 4, 4]
+    assert examples.pieces("ab 你好c") == [(0, "ab"), (3, "你"), (4, "好"), (5, "c")]
 
 
 def test_a_text_that_is_read_from_right_to_left_is_known():
-    assert illustrate.is_right_to_left("123 שלום abc") and illustrate.is_right_to_left("أنا")
-    assert not any(map(illustrate.is_right_to_left, ("abc שלום", "", "123 $")))
+    assert examples.is_right_to_left("123 שלום abc") and examples.is_right_to_left("أنا")
+    assert not any(map(examples.is_right_to_left, ("abc שלום", "", "123 $")))
 
 
 def tables_of_names(names):
@@ -89,23 +99,23 @@ def tables_of_names(names):
     bounds = {
         f"{m}_{end}": share + d for m in ("ua", "wa") for end, d in (("low", 0), ("high", 0.1))
     }
-    pairs = rows.assign(other=names[0], difference=share - 0.5, low=share - 0.6, high=share - 0.4)
-    confusion = pd.MultiIndex.from_product([names, names], names=["true", "predicted"])
-    confusion = pd.DataFrame({"share": 1 / len(names), "count": 2.0}, index=confusion)
-    slices = rows.merge(pd.DataFrame({"slice": names}), how="cross")
-    training = pd.DataFrame({"epoch": [1, 2], "train_loss": 1.0, "validation_loss": 1.0})
-    training = training.assign(validation_ua=0.5, chosen=[0, 1], run=0)
-    deletion = pd.DataFrame({"share": [0, 0.5], "ua": 0.5, "ua_low": 0.4, "ua_high": 0.6})
-    deletion = deletion.assign(modality="text", order="most-salient")
+    compared = rows.assign(
+        other=names[0], difference=share - 0.5, low=share - 0.6, high=share - 0.4
+    )
+    cells = pd.MultiIndex.from_product([names, names], names=["true", "predicted"])
+    counted = pd.DataFrame({"share": 1 / len(names), "count": 2.0}, index=cells)
+    sliced = rows.merge(pd.DataFrame({"slice": names}), how="cross")
+    epochs = pd.DataFrame({"epoch": [1, 2], "train_loss": 1.0, "validation_loss": 1.0})
+    epochs = epochs.assign(validation_ua=0.5, chosen=[0, 1], run=0)
+    deleted = pd.DataFrame({"share": [0, 0.5], "ua": 0.5, "ua_low": 0.4, "ua_high": 0.6})
+    deleted = deleted.assign(modality="text", order="most-salient")
     bins = pd.DataFrame({"scaling": ["none", "temperature"], "bin": 1, "up_to": 1.0, "count": 9})
     bins = bins.assign(confidence=0.8, accuracy=0.7, ece=0.1)
     return {
-        plot.confusion_figure: confusion.reset_index().assign(
-            variant=names[0], **ENCODERS, **DESIGN
-        ),
-        plot.folds_figure: rows.assign(fold=1, ua=share),
-        plot.pairs_figure: pairs.assign(detectable=np.nan, p_jackknife_holm=0.01),
-        plot.slices_figure: slices.assign(
+        confusion.draw: counted.reset_index().assign(variant=names[0], **ENCODERS, **DESIGN),
+        folds.draw: rows.assign(fold=1, ua=share),
+        pairs.draw: compared.assign(detectable=np.nan, p_jackknife_holm=0.01),
+        slices.draw: sliced.assign(
             slicing="class",
             above_s=np.nan,
             up_to_s=np.nan,
@@ -114,10 +124,10 @@ def tables_of_names(names):
             difference_low=np.nan,
             difference_high=np.nan,
         ),
-        plot.calibration_figure: rows.merge(bins, how="cross"),
-        plot.robustness_figure: rows.assign(condition="all", ua=share, **bounds),
-        plot.deletion_figure: rows.merge(deletion, how="cross"),
-        plot.salience_figure: rows.assign(
+        calibration.draw: rows.merge(bins, how="cross"),
+        robustness.draw: rows.assign(condition="all", ua=share, **bounds),
+        deletion.draw: rows.merge(deleted, how="cross"),
+        salience.draw: rows.assign(
             measure="salience",
             modality="text",
             share=share,
@@ -126,9 +136,7 @@ def tables_of_names(names):
             uniform=0.2,
             ratio=2.0,
         ),
-        lambda rows: plot.training_figure(rows, style.experiment(ENCODERS)): rows.merge(
-            training, how="cross"
-        ),
+        training.draw: rows.merge(epochs, how="cross"),
     }
 
 
@@ -139,7 +147,7 @@ def test_every_figure_draws_names_as_they_are(tmp_path, kind):
     texts, pixels = written(lambda: draw(rows), tmp_path / "figure")
     shown = " ".join(texts)
     for name in NAMES:
-        assert style.brief(name, plot.PANEL) in shown or style.brief(name) in shown
+        assert style.brief(name, style.PANEL) in shown or style.brief(name) in shown
     assert "fb$a$nk_ + <mini & $lm^>, frozen" in " ".join(shown.split())
     assert 0.005 < (pixels < 0.99).any(axis=2).mean() < 0.95
 
@@ -152,8 +160,8 @@ def test_a_long_name_lacks_its_middle():
 @pytest.mark.parametrize("length", [8, 40])
 def test_a_confusion_matrix_of_many_classes_stays_small(tmp_path, length):
     names = [f"{i:02d}" + "c" * (length - 2) for i in range(60)]
-    rows = tables_of_names(names)[plot.confusion_figure]
-    texts, pixels = written(lambda: plot.confusion_figure(rows), tmp_path / "figure")
+    rows = tables_of_names(names)[confusion.draw]
+    texts, pixels = written(lambda: confusion.draw(rows), tmp_path / "figure")
     assert max(pixels.shape) < 4000  # 12 million pixels; it were 90 with a number in each cell
     assert {style.brief(name) for name in names} <= set(texts)
 
@@ -167,5 +175,5 @@ def test_the_lowest_fold_stands_within_the_frame():
             for fold, ua in enumerate(values, start=1)
         ]
     )
-    left, right = plot.folds_figure(rows).axes[0].get_xlim()
+    left, right = folds.draw(rows).axes[0].get_xlim()
     assert left < 37.5 - 0.4 and right > 50 + 0.4

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as oracle
 
-from labelmer.scores import metrics
+from labelmer.scores import confusion, metrics
+from labelmer.scores.accuracy import accuracies
 
 CLASSES = ["angry", "happy", "neutral", "sad"]
 
@@ -63,13 +64,13 @@ def test_always_the_largest_class_has_chance_as_ua():
 
 
 def test_accuracies_take_numbers_too():
-    assert metrics.accuracies(np.array([0, 0, 2]), np.array([0, 1, 2])) == pytest.approx(
+    assert accuracies(np.array([0, 0, 2]), np.array([0, 1, 2])) == pytest.approx(
         {"wa": 2 / 3, "ua": 3 / 4}
     )
 
 
 def test_by_class_keeps_the_order_and_marks_what_is_undefined():
-    found = metrics.by_class(["sad", "sad", "angry"], ["sad", "angry", "angry"], CLASSES)
+    found = confusion.by_class(["sad", "sad", "angry"], ["sad", "angry", "angry"], CLASSES)
     np.testing.assert_allclose(found["precision"], [0.5, np.nan, np.nan, 1])
     np.testing.assert_allclose(found["recall"], [1, np.nan, np.nan, 0.5])
     np.testing.assert_allclose(found["f1"], [2 / 3, np.nan, np.nan, 2 / 3])
@@ -77,16 +78,18 @@ def test_by_class_keeps_the_order_and_marks_what_is_undefined():
 
 
 def test_a_class_that_is_never_predicted_has_precision_0():
-    found = metrics.by_class(["sad", "angry"], ["angry", "angry"], ["angry", "sad"])
+    found = confusion.by_class(["sad", "angry"], ["angry", "angry"], ["angry", "sad"])
     assert list(found["precision"]) == [0.5, 0]
 
 
 def test_confusion_has_true_classes_in_rows():
-    counts = metrics.confusion(["sad", "sad", "angry"], ["sad", "angry", "angry"], CLASSES)
+    counts = confusion.confusion(["sad", "sad", "angry"], ["sad", "angry", "angry"], CLASSES)
     assert counts.tolist() == [[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 1]]
 
 
-@pytest.mark.parametrize("module", ["metrics", "fuse", "tabulate", "plot", "page"])
+@pytest.mark.parametrize(
+    "module", ["scores.metrics", "models.fuse", "report.tabulate", "figures.plot", "report.page"]
+)
 def test_a_report_starts_without_torch(module):
     code = f"import sys, labelmer.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

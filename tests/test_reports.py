@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from matplotlib.image import imread
 
 from labelmer.base import tables
 from labelmer.base.errors import InputError
-from labelmer.figures import plot
+from labelmer.figures import FIGURES, plot
 from labelmer.report import columns, page, robustness, runs, slices, tabulate
 from labelmer.report.text import points
 from labelmer.scores import calibration
@@ -43,7 +44,9 @@ SAID = {
 }
 ENCODERS = {"speech": "fbank", "text": "minilm", "mode": "frozen"}
 OPTIONS = ["--speech", "fbank", "--text", "minilm", "--mode", "frozen"]
-KINDS = set(plot.OF_ALL_VARIANTS) - {"salience"}  # which is tested in test_salience.py
+# Those of tables; salience is tested in test_salience.py.
+KINDS = {n for n, f in FIGURES.items() if f.reads in columns.RESULTS} - {"salience", "confusion"}
+DECLARED = {name: asdict(figure) for name, figure in FIGURES.items()}
 
 
 def predictions(variant, fold, seed):
@@ -174,7 +177,7 @@ def run_slices(paths, root, config=CONFIG):
     slices.main([*arguments, "--segments", str(root / "segments.tsv")])
 
 
-def run_stress(paths, changed, root, config=CONFIG):
+def run_robustness(paths, changed, root, config=CONFIG):
     arguments = report_arguments(paths, root, config, "reports")
     robustness.main([*arguments, "--perturbed", *map(str, changed)])
 
@@ -193,6 +196,7 @@ def report_arguments(paths, root, config, out):
 
 def run_page(reports, splits, out, *others):
     options = {"--corpus": "a & b", "--reports": reports, "--splits": splits, "--out": out}
+    options["--config"] = json.dumps({"figures": DECLARED})
     page.main([*words(options), *map(str, others)])
 
 
@@ -207,7 +211,8 @@ def draw_all(root, figures):
         confusion = [str(reports / "confusion.tsv"), str(figures / f"{variant}.confusion")]
         plot.main(["confusion", *confusion, *OPTIONS, "--variant", variant])
     for kind in KINDS:
-        plot.main([kind, str(reports / f"{kind}.tsv"), str(figures / kind), *OPTIONS])
+        table = reports / f"{FIGURES[kind].reads}.tsv"
+        plot.main([kind, str(table), str(figures / kind), *OPTIONS])
     paths = [str(root / f"history{i}.tsv") for i in range(4)]
     for number, path in enumerate(paths):
         tables.write(path, history(number, ["full", ODD][number // 2]), "history")
@@ -222,7 +227,7 @@ def root(tmp_path_factory):
     paths = write_predictions(root / "predictions")
     run_tabulate(paths, root)
     run_slices(paths, root)
-    run_stress(paths, write_perturbed(root / "perturbed"), root)
+    run_robustness(paths, write_perturbed(root / "perturbed"), root)
     figures = root / "reports/figures/fbank+minilm/frozen"
     draw_all(root, figures)
     (figures / "examples.svg").write_text("<svg/>")  # it needs a corpus
@@ -483,7 +488,7 @@ def test_one_speaker_one_seed_one_variant_and_an_empty_class(tmp_path, speakers)
     config = CONFIG | {"classes": [*CLASSES, "glad"]}
     run_tabulate(paths, tmp_path, config)
     run_slices(paths, tmp_path, config)
-    run_stress(paths, changed, tmp_path, config)
+    run_robustness(paths, changed, tmp_path, config)
     summary = read(tmp_path, "summary")
     assert summary["speaker_low"].isna().all() == (len(set(speakers)) == 1)
     assert summary["utterance_low"].notna().all()
@@ -520,7 +525,8 @@ def test_differences_are_points_with_a_sign(value, text):
 
 def test_captions_name_the_bins_that_there_are():
     texts = [path.read_text() for path in (ROOT / "workflow/report").glob("*.rst")]
-    named = [" ".join(text.split()) for text in [*texts, page.TEMPLATE]]
+    captions = [figure.caption for figure in FIGURES.values()]
+    named = [" ".join(text.split()) for text in [*texts, page.TEMPLATE.read_text(), *captions]]
     assert {n for text in named for n in re.findall(r"(\d+) bins", text)} == {str(calibration.BINS)}
 
 
@@ -588,7 +594,7 @@ def test_the_page_holds_every_table(html):
     assert {"87.5", "90.0"} <= set(cells)  # classes
     assert cells.count("Session2") == 4 + 3  # folds and audit
     assert {"17", "41", "42"} <= set(cells)  # audit
-    assert {"recognised words", "18.8", "+50.0 –"} <= set(cells)  # stress
+    assert {"recognised words", "18.8", "+50.0 –"} <= set(cells)  # robustness
     assert html.count("<table>") == 9
     assert "short, up to 1.7 s" in cells  # slices
     assert cells[-6:] == [
@@ -625,7 +631,7 @@ def test_a_corpus_of_which_nothing_is_left_out_or_deleted_says_so(root):
         name: tables.read(root / f"splits/{name}.tsv", name) for name in ("audit", "left_out")
     }
     splits["left_out"] = splits["left_out"][:0]
-    html = page.render("c", results, splits, root / "reports/figures")
+    html = page.render("c", results, splits, DECLARED, root / "reports/figures")
     assert "<p>Nothing.</p>" in html and "<h3>Deletion</h3>" not in html
     old = root / "reports/figures/fbank+minilm/frozen/training.svg"  # nothing is trained any more
     assert page.data_uri(old) not in html

@@ -143,7 +143,7 @@ def _runs(rule, folder, end, variants, folds, seeds):
     }
 
 
-EXAMPLES = {("illustrate", "results/tiny/reports/figures/fbank+bert/frozen/examples.svg")}
+EXAMPLES = {("plot_examples", "results/tiny/reports/figures/fbank+bert/frozen/examples.svg")}
 PAGE = {("page", "results/tiny/reports/index.html")}
 
 
@@ -157,14 +157,14 @@ TABULATED = {
     *figures("folds", "pairs", "calibration", *(f"{v}.confusion" for v in VARIANTS)),
     *PAGE,
 }
-SLICES = {("slice", "results/tiny/reports/slices.tsv"), *figures("slices"), *PAGE}
+SLICES = {("slices", "results/tiny/reports/slices.tsv"), *figures("slices"), *PAGE}
 STRESSED = {
-    ("stress", "results/tiny/reports/robustness.tsv"),
+    ("robustness", "results/tiny/reports/robustness.tsv"),
     *figures("robustness", "deletion"),
     *PAGE,
 }
 REPORTS = TABULATED | SLICES | STRESSED
-CURVES = {("converge", "results/tiny/reports/convergence.tsv"), *figures("training")}
+CURVES = {("convergence", "results/tiny/reports/convergence.tsv"), *figures("training")}
 SPLIT = {("split", "results/tiny/splits/fold1.tsv")}
 
 
@@ -244,8 +244,8 @@ def test_rationales_weigh_salience_and_train_nothing(copy):
     rows = ["id\tmodality\tstart\tend", "Ses01F_impro01_F000\ttext\t0\t4"]
     (copy.folder / "rationales.tsv").write_text("\n".join(rows) + "\n")
     configure(copy, corpus={"rationales": "rationales.tsv"})
-    weighed = {("weigh_salience", "results/tiny/reports/salience.tsv")}
-    weighed |= {("check_rationales", "results/tiny/rationales.tsv")}
+    weighed = {("salience", "results/tiny/reports/salience.tsv")}
+    weighed |= {("rationales", "results/tiny/rationales.tsv")}
     figures = "results/tiny/reports/figures/fbank+bert/frozen"
     drawn = {("plot_salience", f"{figures}/salience.svg")}
     assert copy.jobs() == weighed | drawn | EXAMPLES | PAGE
@@ -531,23 +531,25 @@ def test_the_audit_has_the_classes_in_the_configs_order(listed):
 @pytest.mark.parametrize(
     "path, old, new, jobs",
     [
-        ("page", "import base64", "import base64, html", PAGE),
-        ("result_tables", "fold mean", "mean over folds", REPORTS | CURVES),
-        ("tabulate", "DESIGN = [*", "SPARE = 1\nDESIGN = [*", TABULATED),
-        ("slices", "1 / 3, 2 / 3", "1 / 4, 3 / 4", SLICES),
-        ("runs", "VARIANT, RUN = ", "SPARE = 1\nVARIANT, RUN = ", REPORTS),
-        ("stress", "CHANGE = [", "SPARE = 1\nCHANGE = [", STRESSED),
-        ("statistics", "ALPHA, POWER = 0.05, 0.8", "ALPHA, POWER = 0.05, 0.9", REPORTS),
-        ("calibration", "BINS = 15", "BINS = 10", fusions() | REPORTS),
+        ("report/page", "import base64", "import base64, html", PAGE),
+        ("report/columns", "fold mean", "mean over folds", REPORTS | CURVES | EXAMPLES),
+        ("report/tabulate", "DESIGN = [*", "SPARE = 1\nDESIGN = [*", TABULATED),
+        ("report/slices", "1 / 3, 2 / 3", "1 / 4, 3 / 4", SLICES),
+        ("report/runs", "VARIANT, RUN = ", "SPARE = 1\nVARIANT, RUN = ", REPORTS),
+        ("report/robustness", "CHANGE = [", "SPARE = 1\nCHANGE = [", STRESSED),
+        ("scores/intervals", "ALPHA, POWER = 0.05, 0.8", "ALPHA, POWER = 0.05, 0.9", REPORTS),
+        ("scores/calibration", "BINS = 15", "BINS = 10", fusions() | REPORTS),
         (
-            "evaluate",
+            "models/evaluate",
             "output.logits.cpu()",
             "output.logits.clone().cpu()",
             evaluations(TRAINED) | fusions() | REPORTS | EXAMPLES,
         ),
-        ("illustrate", "RIGHT, WRONG = 4, 2", "RIGHT, WRONG = 3, 3", EXAMPLES | PAGE),
+        ("scores/metrics/f1", "F1, mean over", "F1: mean over", TABULATED),
+        ("figures/pairs", "s=22", "s=23", figures("pairs") | PAGE),
+        ("figures/examples", "RIGHT, WRONG = 4, 2", "RIGHT, WRONG = 3, 3", EXAMPLES | PAGE),
         (
-            "train",
+            "models/train",
             "warm_up: float = 0.15",
             "warm_up: float = 0.2",
             runs_of(TRAINED),

@@ -12,7 +12,7 @@ from scipy import stats
 from labelmer.base import tables
 from labelmer.base.errors import InputError
 from labelmer.base.ragged_writer import Writer
-from labelmer.figures import illustrate, plot
+from labelmer.figures import examples, plot
 from labelmer.report import columns, rationales, salience
 from labelmer.report.salience_file import SalienceFile, read_rationales, share_within
 
@@ -266,16 +266,16 @@ def pool(count, right=True, name="angry", start=0):
 
 def test_typical_utterances_are_of_middling_length_and_confidence():
     # Of 0 to 8 seconds the median is 4, and 2 to 6 are the nearest half.
-    assert list(illustrate.typical(pool(9), 1)["seconds"]) == [4]
-    assert list(illustrate.typical(pool(9), 2)["seconds"]) == [3, 5]
-    assert list(illustrate.typical(pool(1), 2)["seconds"]) == [0]
-    assert len(illustrate.typical(pool(0), 2)) == 0
+    assert list(examples.typical(pool(9), 1)["seconds"]) == [4]
+    assert list(examples.typical(pool(9), 2)["seconds"]) == [3, 5]
+    assert list(examples.typical(pool(1), 2)["seconds"]) == [0]
+    assert len(examples.typical(pool(0), 2)) == 0
 
 
 def test_the_order_of_the_predictions_does_not_matter():
     predictions = pd.concat([pool(9), pool(7, name="sad"), pool(6, right=False)])
     shuffled = predictions.sample(frac=1, random_state=3)
-    first, second = (illustrate.chosen(p, CLASSES, set()) for p in (predictions, shuffled))
+    first, second = (examples.chosen(p, CLASSES, set()) for p in (predictions, shuffled))
     assert list(first["id"]) == list(second["id"])
     assert list(first["true"] == first["predicted"]) == [True] * 4 + [False] * 2
     assert list(first["true"][:4]) == ["angry"] * 2 + ["sad"] * 2
@@ -284,7 +284,7 @@ def test_the_order_of_the_predictions_does_not_matter():
 def test_of_a_class_with_rationales_one_with_a_rationale_is_chosen():
     names = list("abcde")  # a fifth class is not shown
     predictions = pd.concat([pool(9, name=name) for name in names])
-    rows = illustrate.chosen(predictions, names, {"aTrue00", "cTrue08"})
+    rows = examples.chosen(predictions, names, {"aTrue00", "cTrue08"})
     assert list(rows["id"]) == ["aTrue00", "bTrue04", "cTrue08", "dTrue04"]
 
 
@@ -292,7 +292,7 @@ def illustrated(root, out, rationales=True):
     arguments = [out, "--predictions", root / "full1.tsv", "--salience", root / "full1"]
     arguments += ["--utterances", root / "utterances.tsv", "--segments", root / "segments.h5"]
     arguments += ["--rationales", root / "rationales.tsv"] if rationales else ["--rationales"]
-    illustrate.main(list(map(str, arguments)))
+    plot.main(["examples", *map(str, arguments), *OPTIONS])
 
 
 def figures(root, out):
@@ -320,11 +320,11 @@ def test_without_rationales_and_with_one_modality(root, tmp_path):
 
 def test_lines_wrap_and_know_their_place_in_the_text():
     text = " ".join(["unbelievable"] * 30 + ["x" * 250])
-    lines = illustrate.lines_of(text)
-    assert all(len(line) <= illustrate.COLUMNS for _, line in lines)
+    lines = examples.lines_of(text)
+    assert all(len(line) <= examples.COLUMNS for _, line in lines)
     assert all(text[at : at + len(line)] == line for at, line in lines)
     assert "".join(line for _, line in lines).replace(" ", "") == text.replace(" ", "")
-    assert illustrate.lines_of("") == [(0, "")]
+    assert examples.lines_of("") == [(0, "")]
 
 
 def check(root):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from labelmer.scores import intervals, metrics
+from labelmer.scores import confusion, intervals, metrics
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -29,23 +29,22 @@ def width(estimate):
 
 
 @pytest.mark.parametrize("classes", [4, 6])  # of which two have no utterance
-def test_scores_of_tallies_are_the_scores(classes):
+def test_metrics_of_many_confusions_are_the_scores(classes):
     names = list("abcdef")[:classes]
     for seed in range(5):
         true, predicted, _ = case(seed)
-        tallies = intervals.tallies(true, predicted, np.zeros_like(true), classes)
-        found = metrics.scores_of_tallies(*tallies[:, 0])
+        counts = intervals.confusions(true, predicted, np.zeros_like(true), classes)[0]
+        found = {name: of_counts(counts) for name, of_counts in metrics.METRICS.items()}
         for i, of_seed in enumerate(predicted):
             texts = np.array(names)[true], np.array(names)[of_seed]
             expected = metrics.scores(*texts, names)
             assert {name: found[name][i] for name in expected} == pytest.approx(expected)
 
 
-def test_tallies_are_of_each_speaker_and_seed():
+def test_confusions_are_of_each_speaker_and_seed():
     true, predicted, speaker = case()
-    confusion = metrics.confusion(true[120:160], predicted[1, 120:160], range(4))
-    found = intervals.tallies(true, predicted, speaker, 4)[:, 3, 1]
-    expected = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    found = intervals.confusions(true, predicted, speaker, 4)[3, 1]
+    expected = confusion.confusion(true[120:160], predicted[1, 120:160], range(4))
     np.testing.assert_array_equal(found, expected)
 
 

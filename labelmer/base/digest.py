@@ -68,9 +68,13 @@ def _size_and_time(path: Path) -> tuple[int | None, int | None]:
 def code_digest(module: str, package: Path = PACKAGE) -> str:
     """Digest (16 hexadecimal digits) of a module's code and of what it imports from the package.
 
-    module: its dotted name within the package, such as models.train.
+    module: its dotted name within the package, such as models.train. A file beside a module that
+    bears its name, such as a template, is part of it.
     """
-    code = {name: essence(_tree(name, package)) for name in _closure(module, package)}
+    modules = _closure(module, package)
+    code = {name: essence(_tree(name, package)) for name in modules}
+    beside = [path for name in modules for path in _beside(_sources(name, package)[0])]
+    code |= {path.name: file_digest(path) for path in beside}
     return hashlib.sha256(canonical_json(code).encode()).hexdigest()[:16]
 
 
@@ -96,6 +100,12 @@ def _sources(module: str, package: Path) -> list[Path]:
     """The file of a module or of a folder of modules; empty where there is none."""
     place = package.joinpath(*module.split("."))
     return [path for path in (place.with_suffix(".py"), place / "__init__.py") if path.exists()]
+
+
+def _beside(source: Path) -> list[Path]:
+    """The files beside a module's that bear its name and are no code."""
+    files = source.parent.glob(f"{source.stem}.*")
+    return sorted(path for path in files if not path.suffix.startswith(".py"))
 
 
 def _closure(module: str, package: Path) -> list[str]:

@@ -1,1 +1,39 @@
-"""Tables -> figures."""
+"""Result tables, histories and salience -> figures.
+
+To add a figure is to add a file to this folder, and its caption in workflow/report: the file bears
+the figure's name, says in FIGURE what it is of, and has a function draw(rows) that returns a
+matplotlib figure. FIGURE is a literal that is read without running the file: the workflow lists the
+figures each time it starts, and the page shows them, both without matplotlib.
+"""
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a figure's file says of it.
+
+    heading and caption are templates of Jinja, as those of Snakemake's reports are; on the page
+    they are given what report/page.html is.
+    """
+
+    reads: str  # what draw() is given: rows of a result table, "histories" or "utterances"
+    alt: str  # of its image: what it shows
+    caption: str  # below it on the page, where protocol and selection follow
+    heading: str = ""  # above it on the page
+    each_variant: bool = False  # is there one for each variant, of its rows alone?
+    empty: str = ""  # what is drawn in its place where the table has no row of the experiment
+
+
+def declared(path):
+    """The FIGURE of a file, or None."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "FIGURE":
+            return Figure(**ast.literal_eval(node.value))
+    return None
+
+
+_found = {path.stem: declared(path) for path in sorted(Path(__file__).parent.glob("*.py"))}
+FIGURES = {name: figure for name, figure in _found.items() if figure}

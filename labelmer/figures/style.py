@@ -5,7 +5,9 @@ import re
 import textwrap
 import warnings
 
+import pandas as pd
 from matplotlib import rc_context
+from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, fontManager, get_font
 from matplotlib.text import Text
 
@@ -15,6 +17,7 @@ from labelmer.base.log import log
 BLUE, VERMILION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
 GREY, PALE, INK = "#8a8a8a", "#d5d9dd", "#222222"
 
+PANEL = 22  # characters of a name above a narrow panel
 FONT = "DejaVu Sans"  # comes with matplotlib: the same on every machine
 OF_FORMULAS = re.compile("cm.*|STIX.*|Last Resort.*")  # fonts that come with it, too, and have none
 NOT_OF_XML = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -69,6 +72,45 @@ def speakers_design(row):
 def counted(count, noun):
     """'1 fold', '5 folds'."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def percent(share):
+    """A share as percent with one decimal; nothing where there is no share."""
+    return "" if pd.isna(share) else f"{100 * share:.1f}"
+
+
+def panels_of(variants, block_height, heights, labels, bottom):
+    """A figure with a panel above another for each variant, four across.
+
+    block_height in inches; heights: of the upper and the lower panel, as a ratio; labels: of their
+    axes; bottom: label below. Panels of one kind share their scale, so that variants can be
+    compared. Returns (figure, [(variant, upper, lower), ...]).
+    """
+    across = min(len(variants), 4)
+    blocks = -(-len(variants) // across)
+    size = max(7.2, 1.9 * across), 0.9 + block_height * blocks
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(
+        2 * blocks, across, sharex=True, squeeze=False, height_ratios=heights * blocks
+    )
+    pairs = []
+    for place in range(blocks * across):
+        block, column = divmod(place, across)
+        upper, lower = panels[2 * block, column], panels[2 * block + 1, column]
+        if place >= len(variants):
+            upper.remove()
+            lower.remove()
+            continue
+        upper.sharey(panels[0, 0])
+        lower.sharey(panels[1, 0])
+        below = place + across >= len(variants)
+        lower.tick_params(labelbottom=below)
+        lower.set_xlabel(bottom if below else "")
+        for panel, label in zip((upper, lower), labels, strict=True):
+            panel.set_ylabel("" if column else label)
+            panel.tick_params(labelleft=not column)
+        pairs.append((variants[place], upper, lower))
+    return figure, pairs
 
 
 def laid_out(figure):

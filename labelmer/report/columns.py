@@ -5,6 +5,7 @@ Apart from the other tables, so that a new metric trains nothing anew.
 
 from labelmer.base import tables
 from labelmer.base.tables import MODALITIES, VARIANT, Column
+from labelmer.scores.metrics import METRICS
 
 EXPERIMENT = ["speech", "text", "mode"]
 PROTOCOL = {
@@ -22,6 +23,7 @@ CONDITIONS = {  # of a robustness table, and how a reader is told of them
     "text missing": "text missing",
     "transcripts": "recognised words",
 }
+OTHERS = [name for name in METRICS if name not in ("ua", "wa")]  # fold mean alone
 MEASURES = ("salience", "pooling", "expert_pooling", "received", "says")
 SPEAKERS = {"speakers": Column(int, "number of test speakers")}
 
@@ -36,7 +38,7 @@ def bounds(prefix, what, units):
 
 
 def tests(count, empty):
-    """The columns of both tests that two variants differ (statistics.compared, with_holm).
+    """The columns of both tests that two variants differ (intervals.compared, with_holm).
 
     count: type of a number of utterances, float where it may be missing; empty: may it be?
     """
@@ -75,15 +77,12 @@ RESULTS = {
         "fold": Column(int, "fold"),
         "held_out": Column(str, "session or speaker of the test part"),
         "seed": Column(int, "seed"),
-        "wa": Column(float, "weighted accuracy"),
-        "ua": Column(float, "unweighted accuracy"),
-        "weighted_f1": Column(float, "F1, mean over classes by their size"),
-        "macro_f1": Column(float, "F1, mean over classes"),
+        **{name: Column(float, metric.words) for name, metric in METRICS.items()},
         **PROTOCOL,
     },
     "summary": {
         **VARIANT,
-        "metric": Column(str, "name of the metric", ("wa", "ua", "weighted_f1", "macro_f1")),
+        "metric": Column(str, "name of the metric", tuple(METRICS)),
         "mean": Column(float, "mean over folds of the mean over seeds"),
         "sd": Column(float, "standard deviation over folds of the mean over seeds", empty=True),
         "seed_sd": Column(float, "standard deviation over seeds of the fold mean", empty=True),
@@ -126,8 +125,7 @@ RESULTS = {
         "ua_sd": Column(float, "over folds", empty=True),
         "wa": Column(float, "weighted accuracy, fold mean"),
         "wa_sd": Column(float, "over folds", empty=True),
-        "weighted_f1": Column(float, "fold mean"),
-        "macro_f1": Column(float, "fold mean"),
+        **{name: Column(float, f"{METRICS[name].words}, fold mean") for name in OTHERS},
         "ua_pooled": Column(float, "over the utterances of all folds at once"),
         "wa_pooled": Column(float, "over the utterances of all folds at once"),
         **bounds("ua_", "ua_pooled", "speakers"),

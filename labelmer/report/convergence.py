@@ -39,7 +39,7 @@ def convergence(history):
 
 @command
 def main(argv=None):
-    """Command line of the rule converge."""
+    """Command line of the rule convergence."""
     parser = stage_parser(__doc__)
     parser.add_argument("--histories", type=Path, nargs="+", required=True, metavar="TSV")
     parser.add_argument("--out", type=Path, required=True, metavar="TSV", help="table to write")

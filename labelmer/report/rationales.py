@@ -10,7 +10,7 @@ from labelmer.report.salience_file import read_rationales
 
 @command
 def main(argv=None):
-    """Command line of the rule check_rationales."""
+    """Command line of the rule rationales."""
     parser = stage_parser(__doc__)
     parser.add_argument("rationales", type=Path, metavar="RATIONALES.tsv")
     parser.add_argument("out", type=Path, metavar="CHECKED.tsv")

@@ -19,6 +19,7 @@ from labelmer.report import columns, runs
 from labelmer.report.columns import RESULTS
 from labelmer.report.runs import VARIANT
 from labelmer.scores import intervals
+from labelmer.scores.metrics.accuracies import ua, wa
 
 CHANGE = ["change", "modality", "share"]
 UNCHANGED = ("none", "none", 0.0)
@@ -39,7 +40,7 @@ def measure(pooled, unchanged):
     named = unchanged.predicted[..., None]  # (seeds, N, 1)
     confidence = np.take_along_axis(pooled.p, named, axis=2)[..., 0]
     return {
-        **intervals.over_speakers(*said, pooled.p.shape[2]),
+        **intervals.over_speakers(*said, pooled.p.shape[2], {"ua": ua, "wa": wa}),
         "confidence": intervals.mean_over_speakers(confidence, pooled.speakers),
     }
 

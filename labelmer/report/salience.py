@@ -112,7 +112,7 @@ def predicted_by_run(predictions):
 
 @command
 def main(argv=None):
-    """Command line of the rule weigh_salience."""
+    """Command line of the rule salience."""
     parser = stage_parser(__doc__)
     parser.add_argument("rationales", type=Path, metavar="RATIONALES.tsv")
     parser.add_argument("out", type=Path, metavar="SALIENCE.tsv")

@@ -26,6 +26,7 @@ from labelmer.base.stage import command, parse, stage_parser
 from labelmer.report import columns, runs
 from labelmer.report.columns import EXPERIMENT
 from labelmer.scores import intervals
+from labelmer.scores.metrics.accuracies import ua, wa
 
 LENGTHS = ("short", "middle", "long")
 ALONE = ("agree", "disagree")
@@ -85,27 +86,26 @@ def slice_rows(variants, inside, size):
     """
     rows, reference = [], None
     for variant, pooled in variants.items():
-        found = intervals.over_speakers(
-            pooled.true[inside], pooled.predicted[:, inside], pooled.speakers[inside], size
-        )
-        ua, right = found["ua"], pooled.right[inside]
-        row = {"variant": variant, "utterances": len(right), "speakers": len(ua.without)}
-        row |= {"ua": ua.value, "wa": found["wa"].value}
-        row |= intervals.named_interval("", ua)
+        said = pooled.true[inside], pooled.predicted[:, inside], pooled.speakers[inside]
+        found = intervals.over_speakers(*said, size, {"ua": ua, "wa": wa})
+        of_ua, right = found["ua"], pooled.right[inside]
+        row = {"variant": variant, "utterances": len(right), "speakers": len(of_ua.without)}
+        row |= {"ua": of_ua.value, "wa": found["wa"].value}
+        row |= intervals.named_interval("", of_ua)
         if reference is None:
-            reference = variant, ua, right
+            reference = variant, of_ua, right
         else:
-            row |= compared(ua, right, *reference)
+            row |= compared(of_ua, right, *reference)
         rows.append(row)
     return rows
 
 
-def compared(ua, right, reference, reference_ua, reference_right):
+def compared(of_ua, right, reference, reference_ua, reference_right):
     """The columns that compare a variant's UA on a slice with the reference's, but for Holm's."""
-    tests = intervals.compared(ua, reference_ua, right, reference_right)
+    tests = intervals.compared(of_ua, reference_ua, right, reference_right)
     return {
         "other": reference,
-        "difference": ua.value - reference_ua.value,
+        "difference": of_ua.value - reference_ua.value,
         "difference_low": tests.pop("low"),
         "difference_high": tests.pop("high"),
         **tests,
@@ -154,7 +154,7 @@ def slice_table(predictions, seconds, config):
 
 @command
 def main(argv=None):
-    """Command line of the rule slice."""
+    """Command line of the rule slices."""
     parser = stage_parser(__doc__)
     parser.add_argument("--predictions", type=Path, nargs="+", required=True, metavar="FILE")
     parser.add_argument("--folds", type=Path, nargs="+", required=True, metavar="FOLD.tsv")

@@ -26,7 +26,8 @@ from labelmer.report.columns import EXPERIMENT, SCALINGS
 from labelmer.report.runs import RUN, VARIANT
 from labelmer.report.text import percent, percent_interval
 from labelmer.scores import calibration, intervals
-from labelmer.scores.metrics import METRICS, by_class, confusion, scores
+from labelmer.scores.confusion import by_class, confusion
+from labelmer.scores.metrics import METRICS, scores
 
 DESIGN = [*columns.SPEAKERS, *columns.PROTOCOL]
 
@@ -241,14 +242,14 @@ def compare_text(compare):
     """A compare table as aligned plain text, in percent: one block per experiment."""
     blocks = []
     for (speech, text, mode), frame in compare.groupby(EXPERIMENT, sort=False):
-        rows = [("variant", "UA", "WA", "weighted F1", "macro F1", "UA pooled", "ECE")]
+        others = [METRICS[name].heading for name in columns.OTHERS]
+        rows = [("variant", "UA", "WA", *others, "UA pooled", "ECE")]
         rows += [
             (
                 row.variant,
                 percent(row.ua, row.ua_sd),
                 percent(row.wa, row.wa_sd),
-                percent(row.weighted_f1),
-                percent(row.macro_f1),
+                *(percent(getattr(row, name)) for name in columns.OTHERS),
                 f"{percent(row.ua_pooled)} {percent_interval(row.ua_low, row.ua_high)}",
                 percent(row.ece),
             )

@@ -9,7 +9,7 @@ p of it. This p has no floor, as that of a bootstrap has, and bench/intervals.py
 raises false alarms as often as it should.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -19,7 +19,7 @@ from scipy.stats import binomtest, t
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
-from labelmer.scores.metrics import scores_of_tallies
+from labelmer.scores.metrics import METRICS, Metric
 
 LEVEL = 0.95  # of the intervals
 ALPHA, POWER = 0.05, 0.8  # of the smallest difference that can be detected
@@ -50,55 +50,70 @@ class Estimate:
         return float(t.ppf((1 + LEVEL) / 2, len(self.without) - 1))
 
 
-def tallies(true: np.ndarray, predicted: np.ndarray, units: np.ndarray, classes: int) -> np.ndarray:
-    """How many utterances of each class are right, are there, are named: (3, units, seeds, C).
+def confusions(
+    true: np.ndarray, predicted: np.ndarray, units: np.ndarray, classes: int
+) -> np.ndarray:
+    """The confusion matrix of each unit and seed: counts (units, seeds, C, C), rows true classes.
 
     true: (N,) class indices; predicted: (seeds, N); units: (N,), from 0; classes: C.
     """
     seeds, number = len(predicted), int(units.max()) + 1
-    places = (units * seeds + np.arange(seeds)[:, None]) * classes  # (seeds, N)
-    counted = (places + true)[predicted == true], places + true, places + predicted
-    size = number * seeds * classes
-    counts = [np.bincount(cells.ravel(), minlength=size) for cells in counted]
-    return np.reshape(counts, (3, number, seeds, classes))
+    places = (units * seeds + np.arange(seeds)[:, None]) * classes + true  # (seeds, N)
+    cells = places * classes + predicted
+    counts = np.bincount(cells.ravel(), minlength=number * seeds * classes**2)
+    return counts.reshape(number, seeds, classes, classes)
 
 
 def over_speakers(
-    true: np.ndarray, predicted: np.ndarray, speakers: np.ndarray, classes: int
+    true: np.ndarray,
+    predicted: np.ndarray,
+    speakers: np.ndarray,
+    classes: int,
+    metrics: Mapping[str, Metric] = METRICS,
 ) -> dict[str, Estimate]:
-    """{metric: Estimate} of the METRICS; their units are speakers.
+    """{metric: Estimate} of the metrics; their units are speakers.
 
-    true: (N,) class indices; predicted: (seeds, N); speakers: (N,); classes: C.
+    true: (N,) class indices; predicted: (seeds, N); speakers: (N,); classes: C; metrics: {name:
+    Metric}.
     """
     names, units = np.unique(speakers, return_inverse=True)
-    of_units = tallies(true, predicted, units, classes)
-    whole = of_units.sum(axis=1)  # (3, seeds, C)
-    values = scores_of_tallies(*whole)
-    if len(names) < 2:
-        without = {name: np.full((1, 1), np.nan) for name in values}
-    else:
-        without = scores_of_tallies(*(whole[:, None] - of_units))  # (units, seeds)
-    return {
-        name: Estimate(float(values[name].mean()), without[name].mean(axis=1), len(true))
-        for name in values
-    }
+    of_units = confusions(true, predicted, units, classes)
+    whole = of_units.sum(axis=0)  # (seeds, C, C)
+    found = {}
+    for name, of_counts in metrics.items():
+        without = np.full((1, 1), np.nan)
+        if len(names) > 1:
+            without = of_counts(whole - of_units)  # (units, seeds)
+        found[name] = Estimate(float(of_counts(whole).mean()), without.mean(axis=1), len(true))
+    return found
 
 
 def over_utterances(true: np.ndarray, predicted: np.ndarray, classes: int) -> dict[str, Estimate]:
     """{metric: Estimate} of the METRICS; their units are utterances. See over_speakers."""
     if len(true) < 2:
         return over_speakers(true, predicted, np.zeros_like(true), classes)
-    whole = tallies(true, predicted, np.zeros_like(true), classes)  # (3, 1, seeds, C)
-    values = scores_of_tallies(*whole[:, 0])
-    # What is left without an utterance depends on its cell of a seed's confusion alone.
-    cell = np.arange(classes**2)
-    of_cell = tallies(cell // classes, cell[None] % classes, cell, classes)  # (3, C^2, 1, C)
-    without = scores_of_tallies(*(whole - of_cell))  # (C^2, seeds)
-    mine = true * classes + predicted, np.arange(len(predicted))[:, None]
+    whole = confusions(true, predicted, np.zeros_like(true), classes)[0]  # (seeds, C, C)
+    without = [
+        without_each(counts, true * classes + said)
+        for counts, said in zip(whole, predicted, strict=True)
+    ]
     return {
-        name: Estimate(float(values[name].mean()), without[name][mine].mean(axis=0), len(true))
-        for name in values
+        name: Estimate(
+            float(of_counts(whole).mean()), np.mean([w[name] for w in without], axis=0), len(true)
+        )
+        for name, of_counts in METRICS.items()
     }
+
+
+def without_each(counts: np.ndarray, cells: np.ndarray) -> dict[str, np.ndarray]:
+    """{metric: (N,)}: what the METRICS would be without each of N utterances.
+
+    counts: (C, C) of all of them; cells: (N,) the cell of each, counted through row by row. What is
+    left depends on the cell alone.
+    """
+    known, mine = np.unique(cells, return_inverse=True)
+    alone = (known[:, None] == np.arange(counts.size)).reshape(-1, *counts.shape)
+    return {name: of_counts(counts - alone)[mine] for name, of_counts in METRICS.items()}
 
 
 def mean_over_speakers(values: np.ndarray, speakers: np.ndarray) -> Estimate:

@@ -19,7 +19,6 @@ sys.path.insert(0, workflow.basedir)
 
 from labelmer.__main__ import VERBS
 from labelmer.base import tables
-from labelmer.scores.accuracy import SELECTION
 from labelmer.config import (
     architecture_of,
     check,
@@ -43,7 +42,6 @@ from labelmer.base.digest import (
 from labelmer.corpus.readers import READERS
 from labelmer.features.encoders import builtins, family_of, options_in
 from labelmer.models.architectures import module_of
-from labelmer.report.columns import reference_of
 from labelmer.base.errors import InputError
 
 SCHEMA = workflow.source_path("../schemas/config.schema.yaml")
@@ -108,7 +106,6 @@ PREDICTIONS = f"{R}/predictions/{RUN}.tsv"
 HISTORY = f"{R}/models/{RUN}/history.tsv"
 PERTURBED = f"{R}/perturbed/{RUN}.tsv"
 SALIENCE = f"{R}/salience/{RUN}"
-FIGURES = f"{R}/reports/figures/{EXPERIMENT}"
 
 
 def one_of(names):
@@ -378,22 +375,6 @@ def trained(experiment):
     return [v for v in experiment["variants"] if KINDS[v] == "network"]
 
 
-def histories(wildcards):
-    """The histories of all that an experiment trained."""
-    experiment = experiment_of(wildcards)
-    return runs(HISTORY, experiment, trained(experiment))
-
-
-def examples_of(pattern):
-    """Paths of the runs that the examples are of: the reference variant's, with the first seed."""
-
-    def paths(wildcards):
-        experiment = experiment_of(wildcards)
-        return runs(pattern, experiment, reference_of(trained(experiment)), SEEDS[0])
-
-    return paths
-
-
 def all_features():
     folders = {
         feature_folder(experiment[modality], experiment["mode"], fold, seed)
@@ -428,48 +409,3 @@ def every_run_short(pattern, variants=all_variants):
         ]
 
     return paths
-
-
-def kinds_of_figures(experiment):
-    """The figures of an experiment: without a training or a pair there are none of these."""
-    variants = experiment["variants"]
-    kinds = ["folds", "slices", "calibration", "robustness", *(f"{v}.confusion" for v in variants)]
-    if trained(experiment):
-        kinds += ["training", "deletion", "examples", *(["salience"] if RATIONALES else [])]
-    return kinds + (["pairs"] if len(variants) > 1 else [])
-
-
-def all_figures():
-    return [
-        f"{FIGURES}/{kind}.{suffix}".format(**experiment)
-        for experiment in config["experiments"]
-        for kind in kinds_of_figures(experiment)
-        for suffix in ("svg", "png")
-    ]
-
-
-# The protocol in words, for every table
-
-
-def protocol():
-    folds = config["folds"]
-    validation = {
-        "session": "the next session validates",
-        "partner": "the other speaker of the session validates",
-        "dialogues": f"whole dialogues of the training sessions validate (a share of "
-        f"{folds['fraction']:g}; their speakers train as well)",
-    }[folds["validation"]]
-    scripts = {
-        "keep": "scripts that several sessions share are kept",
-        "drop": "training turns whose words stand in validation or test are dropped",
-    }[folds["shared_scripts"]]
-    return f"{len(FOLDS)} folds, one {folds['hold_out']} held out; {validation}; {scripts}"
-
-
-def selection():
-    refit = (
-        "; then training and validation part train anew together, for as many updates (refit)"
-        if config["training"]["refit"]
-        else ""
-    )
-    return f"{SELECTION}{refit}; the test part chooses nothing"

@@ -1,4 +1,4 @@
-"""Predictions -> tables, figures and one page.
+"""Predictions -> tables and one page.
 
 REQUIRED INPUTS:
 
@@ -7,7 +7,8 @@ REQUIRED INPUTS:
     R/salience/.../speech.h5, text.h5
     R/models/.../history.tsv
     R/utterances/{session}.tsv
-    R/segments/{session}.h5, {session}.tsv
+    R/segments/{session}.tsv
+    R/reports/figures/
     R/splits/fold{fold}.tsv
     R/splits/audit.tsv, left_out.tsv
 
@@ -28,12 +29,26 @@ OUTPUTS:
     R/reports/deletion.tsv       without the most salient, and without random, tokens and frames
     R/reports/convergence.tsv    after how many updates each variant was best on validation
     R/reports/salience.tsv       share of salience on the rationales, where the corpus has some
-    R/reports/figures/           SVG and PNG
     R/reports/index.html         all of it on one page
 """
 
+from dataclasses import asdict
 
-rule check_rationales:
+from labelmer.report.protocol import protocol, selection
+from labelmer.scores.metrics import MODULES
+
+# What every result table states.
+STATED = {
+    "protocol": protocol(config["folds"], len(FOLDS)),
+    "selection": selection(config["training"]["refit"]),
+}
+
+
+def page_params(wildcards):  # a function, as braces in a plain param are wildcards
+    return tracked("page", figures={name: asdict(said) for name, said in FIGURES.items()})
+
+
+rule rationales:
     input:
         utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
         segments=expand(f"{R}/segments/{{session}}.tsv", session=SESSIONS),
@@ -92,7 +107,7 @@ rule tabulate:
         ENVIRONMENT
     params:
         predictions=every_run_short(PREDICTIONS),
-        config=tracked("tabulate", protocol=protocol(), selection=selection(), classes=CLASSES),
+        config=tracked("tabulate", *MODULES, **STATED, classes=CLASSES),
     shell:
         """
         python -m labelmer tabulate \
@@ -105,7 +120,7 @@ rule tabulate:
         """
 
 
-rule converge:
+rule convergence:
     input:
         every_run(HISTORY, trained),
     output:
@@ -120,7 +135,7 @@ rule converge:
         ENVIRONMENT
     params:
         histories=every_run_short(HISTORY, trained),
-        config=tracked("convergence", selection=selection()),
+        config=tracked("convergence", selection=STATED["selection"]),
     shell:
         """
         python -m labelmer convergence \
@@ -131,7 +146,7 @@ rule converge:
         """
 
 
-rule slice:
+rule slices:
     input:
         predictions=every_run(PREDICTIONS),
         folds=fold_tables,
@@ -147,7 +162,7 @@ rule slice:
         ENVIRONMENT
     params:
         predictions=every_run_short(PREDICTIONS),
-        config=tracked("slices", protocol=protocol(), selection=selection(), classes=CLASSES),
+        config=tracked("slices", **STATED, classes=CLASSES),
     shell:
         """
         python -m labelmer slices \
@@ -161,7 +176,7 @@ rule slice:
         """
 
 
-rule stress:
+rule robustness:
     input:
         predictions=every_run(PREDICTIONS),
         perturbed=every_run(PERTURBED),
@@ -175,18 +190,18 @@ rule stress:
             f"{R}/reports/deletion.tsv", category="Tables", caption="../report/deletion.rst"
         ),
     log:
-        f"{LOGS}/reports/stress.log",
+        f"{LOGS}/reports/robustness.log",
     benchmark:
-        f"{BENCHMARKS}/reports/stress.tsv"
+        f"{BENCHMARKS}/reports/robustness.tsv"
     conda:
         ENVIRONMENT
     params:
         predictions=every_run_short(PREDICTIONS),
         perturbed=every_run_short(PERTURBED),
-        config=tracked("stress", protocol=protocol(), selection=selection(), classes=CLASSES),
+        config=tracked("robustness", **STATED, classes=CLASSES),
     shell:
         """
-        python -m labelmer stress \
+        python -m labelmer robustness \
             --predictions {params.predictions} \
             --perturbed {params.perturbed} \
             --folds {input.folds:q} \
@@ -197,7 +212,7 @@ rule stress:
         """
 
 
-rule weigh_salience:
+rule salience:
     input:
         salience=every_run(SALIENCE, trained),
         predictions=every_run(PREDICTIONS, trained),
@@ -215,7 +230,7 @@ rule weigh_salience:
     params:
         salience=every_run_short(SALIENCE, trained),
         predictions=every_run_short(PREDICTIONS, trained),
-        config=tracked("salience", protocol=protocol(), selection=selection()),
+        config=tracked("salience", **STATED),
     shell:
         """
         python -m labelmer salience \
@@ -230,233 +245,13 @@ rule weigh_salience:
         """
 
 
-rule plot_confusion:
-    input:
-        rules.tabulate.output.confusion,
-    output:
-        svg=report(
-            f"{FIGURES}/{{variant}}.confusion.svg",
-            category="{speech}+{text} ({mode})",
-            caption="../report/confusion-figure.rst",
-        ),
-        png=f"{FIGURES}/{{variant}}.confusion.png",
-    log:
-        f"{LOGS}/reports/figures/{EXPERIMENT}/{{variant}}.confusion.log",
-    benchmark:
-        f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/{{variant}}.confusion.tsv"
-    conda:
-        ENVIRONMENT
-    params:
-        config=tracked("plot"),
-    shell:
-        """
-        figure={output.svg:q}
-        python -m labelmer plot \
-            confusion \
-            {input:q} \
-            "${{figure%.svg}}" \
-            --speech {wildcards.speech:q} \
-            --text {wildcards.text:q} \
-            --mode {wildcards.mode:q} \
-            --variant {wildcards.variant:q} \
-            --config {params.config:q} \
-            --log {log:q}
-        """
-
-
-rule plot_folds:
-    input:
-        rules.tabulate.output.folds,
-    output:
-        svg=report(
-            f"{FIGURES}/folds.svg",
-            category="{speech}+{text} ({mode})",
-            caption="../report/folds-figure.rst",
-        ),
-        png=f"{FIGURES}/folds.png",
-    log:
-        f"{LOGS}/reports/figures/{EXPERIMENT}/folds.log",
-    benchmark:
-        f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/folds.tsv"
-    conda:
-        ENVIRONMENT
-    params:
-        config=tracked("plot"),
-    shell:
-        """
-        figure={output.svg:q}
-        figure="${{figure%.svg}}"
-        python -m labelmer plot \
-            "${{figure##*/}}" \
-            {input:q} \
-            "$figure" \
-            --speech {wildcards.speech:q} \
-            --text {wildcards.text:q} \
-            --mode {wildcards.mode:q} \
-            --config {params.config:q} \
-            --log {log:q}
-        """
-
-
-# The same command, which takes what is drawn from the figure's name.
-
-
-use rule plot_folds as plot_pairs with:
-    input:
-        rules.tabulate.output.pairs,
-    output:
-        svg=report(
-            f"{FIGURES}/pairs.svg",
-            category="{speech}+{text} ({mode})",
-            caption="../report/pairs-figure.rst",
-        ),
-        png=f"{FIGURES}/pairs.png",
-    log:
-        f"{LOGS}/reports/figures/{EXPERIMENT}/pairs.log",
-    benchmark:
-        f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/pairs.tsv"
-
-
-use rule plot_folds as plot_slices with:
-    input:
-        rules.slice.output,
-    output:
-        svg=report(
-            f"{FIGURES}/slices.svg",
-            category="{speech}+{text} ({mode})",
-            caption="../report/slices-figure.rst",
-        ),
-        png=f"{FIGURES}/slices.png",
-    log:
-        f"{LOGS}/reports/figures/{EXPERIMENT}/slices.log",
-    benchmark:
-        f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/slices.tsv"
-
-
-use rule plot_folds as plot_calibration with:
-    input:
-        rules.tabulate.output.calibration,
-    output:
-        svg=report(
-            f"{FIGURES}/calibration.svg",
-            category="{speech}+{text} ({mode})",
-            caption="../report/calibration-figure.rst",
-        ),
-        png=f"{FIGURES}/calibration.png",
-    log:
-        f"{LOGS}/reports/figures/{EXPERIMENT}/calibration.log",
-    benchmark:
-        f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/calibration.tsv"
-
-
-use rule plot_folds as plot_robustness with:
-    input:
-        rules.stress.output.robustness,
-    output:
-        svg=report(
-            f"{FIGURES}/robustness.svg",
-            category="{speech}+{text} ({mode})",
-            caption="../report/robustness-figure.rst",
-        ),
-        png=f"{FIGURES}/robustness.png",
-    log:
-        f"{LOGS}/reports/figures/{EXPERIMENT}/robustness.log",
-    benchmark:
-        f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/robustness.tsv"
-
-
-use rule plot_folds as plot_deletion with:
-    input:
-        rules.stress.output.deletion,
-    output:
-        svg=report(
-            f"{FIGURES}/deletion.svg",
-            category="{speech}+{text} ({mode})",
-            caption="../report/deletion-figure.rst",
-        ),
-        png=f"{FIGURES}/deletion.png",
-    log:
-        f"{LOGS}/reports/figures/{EXPERIMENT}/deletion.log",
-    benchmark:
-        f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/deletion.tsv"
-
-
-use rule plot_folds as plot_salience with:
-    input:
-        rules.weigh_salience.output,
-    output:
-        svg=report(
-            f"{FIGURES}/salience.svg",
-            category="{speech}+{text} ({mode})",
-            caption="../report/salience-figure.rst",
-        ),
-        png=f"{FIGURES}/salience.png",
-    log:
-        f"{LOGS}/reports/figures/{EXPERIMENT}/salience.log",
-    benchmark:
-        f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/salience.tsv"
-
-
-rule illustrate:
-    input:
-        predictions=examples_of(PREDICTIONS),
-        salience=examples_of(SALIENCE),
-        utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
-        segments=expand(f"{R}/segments/{{session}}.h5", session=SESSIONS),
-        rationales=CHECKED_RATIONALES,
-    output:
-        svg=report(
-            f"{FIGURES}/examples.svg",
-            category="{speech}+{text} ({mode})",
-            caption="../report/examples-figure.rst",
-        ),
-        png=f"{FIGURES}/examples.png",
-    log:
-        f"{LOGS}/reports/figures/{EXPERIMENT}/examples.log",
-    benchmark:
-        f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/examples.tsv"
-    conda:
-        ENVIRONMENT
-    params:
-        config=tracked("illustrate"),
-    shell:
-        """
-        figure={output.svg:q}
-        python -m labelmer illustrate \
-            "${{figure%.svg}}" \
-            --predictions {input.predictions:q} \
-            --salience {input.salience:q} \
-            --utterances {input.utterances:q} \
-            --segments {input.segments:q} \
-            --rationales {input.rationales:q} \
-            --config {params.config:q} \
-            --log {log:q}
-        """
-
-
-use rule plot_folds as plot_training with:
-    input:
-        histories,
-    output:
-        svg=report(
-            f"{FIGURES}/training.svg",
-            category="{speech}+{text} ({mode})",
-            caption="../report/training-figure.rst",
-        ),
-        png=f"{FIGURES}/training.png",
-    log:
-        f"{LOGS}/reports/figures/{EXPERIMENT}/training.log",
-    benchmark:
-        f"{BENCHMARKS}/reports/figures/{EXPERIMENT}/training.tsv"
-
-
 rule page:
     input:
         tables=rules.tabulate.output,
-        slices=rules.slice.output,
-        stress=rules.stress.output,
-        salience=rules.weigh_salience.output if RATIONALES else [],
-        convergence=rules.converge.output if ANY_TRAINED else [],
+        slices=rules.slices.output,
+        robustness=rules.robustness.output,
+        salience=rules.salience.output if RATIONALES else [],
+        convergence=rules.convergence.output if ANY_TRAINED else [],
         figures=all_figures(),
         audit=split_table("audit"),
         left_out=split_table("left_out"),
@@ -470,7 +265,7 @@ rule page:
         ENVIRONMENT
     params:
         corpus=CORPUS["name"],
-        config=tracked("page"),
+        config=page_params,
     shell:
         """
         python -m labelmer page \

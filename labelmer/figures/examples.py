@@ -1,6 +1,6 @@
-"""Six test utterances with their salience, drawn as SVG and as PNG.
+"""Six test utterances with their salience.
 
-Four are right and two are wrong, all of one variant and seed, and this rule chooses them. The right
+Four are right and two are wrong, all of one variant and seed, and a rule chooses them. The right
 ones are of the first four classes (of fewer, as many of each). Where a class has utterances with a
 rationale, only these are candidates. Of the candidates the half whose length is nearest to the
 median is kept, and of these the one with the median confidence is drawn; of the wrong ones those at
@@ -13,7 +13,6 @@ token or frame says of the predicted class. A line above is the rationale.
 import re
 import unicodedata
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,9 +24,21 @@ from matplotlib.patches import Patch
 
 from labelmer.base import tables
 from labelmer.base.ragged import RATE, Ragged
-from labelmer.base.stage import command, parse, stage_parser
-from labelmer.figures.style import BLUE, GREY, INK, VERMILION, brief, entitle, experiment, save
+from labelmer.figures.style import BLUE, GREY, INK, VERMILION, brief, entitle, experiment
 from labelmer.report.salience_file import SAYS, SalienceFile, read_rationales
+
+FIGURE = {
+    "reads": "utterances",
+    "heading": "Examples",
+    "alt": "Six test utterances with their salience",
+    "caption": (
+        "Test utterances that a rule chose, with the salience of their tokens and frames "
+        "(orange, in times of an even share), what these say of the predicted class (blue), "
+        "and the rationale where it is known (line). Right ones: of middling length and median "
+        "confidence, where there are some with a rationale; wrong ones: at a quarter and at "
+        "three quarters of the confidences. n = 6 of the test utterances of one seed."
+    ),
+}
 
 RIGHT, WRONG = 4, 2  # utterances that are drawn
 POINTS = 8  # size of the words, whose characters are each 0.602 of it wide
@@ -84,12 +95,13 @@ def weighed(file, name, label, text, rationales):
     return Weighed(file.spans(name, text), salience, says, rationales[file.modality].get(name))
 
 
-def examples_figure(rows, utterances, scope):
-    """The figure of the chosen rows.
+def draw(examples):
+    """The figure of the chosen rows, from (rows, utterances, scope), as read() has them.
 
-    utterances: for each its transcript, samples (int16), and Weighed or None of words and of sound;
-    scope: what the title says of what they were chosen from.
+    utterances: for each row its transcript, samples (int16), and Weighed or None of words and of
+    sound; scope: what the title says of what they were chosen from.
     """
+    rows, utterances, scope = examples
     lines = [lines_of(text) for text, *_ in utterances]
     heights = [height for wrapped in lines for height in (LINE * len(wrapped), SOUND, GAP)]
     width, height = WIDTH + 2 * MARGIN, TOP + sum(heights) + BOTTOM
@@ -282,31 +294,26 @@ def by_id(files):
     return {name: file for file in files for name in file.ids}
 
 
-@command
-def main(argv=None):
-    """Command line of the rule illustrate."""
-    parser = stage_parser(__doc__)
-    parser.add_argument("out", type=Path, metavar="OUT_STEM")
-    parser.add_argument("--predictions", type=Path, nargs="+", required=True, metavar="TSV")
-    parser.add_argument("--salience", type=Path, nargs="+", required=True, metavar="FOLDER")
-    parser.add_argument("--utterances", type=Path, nargs="+", required=True, metavar="TSV")
-    parser.add_argument("--segments", type=Path, nargs="+", required=True, metavar="H5")
-    parser.add_argument("--rationales", type=Path, nargs="?", metavar="TSV")
-    args = parse(parser, argv)
-    utterances = tables.read_all(args.utterances, "utterances")
+def read(files):
+    """What draw() is given: the rows of the predictions to draw, what is shown of each, the scope.
+
+    files: paths of the reference variant's predictions and salience with the first seed, and of all
+    utterances, segments and rationales, by these names.
+    """
+    utterances = tables.read_all(files["utterances"], "utterances")
     texts = dict(zip(utterances["id"], utterances["text"], strict=True))
-    audio = by_id(map(Ragged, args.segments))
+    audio = by_id(map(Ragged, files["segments"]))
     seconds = {name: len(file[name]) / RATE for name, file in audio.items()}
     rationales = {"speech": {}, "text": {}}
-    if args.rationales:
-        rationales = read_rationales(args.rationales, texts, seconds)
-    files = [SalienceFile(path) for folder in args.salience for path in folder.glob("*.h5")]
-    homes = [by_id(f for f in files if f.modality == m) for m in ("text", "speech")]
-    predictions, classes = read_predictions(args.predictions, seconds)
+    for path in files["rationales"]:
+        rationales = read_rationales(path, texts, seconds)
+    stored = [SalienceFile(path) for folder in files["salience"] for path in folder.glob("*.h5")]
+    homes = [by_id(f for f in stored if f.modality == m) for m in ("text", "speech")]
+    predictions, classes = read_predictions(files["predictions"], seconds)
     rows = chosen(predictions, classes, set(rationales["speech"]) | set(rationales["text"]))
     shown = []
     for name, label in zip(rows["id"], rows["predicted"], strict=True):
         text = texts[name]
         sides = [weighed(home.get(name), name, label, text, rationales) for home in homes]
         shown.append((text, audio[name][name], *sides))
-    save(lambda: examples_figure(rows, shown, scope_of(predictions)), args.out)
+    return rows, shown, scope_of(predictions)
