@@ -10,7 +10,7 @@ import yaml
 
 from labelmer.base import names
 from labelmer.base.errors import InputError
-from labelmer.corpus.readers import READERS
+from labelmer.corpus import readers
 from labelmer.models.options import ModelOptions
 
 KINDS = {
@@ -115,38 +115,46 @@ def check(config, schema_path):
     config: dict as YAML gives it; schema_path: the JSON schema, as YAML.
     """
     schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
+    _add_readers(schema["properties"]["corpus"])
     errors = Validator(schema).iter_errors(config)
     problems = [_sentence(e) for e in sorted(errors, key=lambda e: list(map(str, e.path)))]
     if not problems:
-        checks = (_corpus, _names, _labels, _encoders, _variants, _experiments, _folds)
+        checks = (_corpus, _study, _names, _labels, _encoders, _variants, _experiments, _folds)
         problems = [problem for check_of in checks for problem in check_of(config)]
     if problems:
         raise InputError("\n".join(["the config is not valid.", *problems]))
 
 
+def _add_readers(schema):
+    """Add the readers' names and their own keys to the schema of `corpus`."""
+    options = {name: readers.load(name).OPTIONS for name in readers.names()}
+    known = {key: {} for own in options.values() for key in own}
+    schema["properties"] |= {"reader": {"enum": list(options)}, **known}
+    schema["additionalProperties"] = False
+    schema["allOf"] = [
+        {"if": {"properties": {"reader": {"const": name}}, "required": ["reader"]}}
+        | {"then": {"properties": own}}
+        for name, own in options.items()
+    ]
+
+
 def sessions(corpus):
     """The names of the corpus' sessions that the config asks for; InputError if it is not there."""
-    root, reader = corpus["root"], corpus["reader"]
+    root, reader = corpus["root"], readers.load(corpus["reader"])
     if not Path(root).exists():
-        put = {
-            "iemocap": "Put IEMOCAP there (the folder that holds Session1 ... Session5; its "
-            "authors at USC give it out under a licence)",
-            "manifest": "Put the manifest there (a TSV with the columns id, path, speaker, "
-            "session, label, text)",
-        }[reader]
         raise InputError(
-            f"corpus: root: there is no '{root}' in {Path.cwd()}{names.misspelt(root)}. {put}, or "
-            "correct the path in the config. "
+            f"corpus: root: there is no '{root}' in {Path.cwd()}{names.misspelt(root)}, expected "
+            f"{reader.ROOT}. Put it there, or correct the path in the config. "
             "To see labelmer at work without a corpus: make demo"
         )
-    present = READERS[reader].sessions(root)
+    present = reader.sessions(root)
     wanted = corpus.get("sessions", present)
     problems = [p for name in wanted for p in _unknown(name, present, "corpus: sessions")]
     if problems:
         raise InputError("\n".join(problems))
     home = {}
     for session in sorted(wanted):
-        for speaker in READERS[reader].speakers(root, session):
+        for speaker in reader.speakers(root, session):
             if home.setdefault(speaker, session) != session:
                 raise InputError(
                     f"{root}: speaker '{speaker}' stands in '{home[speaker]}' and in '{session}', "
@@ -278,8 +286,23 @@ def _unknown(name, known, place):
 
 
 def _corpus(config):
-    if config["corpus"]["reader"] == "manifest" and "audio" in config["corpus"]:
-        yield "corpus: audio goes with reader: iemocap; a manifest has start and end; remove it"
+    own = readers.load(config["corpus"]["reader"]).OPTIONS
+    for name in readers.names():
+        for key in readers.load(name).OPTIONS:
+            if key in config["corpus"] and key not in own:
+                yield f"corpus: {key} goes with reader: {name}; remove it"
+
+
+# The folders in results/{corpus} of what all studies share.
+SHARED = ("segments", "utterances", "labels", "transcripts", "features")
+
+
+def _study(config):
+    if config.get("study", "").lower() in SHARED:
+        yield (
+            f"study: '{config['study']}' is a folder of what all studies of a corpus share, as are "
+            f"{list(SHARED)}; expected another name; rename the study"
+        )
 
 
 def _names(config):
