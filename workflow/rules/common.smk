@@ -146,9 +146,9 @@ CHECKED_RATIONALES = [f"{S}/rationales.tsv"] if RATIONALES else []
 def tracked(stage, *loaded, **sections):
     """The param `config`: the sections that a stage uses, and the digest of the stage's code.
 
-    loaded: the modules that the stage loads by their name; their code counts as its own.
+    loaded: digests of the code that the stage loads by name, which is in no digest but its own.
     """
-    code = " ".join(code_digest(module) for module in (VERBS[stage][0], *loaded))
+    code = " ".join([code_digest(VERBS[stage][0]), *loaded])
     return canonical_json({**sections, "code": code})
 
 
@@ -157,7 +157,7 @@ def tracked(stage, *loaded, **sections):
 # job that has done its work. What the jobs read of them is digested here instead.
 
 READING = {key: CORPUS[key] for key in ("reader", "root")}
-READER_CODE = f"corpus.readers.{CORPUS['reader']}"
+READER_CODE = code_digest(f"corpus.readers.{CORPUS['reader']}")
 
 
 @cache
