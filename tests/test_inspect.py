@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tracemalloc
@@ -67,11 +68,12 @@ class Corpus:
         self.source = folder / "resources" / "encoders" / "tiny" / "source.json"
         self.source.parent.mkdir(parents=True)
         self.fetch(CONTENT)
+        shutil.copytree(self.source.parent, self.source.parents[1] / "words")
         self.utterances = results / "utterances" / "S1.tsv"
         write_utterances(self.utterances, TEXTS)
         self.segments = write_segments(results / "segments" / "S1.h5", SOUNDS)
-        features = results / "features" / "tiny"
-        self.frames, self.tokens = features / "frozen" / "S1.h5", features / "text" / "S1.h5"
+        places = (results / "features" / encoder / "frozen" for encoder in ("tiny", "words"))
+        self.frames, self.tokens = (place / "S1.h5" for place in places)
         self.extract()
         values = {name: drawn(len(tokens)) for name, tokens in TOKENS.items()}
         write_features(self.tokens, TEXTS, values, TOKENS)

@@ -341,10 +341,10 @@ def _place(path):
     match [*above, name.removesuffix(".part").removesuffix(".h5")]:
         case [*study, "features", encoder, "finetuned", run, session]:
             return Path(*study).parent, Path(*study, "encoders", encoder, run), words, session
+        case [*corpus, "features", encoder, "frozen", session]:
+            return Path(*corpus), _fetched(Path(*corpus), encoder), words, session
         case [*study, "labels", encoder, run]:
             return Path(*study).parent, Path(*study, "encoders", encoder, run), "labels", None
-        case [*corpus, "features", encoder, _, session]:
-            return Path(*corpus), _fetched(Path(*corpus), encoder), words, session
         case [*study, "labels", encoder]:
             corpus = Path(*study).parent
             return corpus, _fetched(corpus, encoder), "labels", None

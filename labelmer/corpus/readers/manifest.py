@@ -81,6 +81,7 @@ def rows(root):
     return table.sort_values("id", ignore_index=True)
 
 
+@functools.cache
 def sessions(root):
     """Names of the manifest's sessions, sorted. A recording in two of them is a warning."""
     table = rows(root)
