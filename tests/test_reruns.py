@@ -194,7 +194,7 @@ def test_touching_every_file_runs_nothing(copy):
 
 
 def test_comments_docstrings_and_reformatting_run_nothing(copy):
-    for path in (copy.folder / "labelmer").glob("*.py"):
+    for path in (copy.folder / "labelmer").rglob("*.py"):
         path.write_text("# a comment\n\n\n" + path.read_text() + "\n\n# and another\n")
     change(copy, "labelmer/features/encoders.py", '"""One interface', '"""Some interface')
     change(copy, "labelmer/models/train.py", "epochs: int = 4", "epochs:   int   =   4")
@@ -528,29 +528,29 @@ def test_the_audit_has_the_classes_in_the_configs_order(listed):
 @pytest.mark.parametrize(
     "path, old, new, jobs",
     [
-        ("page", "import base64", "import base64, html", PAGE),
-        ("result_tables", "fold mean", "mean over folds", REPORTS | CURVES),
-        ("tabulate", "DESIGN = [*", "SPARE = 1\nDESIGN = [*", TABULATED),
-        ("slices", "1 / 3, 2 / 3", "1 / 4, 3 / 4", SLICES),
-        ("runs", "VARIANT, RUN = ", "SPARE = 1\nVARIANT, RUN = ", REPORTS),
-        ("stress", "CHANGE = [", "SPARE = 1\nCHANGE = [", STRESSED),
-        ("statistics", "ALPHA, POWER = 0.05, 0.8", "ALPHA, POWER = 0.05, 0.9", REPORTS),
-        ("calibration", "BINS = 15", "BINS = 10", fusions() | REPORTS),
+        ("report/page", "import base64", "import base64, html", PAGE),
+        ("report/columns", "fold mean", "mean over folds", REPORTS | CURVES),
+        ("report/tabulate", "DESIGN = [*", "SPARE = 1\nDESIGN = [*", TABULATED),
+        ("report/slices", "1 / 3, 2 / 3", "1 / 4, 3 / 4", SLICES),
+        ("report/runs", "VARIANT, RUN = ", "SPARE = 1\nVARIANT, RUN = ", REPORTS),
+        ("report/robustness", "CHANGE = [", "SPARE = 1\nCHANGE = [", STRESSED),
+        ("scores/intervals", "ALPHA, POWER = 0.05, 0.8", "ALPHA, POWER = 0.05, 0.9", REPORTS),
+        ("scores/calibration", "BINS = 15", "BINS = 10", fusions() | REPORTS),
         (
-            "evaluate",
+            "models/evaluate",
             "output.logits.cpu()",
             "output.logits.clone().cpu()",
             evaluations(TRAINED) | fusions() | REPORTS | EXAMPLES,
         ),
-        ("illustrate", "RIGHT, WRONG = 4, 2", "RIGHT, WRONG = 3, 3", EXAMPLES | PAGE),
+        ("figures/illustrate", "RIGHT, WRONG = 4, 2", "RIGHT, WRONG = 3, 3", EXAMPLES | PAGE),
         (
-            "train",
+            "models/train",
             "warm_up: float = 0.15",
             "warm_up: float = 0.2",
             runs_of(TRAINED),
         ),
         (
-            "encoders",
+            "features/encoders",
             "WINDOW_S = 60",
             "WINDOW_S = 50",
             {("fetch", f"resources/encoders/{e}") for e in ("bert", "fbank")}
