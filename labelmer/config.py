@@ -115,7 +115,7 @@ def check(config, schema_path):
     config: dict as YAML gives it; schema_path: the JSON schema, as YAML.
     """
     schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
-    _add_readers(schema["properties"]["corpus"])
+    readers.add_to(schema["properties"]["corpus"])
     errors = Validator(schema).iter_errors(config)
     problems = [_sentence(e) for e in sorted(errors, key=lambda e: list(map(str, e.path)))]
     if not problems:
@@ -123,19 +123,6 @@ def check(config, schema_path):
         problems = [problem for check_of in checks for problem in check_of(config)]
     if problems:
         raise InputError("\n".join(["the config is not valid.", *problems]))
-
-
-def _add_readers(schema):
-    """Add the readers' names and their own keys to the schema of `corpus`."""
-    options = {name: readers.load(name).OPTIONS for name in readers.names()}
-    known = {key: {} for own in options.values() for key in own}
-    schema["properties"] |= {"reader": {"enum": list(options)}, **known}
-    schema["additionalProperties"] = False
-    schema["allOf"] = [
-        {"if": {"properties": {"reader": {"const": name}}, "required": ["reader"]}}
-        | {"then": {"properties": own}}
-        for name, own in options.items()
-    ]
 
 
 def sessions(corpus):
@@ -286,11 +273,10 @@ def _unknown(name, known, place):
 
 
 def _corpus(config):
-    own = readers.load(config["corpus"]["reader"]).OPTIONS
-    for name in readers.names():
-        for key in readers.load(name).OPTIONS:
-            if key in config["corpus"] and key not in own:
-                yield f"corpus: {key} goes with reader: {name}; remove it"
+    corpus, options = config["corpus"], readers.options()
+    for name, others in options.items():
+        for key in sorted(corpus.keys() & others.keys() - options[corpus["reader"]].keys()):
+            yield f"corpus: {key} goes with reader: {name}; remove it"
 
 
 # The folders in results/{corpus} of what all studies share.

@@ -34,7 +34,23 @@ def load(name):
     return importlib.import_module(f"{__name__}.{name}")
 
 
+def options():
+    """The readers' own options, {name of the reader: {key: JSON schema}}."""
+    return {name: load(name).OPTIONS for name in names()}
+
+
+def add_to(schema):
+    """Add the readers' names and own options to the JSON schema of the section `corpus`."""
+    known = {key: {} for own in options().values() for key in own}
+    schema["properties"] |= {"reader": {"enum": names()}, **known}
+    schema["additionalProperties"] = False
+    schema["allOf"] = [
+        {"if": {"properties": {"reader": {"const": name}}}, "then": {"properties": own}}
+        for name, own in options().items()
+    ]
+
+
 def options_of(corpus):
     """The reader's own options in the config's section `corpus`, by default where it has none."""
-    options = load(corpus["reader"]).OPTIONS
-    return {key: corpus.get(key, option["default"]) for key, option in options.items()}
+    own = load(corpus["reader"]).OPTIONS
+    return {key: corpus.get(key, option["default"]) for key, option in own.items()}
