@@ -31,15 +31,15 @@ demo-corpus: install
 demo: demo-corpus
 	@echo "Running the whole workflow on the demo corpus: about 4 minutes on 2 cores."
 	$(DEMO) --quiet rules host
-	$(BIN)/python -m labelmer tabulate --show results/demo/reports/compare.tsv
+	$(BIN)/python -m labelmer tabulate --show results/demo/main/reports/compare.tsv
 	@echo
-	@echo "tables    results/demo/reports/*.tsv"
-	@echo "figures   results/demo/reports/figures/"
-	@echo "page      results/demo/reports/index.html"
+	@echo "tables    results/demo/main/reports/*.tsv"
+	@echo "figures   results/demo/main/reports/figures/"
+	@echo "page      results/demo/main/reports/index.html"
 
 evidence: demo-corpus
 	$(EVIDENCE) --quiet rules host
-	$(BIN)/python -m labelmer tabulate --show results/demo/reports/compare.tsv
+	$(BIN)/python -m labelmer tabulate --show results/demo/evidence/reports/compare.tsv
 
 test: install
 	$(BIN)/python -m pytest

@@ -7,7 +7,8 @@ import sys
 VERBS = {
     "demo": ("demo.release", "speak the demo corpus"),
     "segment": ("corpus.segment", "corpus audio -> one file of utterances per session"),
-    "annotate": ("corpus.annotate", "corpus annotations -> tables of utterances and of labels"),
+    "utterances": ("corpus.utterances", "corpus transcripts -> tables of utterances"),
+    "labels": ("corpus.labels", "corpus evaluations -> tables of labels"),
     "transcripts": (
         "corpus.transcripts",
         "recognised words -> tables with these words",

@@ -11,7 +11,7 @@ import yaml
 from labelmer.base import names
 from labelmer.base.errors import InputError
 from labelmer.base.ragged import FEATURE_DTYPE
-from labelmer.corpus.readers import READERS
+from labelmer.corpus import readers
 from labelmer.features import encoders
 from labelmer.models import architectures
 
@@ -121,17 +121,18 @@ def check(config, schema_path):
     errors = Validator(schema).iter_errors(config)
     problems = [_sentence(e) for e in sorted(errors, key=lambda e: list(map(str, e.path)))]
     if not problems:
-        checks = (_corpus, _names, _labels, _encoders, _variants, _experiments, _folds)
+        checks = (_corpus, _study, _names, _labels, _encoders, _variants, _experiments, _folds)
         problems = [problem for check_of in checks for problem in check_of(config)]
     if problems:
         raise InputError("\n".join(["the config is not valid.", *problems]))
 
 
 def _complete(schema):
-    """Put the options of all encoders' families and of all architectures into the schema.
+    """Put the options of all readers, families of encoders and architectures into the schema.
 
     Nothing else is let in. What the schema does not describe is for an architecture to check.
     """
+    readers.add_to(schema["properties"]["corpus"])
     entry = schema["properties"]["encoders"]["additionalProperties"]
     entry["properties"].update(encoders.options())
     entry["additionalProperties"] = False
@@ -145,27 +146,21 @@ def _complete(schema):
 
 def sessions(corpus):
     """The names of the corpus' sessions that the config asks for; InputError if it is not there."""
-    root, reader = corpus["root"], corpus["reader"]
+    root, reader = corpus["root"], readers.load(corpus["reader"])
     if not Path(root).exists():
-        put = {
-            "iemocap": "Put IEMOCAP there (the folder that holds Session1 ... Session5; its "
-            "authors at USC give it out under a licence)",
-            "manifest": "Put the manifest there (a TSV with the columns id, path, speaker, "
-            "session, label, text)",
-        }[reader]
         raise InputError(
-            f"corpus: root: there is no '{root}' in {Path.cwd()}{names.misspelt(root)}. {put}, or "
-            "correct the path in the config. "
+            f"corpus: root: there is no '{root}' in {Path.cwd()}{names.misspelt(root)}, expected "
+            f"{reader.ROOT}. Put it there, or correct the path in the config. "
             "To see labelmer at work without a corpus: make demo"
         )
-    present = READERS[reader].sessions(root)
+    present = reader.sessions(root)
     wanted = corpus.get("sessions", present)
     problems = [p for name in wanted for p in _unknown(name, present, "corpus: sessions")]
     if problems:
         raise InputError("\n".join(problems))
     home = {}
     for session in sorted(wanted):
-        for speaker in READERS[reader].speakers(root, session):
+        for speaker in reader.speakers(root, session):
             if home.setdefault(speaker, session) != session:
                 raise InputError(
                     f"{root}: speaker '{speaker}' stands in '{home[speaker]}' and in '{session}', "
@@ -302,8 +297,22 @@ def _unknown(name, known, place):
 
 
 def _corpus(config):
-    if config["corpus"]["reader"] == "manifest" and "audio" in config["corpus"]:
-        yield "corpus: audio goes with reader: iemocap; a manifest has start and end; remove it"
+    corpus, options = config["corpus"], readers.options()
+    for name, others in options.items():
+        for key in sorted(corpus.keys() & others.keys() - options[corpus["reader"]].keys()):
+            yield f"corpus: {key} goes with reader: {name}; remove it"
+
+
+# The folders in results/{corpus} of what all studies share.
+SHARED = ("segments", "utterances", "labels", "transcripts", "features")
+
+
+def _study(config):
+    if config.get("study", "").lower() in SHARED:
+        yield (
+            f"study: '{config['study']}' is a folder of what all studies of a corpus share, as are "
+            f"{list(SHARED)}; expected another name; rename the study"
+        )
 
 
 def _names(config):

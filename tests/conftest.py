@@ -65,6 +65,20 @@ class Workspace:
         return {(rule, path.rstrip(",")) for rule, path in found}
 
 
+def workflow_files(workspace):
+    """What the workflow wrote: {path below the workspace: (time, content)}."""
+    paths = [
+        path
+        for name in ("results", "logs", "benchmarks", "resources")
+        for path in (workspace.folder / name).rglob("*")
+        if path.is_file()
+    ]
+    return {
+        str(path.relative_to(workspace.folder)): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in paths
+    }
+
+
 def beside(*parts):
     """A folder beside the repository that is no part of it; without it the test is skipped."""
     folder = SHARED.joinpath(*parts)

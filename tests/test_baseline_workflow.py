@@ -9,7 +9,7 @@ from test_reruns import change, configure, write_recognised
 from labelmer.base import tables
 from labelmer.report import columns
 
-RUNS = "results/tiny/predictions/fbank+minilm/frozen"
+RUNS = "results/tiny/main/predictions/fbank+minilm/frozen"
 VARIANTS = {
     "speech-only": {"modalities": ["speech"]},
     "linear": {"architecture": "linear"},
@@ -44,14 +44,14 @@ def copy(finished, tmp_path):
 
 
 def table(workspace, name):
-    return columns.read(workspace.folder / f"results/tiny/reports/{name}.tsv", name)
+    return columns.read(workspace.folder / f"results/tiny/main/reports/{name}.tsv", name)
 
 
 def test_every_table_has_the_baseline_and_the_fusions_beside_the_network(finished):
     variants = set(VARIANTS) - {"linear-speech"}
     for name in ("compare", "folds", "calibration", "slices", "robustness", "deletion"):
         assert set(table(finished, name)["variant"]) == variants, name
-    page = (finished.folder / "results/tiny/reports/index.html").read_text()
+    page = (finished.folder / "results/tiny/main/reports/index.html").read_text()
     assert all(f">{variant}<" in page for variant in variants)
 
 
@@ -67,7 +67,7 @@ def test_each_is_tested_under_the_changes_that_it_can_know(finished):
 
 
 def test_the_baseline_has_a_model_and_neither_history_nor_salience(finished):
-    results = finished.folder / "results/tiny"
+    results = finished.folder / "results/tiny/main"
     folder = results / "models/fbank+minilm/frozen/linear/fold1.seed1"
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
     of_salience = {path.name for path in (results / "salience/fbank+minilm/frozen").iterdir()}

@@ -104,6 +104,8 @@ def test_the_config_for_iemocap_pins_every_encoder_and_has_every_variant_of_the_
         ),
         ("corpus: name", "a/b", "corpus: name: 'a/b', expected text of letters, digits"),
         ("corpus: name", "demo\n", "expected text of letters, digits"),
+        ("study", "a/b", "study: 'a/b', expected text of letters, digits"),
+        ("study", 6, "study: 6, expected text (put numbers, and words such as no"),
         ("labels: happy: codes", [], "labels: happy: codes"),
         ("experiments: 0: mode", "fine", "mode: 'fine', expected one of ['frozen', 'finetuned']"),
         ("finetuning", {"epoch": 3}, "finetuning: unknown keys ['epoch'], expected some of"),
@@ -209,6 +211,12 @@ def test_names_that_differ_in_case_only_are_refused(section, name):
     assert said in complaint(given)
 
 
+@pytest.mark.parametrize("name", ["labels", "segments", "Features"])
+def test_a_study_is_not_called_as_a_folder_that_all_studies_share(name):
+    assert f"study: '{name}' is a folder of what all studies" in complaint(changed("study", name))
+    config.check(changed("study", f"{name}-6"), SCHEMA)
+
+
 def test_a_code_that_the_corpus_spells_otherwise_is_refused():
     labels = {"angry": {"codes": ["ang", "\u00e4rger"]}, "sad": {"codes": ["sad", "Sad"]}}
     config.check_codes(labels, ["ang", "sad", "Sad", "other"])
@@ -270,6 +278,11 @@ def test_a_code_that_the_corpus_spells_otherwise_is_refused():
 )
 def test_names_that_nothing_defines_are_refused_with_what_was_expected(path, value, said):
     assert said in complaint(changed(path, value))
+
+
+def test_a_readers_own_key_is_checked():
+    said = complaint(changed("corpus: audio", "both"))
+    assert "corpus: audio: 'both', expected one of ['sentences', 'dialogues']" in said
 
 
 def test_what_a_manifest_says_itself_is_not_in_the_config():

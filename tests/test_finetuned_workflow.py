@@ -62,23 +62,23 @@ def copy(finished, tmp_path):
 
 
 def tunings(encoder, *folds):
-    folder = f"results/tiny/encoders/{encoder}"
+    folder = f"results/tiny/main/encoders/{encoder}"
     return {("finetune", f"{folder}/fold{fold}.seed1") for fold in folds}
 
 
 def features(encoder, fold, *sessions):
-    folder = f"results/tiny/features/{encoder}/finetuned/fold{fold}.seed1"
+    folder = f"results/tiny/main/features/{encoder}/finetuned/fold{fold}.seed1"
     return {("extract_finetuned", f"{folder}/Session{session}.h5") for session in sessions}
 
 
 def words(*folds):
-    folder = "results/tiny/features/bert/finetuned"
-    return {("extract_finetuned_labels", f"{folder}/fold{f}.seed1/labels.h5") for f in folds}
+    folder = "results/tiny/main/labels/bert"
+    return {("extract_finetuned_labels", f"{folder}/fold{f}.seed1.h5") for f in folds}
 
 
 def recognised(*folds):
     """The features of recognised words: of the session that the fold tests, and of no other."""
-    folder = "results/tiny/features/bert/finetuned"
+    folder = "results/tiny/main/features/bert/finetuned"
     return {
         ("extract_finetuned_transcripts", f"{folder}/fold{f}.seed1/transcripts/Session{f}.h5")
         for f in folds
@@ -88,14 +88,17 @@ def recognised(*folds):
 def runs(variant, *folds):
     """A variant's trainings and what follows."""
     place = f"wave+bert/finetuned/{variant}"
-    figures = "results/tiny/reports/figures/wave+bert/finetuned"
+    figures = "results/tiny/main/reports/figures/wave+bert/finetuned"
     return {
-        *(("train", f"results/tiny/models/{place}/fold{f}.seed1/model.safetensors") for f in folds),
-        *(("evaluate", f"results/tiny/predictions/{place}/fold{f}.seed1.tsv") for f in folds),
-        ("tabulate", "results/tiny/reports/compare.tsv"),
-        ("slices", "results/tiny/reports/slices.tsv"),
-        ("robustness", "results/tiny/reports/robustness.tsv"),
-        ("convergence", "results/tiny/reports/convergence.tsv"),
+        *(
+            ("train", f"results/tiny/main/models/{place}/fold{f}.seed1/model.safetensors")
+            for f in folds
+        ),
+        *(("evaluate", f"results/tiny/main/predictions/{place}/fold{f}.seed1.tsv") for f in folds),
+        ("tabulate", "results/tiny/main/reports/compare.tsv"),
+        ("slices", "results/tiny/main/reports/slices.tsv"),
+        ("robustness", "results/tiny/main/reports/robustness.tsv"),
+        ("convergence", "results/tiny/main/reports/convergence.tsv"),
         ("plot_folds", f"{figures}/folds.svg"),
         ("plot_slices", f"{figures}/slices.svg"),
         ("plot_calibration", f"{figures}/calibration.svg"),
@@ -104,13 +107,13 @@ def runs(variant, *folds):
         ("plot_training", f"{figures}/training.svg"),
         ("plot_examples", f"{figures}/examples.svg"),
         ("plot_confusion", f"{figures}/{variant}.confusion.svg"),
-        ("page", "results/tiny/reports/index.html"),
+        ("page", "results/tiny/main/reports/index.html"),
     }
 
 
 def test_a_finetuned_experiment_runs_through_and_then_has_nothing_to_do(finished):
     assert finished.jobs() == set()
-    results = finished.folder / "results" / "tiny"
+    results = finished.folder / "results" / "tiny" / "main"
     for fold in (1, 2):
         run = f"fold{fold}.seed1"
         source = json.loads((results / "encoders" / "bert" / run / "source.json").read_text())
@@ -118,12 +121,13 @@ def test_a_finetuned_experiment_runs_through_and_then_has_nothing_to_do(finished
         tables.read(results / "encoders" / "bert" / f"{run}.tsv", "finetuning")
         folder = results / "features" / "bert" / "finetuned" / run
         made = {path.stem for path in folder.glob("*.h5")}
-        assert made == {"Session1", "Session2", "labels"}
+        assert made == {"Session1", "Session2"}
         file = Ragged(folder / "Session1.h5")
         assert file.attrs["weights"] == source["weights"] and file.attrs["layer"] == 3
         assert compare(file, {})["state"] == "current"
         (words,) = (folder / "transcripts").glob("*.h5")
         assert words.stem == f"Session{fold}"
+        assert (results / "labels" / "bert" / f"{run}.h5").exists()
         assert len(Ragged(words)) == 17 and compare(Ragged(words), {})["state"] == "current"
     run = "wave+bert/finetuned/text-only/fold1.seed1.tsv"
     changed = tables.read(results / "perturbed" / run, "perturbed")

@@ -9,7 +9,8 @@ from corpora import turns_of, write_evaluation, write_release
 
 from labelmer.base import tables
 from labelmer.base.errors import InputError
-from labelmer.corpus import annotate
+from labelmer.corpus import labels as labels_stage
+from labelmer.corpus import utterances as utterances_stage
 from labelmer.corpus.readers import iemocap
 
 TRANSCRIPT = """\
@@ -297,15 +298,15 @@ def test_a_small_corpus_is_not_taken_for_the_release():
     assert iemocap.release_differences(utterances[:5000], labels[:5000]) == []
 
 
-def test_annotate_writes_the_tables_sorted_by_id(root, tmp_path):
+def test_the_stages_write_the_tables_sorted_by_id(root, tmp_path):
     config = {"corpus": {"reader": "iemocap", "root": str(root)}}
     options = ["--session", "Session1", "--config", json.dumps(config)]
     paths = {name: tmp_path / f"{name}.tsv" for name in ("utterances", "unread", "labels")}
-    annotate.main(
+    utterances_stage.main(
         [*options, "--utterances", str(paths["utterances"]), "--unread", str(paths["unread"])]
     )
     assert not paths["labels"].exists()
-    annotate.main([*options, "--labels", str(paths["labels"])])
+    labels_stage.main([*options, "--labels", str(paths["labels"])])
     made = {name: tables.read(path, name) for name, path in paths.items()}
     assert list(made["utterances"].id) == [
         f"Ses01F_impro01_{turn}" for turn in ("F000", "M000", "M001", "MXX0")
@@ -315,14 +316,14 @@ def test_annotate_writes_the_tables_sorted_by_id(root, tmp_path):
     assert made["labels"].agreement.isna().tolist() == [False, True, True]
 
 
-def test_annotate_refuses_the_same_utterance_in_two_files(tmp_path, caplog):
+def test_labels_refuse_the_same_utterance_in_two_files(tmp_path, caplog):
     turns = turns_of(sessions=1, dialogues=1, turns=4)
     root = write_release(tmp_path / "release", turns)
     write_evaluation(root / "Session1" / "dialog" / "EmoEvaluation" / "copy.txt", turns)
     config = {"corpus": {"reader": "iemocap", "root": str(root)}}
     options = ["--session", "Session1", "--config", json.dumps(config)]
     with pytest.raises(SystemExit, match="1"):
-        annotate.main([*options, "--labels", str(tmp_path / "labels.tsv")])
+        labels_stage.main([*options, "--labels", str(tmp_path / "labels.tsv")])
     assert "copy.txt:3: id 'Ses01F_impro01_F000' stands twice, as in " in caplog.text
     assert "Ses01F_impro01.txt:3" in caplog.text
     assert not (tmp_path / "labels.tsv").exists()

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tracemalloc
@@ -70,11 +71,12 @@ class Corpus:
         self.source = folder / "resources" / "encoders" / "tiny" / "source.json"
         self.source.parent.mkdir(parents=True)
         self.fetch(CONTENT)
+        shutil.copytree(self.source.parent, self.source.parents[1] / "words")
         self.utterances = results / "utterances" / "S1.tsv"
         write_utterances(self.utterances, TEXTS)
         self.segments = write_segments(results / "segments" / "S1.h5", SOUNDS)
-        features = results / "features" / "tiny"
-        self.frames, self.tokens = features / "frozen" / "S1.h5", features / "text" / "S1.h5"
+        places = (results / "features" / encoder / "frozen" for encoder in ("tiny", "words"))
+        self.frames, self.tokens = (place / "S1.h5" for place in places)
         self.extract()
         values = {name: drawn(len(tokens)) for name, tokens in TOKENS.items()}
         write_features(self.tokens, TEXTS, values, TOKENS)
@@ -282,15 +284,16 @@ def test_features_of_a_family_that_is_gone_are_stale(corpus, facts):
 
 def test_features_of_a_fine_tuned_encoder(corpus, facts):
     """They are compared with the encoder of their own fold and seed."""
-    results, run = corpus.utterances.parents[1], "fold1.seed2"
-    folder = results / "features" / "tiny" / "finetuned" / run
-    folder.mkdir(parents=True)
-    frames, words = folder / "S1.h5", folder / "labels.h5"
+    study, run = corpus.utterances.parents[1] / "main", "fold1.seed2"
+    frames = study / "features" / "tiny" / "finetuned" / run / "S1.h5"
+    words = study / "labels" / "tiny" / f"{run}.h5"
+    frames.parent.mkdir(parents=True)
+    words.parent.mkdir(parents=True)
     frames.write_bytes(corpus.frames.read_bytes())
     assert facts(frames)["keys"]["why"].endswith(
         "encoders/tiny/fold1.seed2/source.json is not there"
     )
-    source = results / "encoders" / "tiny" / run / "source.json"
+    source = study / "encoders" / "tiny" / run / "source.json"
     source.parent.mkdir(parents=True)
     source.write_text(json.dumps({"content": CONTENT, "layers": 6}))
     corpus.fetch("the one that it was made from")
@@ -301,15 +304,17 @@ def test_features_of_a_fine_tuned_encoder(corpus, facts):
     assert facts(frames)["keys"] == stale({"encoder changed": 3})
 
 
-@pytest.mark.parametrize("encoder, run", [("tiny", "frozen"), ("tuned", "finetuned/fold1.seed2")])
-def test_features_of_recognised_words(corpus, facts, encoder, run):
+@pytest.mark.parametrize(
+    "folder", ["features/tiny/frozen", "main/features/tuned/finetuned/fold1.seed2"]
+)
+def test_features_of_recognised_words(corpus, facts, folder):
     """They are compared with the recognised words, by the same encoder as their neighbours."""
     results = corpus.utterances.parents[1]
-    source = results / "encoders" / "tuned" / "fold1.seed2" / "source.json"
+    source = results / "main" / "encoders" / "tuned" / "fold1.seed2" / "source.json"
     source.parent.mkdir(parents=True)
     source.write_text(corpus.source.read_text())
     recognised = {"a1": "know", "a2": "not now"}
-    tokens = results / "features" / encoder / run / "transcripts" / "S1.h5"
+    tokens = results / folder / "transcripts" / "S1.h5"
     values = {name: drawn(3) for name in recognised}
     write_features(tokens, recognised, values, {name: ["x"] * 3 for name in recognised})
     words = results / "transcripts" / "S1.tsv"
@@ -382,7 +387,8 @@ def test_what_cannot_be_compared_is_said(corpus, facts, tmp_path):
 
 
 def test_label_words_come_from_the_config(corpus, facts):
-    labels = corpus.tokens.with_name("labels.h5")
+    labels = corpus.utterances.parents[1] / "main" / "labels" / "tiny.h5"
+    labels.parent.mkdir(parents=True)
     words = {"angry": "angry and furious"}
     write_features(labels, words, {"angry": drawn(2)}, {"angry": ["[CLS]", "x"]})
     assert "the words of the labels" in facts(labels)["keys"]["why"]
@@ -401,13 +407,13 @@ RUN |= {"fold": "1", "seed": "2"}
 def salience(tmp_path):
     """A file of salience as evaluate writes it, beside its model; b1 does not sum to one."""
     run = "fbank+tiny/frozen/full/fold1.seed2"
-    model = tmp_path / "results/tiny/models" / run / "model.safetensors"
+    model = tmp_path / "results/tiny/main/models" / run / "model.safetensors"
     model.parent.mkdir(parents=True)
     model.write_bytes(b"weights")
     columns = ["salience", "says_sad"]
     attrs = {"kind": "salience", "modality": "text", "columns": json.dumps(columns), **RUN}
     values = {"a1": [0.25, 0.7, 0.05], "a2": [0.1, 0.2, 0.3, 0.4], "b1": [0.9]}
-    path, lengths = tmp_path / "results/tiny/salience" / run / "text.h5", [3, 4, 1]
+    path, lengths = tmp_path / "results/tiny/main/salience" / run / "text.h5", [3, 4, 1]
     marks = list(TOKENS.values())
     with Writer(path, values, lengths, (2,), "float32", attrs, marks) as writer:
         for index, (name, rows) in enumerate(values.items()):

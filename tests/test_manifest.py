@@ -7,7 +7,7 @@ import pytest
 
 from labelmer.base import tables
 from labelmer.base.errors import InputError
-from labelmer.corpus import annotate
+from labelmer.corpus import labels, utterances
 from labelmer.corpus.readers import manifest
 
 HEADER = ["id", "path", "speaker", "session", "label", "text"]
@@ -69,13 +69,13 @@ def test_paths_are_relative_to_the_manifest_and_times_cut(write, tmp_path):
     root = write(timed(("", ""), ("0.5", "1"), ("1", "2.25")), [*HEADER, "start", "end"])
     table, _ = manifest.utterances(root, "one")
     audio = tmp_path / "0" / "wav" / "a.wav"
-    assert manifest.clips(root, table, None) == [("a", audio, 0.5, 1.0), ("c", audio, 1.0, 2.25)]
+    assert manifest.clips(root, table) == [("a", audio, 0.5, 1.0), ("c", audio, 1.0, 2.25)]
     table, _ = manifest.utterances(root, "two")
-    assert manifest.clips(root, table, None) == [("b", audio.with_name("b.flac"), None, None)]
+    assert manifest.clips(root, table) == [("b", audio.with_name("b.flac"), None, None)]
     with pytest.raises(InputError, match=r"id 'a': there is no folder .*wav; correct its path"):
-        manifest.audio_files(root, "one", None)
+        manifest.audio_files(root, "one")
     audio.parent.mkdir()
-    assert manifest.audio_files(root, "one", None) == [audio.parent]
+    assert manifest.audio_files(root, "one") == [audio.parent]
 
 
 def test_columns_may_stand_in_any_order_and_further_ones_are_ignored(write):
@@ -223,11 +223,13 @@ def test_a_missing_manifest_a_folder_and_other_files_are_refused(tmp_path):
         manifest.rows(str(tmp_path / "latin.tsv"))
 
 
-def test_annotate_writes_a_manifests_tables(write, tmp_path):
+def test_the_stages_write_a_manifests_tables(write, tmp_path):
     config = {"corpus": {"reader": "manifest", "root": write()}}
     paths = {name: tmp_path / f"{name}.tsv" for name in ("utterances", "unread", "labels")}
-    options = [word for name, path in paths.items() for word in (f"--{name}", str(path))]
-    annotate.main(["--session", "one", "--config", json.dumps(config), *options])
+    options = ["--session", "one", "--config", json.dumps(config)]
+    unread = ["--unread", str(paths["unread"])]
+    utterances.main([*options, "--utterances", str(paths["utterances"]), *unread])
+    labels.main([*options, "--labels", str(paths["labels"])])
     made = {name: tables.read(path, name) for name, path in paths.items()}
     assert list(made["utterances"].id) == ["a", "c"]
     assert list(made["labels"].code) == ["sad"]
@@ -249,7 +251,7 @@ def test_a_folder_in_other_case_or_with_backslashes_is_said_to_be_so(write, tmp_
     root = write(replaced(0, "path", "Wav/b.flac"))
     (tmp_path / "0" / "wav").mkdir()
     with pytest.raises(InputError, match=r"no folder .*Wav, its path is spelt otherwise there"):
-        manifest.audio_files(root, "two", None)
+        manifest.audio_files(root, "two")
     root = write(replaced(0, "path", "x\\wav/b.flac"))
     with pytest.raises(InputError, match=r"no folder .*, its path has backslashes"):
-        manifest.audio_files(root, "two", None)
+        manifest.audio_files(root, "two")

@@ -29,9 +29,9 @@ def test_speech_is_far_above_chance_and_words_that_say_nothing_do_not_hurt(nemo,
     config["model"] = {"width": 64, "frame_stride": 2}
     config["training"] = {"updates": 200}
     workspace.configure(config)
-    workspace.snakemake("results/nemo/reports/pairs.tsv")
+    workspace.snakemake("results/nemo/main/reports/pairs.tsv")
 
-    results = workspace.folder / "results" / "nemo"
+    results = workspace.folder / "results" / "nemo" / "main"
     compare = columns.read(results / "reports" / "compare.tsv", "compare")
     assert set(compare["utterances"]) == {len(half)}
     assert compare["ua"].min() > 0.45  # chance is 0.25

@@ -77,7 +77,7 @@ def workspace(tmp_path_factory):
 def test_a_full_release_is_segmented_annotated_and_split(workspace):
     _, output = workspace.snakemake("splits")
     assert "NOT THE FULL RELEASE" not in output
-    results = workspace.folder / "results" / "iemocap"
+    results = workspace.folder / "results" / "iemocap" / "main"
     audit = tables.read(results / "splits" / "audit.tsv", "audit")
     test = audit[audit["part"] == "test"]
     assert test["utterances"].tolist() == [1085, 1023, 1151, 1031, 1241]
@@ -106,8 +106,8 @@ def test_the_label_of_an_id_that_stands_twice_chooses_its_line(workspace):
     """Its audio is a sentence file, whichever line is taken."""
     top = workspace.folder / "IEMOCAP_full_release" / "Session5" / "dialog" / "EmoEvaluation"
     path = top / "Ses05M_impro03.txt"
-    for start, rules in ((1.0, set()), (9.0, {"annotate_utterances"})):
+    for start, rules in ((1.0, set()), (9.0, {"utterances"})):
         times = f"[{start:.4f} - {start + 0.5:.4f}]"
         path.write_text(f"{times}\tSes05M_impro03_FXX0\txxx\t[2.0000, 2.0000, 2.0000]\n")
         jobs = {rule for rule, output in workspace.jobs("splits") if "/Session5" in output}
-        assert jobs == {"annotate_labels", *rules}
+        assert jobs == {"labels", *rules}

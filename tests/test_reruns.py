@@ -101,11 +101,11 @@ def only(jobs, *rules):
 
 
 def utterances(*sessions):
-    return {("annotate_utterances", f"results/tiny/utterances/{s}.tsv") for s in sessions}
+    return {("utterances", f"results/tiny/utterances/{s}.tsv") for s in sessions}
 
 
 def labels(*sessions):
-    return {("annotate_labels", f"results/tiny/labels/{s}.tsv") for s in sessions}
+    return {("labels", f"results/tiny/labels/{s}.tsv") for s in sessions}
 
 
 def segments(*sessions):
@@ -114,10 +114,10 @@ def segments(*sessions):
 
 def features(encoder, *sessions):
     folder = f"results/tiny/features/{encoder}/frozen"
-    return {("extract_frozen", f"{folder}/{s}.h5") for s in sessions}
+    return {("extract", f"{folder}/{s}.h5") for s in sessions}
 
 
-REPLACED = {("replace_transcripts", "results/tiny/transcripts/Session1.tsv")}
+REPLACED = {("transcripts", "results/tiny/transcripts/Session1.tsv")}
 RECOGNISED = {
     ("extract_transcripts", f"results/tiny/features/bert/frozen/transcripts/{s}.h5")
     for s in SESSIONS
@@ -125,15 +125,15 @@ RECOGNISED = {
 
 
 def trainings(variants, folds=FOLDS, seeds=(1,)):
-    return _runs("train", "results/tiny/models", "/model.safetensors", variants, folds, seeds)
+    return _runs("train", "results/tiny/main/models", "/model.safetensors", variants, folds, seeds)
 
 
 def evaluations(variants, folds=FOLDS, seeds=(1,)):
-    return _runs("evaluate", "results/tiny/predictions", ".tsv", variants, folds, seeds)
+    return _runs("evaluate", "results/tiny/main/predictions", ".tsv", variants, folds, seeds)
 
 
 def fusions(folds=FOLDS, seeds=(1,)):
-    return _runs("fuse", "results/tiny/predictions", ".tsv", ["late-fusion"], folds, seeds)
+    return _runs("fuse", "results/tiny/main/predictions", ".tsv", ["late-fusion"], folds, seeds)
 
 
 def _runs(rule, folder, end, variants, folds, seeds):
@@ -143,29 +143,29 @@ def _runs(rule, folder, end, variants, folds, seeds):
     }
 
 
-EXAMPLES = {("plot_examples", "results/tiny/reports/figures/fbank+bert/frozen/examples.svg")}
-PAGE = {("page", "results/tiny/reports/index.html")}
+EXAMPLES = {("plot_examples", "results/tiny/main/reports/figures/fbank+bert/frozen/examples.svg")}
+PAGE = {("page", "results/tiny/main/reports/index.html")}
 
 
 def figures(*kinds):
-    folder = "results/tiny/reports/figures/fbank+bert/frozen"
+    folder = "results/tiny/main/reports/figures/fbank+bert/frozen"
     return {(f"plot_{kind.split('.')[-1]}", f"{folder}/{kind}.svg") for kind in kinds}
 
 
 TABULATED = {
-    ("tabulate", "results/tiny/reports/compare.tsv"),
+    ("tabulate", "results/tiny/main/reports/compare.tsv"),
     *figures("folds", "pairs", "calibration", *(f"{v}.confusion" for v in VARIANTS)),
     *PAGE,
 }
-SLICES = {("slices", "results/tiny/reports/slices.tsv"), *figures("slices"), *PAGE}
+SLICES = {("slices", "results/tiny/main/reports/slices.tsv"), *figures("slices"), *PAGE}
 STRESSED = {
-    ("robustness", "results/tiny/reports/robustness.tsv"),
+    ("robustness", "results/tiny/main/reports/robustness.tsv"),
     *figures("robustness", "deletion"),
     *PAGE,
 }
 REPORTS = TABULATED | SLICES | STRESSED
-CURVES = {("convergence", "results/tiny/reports/convergence.tsv"), *figures("training")}
-SPLIT = {("split", "results/tiny/splits/fold1.tsv")}
+CURVES = {("convergence", "results/tiny/main/reports/convergence.tsv"), *figures("training")}
+SPLIT = {("split", "results/tiny/main/splits/fold1.tsv")}
 
 
 def runs_of(variants, folds=FOLDS, tested=()):
@@ -198,7 +198,7 @@ def test_touching_every_file_runs_nothing(copy):
 
 
 def test_comments_docstrings_and_reformatting_run_nothing(copy):
-    for path in (copy.folder / "labelmer").glob("*.py"):
+    for path in (copy.folder / "labelmer").rglob("*.py"):
         path.write_text("# a comment\n\n\n" + path.read_text() + "\n\n# and another\n")
     change(copy, "labelmer/features/encoders/__init__.py", '"""One interface', '"""Some interface')
     change(copy, "labelmer/models/train.py", "epochs: int = 4", "epochs:   int   =   4")
@@ -244,13 +244,13 @@ def test_rationales_weigh_salience_and_train_nothing(copy):
     rows = ["id\tmodality\tstart\tend", "Ses01F_impro01_F000\ttext\t0\t4"]
     (copy.folder / "rationales.tsv").write_text("\n".join(rows) + "\n")
     configure(copy, corpus={"rationales": "rationales.tsv"})
-    weighed = {("salience", "results/tiny/reports/salience.tsv")}
-    weighed |= {("rationales", "results/tiny/rationales.tsv")}
-    figures = "results/tiny/reports/figures/fbank+bert/frozen"
+    weighed = {("salience", "results/tiny/main/reports/salience.tsv")}
+    weighed |= {("rationales", "results/tiny/main/rationales.tsv")}
+    figures = "results/tiny/main/reports/figures/fbank+bert/frozen"
     drawn = {("plot_salience", f"{figures}/salience.svg")}
     assert copy.jobs() == weighed | drawn | EXAMPLES | PAGE
     copy.snakemake()
-    table = columns.read(copy.folder / "results/tiny/reports/salience.tsv", "salience")
+    table = columns.read(copy.folder / "results/tiny/main/reports/salience.tsv", "salience")
     assert set(zip(table["variant"], table["modality"], strict=True)) == {
         ("full", "text"),
         ("text-only", "text"),
@@ -262,7 +262,7 @@ def test_rationales_weigh_salience_and_train_nothing(copy):
 def test_a_label_scheme_splits_and_trains_and_extracts_nothing(copy):
     configure(copy, labels={"happy": {"codes": ["exc"], "words": "happy and excited"}})
     assert copy.jobs() >= SPLIT
-    assert not {rule for rule, _ in copy.jobs()} & {"segment", "extract_frozen", "fetch"}
+    assert not {rule for rule, _ in copy.jobs()} & {"segment", "extract", "fetch"}
     copy.snakemake("split")
     assert copy.jobs() == runs_of(TRAINED)
 
@@ -294,11 +294,11 @@ def test_a_variant_that_starts_from_words_encodes_the_words_once(copy):
     configure(copy, variants={"words": {"label_start": {"text": "words"}}})
     experiment = copy.config()["experiments"][0]
     configure(copy, experiments=[{**experiment, "variants": ["words"]}])
-    words = {("extract_labels", "results/tiny/features/bert/frozen/labels.h5")}
+    words = {("extract_labels", "results/tiny/main/labels/bert.h5")}
     assert words | trainings(["words"]) | evaluations(["words"]) <= copy.jobs()
-    assert not {rule for rule, _ in copy.jobs()} & {"extract_frozen", "fetch"}
-    copy.snakemake("results/tiny/predictions/fbank+bert/frozen/words/fold1.seed1.tsv")
-    file = Ragged(copy.folder / "results/tiny/features/bert/frozen/labels.h5")
+    assert not {rule for rule, _ in copy.jobs()} & {"extract", "fetch"}
+    copy.snakemake("results/tiny/main/predictions/fbank+bert/frozen/words/fold1.seed1.tsv")
+    file = Ragged(copy.folder / "results/tiny/main/labels/bert.h5")
     assert file.ids == ["angry", "happy", "neutral", "sad"]
     assert file.marks("sad")[0] == "[CLS]" and len(file["sad"]) == len(file.marks("sad"))
 
@@ -362,7 +362,7 @@ def test_a_new_utterance_computes_one_utterance(copy):
 
 
 def test_an_edited_fold_table_trains_that_fold(copy):
-    table = copy.folder / "results/tiny/splits/fold2.tsv"
+    table = copy.folder / "results/tiny/main/splits/fold2.tsv"
     first, second, *rest = table.read_text().splitlines(keepends=True)
     table.write_text("".join([first, *rest]))  # one utterance fewer
     assert second.startswith("Ses01F")
@@ -370,7 +370,7 @@ def test_an_edited_fold_table_trains_that_fold(copy):
 
 
 def test_what_is_left_out_is_counted_on_the_page(copy):
-    table = copy.folder / "results/tiny/splits/left_out.tsv"
+    table = copy.folder / "results/tiny/main/splits/left_out.tsv"
     *rest, _ = table.read_text().splitlines(keepends=True)
     table.write_text("".join(rest))  # one line fewer
     assert copy.jobs() == PAGE
@@ -379,7 +379,7 @@ def test_what_is_left_out_is_counted_on_the_page(copy):
 # An older corpus in the place of a newer one, as by rsync -a, tar x, cp -p, mv or a link
 
 
-CORPUS = ("annotate_utterances", "annotate_labels", "segment", "replace_transcripts")
+CORPUS = ("utterances", "labels", "segment", "transcripts")
 
 
 def test_an_older_transcription_is_seen(copy):
@@ -446,7 +446,7 @@ def test_a_link_that_points_to_an_older_corpus_is_seen(copy):
 def test_a_corpus_from_the_future_runs_and_is_done(copy):
     for name in ("corpus", "recognised.tsv", "bert", "test.yaml"):
         age(copy.folder / name, days=-0.125)
-    for name in ("utterances", "transcripts", "labels", "segments", "splits"):
+    for name in ("utterances", "transcripts", "labels", "segments", "main/splits"):
         shutil.rmtree(copy.folder / "results" / "tiny" / name)
     shutil.rmtree(copy.folder / "resources")
     made = [path for _, path in {*segments(*SESSIONS), *REPLACED, *SPLIT}]
@@ -511,7 +511,7 @@ def test_a_manifest_from_the_future_runs(listed, tmp_path):
 
 def test_fewer_folds_leave_no_table_of_the_more(listed, tmp_path):
     copy = listed.copied(tmp_path / "elsewhere")
-    folder = copy.folder / "results" / "tiny" / "splits"
+    folder = copy.folder / "results" / "tiny" / "main" / "splits"
     assert {path.name for path in folder.glob("fold*")} == {f"fold{n}.tsv" for n in range(1, 7)}
     configure(copy, folds={"hold_out": "session", "validation": "session"})
     copy.snakemake("splits")
@@ -520,7 +520,9 @@ def test_fewer_folds_leave_no_table_of_the_more(listed, tmp_path):
 
 
 def test_the_audit_has_the_classes_in_the_configs_order(listed):
-    audit = tables.read(listed.folder / "results" / "tiny" / "splits" / "audit.tsv", "audit")
+    audit = tables.read(
+        listed.folder / "results" / "tiny" / "main" / "splits" / "audit.tsv", "audit"
+    )
     names = [column for column in audit.columns if column.startswith("n_")]
     assert names == ["n_sad", "n_happy", "n_angry", "n_neutral"]
 

@@ -12,7 +12,7 @@ from test_iemocap import full_release
 
 from labelmer.base import tables
 from labelmer.base.errors import InputError
-from labelmer.corpus import annotate, segment, split
+from labelmer.corpus import labels, segment, split, utterances
 
 CLASSES = {"angry": ["ang"], "happy": ["hap", "exc"], "neutral": ["neu"], "sad": ["sad"]}
 DEFAULTS = {"hold_out": "session", "validation": "session", "shared_scripts": "keep"}
@@ -309,7 +309,7 @@ def run_split(out, given, **config):
 
 
 def annotated(root, out):
-    """The tables of every session of a release, by annotate and segment: {name: [paths]}."""
+    """The tables of every session of a release, by their stages: {name: [paths]}."""
     given = {name: [] for name in ("utterances", "unread", "segments", "labels")}
     for folder in sorted(root.iterdir()):
         session = folder.name
@@ -318,8 +318,9 @@ def annotated(root, out):
         corpus = {"reader": "iemocap", "root": str(root), "audio": "sentences"}
         config = json.dumps({"corpus": corpus, "code": "c0de"})
         common = {"--session": session, "--config": config}
-        written = {f"--{name}": paths[name] for name in ("utterances", "unread", "labels")}
-        annotate.main(words(common | written))
+        read = {f"--{name}": paths[name] for name in ("utterances", "unread")}
+        utterances.main(words(common | read))
+        labels.main(words(common | {"--labels": paths["labels"]}))
         files = {"--segments": out / "segments" / f"{session}.h5", "--table": paths["segments"]}
         segment.main(words(common | files))
         for name, path in paths.items():

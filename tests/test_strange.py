@@ -63,7 +63,7 @@ def test_dollar_signs_scripts_of_the_world_and_odd_names_give_their_page(tmp_pat
     write_corpus(workspace.folder / "corpus")
     workspace.configure(config())
     workspace.snakemake()
-    reports = workspace.folder / "results/1.0/reports"
+    reports = workspace.folder / "results/1.0/main/reports"
     classes = columns.read(reports / "classes.tsv", "classes")
     assert classes["label"].tolist() == list(CODES) * 2  # in the config's order
     page = (reports / "index.html").read_text()

@@ -102,7 +102,7 @@ def test_speakers_held_out_partners_validating_and_audio_cut_from_dialogues(work
     configure(workspace, "folds", hold_out="speaker", validation="partner", shared_scripts="drop")
     workspace.snakemake("splits")
     results = workspace.folder / "results" / "tiny"
-    audit = tables.read(results / "splits" / "audit.tsv", "audit")
+    audit = tables.read(results / "main" / "splits" / "audit.tsv", "audit")
     test = audit[audit["part"] == "test"]
     assert test["held_out"].tolist() == [f"Ses0{s}{letter}" for s in (1, 2, 3) for letter in "FM"]
     assert set(test["speakers_in_train"] + test["speakers_in_validation"]) == {0}
@@ -118,7 +118,7 @@ def test_a_subset_of_the_sessions_is_a_corpus_of_its_own(workspace):
     configure(workspace, "corpus", sessions=["Session1", "Session3"])
     configure(workspace, "folds", validation="dialogues", fraction=0.5)
     workspace.snakemake("splits")
-    splits = sorted((workspace.folder / "results/tiny/splits").glob("fold*.tsv"))
+    splits = sorted((workspace.folder / "results/tiny/main/splits").glob("fold*.tsv"))
     assert [p.name for p in splits] == ["fold1.tsv", "fold2.tsv"]
     first = tables.read(splits[0], "fold")
     assert set(first["session"]) == {"Session1", "Session3"}

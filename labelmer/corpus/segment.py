@@ -20,8 +20,7 @@ from labelmer.base.progress import Progress
 from labelmer.base.ragged import RATE
 from labelmer.base.ragged_writer import Writer
 from labelmer.base.stage import command, parse, stage_parser
-from labelmer.corpus import audio
-from labelmer.corpus.readers import READERS
+from labelmer.corpus import audio, readers
 
 NAMED = 3  # findings of a kind that the terminal shows
 
@@ -132,9 +131,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--table", type=Path, required=True, help="table of segments to write")
     args = parse(parser, argv, ["corpus", "code"])
     corpus = args.config["corpus"]
-    reader = READERS[corpus["reader"]]
+    reader = readers.load(corpus["reader"])
     utterances, _ = reader.utterances(corpus["root"], args.session)
-    clips = reader.clips(corpus["root"], utterances.sort_values("id"), corpus.get("audio"))
+    options = readers.options_of(corpus)
+    clips = reader.clips(corpus["root"], utterances.sort_values("id"), **options)
     findings = Findings()
     spans, table = find(clips, corpus["root"], findings)
     write_segments(spans, args.segments, {"code": args.config["code"]}, findings)

@@ -19,7 +19,7 @@ from labelmer.base import tables
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
 from labelmer.base.stage import command, parse, stage_parser
-from labelmer.corpus.readers import iemocap
+from labelmer.corpus import readers
 from labelmer.corpus.words import words_of
 
 SHARED_WORDS = 4  # a transcript this long counts as the same when it stands elsewhere
@@ -288,8 +288,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         name: _concatenate(getattr(args, name), name)
         for name in ("utterances", "unread", "segments", "labels")
     }
-    if args.config["reader"] == "iemocap":
-        for difference in iemocap.release_differences(given["utterances"], given["labels"]):
+    reader = readers.load(args.config["reader"])
+    if hasattr(reader, "release_differences"):
+        for difference in reader.release_differences(given["utterances"], given["labels"]):
             log.warning("NOT THE FULL RELEASE: %s", difference)
     table, dropped = usable(given["utterances"], given["labels"], given["segments"], classes)
     check_held_out(given["utterances"], table, settings["hold_out"])

@@ -43,7 +43,7 @@ def replaced(
 
 @command
 def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of the rule replace_transcripts."""
+    """Command line of the rule transcripts."""
     parser = stage_parser(__doc__)
     parser.add_argument("table", type=Path, help="recognised words")
     parser.add_argument("--utterances", type=Path, nargs="+", required=True, metavar="TSV")

@@ -39,7 +39,7 @@ from labelmer.base.digest import (
     file_digest,
     places_digest,
 )
-from labelmer.corpus.readers import READERS
+from labelmer.corpus import readers
 from labelmer.features.encoders import builtins, family_of, options_in
 from labelmer.models.architectures import module_of
 from labelmer.base.errors import InputError
@@ -51,10 +51,10 @@ ENVIRONMENT = workflow.source_path("../../envs/labelmer.yaml")
 # The config and the corpus
 
 
-def told(function, *arguments):
+def told(function, *arguments, **options):
     """Call a function of the package; what it says of bad input is Snakemake's error."""
     try:
-        return function(*arguments)
+        return function(*arguments, **options)
     except InputError as error:
         raise WorkflowError(str(error))
 
@@ -65,15 +65,16 @@ validate(config, SCHEMA)  # fills in the defaults
 
 CORPUS = config["corpus"]
 ROOT = CORPUS["root"]
-MANIFEST = CORPUS["reader"] == "manifest"
-READER = READERS[CORPUS["reader"]]
+READER = readers.load(CORPUS["reader"])
+READER_OPTIONS = readers.options_of(CORPUS)
 SESSIONS = told(sessions, CORPUS)
+SESSIONS_OF_CORPUS = told(READER.sessions, ROOT)  # those that the study leaves out, too
 told(check_given, CORPUS)
 told(check_sources, config)
-if MANIFEST:
+if hasattr(READER, "codes"):
     told(check_codes, config["labels"], told(READER.codes, ROOT))
 for session in SESSIONS:
-    told(READER.audio_files, ROOT, session, CORPUS["audio"])  # are the folders there?
+    told(READER.audio_files, ROOT, session, **READER_OPTIONS)  # are the folders there?
 SPEAKERS = [speaker for session in SESSIONS for speaker in told(READER.speakers, ROOT, session)]
 if len(SESSIONS) < (3 if config["folds"]["validation"] == "session" else 2):
     raise WorkflowError(
@@ -81,8 +82,6 @@ if len(SESSIONS) < (3 if config["folds"]["validation"] == "session" else 2):
         "one validates and the rest trains (two, with validation: partner or dialogues); group its "
         "speakers into more sessions"
     )
-if "labels" in SESSIONS:  # features/.../labels.h5 holds the labels' words
-    raise WorkflowError("corpus: sessions: 'labels' names another file; rename the session")
 FOLDS = range(1, 1 + len(SESSIONS if config["folds"]["hold_out"] == "session" else SPEAKERS))
 SEEDS = config["seeds"]
 CLASSES = list(config["labels"])
@@ -96,16 +95,17 @@ if GPU and "gpu" not in workflow.global_resources:
 
 # Paths
 
-R = f"results/{CORPUS['name']}"
-LOGS = f"logs/{CORPUS['name']}"
-BENCHMARKS = f"benchmarks/{CORPUS['name']}"
+# C: what depends on the corpus and the encoders alone, for all studies; S: what depends on the
+# study's question. Logs and benchmarks mirror them.
+C, C_LOGS, C_BENCHMARKS = (f"{top}/{CORPUS['name']}" for top in ("results", "logs", "benchmarks"))
+S, LOGS, BENCHMARKS = (f"{top}/{config['study']}" for top in (C, C_LOGS, C_BENCHMARKS))
 TUNED = "fold{fold}.seed{seed}"  # an encoder, for this fold and seed
 EXPERIMENT = "{speech}+{text}/{mode}"
 RUN = f"{EXPERIMENT}/{{variant}}/fold{{fold}}.seed{{seed}}"
-PREDICTIONS = f"{R}/predictions/{RUN}.tsv"
-HISTORY = f"{R}/models/{RUN}/history.tsv"
-PERTURBED = f"{R}/perturbed/{RUN}.tsv"
-SALIENCE = f"{R}/salience/{RUN}"
+PREDICTIONS = f"{S}/predictions/{RUN}.tsv"
+HISTORY = f"{S}/models/{RUN}/history.tsv"
+PERTURBED = f"{S}/perturbed/{RUN}.tsv"
+SALIENCE = f"{S}/salience/{RUN}"
 
 
 def one_of(names):
@@ -124,7 +124,7 @@ TRAINED, LINEAR, FUSED = (
 
 
 wildcard_constraints:
-    session=one_of(SESSIONS),
+    session=one_of(SESSIONS_OF_CORPUS),
     encoder=one_of(config["encoders"]),
     speech=one_of(encoders_of("speech")),
     text=one_of(encoders_of("text")),
@@ -136,7 +136,7 @@ wildcard_constraints:
 # Salience is of networks.
 ANY_TRAINED = any(KINDS[v] == "network" for e in config["experiments"] for v in e["variants"])
 RATIONALES = [CORPUS["rationales"]] if "rationales" in CORPUS and ANY_TRAINED else []
-CHECKED_RATIONALES = [f"{R}/rationales.tsv"] if RATIONALES else []
+CHECKED_RATIONALES = [f"{S}/rationales.tsv"] if RATIONALES else []
 
 
 # Params
@@ -161,6 +161,7 @@ def architecture(wildcards):
 # job that has done its work. What the jobs read of them is digested here instead.
 
 READING = {key: CORPUS[key] for key in ("reader", "root")}
+READER_MODULE = f"corpus.readers.{CORPUS['reader']}"
 
 
 @cache
@@ -189,23 +190,25 @@ def cuts(session):
     """What is cut from which files, as they are. Words do not count: a corrected one must not cut
     the audio anew."""
     table, _ = utterances_of(session)
-    clips = READER.clips(ROOT, table.sort_values("id"), CORPUS["audio"])
+    clips = READER.clips(ROOT, table.sort_values("id"), **READER_OPTIONS)
     stretches = [(name, str(path), start, end) for name, path, start, end in clips]
     return canonical_json(stretches), places_digest(path for _, path, _, _ in stretches)
 
 
 def utterances_params(wildcards):
     rows = digest_of(utterance_rows, wildcards.session)
-    return tracked("annotate", corpus=READING, rows=rows)
+    return tracked("utterances", READER_MODULE, corpus=READING, rows=rows)
 
 
 def labels_params(wildcards):
-    return tracked("annotate", corpus=READING, rows=digest_of(label_rows, wildcards.session))
+    rows = digest_of(label_rows, wildcards.session)
+    return tracked("labels", READER_MODULE, corpus=READING, rows=rows)
 
 
 def segment_params(wildcards):
-    corpus = READING if MANIFEST else {**READING, "audio": CORPUS["audio"]}
-    return tracked("segment", corpus=corpus, cuts=digest_of(cuts, wildcards.session))
+    corpus = {**READING, **READER_OPTIONS}
+    digest = digest_of(cuts, wildcards.session)
+    return tracked("segment", READER_MODULE, corpus=corpus, cuts=digest)
 
 
 def given(key):
@@ -265,8 +268,8 @@ def fetch_params(wildcards):
 def content_of(encoder, session):
     """What an encoder reads of a session."""
     if config["encoders"][encoder]["modality"] == "speech":
-        return f"{R}/segments/{session}.h5"
-    return f"{R}/utterances/{session}.tsv"
+        return f"{C}/segments/{session}.h5"
+    return f"{C}/utterances/{session}.tsv"
 
 
 def segments_or_utterances(wildcards):
@@ -278,7 +281,7 @@ def split_table(name):
 
     def table(wildcards):
         checkpoints.split.get()
-        return f"{R}/splits/{name}.tsv".format(**wildcards)
+        return f"{S}/splits/{name}.tsv".format(**wildcards)
 
     return table
 
@@ -313,8 +316,9 @@ def modalities(variant):
 
 def feature_folder(encoder, mode, fold, seed):
     """Where an encoder's features are: the same for all folds and seeds, or for each its own."""
-    folder = f"{R}/features/{encoder}/{mode}"
-    return folder if mode == "frozen" else f"{folder}/{TUNED}".format(fold=fold, seed=seed)
+    if mode == "frozen":
+        return f"{C}/features/{encoder}/frozen"
+    return f"{S}/features/{encoder}/finetuned/{TUNED}".format(fold=fold, seed=seed)
 
 
 def features_of(modality, *parts):
@@ -345,8 +349,10 @@ def label_words(wildcards):
     starts = starts_from_words(options_of(config, wildcards.variant))
     if not starts or "text" not in modalities(wildcards.variant):
         return []
-    run = wildcards.mode, wildcards.fold, wildcards.seed
-    return f"{feature_folder(wildcards.text, *run)}/labels.h5"
+    words = f"{S}/labels/{wildcards.text}"
+    return (
+        f"{words}.h5" if wildcards.mode == "frozen" else f"{words}/{TUNED}.h5".format(**wildcards)
+    )
 
 
 def multiplied(folder):
@@ -354,7 +360,7 @@ def multiplied(folder):
 
     def tables_of_all(wildcards):
         parts = config["variants"][wildcards.variant]["product_of"]
-        return [f"{R}/{folder}/{RUN}.tsv".format(**{**wildcards, "variant": v}) for v in parts]
+        return [f"{S}/{folder}/{RUN}.tsv".format(**{**wildcards, "variant": v}) for v in parts]
 
     return tables_of_all
 

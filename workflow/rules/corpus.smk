@@ -9,33 +9,33 @@ They stand in no `input:`; digests of what the jobs read of them are params (com
 
 OUTPUTS:
 
-    R/utterances/{session}.tsv          id, session, dialogue, speaker, times, words
-    R/utterances/{session}.unread.tsv   lines that are no utterance
-    R/transcripts/{session}.tsv         the same with the recognised words
-    R/labels/{session}.tsv              id, code, dimensions, raters
-    R/segments/{session}.h5             the audio of every utterance
-    R/segments/{session}.tsv            where it came from
-    R/splits/fold{fold}.tsv             id, speaker, part, label
-    R/splits/audit.tsv                  what each fold holds, what its parts share
-    R/splits/left_out.tsv               what is in no fold, and why
+    C/utterances/{session}.tsv          id, session, dialogue, speaker, times, words
+    C/utterances/{session}.unread.tsv   lines that are no utterance
+    C/transcripts/{session}.tsv         the same with the recognised words
+    C/labels/{session}.tsv              id, code, dimensions, raters
+    C/segments/{session}.h5             the audio of every utterance
+    C/segments/{session}.tsv            where it came from
+    S/splits/fold{fold}.tsv             id, speaker, part, label
+    S/splits/audit.tsv                  what each fold holds, what its parts share
+    S/splits/left_out.tsv               what is in no fold, and why
 """
 
 
-rule annotate_utterances:
+rule utterances:
     output:
-        utterances=f"{R}/utterances/{{session}}.tsv",
-        unread=f"{R}/utterances/{{session}}.unread.tsv",
+        utterances=f"{C}/utterances/{{session}}.tsv",
+        unread=f"{C}/utterances/{{session}}.unread.tsv",
     log:
-        f"{LOGS}/utterances/{{session}}.log",
+        f"{C_LOGS}/utterances/{{session}}.log",
     benchmark:
-        f"{BENCHMARKS}/utterances/{{session}}.tsv"
+        f"{C_BENCHMARKS}/utterances/{{session}}.tsv"
     conda:
         ENVIRONMENT
     params:
         config=utterances_params,
     shell:
         """
-        python -m labelmer annotate \
+        python -m labelmer utterances \
             --session {wildcards.session:q} \
             --utterances {output.utterances:q} \
             --unread {output.unread:q} \
@@ -44,15 +44,16 @@ rule annotate_utterances:
         """
 
 
-rule replace_transcripts:
+# Of all sessions, as one table of recognised words serves studies of different ones.
+rule transcripts:
     input:
-        utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
+        utterances=expand(f"{C}/utterances/{{session}}.tsv", session=SESSIONS_OF_CORPUS),
     output:
-        tables=expand(f"{R}/transcripts/{{session}}.tsv", session=SESSIONS),
+        tables=expand(f"{C}/transcripts/{{session}}.tsv", session=SESSIONS_OF_CORPUS),
     log:
-        f"{LOGS}/transcripts.log",
+        f"{C_LOGS}/transcripts/tables.log",
     benchmark:
-        f"{BENCHMARKS}/transcripts.tsv"
+        f"{C_BENCHMARKS}/transcripts/tables.tsv"
     conda:
         ENVIRONMENT
     params:
@@ -69,20 +70,20 @@ rule replace_transcripts:
         """
 
 
-rule annotate_labels:
+rule labels:
     output:
-        f"{R}/labels/{{session}}.tsv",
+        f"{C}/labels/{{session}}.tsv",
     log:
-        f"{LOGS}/labels/{{session}}.log",
+        f"{C_LOGS}/labels/{{session}}.log",
     benchmark:
-        f"{BENCHMARKS}/labels/{{session}}.tsv"
+        f"{C_BENCHMARKS}/labels/{{session}}.tsv"
     conda:
         ENVIRONMENT
     params:
         config=labels_params,
     shell:
         """
-        python -m labelmer annotate \
+        python -m labelmer labels \
             --session {wildcards.session:q} \
             --labels {output:q} \
             --config {params.config:q} \
@@ -94,12 +95,12 @@ rule annotate_labels:
 # cut the audio anew.
 rule segment:
     output:
-        segments=f"{R}/segments/{{session}}.h5",
-        table=f"{R}/segments/{{session}}.tsv",
+        segments=f"{C}/segments/{{session}}.h5",
+        table=f"{C}/segments/{{session}}.tsv",
     log:
-        f"{LOGS}/segments/{{session}}.log",
+        f"{C_LOGS}/segments/{{session}}.log",
     benchmark:
-        f"{BENCHMARKS}/segments/{{session}}.tsv"
+        f"{C_BENCHMARKS}/segments/{{session}}.tsv"
     conda:
         ENVIRONMENT
     params:
@@ -117,19 +118,19 @@ rule segment:
 
 checkpoint split:
     input:
-        utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
-        unread=expand(f"{R}/utterances/{{session}}.unread.tsv", session=SESSIONS),
-        segments=expand(f"{R}/segments/{{session}}.tsv", session=SESSIONS),
-        labels=expand(f"{R}/labels/{{session}}.tsv", session=SESSIONS),
+        utterances=expand(f"{C}/utterances/{{session}}.tsv", session=SESSIONS),
+        unread=expand(f"{C}/utterances/{{session}}.unread.tsv", session=SESSIONS),
+        segments=expand(f"{C}/segments/{{session}}.tsv", session=SESSIONS),
+        labels=expand(f"{C}/labels/{{session}}.tsv", session=SESSIONS),
     output:
-        folds=expand(f"{R}/splits/fold{{fold}}.tsv", fold=FOLDS),
+        folds=expand(f"{S}/splits/fold{{fold}}.tsv", fold=FOLDS),
         audit=report(
-            f"{R}/splits/audit.tsv",
+            f"{S}/splits/audit.tsv",
             category="Corpus",
             caption="../report/audit.rst",
         ),
         left_out=report(
-            f"{R}/splits/left_out.tsv",
+            f"{S}/splits/left_out.tsv",
             category="Corpus",
             caption="../report/left_out.rst",
         ),
@@ -142,6 +143,7 @@ checkpoint split:
     params:
         config=tracked(
             "split",
+            READER_MODULE,
             reader=CORPUS["reader"],
             # pairs, as JSON with sorted keys would lose the order of the classes
             classes=[(name, config["labels"][name]["codes"]) for name in CLASSES],

@@ -2,21 +2,22 @@
 
 REQUIRED INPUTS:
 
-    R/segments/{session}.h5       for speech
-    R/utterances/{session}.tsv    for text
-    R/transcripts/{session}.tsv   for text, if words were recognised
-    R/splits/fold{fold}.tsv       for fine-tuning
+    C/segments/{session}.h5       for speech
+    C/utterances/{session}.tsv    for text
+    C/transcripts/{session}.tsv   for text, if words were recognised
+    S/splits/fold{fold}.tsv       for fine-tuning
 
 OUTPUTS:
 
     resources/encoders/{encoder}/               a snapshot, offline from then on
-    R/encoders/{encoder}/fold{fold}.seed{seed}/     the same, fine-tuned on a fold's training part
-    R/encoders/{encoder}/fold{fold}.seed{seed}.tsv  how that went
-    R/features/{encoder}/frozen/{session}.h5    a ragged file of frames or tokens
-    R/features/{encoder}/frozen/labels.h5       the same for the labels' words
-    R/features/{encoder}/frozen/transcripts/{session}.h5    the same of the recognised words
-    R/features/{encoder}/finetuned/fold{fold}.seed{seed}/
-        {session}.h5, labels.h5, transcripts/{session}.h5   the same from the fine-tuned encoder
+    S/encoders/{encoder}/fold{fold}.seed{seed}/     the same, fine-tuned on a fold's training part
+    S/encoders/{encoder}/fold{fold}.seed{seed}.tsv  how that went
+    C/features/{encoder}/frozen/{session}.h5    a ragged file of frames or tokens
+    C/features/{encoder}/frozen/transcripts/{session}.h5    the same of the recognised words
+    S/labels/{encoder}.h5                       the same of the labels' words
+    S/features/{encoder}/finetuned/fold{fold}.seed{seed}/
+        {session}.h5, transcripts/{session}.h5  the same from the fine-tuned encoder
+    S/labels/{encoder}/fold{fold}.seed{seed}.h5
 """
 
 
@@ -48,8 +49,8 @@ rule finetune:
         content=taught_by,
         encoder=rules.fetch.output,
     output:
-        encoder=directory(f"{R}/encoders/{{encoder}}/{TUNED}"),
-        history=f"{R}/encoders/{{encoder}}/{TUNED}.tsv",
+        encoder=directory(f"{S}/encoders/{{encoder}}/{TUNED}"),
+        history=f"{S}/encoders/{{encoder}}/{TUNED}.tsv",
     log:
         f"{LOGS}/encoders/{{encoder}}/{TUNED}.log",
     benchmark:
@@ -79,16 +80,16 @@ rule finetune:
         """
 
 
-rule extract_frozen:
+rule extract:
     input:
         content=segments_or_utterances,
         encoder=rules.fetch.output,
     output:
-        update(f"{R}/features/{{encoder}}/frozen/{{session}}.h5"),
+        update(f"{C}/features/{{encoder}}/frozen/{{session}}.h5"),
     log:
-        f"{LOGS}/features/{{encoder}}/frozen/{{session}}.log",
+        f"{C_LOGS}/features/{{encoder}}/frozen/{{session}}.log",
     benchmark:
-        f"{BENCHMARKS}/features/{{encoder}}/frozen/{{session}}.tsv"
+        f"{C_BENCHMARKS}/features/{{encoder}}/frozen/{{session}}.tsv"
     conda:
         ENVIRONMENT
     threads: SHARE_OF_CORES
@@ -110,16 +111,16 @@ rule extract_frozen:
         """
 
 
-use rule extract_frozen as extract_transcripts with:
+use rule extract as extract_transcripts with:
     input:
-        content=f"{R}/transcripts/{{session}}.tsv",
+        content=f"{C}/transcripts/{{session}}.tsv",
         encoder=rules.fetch.output,
     output:
-        update(f"{R}/features/{{encoder}}/frozen/transcripts/{{session}}.h5"),
+        update(f"{C}/features/{{encoder}}/frozen/transcripts/{{session}}.h5"),
     log:
-        f"{LOGS}/features/{{encoder}}/frozen/transcripts/{{session}}.log",
+        f"{C_LOGS}/features/{{encoder}}/frozen/transcripts/{{session}}.log",
     benchmark:
-        f"{BENCHMARKS}/features/{{encoder}}/frozen/transcripts/{{session}}.tsv"
+        f"{C_BENCHMARKS}/features/{{encoder}}/frozen/transcripts/{{session}}.tsv"
     wildcard_constraints:
         encoder=one_of(encoders_of("text")),
 
@@ -128,11 +129,11 @@ rule extract_labels:
     input:
         encoder=rules.fetch.output,
     output:
-        update(f"{R}/features/{{encoder}}/frozen/labels.h5"),
+        update(f"{S}/labels/{{encoder}}.h5"),
     log:
-        f"{LOGS}/features/{{encoder}}/frozen/labels.log",
+        f"{LOGS}/labels/{{encoder}}.log",
     benchmark:
-        f"{BENCHMARKS}/features/{{encoder}}/frozen/labels.tsv"
+        f"{BENCHMARKS}/labels/{{encoder}}.tsv"
     conda:
         ENVIRONMENT
     params:
@@ -154,12 +155,12 @@ rule extract_labels:
 # The same commands on the fine-tuned encoder.
 
 
-use rule extract_frozen as extract_finetuned with:
+use rule extract as extract_finetuned with:
     input:
         content=segments_or_utterances,
         encoder=rules.finetune.output.encoder,
     output:
-        update(f"{R}/features/{{encoder}}/finetuned/{TUNED}/{{session}}.h5"),
+        update(f"{S}/features/{{encoder}}/finetuned/{TUNED}/{{session}}.h5"),
     log:
         f"{LOGS}/features/{{encoder}}/finetuned/{TUNED}/{{session}}.log",
     benchmark:
@@ -168,10 +169,10 @@ use rule extract_frozen as extract_finetuned with:
 
 use rule extract_transcripts as extract_finetuned_transcripts with:
     input:
-        content=f"{R}/transcripts/{{session}}.tsv",
+        content=f"{C}/transcripts/{{session}}.tsv",
         encoder=rules.finetune.output.encoder,
     output:
-        update(f"{R}/features/{{encoder}}/finetuned/{TUNED}/transcripts/{{session}}.h5"),
+        update(f"{S}/features/{{encoder}}/finetuned/{TUNED}/transcripts/{{session}}.h5"),
     log:
         f"{LOGS}/features/{{encoder}}/finetuned/{TUNED}/transcripts/{{session}}.log",
     benchmark:
@@ -182,8 +183,8 @@ use rule extract_labels as extract_finetuned_labels with:
     input:
         encoder=rules.finetune.output.encoder,
     output:
-        update(f"{R}/features/{{encoder}}/finetuned/{TUNED}/labels.h5"),
+        update(f"{S}/labels/{{encoder}}/{TUNED}.h5"),
     log:
-        f"{LOGS}/features/{{encoder}}/finetuned/{TUNED}/labels.log",
+        f"{LOGS}/labels/{{encoder}}/{TUNED}.log",
     benchmark:
-        f"{BENCHMARKS}/features/{{encoder}}/finetuned/{TUNED}/labels.tsv"
+        f"{BENCHMARKS}/labels/{{encoder}}/{TUNED}.tsv"

@@ -2,17 +2,17 @@
 
 REQUIRED INPUTS:
 
-    R/reports/*.tsv
-    R/models/.../history.tsv
-    R/predictions/.../fold{fold}.seed{seed}.tsv
-    R/salience/.../speech.h5, text.h5
-    R/utterances/{session}.tsv
-    R/segments/{session}.h5
-    R/rationales.tsv, where the corpus has rationales
+    S/reports/*.tsv
+    S/models/.../history.tsv
+    S/predictions/.../fold{fold}.seed{seed}.tsv
+    S/salience/.../speech.h5, text.h5
+    C/utterances/{session}.tsv
+    C/segments/{session}.h5
+    S/rationales.tsv, where the corpus has rationales
 
 OUTPUTS:
 
-    R/reports/figures/{speech}+{text}/{mode}/
+    S/reports/figures/{speech}+{text}/{mode}/
         {figure}.svg, {figure}.png, {variant}.{figure}.svg, {variant}.{figure}.png
 """
 
@@ -45,11 +45,11 @@ def given_to_draw(reads):
             "tables": [],
             "predictions": examples_of(PREDICTIONS),
             "salience": examples_of(SALIENCE),
-            "utterances": expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
-            "segments": expand(f"{R}/segments/{{session}}.h5", session=SESSIONS),
+            "utterances": expand(f"{C}/utterances/{{session}}.tsv", session=SESSIONS),
+            "segments": expand(f"{C}/segments/{{session}}.h5", session=SESSIONS),
             "rationales": CHECKED_RATIONALES,
         }
-    return {"tables": histories if reads == "histories" else f"{R}/reports/{reads}.tsv"}
+    return {"tables": histories if reads == "histories" else f"{S}/reports/{reads}.tsv"}
 
 
 def options_of_plot(wildcards, input):
@@ -59,7 +59,7 @@ def options_of_plot(wildcards, input):
     return words + (["--variant", wildcards.variant] if "variant" in wildcards.keys() else [])
 
 
-def figure_path(figure, said, suffix, top=R):
+def figure_path(figure, said, suffix, top=S):
     """The path of a figure, of its log or of its benchmark."""
     stem = f"{{variant}}.{figure}" if said.each_variant else figure
     return f"{top}/reports/figures/{EXPERIMENT}/{stem}.{suffix}"

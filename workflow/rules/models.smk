@@ -2,17 +2,17 @@
 
 REQUIRED INPUTS:
 
-    R/splits/fold{fold}.tsv
-    R/features/{encoder}/frozen/{session}.h5
-    R/features/{encoder}/finetuned/fold{fold}.seed{seed}/{session}.h5
+    S/splits/fold{fold}.tsv
+    C/features/{encoder}/frozen/{session}.h5
+    S/features/{encoder}/finetuned/fold{fold}.seed{seed}/{session}.h5
 
 OUTPUTS:
 
-    R/models/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}/
+    S/models/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}/
         model.safetensors, config.json, history.tsv, validation.tsv
-    R/predictions/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
-    R/perturbed/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
-    R/salience/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}/
+    S/predictions/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
+    S/perturbed/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
+    S/salience/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}/
         speech.h5, text.h5
 
 The baseline `linear` has no history and no salience, a late fusion no model either.
@@ -26,10 +26,10 @@ rule train:
         text=features_of("text", "train", "validation"),
         label_words=label_words,
     output:
-        model=f"{R}/models/{RUN}/model.safetensors",
-        config=f"{R}/models/{RUN}/config.json",
+        model=f"{S}/models/{RUN}/model.safetensors",
+        config=f"{S}/models/{RUN}/config.json",
         history=HISTORY,
-        validation=f"{R}/models/{RUN}/validation.tsv",
+        validation=f"{S}/models/{RUN}/validation.tsv",
     log:
         f"{LOGS}/models/{RUN}.log",
     benchmark:
@@ -119,8 +119,8 @@ rule linear:
         text=features_of("text", "train", "validation", "test"),
         transcripts=transcript_features,
     output:
-        model=f"{R}/models/{RUN}/model.safetensors",
-        config=f"{R}/models/{RUN}/config.json",
+        model=f"{S}/models/{RUN}/model.safetensors",
+        config=f"{S}/models/{RUN}/config.json",
         predictions=PREDICTIONS,
         perturbed=PERTURBED,
     log:

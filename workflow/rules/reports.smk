@@ -2,34 +2,34 @@
 
 REQUIRED INPUTS:
 
-    R/predictions/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
-    R/perturbed/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
-    R/salience/.../speech.h5, text.h5
-    R/models/.../history.tsv
-    R/utterances/{session}.tsv
-    R/segments/{session}.tsv
-    R/reports/figures/
-    R/splits/fold{fold}.tsv
-    R/splits/audit.tsv, left_out.tsv
+    S/predictions/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
+    S/perturbed/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
+    S/salience/.../speech.h5, text.h5
+    S/models/.../history.tsv
+    C/utterances/{session}.tsv
+    C/segments/{session}.tsv
+    S/reports/figures/
+    S/splits/fold{fold}.tsv
+    S/splits/audit.tsv, left_out.tsv
 
     the table of rationales, where the corpus has one
 
 OUTPUTS:
 
-    R/rationales.tsv             rationales, held against the corpus
-    R/reports/compare.tsv        one row per variant
-    R/reports/pairs.tsv          one row per pair of variants: differences, tests
-    R/reports/summary.tsv        mean, deviation, pooled value and intervals of every metric
-    R/reports/folds.tsv          every fold and seed
-    R/reports/classes.tsv        precision, recall and F1 of every class
-    R/reports/confusion.tsv      counts
-    R/reports/calibration.tsv    accuracy by confidence
-    R/reports/slices.tsv         accuracy on slices of the test utterances
-    R/reports/robustness.tsv     without a modality, and on recognised words
-    R/reports/deletion.tsv       without the most salient, and without random, tokens and frames
-    R/reports/convergence.tsv    after how many updates each variant was best on validation
-    R/reports/salience.tsv       share of salience on the rationales, where the corpus has some
-    R/reports/index.html         all of it on one page
+    S/rationales.tsv             rationales, held against the corpus
+    S/reports/compare.tsv        one row per variant
+    S/reports/pairs.tsv          one row per pair of variants: differences, tests
+    S/reports/summary.tsv        mean, deviation, pooled value and intervals of every metric
+    S/reports/folds.tsv          every fold and seed
+    S/reports/classes.tsv        precision, recall and F1 of every class
+    S/reports/confusion.tsv      counts
+    S/reports/calibration.tsv    accuracy by confidence
+    S/reports/slices.tsv         accuracy on slices of the test utterances
+    S/reports/robustness.tsv     without a modality, and on recognised words
+    S/reports/deletion.tsv       without the most salient, and without random, tokens and frames
+    S/reports/convergence.tsv    after how many updates each variant was best on validation
+    S/reports/salience.tsv       share of salience on the rationales, where the corpus has some
+    S/reports/index.html         all of it on one page
 """
 
 from dataclasses import asdict
@@ -50,10 +50,10 @@ def page_params(wildcards):  # a function, as braces in a plain param are wildca
 
 rule rationales:
     input:
-        utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
-        segments=expand(f"{R}/segments/{{session}}.tsv", session=SESSIONS),
+        utterances=expand(f"{C}/utterances/{{session}}.tsv", session=SESSIONS),
+        segments=expand(f"{C}/segments/{{session}}.tsv", session=SESSIONS),
     output:
-        f"{R}/rationales.tsv",
+        f"{S}/rationales.tsv",
     log:
         f"{LOGS}/rationales.log",
     benchmark:
@@ -83,21 +83,21 @@ rule tabulate:
         audit=split_table("audit"),
     output:
         compare=report(
-            f"{R}/reports/compare.tsv", category="Tables", caption="../report/compare.rst"
+            f"{S}/reports/compare.tsv", category="Tables", caption="../report/compare.rst"
         ),
-        pairs=report(f"{R}/reports/pairs.tsv", category="Tables", caption="../report/pairs.rst"),
+        pairs=report(f"{S}/reports/pairs.tsv", category="Tables", caption="../report/pairs.rst"),
         summary=report(
-            f"{R}/reports/summary.tsv", category="Tables", caption="../report/summary.rst"
+            f"{S}/reports/summary.tsv", category="Tables", caption="../report/summary.rst"
         ),
-        folds=report(f"{R}/reports/folds.tsv", category="Tables", caption="../report/folds.rst"),
+        folds=report(f"{S}/reports/folds.tsv", category="Tables", caption="../report/folds.rst"),
         classes=report(
-            f"{R}/reports/classes.tsv", category="Tables", caption="../report/classes.rst"
+            f"{S}/reports/classes.tsv", category="Tables", caption="../report/classes.rst"
         ),
         confusion=report(
-            f"{R}/reports/confusion.tsv", category="Tables", caption="../report/confusion.rst"
+            f"{S}/reports/confusion.tsv", category="Tables", caption="../report/confusion.rst"
         ),
         calibration=report(
-            f"{R}/reports/calibration.tsv", category="Tables", caption="../report/calibration.rst"
+            f"{S}/reports/calibration.tsv", category="Tables", caption="../report/calibration.rst"
         ),
     log:
         f"{LOGS}/reports/tables.log",
@@ -125,7 +125,7 @@ rule convergence:
         every_run(HISTORY, trained),
     output:
         report(
-            f"{R}/reports/convergence.tsv", category="Tables", caption="../report/convergence.rst"
+            f"{S}/reports/convergence.tsv", category="Tables", caption="../report/convergence.rst"
         ),
     log:
         f"{LOGS}/reports/convergence.log",
@@ -151,9 +151,9 @@ rule slices:
         predictions=every_run(PREDICTIONS),
         folds=fold_tables,
         audit=split_table("audit"),
-        segments=expand(f"{R}/segments/{{session}}.tsv", session=SESSIONS),
+        segments=expand(f"{C}/segments/{{session}}.tsv", session=SESSIONS),
     output:
-        report(f"{R}/reports/slices.tsv", category="Tables", caption="../report/slices.rst"),
+        report(f"{S}/reports/slices.tsv", category="Tables", caption="../report/slices.rst"),
     log:
         f"{LOGS}/reports/slices.log",
     benchmark:
@@ -184,10 +184,10 @@ rule robustness:
         audit=split_table("audit"),
     output:
         robustness=report(
-            f"{R}/reports/robustness.tsv", category="Tables", caption="../report/robustness.rst"
+            f"{S}/reports/robustness.tsv", category="Tables", caption="../report/robustness.rst"
         ),
         deletion=report(
-            f"{R}/reports/deletion.tsv", category="Tables", caption="../report/deletion.rst"
+            f"{S}/reports/deletion.tsv", category="Tables", caption="../report/deletion.rst"
         ),
     log:
         f"{LOGS}/reports/robustness.log",
@@ -217,10 +217,10 @@ rule salience:
         salience=every_run(SALIENCE, trained),
         predictions=every_run(PREDICTIONS, trained),
         rationales=CHECKED_RATIONALES,
-        utterances=expand(f"{R}/utterances/{{session}}.tsv", session=SESSIONS),
-        segments=expand(f"{R}/segments/{{session}}.tsv", session=SESSIONS),
+        utterances=expand(f"{C}/utterances/{{session}}.tsv", session=SESSIONS),
+        segments=expand(f"{C}/segments/{{session}}.tsv", session=SESSIONS),
     output:
-        report(f"{R}/reports/salience.tsv", category="Tables", caption="../report/salience.rst"),
+        report(f"{S}/reports/salience.tsv", category="Tables", caption="../report/salience.rst"),
     log:
         f"{LOGS}/reports/salience.log",
     benchmark:
@@ -256,7 +256,7 @@ rule page:
         audit=split_table("audit"),
         left_out=split_table("left_out"),
     output:
-        report(f"{R}/reports/index.html", category="Page", caption="../report/page.rst"),
+        report(f"{S}/reports/index.html", category="Page", caption="../report/page.rst"),
     log:
         f"{LOGS}/reports/page.log",
     benchmark:

@@ -1,8 +1,56 @@
-"""The corpora that labelmer can read, by the name that config.yaml gives them.
+"""The corpora that labelmer can read: a file here for each, found by itself.
 
-A reader is a module here with sessions, speakers, audio_files, utterances, labels and clips.
+A reader is a module of this folder; `reader:` in the config names it by its file's name. It has
+
+    ROOT                            in words, what `root:` of the config is to name
+    OPTIONS                         its own keys of `corpus:`, {key: JSON schema with a default}
+    sessions(root)                  names of the sessions
+    speakers(root, session)         names of the session's speakers
+    utterances(root, session)       the tables "utterances" and "unread"
+    labels(root, session)           the table "labels"
+    clips(root, table, **options)   where the audio is: a list of (id, path, start_s, end_s)
+    audio_files(root, session, **options)    what must be there before anything is cut
+
+and may have
+
+    codes(root)                     all labels, where each corpus has labels of its own
+    release_differences(utterances, labels)    how the tables of all sessions differ from those of
+                                    the full release: a list of sentences
+
+Modules are loaded by their name, so that the code of one reader counts for its corpora alone.
 """
 
-from labelmer.corpus.readers import iemocap, manifest
+import importlib
+import pkgutil
 
-READERS = {"iemocap": iemocap, "manifest": manifest}
+
+def names():
+    """The names of all readers, sorted."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def load(name):
+    """The module of a reader."""
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def options():
+    """The readers' own options, {name of the reader: {key: JSON schema}}."""
+    return {name: load(name).OPTIONS for name in names()}
+
+
+def add_to(schema):
+    """Add the readers' names and own options to the JSON schema of the section `corpus`."""
+    known = {key: {} for own in options().values() for key in own}
+    schema["properties"] |= {"reader": {"enum": names()}, **known}
+    schema["additionalProperties"] = False
+    schema["allOf"] = [
+        {"if": {"properties": {"reader": {"const": name}}}, "then": {"properties": own}}
+        for name, own in options().items()
+    ]
+
+
+def options_of(corpus):
+    """The reader's own options in the config's section `corpus`, by default where it has none."""
+    own = load(corpus["reader"]).OPTIONS
+    return {key: corpus.get(key, option["default"]) for key, option in own.items()}

@@ -32,6 +32,14 @@ RATER = re.compile(r"C-E\d+:\t(?P<labels>[^(]*)")
 TAG = re.compile(r"\[[^\]]*\]")
 DIMENSIONS = ("valence", "activation", "dominance")
 
+ROOT = (
+    "IEMOCAP (the folder that holds Session1 ... Session5; its authors at USC give it out under a "
+    "licence)"
+)
+OPTIONS = {  # the sentence files, or cut from the dialogues by the annotated times
+    "audio": {"enum": ["sentences", "dialogues"], "default": "sentences"},
+}
+
 # The raters' words for the release's codes. xxx (no majority) has none.
 WORDS = {
     "ang": "Anger",

@@ -23,6 +23,9 @@ LONGEST = 200  # bytes of a session; a file's name may have 255
 NAMED = ["speaker", "session", "dialogue"]
 TIDIED = ["id", "speaker", "session", "label", "text", "dialogue"]
 
+ROOT = "the manifest (a TSV with the columns id, path, speaker, session, label, text)"
+OPTIONS = {}
+
 
 @functools.cache
 def rows(root):
@@ -78,6 +81,7 @@ def rows(root):
     return table.sort_values("id", ignore_index=True)
 
 
+@functools.cache
 def sessions(root):
     """Names of the manifest's sessions, sorted. A recording in two of them is a warning."""
     table = rows(root)
@@ -101,7 +105,7 @@ def codes(root):
     return sorted(set(rows(root).label) - {""})
 
 
-def audio_files(root, session, audio):
+def audio_files(root, session):
     """The folders that hold the audio of a session: they stand for the files in them."""
     table = rows(root)
     folders = {}
@@ -144,7 +148,7 @@ def labels(root, session):
     )
 
 
-def clips(root, table, audio):
+def clips(root, table):
     """Where the audio of each utterance is: a list of (id, path, start_s, end_s).
 
     table is a session's "utterances"; start and end are None where a file is the whole clip.

@@ -8,7 +8,7 @@ Features are compared with the session's segments, utterances or recognised word
 encoder's source.json and with the code of the encoder's family, as made on the file's own device
 (cpu or cuda). --config takes what `labelmer extract` takes: '{"layer": N}', '{"window_s": S}',
 '{"silence": KIND}' and '{"dtype": TYPE}' compare with others than the file's own, and
-'{"labels": {NAME: WORDS}}' gives the words of a labels.h5.
+'{"labels": {NAME: WORDS}}' gives the words of the labels.
 """
 
 import difflib
@@ -47,8 +47,8 @@ def opened(path):
         raise InputError(
             f"{path}: not a ragged file; `labelmer inspect` reads the audio in "
             "results/NAME/segments/SESSION.h5, the features in "
-            "results/NAME/features/ENCODER/MODE/SESSION.h5 and the salience in "
-            "results/NAME/salience/SPEECH+TEXT/MODE/VARIANT/FOLD/MODALITY.h5"
+            "results/NAME/features/ENCODER/frozen/SESSION.h5 and the salience in "
+            "results/NAME/STUDY/salience/SPEECH+TEXT/MODE/VARIANT/FOLD/MODALITY.h5"
         ) from None
 
 
@@ -151,7 +151,7 @@ def _shown_names(names):
 def main(argv=None):
     """Command line of `labelmer inspect`."""
     parser = stage_parser(__doc__)
-    parser.add_argument("file", type=Path, help="in R/segments, R/features or R/salience, .h5")
+    parser.add_argument("file", type=Path, help="of segments, features or salience, .h5")
     parser.add_argument("id", nargs="?", help="one item of it, an utterance")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parse(parser, argv)

@@ -130,18 +130,18 @@ def contents_beside(file, config):
     """What the items of features are made of today: {id: key of the segment, or text}."""
     if "labels" in config:
         return config["labels"]
-    results, _, words, session = _place(file.path)
-    if session == "labels":
+    corpus, _, words, session = _place(file.path)
+    if words == "labels":
         raise InputError(
             "the words of the labels are in the config; "
             """give them with --config '{"labels": {NAME: WORDS}}'"""
         )
     if attribute(file, "unit") == "frames":
-        segments = Ragged(_there(results / "segments" / f"{session}.h5"))
+        segments = Ragged(_there(corpus / "segments" / f"{session}.h5"))
         return {n: key.tobytes() for n, key in zip(segments.ids, segments.keys, strict=True)}
     from labelmer.base import tables  # slow to import, and needed for text alone
 
-    table = tables.read(_there(results / words / f"{session}.tsv"), "utterances")
+    table = tables.read(_there(corpus / words / f"{session}.tsv"), "utterances")
     return dict(zip(table["id"], table["text"], strict=True))
 
 
@@ -161,33 +161,42 @@ def model_beside(path):
     path = Path(os.path.normpath(path.absolute()))  # as named: results may be a link
     if len(path.parents) < 6 or path.parents[4].name != "salience":
         raise InputError(
-            "the file does not stand at results/NAME/salience/SPEECH+TEXT/MODE/VARIANT/FOLD/"
-            "MODALITY.h5"
+            "the file does not stand at results/NAME/STUDY/salience/SPEECH+TEXT/MODE/VARIANT/"
+            "FOLD/MODALITY.h5"
         )
     run = path.parent.relative_to(path.parents[4])
     return path.parents[5] / "models" / run / "model.safetensors"
 
 
 def _place(path):
-    """(R, the encoder's folder, the folder of words in R, session) of a file of features.
+    """(C, the encoder's folder, the folder in C of what it read, session) of a file of features.
 
-    It stands at R/features/ENCODER/finetuned/RUN/SESSION.h5, and its encoder at
-    R/encoders/ENCODER/RUN; or at R/features/ENCODER/MODE/SESSION.h5, and its encoder at
-    resources/encoders/ENCODER. Features of recognised words stand there in transcripts/.
+    C is results/NAME, S is results/NAME/STUDY. Features of recognised words stand in transcripts/
+    beside the others, those of the labels' words in S/labels: for these, "labels" and no session.
     """
     path = Path(os.path.normpath(path.absolute()))  # as named: results may be a link
-    session = path.name.removesuffix(".part").removesuffix(".h5")
-    recognised = path.parent.name == "transcripts"
-    words = "transcripts" if recognised else "utterances"
-    parents = path.parents[1:] if recognised else path.parents
-    names = [parent.name for parent in parents]
-    if len(names) >= 7 and names[3] == "features" and names[1] == "finetuned":
-        results = parents[4]
-        return results, results / "encoders" / names[2] / names[0], words, session
-    if len(names) >= 6 and names[2] == "features":
-        results = parents[3]
-        return results, results.parents[1] / "resources" / "encoders" / names[1], words, session
-    raise InputError("the file does not stand at results/NAME/features/ENCODER/MODE/SESSION.h5")
+    *above, name = path.parts
+    words = "transcripts" if above[-1] == "transcripts" else "utterances"
+    above = above[:-1] if words == "transcripts" else above
+    match [*above, name.removesuffix(".part").removesuffix(".h5")]:
+        case [*study, "features", encoder, "finetuned", run, session]:
+            return Path(*study).parent, Path(*study, "encoders", encoder, run), words, session
+        case [*corpus, "features", encoder, "frozen", session]:
+            return Path(*corpus), _fetched(Path(*corpus), encoder), words, session
+        case [*study, "labels", encoder, run]:
+            return Path(*study).parent, Path(*study, "encoders", encoder, run), "labels", None
+        case [*study, "labels", encoder]:
+            corpus = Path(*study).parent
+            return corpus, _fetched(corpus, encoder), "labels", None
+    raise InputError(
+        "the file does not stand at results/NAME/features/ENCODER/frozen/SESSION.h5, nor at "
+        "results/NAME/STUDY/features/ENCODER/finetuned/FOLD/SESSION.h5"
+    )
+
+
+def _fetched(corpus, encoder):
+    """The folder of an encoder's snapshot, the same for all corpora. corpus: results/NAME"""
+    return corpus.parent.parent / "resources" / "encoders" / encoder
 
 
 def _there(path):
