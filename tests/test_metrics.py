@@ -86,7 +86,10 @@ def test_confusion_has_true_classes_in_rows():
     assert counts.tolist() == [[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 1]]
 
 
-@pytest.mark.parametrize("module", ["metrics", "fuse", "tabulate", "plot", "page"])
+@pytest.mark.parametrize(
+    "module",
+    ["scores.metrics", "models.fuse", "report.tabulate", "figures.plot", "report.page"],
+)
 def test_a_report_starts_without_torch(module):
     code = f"import sys, labelmer.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
