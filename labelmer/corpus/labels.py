@@ -4,6 +4,7 @@ It is apart from the utterances so that a corrected label touches nothing that d
 times.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from labelmer.base import tables
@@ -13,7 +14,7 @@ from labelmer.corpus import readers
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the rule labels."""
     parser = stage_parser(__doc__)
     parser.add_argument("--session", required=True)

@@ -1,5 +1,6 @@
 """Corpus transcripts -> the table of utterances of one session, and the lines that are none."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from labelmer.base import tables
@@ -9,7 +10,7 @@ from labelmer.corpus import readers
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the rule utterances."""
     parser = stage_parser(__doc__)
     parser.add_argument("--session", required=True)

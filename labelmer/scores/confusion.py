@@ -4,10 +4,12 @@ A class without utterances in `true` has no recall. A class that is never predic
 Everything is a share between 0 and 1.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
-def confusion(true, predicted, classes):
+def confusion(true: Sequence[str], predicted: Sequence[str], classes: Sequence[str]) -> np.ndarray:
     """Counts (C, C): rows are true classes, columns predicted ones, in the order of classes.
 
     true, predicted: (N,) class names; classes: every name that may occur.
@@ -17,7 +19,9 @@ def confusion(true, predicted, classes):
     return confusion_matrix(true, predicted, labels=list(classes))
 
 
-def by_class(true, predicted, classes):
+def by_class(
+    true: Sequence[str], predicted: Sequence[str], classes: Sequence[str]
+) -> dict[str, np.ndarray]:
     """Precision, recall, F1 and support: a dict of arrays (C,) in the order of classes.
 
     The first three are nan for a class without utterances in `true`.
@@ -35,31 +39,31 @@ def by_class(true, predicted, classes):
     return values | {"support": support}
 
 
-def support(counts):
+def support(counts: np.ndarray) -> np.ndarray:
     """Utterances of each class (..., C), from counts (..., C, C) as confusion() has them."""
     return counts.sum(axis=-1)
 
 
-def right(counts):
+def right(counts: np.ndarray) -> np.ndarray:
     """Utterances of each class that are right (..., C), from counts (..., C, C)."""
     return counts.diagonal(axis1=-2, axis2=-1)
 
 
-def recall(counts):
+def recall(counts: np.ndarray) -> np.ndarray:
     """The share of each class that is right (..., C); 0 for a class that is not there."""
     return _shares(right(counts), support(counts), counts)
 
 
-def f1(counts):
+def f1(counts: np.ndarray) -> np.ndarray:
     """F1 of each class (..., C); 0 for a class that is not there."""
     return _shares(2 * right(counts), support(counts) + counts.sum(axis=-2), counts)
 
 
-def mean_over_present(values, counts):
+def mean_over_present(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The mean (...,) of values (..., C) over the classes that are there; the others are 0."""
     return values.sum(axis=-1) / (support(counts) > 0).sum(axis=-1)
 
 
-def _shares(part, whole, counts):
+def _shares(part: np.ndarray, whole: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """part / whole where a class is there, else 0."""
     return np.divide(part, whole, out=np.zeros(part.shape), where=support(counts) > 0)

@@ -24,7 +24,7 @@ NAMED = ["speaker", "session", "dialogue"]
 TIDIED = ["id", "speaker", "session", "label", "text", "dialogue"]
 
 ROOT = "the manifest (a TSV with the columns id, path, speaker, session, label, text)"
-OPTIONS = {}
+OPTIONS: dict[str, dict] = {}
 
 
 @functools.cache

@@ -11,8 +11,10 @@ that asks for all (base/digest.py), and MODULES names them to whoever depends on
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from labelmer.base.errors import InputError
 from labelmer.scores.confusion import confusion
@@ -25,22 +27,22 @@ class Metric:
     name: str  # of its column
     heading: str  # of its column where people read it
     words: str  # what it is
-    function: Callable
+    function: Callable[[np.ndarray], np.ndarray]
 
-    def __call__(self, counts):
+    def __call__(self, counts: np.ndarray) -> np.ndarray:
         return self.function(counts)
 
 
-METRICS = {}  # name: Metric
+METRICS: dict[str, Metric] = {}  # name: Metric
 
 
-def metric(heading, words):
+def metric(heading: str, words: str) -> Callable[[Callable], Metric]:
     """Decorate a function of counts: it becomes the Metric of its name.
 
     Raise InputError if there is one of that name.
     """
 
-    def register(function):
+    def register(function: Callable[[np.ndarray], np.ndarray]) -> Metric:
         name = function.__name__
         if name in METRICS:
             raise InputError(
@@ -53,7 +55,9 @@ def metric(heading, words):
     return register
 
 
-def scores(true, predicted, classes):
+def scores(
+    true: Sequence[str], predicted: Sequence[str], classes: Sequence[str]
+) -> dict[str, float]:
     """Every metric of N predictions, as a dict of floats by METRICS.
 
     true, predicted: (N,) class names, N > 0; classes: every name that may occur.
