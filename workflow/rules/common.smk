@@ -19,30 +19,18 @@ sys.path.insert(0, workflow.basedir)
 
 from labelmer.__main__ import VERBS
 from labelmer.base import tables
+from labelmer.base.digest import canonical_json, code_digest, file_digest
+from labelmer.base.errors import InputError
 from labelmer.config import (
-    architecture_of,
     check,
     check_codes,
     check_files,
     check_given,
     check_sources,
-    encoding,
     kind_of,
-    options_of,
     sessions,
-    starts_from_words,
-)
-from labelmer.base.digest import (
-    canonical_json,
-    code_digest,
-    content_key,
-    file_digest,
-    places_digest,
 )
 from labelmer.corpus import readers
-from labelmer.features.encoders import builtins, family_of, options_in
-from labelmer.models.architectures import module_of
-from labelmer.base.errors import InputError
 
 SCHEMA = workflow.source_path("../schemas/config.schema.yaml")
 ENVIRONMENT = workflow.source_path("../../envs/labelmer.yaml")
@@ -86,8 +74,6 @@ FOLDS = range(1, 1 + len(SESSIONS if config["folds"]["hold_out"] == "session" el
 SEEDS = config["seeds"]
 CLASSES = list(config["labels"])
 GPU = int(config["gpu"])
-# Of an encoder's job, so that the jobs of all sessions, or of all folds, run beside each other.
-SHARE_OF_CORES = max(1, (workflow.resource_settings.cores or 1) // len(SESSIONS))
 
 if GPU and "gpu" not in workflow.global_resources:
     logger.warning("gpu: true, but no --resources gpu=1: jobs may crowd on one GPU.")
@@ -151,129 +137,12 @@ def tracked(stage, *loaded, **sections):
     return canonical_json({**sections, "code": " ".join(code)})
 
 
-def architecture(wildcards):
-    """The module of a variant's architecture, and of no other."""
-    return module_of(architecture_of(config, wildcards.variant))
-
-
-# The corpus' files are no inputs of any rule, as Snakemake looks at the times of inputs: an older
-# corpus in the place of a newer one would change nothing, and a file from the future would fail a
-# job that has done its work. What the jobs read of them is digested here instead.
-
-READING = {key: CORPUS[key] for key in ("reader", "root")}
-READER_MODULE = f"corpus.readers.{CORPUS['reader']}"
-
-
-@cache
-def utterances_of(session):
-    return READER.utterances(ROOT, session)
-
-
-def digest_of(function, *arguments):
-    """Digest of text that a function makes of the corpus. Of bad input it is what the reader says:
-    the job will say it, in its log."""
-    try:
-        return content_key(*function(*arguments)).hex()
-    except InputError as error:
-        return str(error)
-
-
-def utterance_rows(session):
-    return [frame.to_csv(index=False) for frame in utterances_of(session)]
-
-
-def label_rows(session):
-    return [READER.labels(ROOT, session).to_csv(index=False)]
-
-
-def cuts(session):
-    """What is cut from which files, as they are. Words do not count: a corrected one must not cut
-    the audio anew."""
-    table, _ = utterances_of(session)
-    clips = READER.clips(ROOT, table.sort_values("id"), **READER_OPTIONS)
-    stretches = [(name, str(path), start, end) for name, path, start, end in clips]
-    return canonical_json(stretches), places_digest(path for _, path, _, _ in stretches)
-
-
-def utterances_params(wildcards):
-    rows = digest_of(utterance_rows, wildcards.session)
-    return tracked("utterances", READER_MODULE, corpus=READING, rows=rows)
-
-
-def labels_params(wildcards):
-    rows = digest_of(label_rows, wildcards.session)
-    return tracked("labels", READER_MODULE, corpus=READING, rows=rows)
-
-
-def segment_params(wildcards):
-    corpus = {**READING, **READER_OPTIONS}
-    digest = digest_of(cuts, wildcards.session)
-    return tracked("segment", READER_MODULE, corpus=corpus, cuts=digest)
-
-
 def given(key):
     """Digest of a table that the config gives beside the corpus, or None where there is none."""
     return file_digest(CORPUS[key]) if key in CORPUS else None
 
 
-def encoder_of(wildcards):
-    return config["encoders"][wildcards.encoder]
-
-
-def family(wildcards):
-    """The module of an encoder's family, in a list; none before the encoder is fetched.
-
-    Snakemake asks for params again right before a job, so what is recorded always has it.
-    """
-    try:
-        return [family_of(f"resources/encoders/{wildcards.encoder}").module]
-    except InputError:
-        return []
-
-
-def extract_params(wildcards, **sections):
-    sections |= encoding(encoder_of(wildcards))
-    return tracked("extract", *family(wildcards), **sections)
-
-
-def finetune_params(wildcards):
-    seen = options_in(encoding(encoder_of(wildcards)))
-    sections = {"classes": CLASSES, "finetuning": config["finetuning"], **seen}
-    return tracked("finetune", *family(wildcards), **sections)
-
-
 # Inputs
-
-
-def snapshot_files(source):
-    """The files of a snapshot that lies on this machine; others are named by their revision."""
-    kind, _, place = source.partition(":")
-    if kind != "path":
-        return []
-    return sorted(str(path) for path in Path(place).iterdir() if path.is_file())
-
-
-@cache
-def snapshot_digests(source):
-    """What a local snapshot's files hold: their times do not count, however large they are."""
-    return {Path(path).name: file_digest(path) for path in snapshot_files(source)}
-
-
-def fetch_params(wildcards):
-    source = encoder_of(wildcards)["source"]
-    files = builtins().get(source) or snapshot_digests(source)
-    return tracked("fetch", source=source, files=files)
-
-
-def content_of(encoder, session):
-    """What an encoder reads of a session."""
-    if config["encoders"][encoder]["modality"] == "speech":
-        return f"{C}/segments/{session}.h5"
-    return f"{C}/utterances/{session}.tsv"
-
-
-def segments_or_utterances(wildcards):
-    return content_of(wildcards.encoder, wildcards.session)
 
 
 def split_table(name):
@@ -284,11 +153,6 @@ def split_table(name):
         return f"{S}/splits/{name}.tsv".format(**wildcards)
 
     return table
-
-
-def fold_tables(wildcards):
-    """The tables of all folds: they name the speakers of the utterances."""
-    return [split_table(f"fold{fold}")(wildcards) for fold in FOLDS]
 
 
 def sessions_of(wildcards, *parts):
@@ -304,65 +168,11 @@ def sessions_in(path, time):
     return told(tables.read, path, "fold").groupby("part")["session"].agg(set).to_dict()
 
 
-def taught_by(wildcards):
-    """What an encoder reads of the sessions that train and validate, and of no other."""
-    teaching = sessions_of(wildcards, "train", "validation")
-    return [content_of(wildcards.encoder, session) for session in teaching]
-
-
-def modalities(variant):
-    return options_of(config, variant).get("modalities", ["speech", "text"])
-
-
 def feature_folder(encoder, mode, fold, seed):
     """Where an encoder's features are: the same for all folds and seeds, or for each its own."""
     if mode == "frozen":
         return f"{C}/features/{encoder}/frozen"
     return f"{S}/features/{encoder}/finetuned/{TUNED}".format(fold=fold, seed=seed)
-
-
-def features_of(modality, *parts):
-    """The feature files of one modality, of the sessions that stand in some parts of a fold and of
-    no other; or none where the variant does without it."""
-
-    def files(wildcards):
-        if modality not in modalities(wildcards.variant):
-            return []
-        run = wildcards.mode, wildcards.fold, wildcards.seed
-        folder = feature_folder(wildcards[modality], *run)
-        return [f"{folder}/{session}.h5" for session in sessions_of(wildcards, *parts)]
-
-    return files
-
-
-def transcript_features(wildcards):
-    """The text features of the test part's recognised words, or none where there are no words."""
-    if "transcripts" not in CORPUS or "text" not in modalities(wildcards.variant):
-        return []
-    run = wildcards.mode, wildcards.fold, wildcards.seed
-    folder = f"{feature_folder(wildcards.text, *run)}/transcripts"
-    return [f"{folder}/{session}.h5" for session in sessions_of(wildcards, "test")]
-
-
-def label_words(wildcards):
-    """The labels' words as the text encoder reads them, where the variant starts from them."""
-    starts = starts_from_words(options_of(config, wildcards.variant))
-    if not starts or "text" not in modalities(wildcards.variant):
-        return []
-    words = f"{S}/labels/{wildcards.text}"
-    return (
-        f"{words}.h5" if wildcards.mode == "frozen" else f"{words}/{TUNED}.h5".format(**wildcards)
-    )
-
-
-def multiplied(folder):
-    """The tables in a folder of the variants that a late fusion multiplies."""
-
-    def tables_of_all(wildcards):
-        parts = config["variants"][wildcards.variant]["product_of"]
-        return [f"{S}/{folder}/{RUN}.tsv".format(**{**wildcards, "variant": v}) for v in parts]
-
-    return tables_of_all
 
 
 def runs(pattern, experiment, variants, seeds=SEEDS):
@@ -381,17 +191,6 @@ def trained(experiment):
     return [v for v in experiment["variants"] if KINDS[v] == "network"]
 
 
-def all_features():
-    folders = {
-        feature_folder(experiment[modality], experiment["mode"], fold, seed)
-        for experiment in config["experiments"]
-        for modality in ("speech", "text")
-        for fold in FOLDS
-        for seed in SEEDS
-    }
-    return expand("{folder}/{session}.h5", folder=sorted(folders), session=SESSIONS)
-
-
 def all_variants(experiment):
     return experiment["variants"]
 
@@ -399,19 +198,3 @@ def all_variants(experiment):
 def every_run(pattern, variants=all_variants):
     """The paths of the runs of all experiments; variants(experiment) names those that count."""
     return [path for e in config["experiments"] for path in runs(pattern, e, variants(e))]
-
-
-def every_run_short(pattern, variants=all_variants):
-    """A function of the same paths, short for bash to expand: a whole command may have 128 KiB."""
-
-    def braces(values):
-        return f"{{{','.join(map(str, values))}}}" if len(values) > 1 else values[0]
-
-    def paths(wildcards):  # a function, as braces in a plain param are wildcards
-        return [
-            pattern.format(**e, variant=braces(variants(e)), fold=braces(FOLDS), seed=braces(SEEDS))
-            for e in config["experiments"]
-            if variants(e)
-        ]
-
-    return paths
