@@ -115,8 +115,8 @@ def test_one_file_and_a_variant_in_the_config_are_a_variant_of_the_workflow(work
     given["experiments"][0]["variants"] = ["means"]
     workspace.configure(given)
     table = "predictions/fbank+minilm/frozen/means/fold1.seed1.tsv"
-    workspace.snakemake(f"results/tiny/{table}")
-    said = tables.read(workspace.folder / "results/tiny" / table, "predictions")
+    workspace.snakemake(f"results/tiny/main/{table}")
+    said = tables.read(workspace.folder / "results/tiny/main" / table, "predictions")
     assert set(said.part) == {"validation", "test"} and (said.variant == "means").all()
     given["variants"]["means"]["bias"] = "yes"
     workspace.configure(given)

@@ -103,7 +103,7 @@ TARGETS = [
 
 def features(*encoders):
     folder = "results/tiny/features"
-    return {("extract_frozen", f"{folder}/{name}/frozen/Session1.h5") for name in encoders}
+    return {("extract", f"{folder}/{name}/frozen/Session1.h5") for name in encoders}
 
 
 # Pickled weights become safetensors by way of the code that reads a snapshot, and its base.

@@ -110,7 +110,7 @@ def test_the_workflow_draws_a_dropped_figure(workspace):
     jobs = {path for rule, path in workspace.jobs() if rule == "plot_sizes"}
     experiments = workspace.config()["experiments"]
     folders = [f"{e['speech']}+{e['text']}/{e['mode']}" for e in experiments]
-    assert jobs == {f"results/tiny/reports/figures/{folder}/sizes.svg" for folder in folders}
+    assert jobs == {f"results/tiny/main/reports/figures/{folder}/sizes.svg" for folder in folders}
 
 
 def test_a_dropped_file_reruns_nothing_that_does_not_use_it(workspace):

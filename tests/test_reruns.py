@@ -309,7 +309,7 @@ def test_a_variant_that_starts_from_words_encodes_the_words_once(copy):
 def test_a_corrected_transcript_touches_only_its_sessions_text(copy):
     path = "corpus/Session2/dialog/transcriptions/Ses02F_impro01.txt"
     change(copy, path, "what a wonderful day", "what a wonderful morning")
-    assert utterances("Session2") | SPLIT | features("bert", "Session2") <= copy.jobs()
+    assert utterances("Session2") | SPLIT <= copy.jobs()
     copy.snakemake("split")
     words = features("bert", "Session2") | REPLACED | RECOGNISED
     # Fold 2 tests the session, and learned nothing from it.
@@ -534,7 +534,12 @@ def test_the_audit_has_the_classes_in_the_configs_order(listed):
     "path, old, new, jobs",
     [
         ("report/page", "import base64", "import base64, html", PAGE),
-        ("report/columns", "fold mean", "mean over folds", REPORTS | CURVES | EXAMPLES),
+        (
+            "report/columns",
+            "accuracy, fold mean",
+            "accuracy, mean over folds",
+            REPORTS | CURVES | EXAMPLES,
+        ),
         ("report/tabulate", "DESIGN = [*", "SPARE = 1\nDESIGN = [*", TABULATED),
         ("report/slices", "1 / 3, 2 / 3", "1 / 4, 3 / 4", SLICES),
         ("report/runs", "VARIANT, RUN = ", "SPARE = 1\nVARIANT, RUN = ", REPORTS),

@@ -13,6 +13,7 @@ from scipy import stats
 from labelmer.base import tables
 from labelmer.figures import plot
 from labelmer.report import columns, slices
+from labelmer.report.text import slice_text
 
 CLASSES = ["angry", "sad"]
 CONFIG = {"protocol": "one session held out", "selection": "best epoch", "classes": CLASSES}
@@ -240,7 +241,7 @@ def test_a_missing_run_is_named(tmp_path, caplog, monkeypatch):
 )
 def test_a_slice_is_named_with_its_bounds(above, up_to, text):
     row = SimpleNamespace(slice="short", above_s=above, up_to_s=up_to)
-    assert text.slice_text(row) == text
+    assert slice_text(row) == text
 
 
 @pytest.mark.filterwarnings("error")

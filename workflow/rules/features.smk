@@ -21,7 +21,7 @@ OUTPUTS:
 """
 
 from labelmer.config import encoding
-from labelmer.features.encoders import builtins, family_of, options_in
+from labelmer.features.encoders import builtins, family_of, options_in, possible
 
 # Of an encoder's job, so that the jobs of all sessions, or of all folds, run beside each other.
 SHARE_OF_CORES = max(1, (workflow.resource_settings.cores or 1) // len(SESSIONS))
@@ -32,14 +32,19 @@ def encoder_of(wildcards):
 
 
 def family(wildcards):
-    """The module of an encoder's family, in a list; none before the encoder is fetched.
+    """The module of an encoder's family, in a list; none before it can be known.
 
-    Snakemake asks for params again right before a job, so what is recorded always has it.
+    Of a snapshot only its files tell. Snakemake asks for params again right before a job, so what
+    is recorded always has it.
     """
-    try:
-        return [family_of(f"resources/encoders/{wildcards.encoder}").module]
-    except InputError:
-        return []
+    entry = encoder_of(wildcards)
+    families = possible(entry["source"], entry["modality"])
+    if len(families) > 1:
+        path = entry["source"].removeprefix("path:")
+        folders = (path, f"resources/encoders/{wildcards.encoder}")
+        there = [folder for folder in folders if (Path(folder) / "config.json").exists()]
+        families = [told(family_of, folder) for folder in there[:1]]
+    return [each.module for each in families]
 
 
 def extract_params(wildcards, **sections):
