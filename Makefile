@@ -1,6 +1,7 @@
 # make demo    installs, speaks the demo corpus, runs the whole workflow, prints the table
 # make evidence  the same with every variant and three seeds, as docs/method.md reports it
 # make test    installs, runs every test
+# make test-quick  those that take no workflow
 # make lint    ruff, ruff format, mypy, snakefmt, snakemake --lint
 # make bench   prints the benchmarks' ratios
 # make lock    writes requirements.lock and envs/labelmer.yaml anew; needs `pip install uv`
@@ -14,7 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 DEMO := snakemake --configfile demo.yaml --cores 2 --resources gpu=1
 EVIDENCE := snakemake --configfile demo.yaml evidence.yaml --cores 2 --resources gpu=1
 
-.PHONY: install demo-corpus demo evidence test lint bench lock clean
+.PHONY: install demo-corpus demo evidence test test-quick lint bench lock clean
 
 install: $(INSTALLED)
 
@@ -43,6 +44,9 @@ evidence: demo-corpus
 
 test: install
 	$(BIN)/python -m pytest
+
+test-quick: install
+	$(BIN)/python -m pytest -m "not slow"
 
 lint: demo-corpus
 	ruff check .

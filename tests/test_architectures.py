@@ -17,6 +17,8 @@ from labelmer.base.digest import code_digest
 from labelmer.base.errors import InputError
 from labelmer.models import architectures
 
+pytestmark = pytest.mark.slow
+
 MEANS = '''"""Mean pooling and a linear layer."""
 
 from dataclasses import dataclass

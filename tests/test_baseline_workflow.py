@@ -9,6 +9,8 @@ from test_reruns import change, configure, write_recognised
 from labelmer.base import tables
 from labelmer.report import columns
 
+pytestmark = pytest.mark.slow
+
 RUNS = "results/tiny/main/predictions/fbank+minilm/frozen"
 VARIANTS = {
     "speech-only": {"modalities": ["speech"]},

@@ -8,6 +8,8 @@ import sys
 import pytest
 from conftest import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = sorted(path.stem for path in (REPOSITORY / "bench").glob("*.py"))
 OTHERS = ("lengths", "silence")  # one is no script, the other has a test of its own
 

@@ -22,6 +22,8 @@ from labelmer.base.errors import InputError
 from labelmer.corpus.readers import iemocap
 from labelmer.demo import plan, release, speech
 
+pytestmark = pytest.mark.slow
+
 ENTRY = re.compile(
     r"^\[(\d+\.\d{4}) - (\d+\.\d{4})\]\t(Ses\d\d[FM]_\w+_[FM]\d{3})\t(\w{3})"
     r"\t\[(\d\.\d{4}), (\d\.\d{4}), (\d\.\d{4})\]$"

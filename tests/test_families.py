@@ -20,6 +20,8 @@ from safetensors.torch import save_file
 
 from labelmer.base.ragged import Ragged
 
+pytestmark = pytest.mark.slow
+
 FOLDER = "labelmer/features/encoders"
 EARS = '''"""A network: one convolution over the samples."""
 

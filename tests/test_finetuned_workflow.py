@@ -19,6 +19,8 @@ from labelmer.base.ragged import Ragged
 from labelmer.report import columns
 from labelmer.report.inspection.judge import compare
 
+pytestmark = pytest.mark.slow
+
 
 def tuned_config():
     """demo.yaml on a tiny corpus of two sessions, its tiny encoders fine-tuned."""

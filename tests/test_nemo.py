@@ -1,11 +1,14 @@
 """Real speech through the real workflow: nemo-mini, a corpus given as a table."""
 
 import pandas as pd
+import pytest
 import yaml
 from conftest import REPOSITORY, Workspace
 
 from labelmer.base import tables
 from labelmer.report import columns
+
+pytestmark = pytest.mark.slow
 
 
 def half_of(nemo, folder):

@@ -7,6 +7,8 @@ from corpora import turns_of, write_audio, write_release
 
 from labelmer.base import tables
 
+pytestmark = pytest.mark.slow
+
 READER = '''
 """A folder for each speaker, with NUMBER.wav and NUMBER.txt: the label and the words."""
 

@@ -14,6 +14,8 @@ from labelmer.base.digest import code_digest
 from labelmer.figures import FIGURES
 from labelmer.report import columns
 
+pytestmark = pytest.mark.slow
+
 FIGURE = '''"""How many utterances each fold tests."""
 
 from matplotlib.figure import Figure

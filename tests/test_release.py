@@ -17,6 +17,8 @@ from corpora import SENTENCES, Turn, write_release
 from labelmer.base import tables
 from labelmer.corpus.readers import iemocap
 
+pytestmark = pytest.mark.slow
+
 FOUR = ("ang", "hap", "exc", "neu", "sad")
 DIALOGUES = 30  # per session; the release has 151 in all
 

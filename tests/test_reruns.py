@@ -18,6 +18,8 @@ from labelmer.base import tables
 from labelmer.base.ragged import Ragged
 from labelmer.report import columns
 
+pytestmark = pytest.mark.slow
+
 FOLDS = (1, 2, 3)
 SESSIONS = ("Session1", "Session2", "Session3")
 TRAINED = ("full", "speech-only", "text-only")

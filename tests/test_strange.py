@@ -1,10 +1,13 @@
 """A whole run on a corpus whose words and names could be taken for something else."""
 
 import pandas as pd
+import pytest
 from conftest import Workspace
 from corpora import write_audio
 
 from labelmer.report import columns
+
+pytestmark = pytest.mark.slow
 
 CODES = {"nan": "ang", "1": "neu", "id": "sad"}  # the classes' names, as good as any
 WORDS = [

@@ -1,8 +1,11 @@
 """Studies of one corpus: what the corpus and the encoders give is made once, for all of them."""
 
+import pytest
 from conftest import workflow_files
 from test_encoders import snapshot  # noqa: F401
 from test_reruns import copy, finished  # noqa: F401
+
+pytestmark = pytest.mark.slow
 
 SIX = {"angry": "ang", "happy": "hap", "excited": "exc", "neutral": "neu", "sad": "sad"}
 SIX |= {"frustrated": "fru"}

@@ -8,6 +8,8 @@ from corpora import turns_of, write_release
 from labelmer.base import tables
 from labelmer.base.ragged import Ragged
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def workspace(tmp_path):
