@@ -46,7 +46,7 @@ test: install
 	$(BIN)/python -m pytest
 
 test-quick: install
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n auto -m "not slow"
 
 lint: demo-corpus
 	ruff check .
