@@ -192,3 +192,7 @@ def test_one_architecture_is_in_no_digest_of_another(workspace, tmp_path):
     network.write_text(network.read_text().replace("KEPT = 0.9", "KEPT = 0.8"))
     before, after = digests(workspace), digests(edited)
     assert {m for m in modules if before[m] != after[m]} == {"models.architectures.lsgmer"}
+
+
+def test_the_example_of_the_docs_is_the_one_that_is_tested():
+    assert f"```python\n{MEANS}```" in (REPOSITORY / "docs" / "extending.md").read_text()
