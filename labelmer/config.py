@@ -268,6 +268,8 @@ def _sentence(error):
         return f"{place}: unknown keys {unknown}, expected some of {known}"
     if rule == "enum":
         return f"{place}: {value!r}, expected one of {wanted}"
+    if rule == "minProperties":
+        return f"{place}: {sorted(value)}, expected {wanted} or more"
     if rule == "minItems":
         return f"{place}: {value!r}, expected {wanted} or more"
     if rule == "uniqueItems":

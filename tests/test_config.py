@@ -80,6 +80,7 @@ def test_the_config_for_iemocap_pins_every_encoder_and_has_every_variant_of_the_
         ),
         ("encoders: fbank: source", "hub:a/b@main", "'hub:a/b@main', expected hub:OWNER/NAME@REV"),
         ("seeds", [1, 1], "seeds: 1 stands twice, expected each once"),
+        ("labels", {"sad": {"codes": ["sad"]}}, "labels: ['sad'], expected 2 or more"),
         (
             "variants: late-fusion: product_of",
             ["full"],

@@ -254,3 +254,12 @@ def test_without_a_validation_part_nothing_is_fused(tmp_path, caplog, speech, te
     with pytest.raises(SystemExit):
         run(tmp_path, speech[HALF:], text[HALF:])
     assert "no row has part 'validation'" in caplog.text
+
+
+def test_a_change_that_lacks_an_utterance_is_named(tmp_path, caplog, monkeypatch, speech, text):
+    whole = disturbed
+    monkeypatch.setitem(globals(), "disturbed", lambda *given: whole(*given).iloc[1:])
+    with pytest.raises(SystemExit):
+        run(tmp_path, speech, text)
+    assert "a.then.tsv: id 'u0500' is missing under random speech 1.0, expected" in caplog.text
+    assert not (tmp_path / "out.tsv").exists()

@@ -95,6 +95,20 @@ def under(change, test, perturbed):
     return None if change.change == "missing" and alone else test
 
 
+def check_perturbed(table, path, test, path_of_test):
+    """InputError unless each change of a table "perturbed" has what the model predicts of a test.
+
+    test: the model's test predictions.
+    """
+    for change, rows in table.groupby(CHANGE, sort=False):
+        absent = test["id"][~test["id"].isin(rows["id"])]
+        if len(absent):
+            raise InputError(
+                f"{path}: id '{absent.iloc[0]}' is missing under {' '.join(map(str, change))}, "
+                f"expected because {path_of_test} tests it; evaluate the model again"
+            )
+
+
 def matched(a, b, path_a, path_b):
     """Table b in the order of table a; InputError unless both predict the same utterances."""
     if set(probability_columns(a)) != set(probability_columns(b)):
@@ -168,6 +182,9 @@ def main(argv=None):
         members[place] = matched(first, members[place], path_of_first, path)
     fused, temperatures = fuse_tables(members, args.variant)
     perturbed = [tables.read(path, "perturbed") for path in args.perturbed]
+    paths = zip(args.perturbed, args.predictions, strict=True)
+    for table, member, (path, tested) in zip(perturbed, members, paths, strict=True):
+        check_perturbed(table, path, member[member["part"] == "test"], tested)
     changed = fuse_perturbed(members, perturbed, temperatures, args.variant)
     tables.write(args.out, fused, "predictions")
     tables.write(args.perturbed_out, changed, "perturbed")
