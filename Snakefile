@@ -6,6 +6,11 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/functions/corpus.smk"
+include: "workflow/functions/features.smk"
+include: "workflow/functions/models.smk"
+include: "workflow/functions/figures.smk"
+include: "workflow/functions/reports.smk"
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/models.smk"

@@ -1,4 +1,4 @@
-"""What the other files share: the checked config, wildcards, input and params functions.
+"""What the other files share: the checked config, paths, wildcards, and functions of them.
 
 The param `config` of each stage is canonical JSON of just the sections that the stage uses, with a
 digest of its code. Snakemake compares it, and the stage gets nothing else of the config: so a
@@ -140,9 +140,6 @@ def tracked(stage, *loaded, **sections):
 def given(key):
     """Digest of a table that the config gives beside the corpus, or None where there is none."""
     return file_digest(CORPUS[key]) if key in CORPUS else None
-
-
-# Inputs
 
 
 def split_table(name):

@@ -1,0 +1,86 @@
+"""What the rules of encoders and features are given."""
+
+from labelmer.config import encoding
+from labelmer.features.encoders import builtins, family_of, options_in, possible
+
+# Of an encoder's job, so that the jobs of all sessions, or of all folds, run beside each other.
+SHARE_OF_CORES = max(1, (workflow.resource_settings.cores or 1) // len(SESSIONS))
+
+
+def encoder_of(wildcards):
+    return config["encoders"][wildcards.encoder]
+
+
+def family(wildcards):
+    """The module of an encoder's family, in a list; none before it can be known.
+
+    Of a snapshot only its files tell. Snakemake asks for params again right before a job, so what
+    is recorded always has it.
+    """
+    entry = encoder_of(wildcards)
+    families = possible(entry["source"], entry["modality"])
+    if len(families) > 1:
+        path = entry["source"].removeprefix("path:")
+        folders = (path, f"resources/encoders/{wildcards.encoder}")
+        there = [folder for folder in folders if (Path(folder) / "config.json").exists()]
+        families = [told(family_of, folder) for folder in there[:1]]
+    return [each.module for each in families]
+
+
+def extract_params(wildcards, **sections):
+    sections |= encoding(encoder_of(wildcards))
+    return tracked("extract", *family(wildcards), **sections)
+
+
+def finetune_params(wildcards):
+    seen = options_in(encoding(encoder_of(wildcards)))
+    sections = {"classes": CLASSES, "finetuning": config["finetuning"], **seen}
+    return tracked("finetune", *family(wildcards), **sections)
+
+
+def snapshot_files(source):
+    """The files of a snapshot that lies on this machine; others are named by their revision."""
+    kind, _, place = source.partition(":")
+    if kind != "path":
+        return []
+    return sorted(str(path) for path in Path(place).iterdir() if path.is_file())
+
+
+@cache
+def snapshot_digests(source):
+    """What a local snapshot's files hold: their times do not count, however large they are."""
+    return {Path(path).name: file_digest(path) for path in snapshot_files(source)}
+
+
+def fetch_params(wildcards):
+    source = encoder_of(wildcards)["source"]
+    files = builtins().get(source) or snapshot_digests(source)
+    return tracked("fetch", source=source, files=files)
+
+
+def content_of(encoder, session):
+    """What an encoder reads of a session."""
+    if config["encoders"][encoder]["modality"] == "speech":
+        return f"{C}/segments/{session}.h5"
+    return f"{C}/utterances/{session}.tsv"
+
+
+def segments_or_utterances(wildcards):
+    return content_of(wildcards.encoder, wildcards.session)
+
+
+def taught_by(wildcards):
+    """What an encoder reads of the sessions that train and validate, and of no other."""
+    teaching = sessions_of(wildcards, "train", "validation")
+    return [content_of(wildcards.encoder, session) for session in teaching]
+
+
+def all_features():
+    folders = {
+        feature_folder(experiment[modality], experiment["mode"], fold, seed)
+        for experiment in config["experiments"]
+        for modality in ("speech", "text")
+        for fold in FOLDS
+        for seed in SEEDS
+    }
+    return expand("{folder}/{session}.h5", folder=sorted(folders), session=SESSIONS)

@@ -1,0 +1,57 @@
+"""What the rules of models and predictions are given."""
+
+from labelmer.config import architecture_of, options_of, starts_from_words
+from labelmer.models.architectures import module_of
+
+
+def architecture(wildcards):
+    """The module of a variant's architecture, and of no other."""
+    return module_of(architecture_of(config, wildcards.variant))
+
+
+def modalities(variant):
+    return options_of(config, variant).get("modalities", ["speech", "text"])
+
+
+def features_of(modality, *parts):
+    """The feature files of one modality, of the sessions that stand in some parts of a fold and of
+    no other; or none where the variant does without it."""
+
+    def files(wildcards):
+        if modality not in modalities(wildcards.variant):
+            return []
+        run = wildcards.mode, wildcards.fold, wildcards.seed
+        folder = feature_folder(wildcards[modality], *run)
+        return [f"{folder}/{session}.h5" for session in sessions_of(wildcards, *parts)]
+
+    return files
+
+
+def transcript_features(wildcards):
+    """The text features of the test part's recognised words, or none where there are no words."""
+    if "transcripts" not in CORPUS or "text" not in modalities(wildcards.variant):
+        return []
+    run = wildcards.mode, wildcards.fold, wildcards.seed
+    folder = f"{feature_folder(wildcards.text, *run)}/transcripts"
+    return [f"{folder}/{session}.h5" for session in sessions_of(wildcards, "test")]
+
+
+def label_words(wildcards):
+    """The labels' words as the text encoder reads them, where the variant starts from them."""
+    starts = starts_from_words(options_of(config, wildcards.variant))
+    if not starts or "text" not in modalities(wildcards.variant):
+        return []
+    words = f"{S}/labels/{wildcards.text}"
+    return (
+        f"{words}.h5" if wildcards.mode == "frozen" else f"{words}/{TUNED}.h5".format(**wildcards)
+    )
+
+
+def multiplied(folder):
+    """The tables in a folder of the variants that a late fusion multiplies."""
+
+    def tables_of_all(wildcards):
+        parts = config["variants"][wildcards.variant]["product_of"]
+        return [f"{S}/{folder}/{RUN}.tsv".format(**{**wildcards, "variant": v}) for v in parts]
+
+    return tables_of_all
