@@ -6,9 +6,10 @@ matplotlib figure. FIGURE is a literal that is read without running the file: th
 figures each time it starts, and the page shows them, both without matplotlib.
 """
 
-import ast
 from dataclasses import dataclass
 from pathlib import Path
+
+from labelmer.base.literals import declared
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,5 @@ class Figure:
     empty: str = ""  # what is drawn in its place where the table has no row of the experiment
 
 
-def declared(path):
-    """The FIGURE of a file, or None."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "FIGURE":
-            return Figure(**ast.literal_eval(node.value))
-    return None
-
-
-_found = {path.stem: declared(path) for path in sorted(Path(__file__).parent.glob("*.py"))}
-FIGURES = {name: figure for name, figure in _found.items() if figure}
+_declared = declared(Path(__file__).parent, "FIGURE")
+FIGURES = {name: Figure(**said) for name, said in _declared.items()}

@@ -27,7 +27,6 @@ literal with the fields of Family below, which is read without importing the fil
 checked without torch, and the code of a family is no part of what does not use it.
 """
 
-import ast
 import functools
 import hashlib
 import importlib
@@ -37,6 +36,7 @@ from pathlib import Path
 
 from labelmer.base.digest import canonical_json, file_digest
 from labelmer.base.errors import InputError
+from labelmer.base.literals import declared
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,8 @@ class Family:
 @functools.cache
 def families():
     """All families, by the names of their files."""
-    return [
-        Family(path.stem, **ast.literal_eval(node.value))
-        for path in sorted(Path(__file__).parent.glob("*.py"))
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets) == "FAMILY"
-    ]
+    found = declared(Path(__file__).parent, "FAMILY")
+    return [Family(name, **said) for name, said in found.items()]
 
 
 def options():
