@@ -151,6 +151,7 @@ def updates(model, train, options, seed, total):
     device = next(model.parameters()).device
     weights = class_weights(train.labels, model.classes).to(device)
     generator = np.random.default_rng(seed)
+    learned = [p for p in model.parameters() if p.requires_grad]
     optimiser = AdamW(decayed(model, options.weight_decay), options.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser,
@@ -172,9 +173,9 @@ def updates(model, train, options, seed, total):
             if model.options.joint and model.options.modality_dropout:
                 present = missing(len(numbers), model.options.modality_dropout, generator)
             model.train()
-            model.zero_grad()
+            optimiser.zero_grad()
             loss = backward(model, train.labels[numbers], places, made, weights, present)
-            torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip)
+            torch.nn.utils.clip_grad_norm_(learned, options.clip)
             optimiser.step()
             schedule.step()
             yield loss, schedule.get_last_lr()[0]

@@ -22,9 +22,10 @@ from labelmer.models.parts import CrossAttention, Pooling, State, entropy, inwar
 
 @dataclass
 class Output(parts.Output):
-    """As of every model, and what the losses of the experts need."""
+    """As of every model, and what the losses of experts and labels need, by modality."""
 
     readers: dict = field(default_factory=dict)  # lists of (B, C): what an expert adds up
+    labels: dict = field(default_factory=dict)  # (C, d): the label embeddings that were used
 
 
 @dataclass
@@ -79,7 +80,8 @@ class LabelGuidedFusion(parts.Network):
                 pooled.append(z)
             logits = logits + self.joint(torch.cat(pooled, dim=-1)).float()  # (B, C)
         says = {m: side.says for m, side in sides.items() if side.says is not None}
-        return Output(logits, experts, says, weights, asked, received, readers)
+        labels = {m: side.labels for m, side in sides.items() if side.labels is not None}
+        return Output(logits, experts, says, weights, asked, received, readers, labels)
 
     def crossed(self, modality, asking, answering):
         """What cross-attention of a modality makes of two states, guided by their labels."""
@@ -103,9 +105,9 @@ class LabelGuidedFusion(parts.Network):
             ]
         logits, counted = map(torch.cat, zip(*terms, strict=True))
         total = entropy(logits, counted, labels.repeat(len(terms)))
-        if options.labels:
-            for side in self.sides.values():
-                total = total + options.label_loss * shares["even"].sum() * side.label_loss()
+        for m, embeddings in output.labels.items():
+            told_apart = self.sides[m].label_loss(embeddings)
+            total = total + options.label_loss * shares["even"].sum() * told_apart
         return total
 
 
@@ -159,9 +161,8 @@ class Side(parts.Side):
         cosine = F.normalize(hidden, dim=-1) @ F.normalize(labels, dim=-1).T
         return self.log_sharpness.exp() * cosine
 
-    def label_loss(self):
-        """Cross-entropy of the labels' similarity among themselves with the identity."""
-        labels = self.labels()
+    def label_loss(self, labels):
+        """Cross-entropy of the labels' (C, d) similarity among themselves with the identity."""
         target = torch.arange(len(labels), device=labels.device)
         return F.cross_entropy(self.similarity(labels, labels), target)
 
