@@ -3,7 +3,8 @@
 The encoder is wav2vec2-base's architecture with random weights; the audio is noise with lengths
 like IEMOCAP's. The ways, each on the same weights, audio, threads and device:
 
-- labelmer: all of labelmer.extract.extract, from int16 samples to one ragged file of float16;
+- labelmer: all of labelmer.features.extract, from int16 samples to one ragged file of float16;
+- bfloat16: the same on a CPU with `precision: bfloat16`;
 - the loop: one utterance at a time through the Hugging Face model in float32, one .npy each;
 - padded: batches of 8 in the corpus' order, padded to their longest, through that same model
   without an attention mask (wav2vec2-base was trained without one), one .npy each, cut to its own
@@ -11,8 +12,8 @@ like IEMOCAP's. The ways, each on the same weights, audio, threads and device:
   timed only.
 
 Whisper has a part of its own: whisper-base's encoder with random weights, on noise up to 30 s long.
-labelmer with `silence: full`, `compact` and `none` is compared with the loop of that, one utterance
-and silence up to 30 s at a time.
+labelmer with `silence: full`, `compact` (on a CPU in bfloat16, too) and `none` is compared with the
+loop of that, one utterance and silence up to 30 s at a time.
 
 Loading the model counts in no way. The ways take turns, after a warm-up; what is printed are the
 medians of the rounds. GFLOP are counted from the network's configuration for each utterance's own
@@ -57,8 +58,10 @@ ITEMS = {"cpu": 24, "cuda": 1500}
 WHISPER_ITEMS = {"cpu": 8, "cuda": 500}
 ROUNDS = 3
 PADDED = 8  # utterances of a padded batch
-WAYS = ("labelmer", "the loop", "padded")
+WAYS = {"cpu": ("labelmer", "bfloat16", "the loop", "padded")}
+WAYS["cuda"] = tuple(way for way in WAYS["cpu"] if way != "bfloat16")
 SILENCES = ("full", "compact", "none")
+BFLOAT16 = "compact, bfloat16"
 # Largest difference allowed, as a share of the largest feature. cuDNN may take TF32 (10 bits).
 ALLOWED = {"float32": 5e-3, "mixed precision": 5e-2}
 
@@ -105,19 +108,26 @@ def noise_of(seconds):
 
 
 class Ways:
-    """The three ways on one device, each a method that takes items and leaves files in a folder."""
+    """The ways on one device, each a method that takes items and leaves files in a folder."""
 
     def __init__(self, snapshot, facts, folder, device):
         self.facts, self.folder, self.device = facts, folder, device
         self.encoder = encoders.load(snapshot, -1, device)
+        self.rounding = encoders.load(snapshot, -1, device, "bfloat16")
         self.code = code_digest(self.encoder.family.module)
         self.extractor = transformers.AutoFeatureExtractor.from_pretrained(snapshot)
         self.model = transformers.AutoModel.from_pretrained(snapshot).eval().to(device)
 
     def labelmer(self, items):
-        out = self.folder / "features.h5"
+        self._extract(items, self.encoder, "features.h5")
+
+    def bfloat16(self, items):
+        self._extract(items, self.rounding, "bfloat16.h5")
+
+    def _extract(self, items, encoder, name):
+        out = self.folder / name
         out.unlink(missing_ok=True)  # or its items would be taken over
-        extract(items, self.encoder, self.facts, out, self.code)
+        extract(items, encoder, self.facts, out, self.code)
 
     def loop(self, items):
         for name, samples in zip(items.ids, items.inputs, strict=True):
@@ -143,18 +153,23 @@ class Ways:
 
     def seconds(self, way, items):
         start = time.perf_counter()
-        {"labelmer": self.labelmer, "the loop": self.loop, "padded": self.padded}[way](items)
+        named = {"labelmer": self.labelmer, "bfloat16": self.bfloat16}
+        named |= {"the loop": self.loop, "padded": self.padded}
+        named[way](items)
         if self.device == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter() - start
 
 
 class WhisperWays:
-    """The same for Whisper: labelmer with each kind of silence, and the loop over 30 s."""
+    """The same for Whisper: labelmer with each kind of silence, one of them in bfloat16 on a CPU,
+    and the loop over 30 s."""
 
     def __init__(self, snapshot, facts, folder, device):
         self.facts, self.folder, self.device = facts, folder, device
         self.encoders = {s: encoders.load(snapshot, -1, device, silence=s) for s in SILENCES}
+        if device == "cpu":
+            self.encoders[BFLOAT16] = encoders.load(snapshot, -1, device, "bfloat16")
         self.code = code_digest(encoders.family_of(snapshot).module)
         self.extractor = transformers.AutoFeatureExtractor.from_pretrained(snapshot)
         model = transformers.AutoModel.from_pretrained(snapshot).get_encoder()
@@ -189,9 +204,9 @@ def run_whisper(device, snapshot, facts):
     lengths = seconds_of_utterances(WHISPER_ITEMS[device] + 1)
     items = noise_of(sorted(lengths)[:-1])  # without the one of 34 s, which the loop would cut
     audio = sum(map(len, items.inputs)) / RATE
-    names = [*SILENCES, "the loop"]
     with tempfile.TemporaryDirectory() as place:
         ways = WhisperWays(snapshot, facts, Path(place), device)
+        names = [*ways.encoders, "the loop"]
         first = Items("speech", *(part[:2] for part in (items.ids, items.inputs, items.contents)))
         for way in names:
             ways.seconds(way, items if device == "cuda" else first)
@@ -323,12 +338,12 @@ def measure(ways, items):
     # A GPU's memory and kernels are set up by a whole round, a CPU's by a little.
     some = len(items.ids) if ways.device == "cuda" else 4
     first = Items("speech", *(part[:some] for part in (items.ids, items.inputs, items.contents)))
-    for way in WAYS:
+    for way in WAYS[ways.device]:
         ways.seconds(way, first)
-    taken, tops = {way: [] for way in WAYS}, []
+    taken, tops = {way: [] for way in WAYS[ways.device]}, []
     for _ in range(ROUNDS):
         tops.append(ceilings(ways.device))
-        for way in WAYS:
+        for way in taken:
             taken[way].append(ways.seconds(way, items))
     top = {name: statistics.median(each[name] for each in tops) for name in tops[0]}
     return (
@@ -379,13 +394,15 @@ def ratios_of(device, speed):
     over = {f"{device}_vs_loop": "the loop", f"{device}_vs_padded": "padded"}
     over[f"{device}_matmul_share"] = "torch.matmul"
     if device == "cpu":
-        over["cpu_onednn_share"] = "1x1 convolution"
+        over |= {"cpu_onednn_share": "1x1 convolution", "cpu_vs_bfloat16": "bfloat16"}
     return {key: speed and round(speed["labelmer"] / speed[way], 2) for key, way in over.items()}
 
 
 def whisper_ratios_of(device, taken):
     """The same for Whisper: how many times faster than the loop; of each kind of silence."""
     keys = {f"{device}_whisper_{silence}_vs_loop": silence for silence in SILENCES}
+    if device == "cpu":
+        keys["cpu_whisper_bfloat16_vs_loop"] = BFLOAT16
     return {k: taken and round(taken["the loop"] / taken[way], 2) for k, way in keys.items()}
 
 

@@ -205,7 +205,7 @@ def check_given(corpus):
 
 # What an encoder's entry says where it says nothing: writing it down changes nothing.
 ENCODING = {name: spec["default"] for name, spec in encoders.options().items()}
-ENCODING["dtype"] = FEATURE_DTYPE
+ENCODING |= {"dtype": FEATURE_DTYPE, "precision": encoders.PRECISIONS[0]}
 
 
 def encoding(encoder):
@@ -352,6 +352,8 @@ def _encoders(config):
                 f"encoders: {name}: layer is missing, expected a number: 0 is what enters the "
                 "first layer, -1 the last layer; a middle one is usually best"
             )
+        if "precision" in encoder and not any(family.network for family in families):
+            yield f"encoders: {name}: precision goes with networks; remove it"
         for option in encoders.options_in(encoder):
             if not any(option in family.options for family in families):
                 yield f"encoders: {name}: {encoders.misplaced(option)}"

@@ -257,6 +257,8 @@ def test_a_code_that_the_corpus_spells_otherwise_is_refused():
         ("folds: fraction", 0.2, "fraction goes with validation: dialogues"),
         ("encoders: minilm", {"modality": "text", "source": "path:x"}, "layer is missing"),
         ("encoders: minilm: dtype", "float8", "dtype: 'float8', expected one of ['float16', "),
+        ("encoders: minilm: precision", "half", "precision: 'half', expected one of ['float32', "),
+        ("encoders: fbank: precision", "bfloat16", "fbank: precision goes with networks; remove"),
         (
             "encoders: fbank: source",
             "builtin:mfcc",
@@ -392,6 +394,7 @@ def test_the_folder_of_an_encoder_that_is_not_there_is_named():
 def test_what_an_encoder_does_anyway_may_be_written_down():
     plain = {"modality": "speech", "source": "path:x", "layer": 3}
     written = {**plain, "window_s": 60, "silence": "compact", "dtype": "float16"}
+    written["precision"] = "float32"
     assert config.encoding(written) == config.encoding(plain) == {"layer": 3}
     assert config.encoding({**plain, "silence": "full"}) == {"layer": 3, "silence": "full"}
     assert config.encoding({**plain, "window_s": 30}) == {"layer": 3, "window_s": 30}

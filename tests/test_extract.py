@@ -72,6 +72,7 @@ def runner(tmp_path, origin, write, name):
     facts = items.read_facts(folder, "tiny")
 
     def run(content, layer=2, code="c0de", out="out.h5", dtype="float16", **options):
+        # options: the encoder's precision on a CPU, and those of its family
         found = items.read_items(write(tmp_path / name, content))
         encoder = encoders.load(folder, layer, **options)
         return extract.extract(found, encoder, facts, tmp_path / out, code, dtype)
@@ -104,6 +105,38 @@ def test_speech_file(speech):
     }
     assert {"labelmer", "torch", "transformers"} < set(file.attrs)
     assert file.marks("a") is None
+
+
+def test_features_in_bfloat16_are_near_and_never_mixed_with_others(speech):
+    assert speech(CLIPS) == (0, 4)
+    exact = {name: np.array(Ragged(speech.out)[name], np.float32) for name in CLIPS}
+    assert speech(CLIPS, precision="bfloat16") == (0, 4)  # nothing is taken over
+    file = Ragged(speech.out)
+    assert file.attrs["precision"] == "bfloat16" and file.values.dtype == np.float16
+    for name, rows in exact.items():
+        away = np.linalg.norm(file[name] - rows) / np.linalg.norm(rows)
+        assert 1e-4 < away < 0.05  # rounded to 8 bits, and no more
+    assert speech(CLIPS, precision="bfloat16") == (4, 0)
+    assert speech(CLIPS) == (0, 4)
+
+
+def test_a_processor_without_bfloat16_is_told_of(speech, monkeypatch, caplog):
+    for quick, precision, told in (
+        (False, "bfloat16", True),
+        (False, "float32", False),
+        (True, "bfloat16", False),
+    ):
+        monkeypatch.setattr(
+            torch.cpu, "get_capabilities", lambda quick=quick: {"avx512_bf16": quick}
+        )
+        encoders.load(speech.folder, 2, precision=precision)
+        assert ("neither AMX nor AVX512-BF16" in caplog.text) == told
+        caplog.clear()
+
+
+def test_a_precision_that_there_is_not(speech):
+    with pytest.raises(InputError, match="bad precision 'float16', expected one of"):
+        encoders.load(speech.folder, 2, precision="float16")
 
 
 def test_silence_is_in_the_key_of_whispers_features(hearing):

@@ -3,7 +3,8 @@
 INPUT is a session's segments (.h5, for a speech encoder) or its table of utterances (.tsv, for a
 text encoder). Without it, the words of the labels are run, as --config '{"labels": {NAME: WORDS}}'
 gives them. --config also holds the encoder's `layer`, the options of its family (`window_s`,
-`silence`), and the `dtype` of the numbers in OUT: float16 (the default), bfloat16 or float32.
+`silence`), the `precision` of a network on a CPU, float32 (the default) or bfloat16, and the
+`dtype` of the numbers in OUT: float16 (the default), bfloat16 or float32.
 
 If OUT is there already, its items whose key still matches are taken over and only the rest is
 computed; so it is with OUT.part, which an interrupted run leaves. A key tells a CPU's features from
@@ -255,5 +256,6 @@ def main(argv=None):
     torch.set_num_threads(args.threads)
     layer, dtype = args.config.get("layer"), args.config.get("dtype", FEATURE_DTYPE)
     options = encoders.options_in(args.config)
-    encoder = encoders.load(args.folder, layer, device_of(args.gpu), **options)
+    precision = args.config.get("precision", encoders.PRECISIONS[0])
+    encoder = encoders.load(args.folder, layer, device_of(args.gpu), precision, **options)
     extract(items, encoder, facts, args.out, code_digest(family.module), dtype)

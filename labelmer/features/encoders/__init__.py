@@ -15,7 +15,8 @@ What is out of the ordinary is defined, and nothing is dropped:
   token stands once.
 
 On a GPU the networks run in mixed precision (float16), but for DeBERTa of the first version; on a
-CPU in float32. What is float32 on a GPU is so in earnest (no TF32) where `exact` asks for it.
+CPU in float32, or in mixed precision (bfloat16) where that is asked for. What is float32 on a GPU
+is so in earnest (no TF32) where `exact` asks for it.
 
 `layer` counts as Hugging Face's hidden_states do: 0 is what enters the first layer, N the output
 of the last one, after the final layer norm where a model has one (for large wav2vec 2.0, HuBERT
@@ -135,10 +136,14 @@ def _class_of(family):
     return getattr(importlib.import_module(f"labelmer.{family.module}"), family.encoder)
 
 
-def load(folder, layer, device="cpu", **given):
+PRECISIONS = ("float32", "bfloat16")  # on a CPU; the first is the default
+
+
+def load(folder, layer, device="cpu", precision=PRECISIONS[0], **given):
     """The encoder in a snapshot's folder, cut to give the hidden states of `layer`.
 
     layer  -(N + 1) ... N for a network of N layers, or "all"; None or 0 where there is no network
+    precision  of a network on a CPU, one of PRECISIONS; on a GPU it says nothing
     given  options of its family; those that are not given are as its file has them
 
     Everything is read from the folder. InputError: not a snapshot, a family not known, a layer out
@@ -153,6 +158,13 @@ def load(folder, layer, device="cpu", **given):
     chosen = {name: type(value)(given.get(name, value)) for name, value in defaults.items()}
     encoder = _class_of(family)(folder, layer, device, **chosen)
     encoder.family, encoder.options = family, chosen
+    if precision not in PRECISIONS:
+        raise InputError(
+            f"{folder}: bad precision '{precision}', expected one of {list(PRECISIONS)}; correct "
+            "the encoder's `precision`"
+        )
+    if family.network:
+        encoder.ask_for(precision)
     return encoder
 
 

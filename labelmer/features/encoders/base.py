@@ -63,13 +63,15 @@ class Encoder:
     budget     padded rows of a batch; halved, with a line in the log, when memory runs out
     repeated   windows (of items) that ran more than once for that reason
     on         "cpu" or "cuda", where it runs
+    on_cpu     precision that is wanted on a CPU: "float32" or "bfloat16"
     mixed      can it run in mixed precision on a GPU?
-    precision  "float16" where it does, else "float32"
+    precision  in which it runs: "float16" where it does, on_cpu on a CPU, else "float32"
     model      the whole network, None for the filterbank
     front_end  its modules below the transformer, which fine-tuning may leave as they are
     """
 
     rate_hz = None
+    on_cpu = "float32"
     mixed = True
     model = None
     front_end = ()
@@ -82,6 +84,17 @@ class Encoder:
         with explained(f"{folder}: config.json cannot be used", "correct it"):
             config = AutoConfig.from_pretrained(folder, local_files_only=True)
             return int(config.hidden_size), int(config.num_hidden_layers)
+
+    def ask_for(self, precision):
+        """Run in this precision on a CPU, with a warning where it has no instructions for it."""
+        self.on_cpu = precision
+        there = torch.cpu.get_capabilities()
+        quick = there.get("avx512_bf16") or there.get("amx_bf16") or there.get("bf16")
+        if self.precision == "bfloat16" and not quick:
+            log.warning(
+                "precision: bfloat16 on a processor that has neither AMX nor AVX512-BF16: it is "
+                "rounded and no quicker; take the encoder's precision out, or use another machine"
+            )
 
     @property
     def modality(self):
@@ -97,7 +110,9 @@ class Encoder:
 
     @property
     def precision(self):
-        return "float16" if self.mixed and self.on != "cpu" else "float32"
+        if self.on == "cpu":
+            return self.on_cpu
+        return "float16" if self.mixed else "float32"
 
     def lengths(self, inputs):
         """Rows that each item will have; the network does not run."""
@@ -121,11 +136,11 @@ class Encoder:
         A GPU is still at work when this returns, so that what went before can be written.
         exact: float32 throughout, on a GPU too, and without TF32, which has 10 bits of 23.
         """
-        half = self.precision == "float16" and not exact
+        half = self.precision != "float32" and not exact
         # What the modules must know of a batch is kept in them while it goes through.
         with (
             self.lock,
-            torch.autocast(self.on, torch.float16, half),
+            torch.autocast(self.on, getattr(torch, self.precision) if half else None, half),
             _ieee() if exact else nullcontext(),
         ):
             flat, lengths = self._encoded(inputs, getattr(torch, dtype))
@@ -166,7 +181,8 @@ class Encoder:
                 parts[i] = rows[: windows[i].rows][windows[i].keep]
         ends = np.cumsum([0, *map(len, items)])
         lengths = [sum(map(len, parts[a:b])) for a, b in itertools.pairwise(ends)]
-        return torch.cat(parts), lengths
+        with torch.autocast(self.on, enabled=False):  # a CPU's refuses to join float16
+            return torch.cat(parts), lengths
 
     def _attempt(self, contents):
         """The network's output, or None if memory ran out."""
