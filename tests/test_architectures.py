@@ -53,7 +53,7 @@ def untrained(options, rows, classes):
 
         def forward(self, inputs, present=None):
             states = self.states(inputs, present)
-            pooled = {m: self.pool(state.hidden, state.mask) for m, state in states.items()}
+            pooled = {m: self.pool(state.hidden, state.layout) for m, state in states.items()}
             logits = self.classify(torch.cat([z for z, _ in pooled.values()], dim=-1))
             return Output(logits, pooling={m: weights for m, (_, weights) in pooled.items()})
 

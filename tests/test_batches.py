@@ -170,30 +170,6 @@ def test_items_meet_again_by_chance_alone(items, size):
     assert np.mean(again) == pytest.approx(size / items, rel=0.15)
 
 
-@pytest.mark.parametrize("size", [1, 2, 7, 16, 32, 64])
-def test_pieces_of_a_batch_hold_little_padding(size):
-    """Lengths as IEMOCAP has them: median 3.6 s, a twentieth above 11 s, frames of 40 ms."""
-    draw = np.random.default_rng(size)
-    count = 0
-    for _ in range(40):
-        lengths = np.ceil(25 * np.exp(draw.normal(np.log(3.6), 0.68, size))).astype(int)
-        cut = batches.pieces(lengths, 8192, 0.15)
-        assert sorted(np.concatenate(cut)) == list(range(size))
-        rows = sum(len(p) * lengths[p].max() for p in cut)
-        assert lengths.sum() >= 0.85 * rows
-        count += len(cut)
-    assert count <= 40 * min(size, 7)  # and the pieces are few
-
-
-def test_pieces_are_the_fewest_that_will_do():
-    assert [p.tolist() for p in batches.pieces([5, 1, 9, 1, 5], 100, 1.0)] == [[1, 3, 0, 4, 2]]
-    assert [p.tolist() for p in batches.pieces([5, 1, 9, 1, 5], 100, 0.0)] == [[1, 3], [0, 4], [2]]
-    # 5 of 15 rows of the first two were padding, and 4 of 18 of the last: a quarter of all
-    assert [p.tolist() for p in batches.pieces([5, 1, 9, 1, 5], 100, 0.3)] == [[1, 3], [0, 4, 2]]
-    assert [p.tolist() for p in batches.pieces([5000] * 3, 8192, 1.0)] == [[0], [1], [2]]
-    assert [p.tolist() for p in batches.pieces([5, 1, 9], 10, 1.0)] == [[1, 0], [2]]
-
-
 def test_in_order_goes_from_short_to_long():
     ordered = batches.in_order(np.array([5, 1, 9, 4, 7]), 2)
     assert [batch.tolist() for batch in ordered] == [[1, 3], [0, 4], [2]]
@@ -312,12 +288,12 @@ def test_a_gpu_keeps_what_takes_half_of_its_free_memory_at_most(
     assert ("come from pinned memory" in caplog.text) is not kept
 
 
-def test_a_gpu_takes_rows_by_its_memory_and_a_cpu_few_with_little_padding(monkeypatch):
+def test_a_gpu_takes_rows_by_its_memory_and_a_cpu_few(monkeypatch):
     gib = {"cuda:0": 80, "cuda:1": 8}
     monkeypatch.setattr(
         torch.cuda,
         "get_device_properties",
         lambda device: SimpleNamespace(total_memory=gib[str(device)] * 2**30),
     )
-    assert [batches.limits(name) for name in gib] == [(163840, 1.0), (16384, 1.0)]
-    assert batches.limits("cpu") == (8192, 0.15)
+    assert [batches.rows_at_once(name) for name in gib] == [163840, 16384]
+    assert batches.rows_at_once("cpu") == 8192

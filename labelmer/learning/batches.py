@@ -126,18 +126,14 @@ class Features:
         return values.masked_fill_(~mask.view(*mask.shape, *[1] * len(self.row)), 0), mask
 
 
-def limits(device):
-    """How many rows go through a model at once, and the share of them that may be padding.
-
-    The rows are those of both modalities, with their padding; the share is of training.
-    """
+def rows_at_once(device):
+    """How many rows go through a model at once: of all modalities, with their padding."""
     device = torch.device(device)
     if device.type == "cpu":
-        return CPU_ROWS, 0.15
+        return CPU_ROWS
     # Of all its memory, not of what is free: equal seeds find equal batches.
     memory = torch.cuda.get_device_properties(device).total_memory
-    # A GPU computes padding faster than it starts another piece.
-    return max(1, memory // GPU_MEMORY_PER_ROW), 1.0
+    return max(1, memory // GPU_MEMORY_PER_ROW)
 
 
 def in_order(lengths, size, rows=None):
@@ -165,32 +161,6 @@ def shuffled(items, size, generator):
     by one at most. generator: numpy.random.Generator.
     """
     return np.array_split(generator.permutation(items), -(-items // size))
-
-
-def pieces(lengths, rows, padding):
-    """A batch cut into pieces of like length: a list of arrays of places in the batch.
-
-    The fewest pieces, with the least padding, of which none has more than `rows` rows with its
-    padding (an item that has more goes alone), and whose padding is at most that share of all
-    rows. lengths: (B,) rows of each item.
-    """
-    lengths = np.asarray(lengths)
-    order = np.argsort(lengths, kind="stable")
-    ordered = lengths[order]
-    count = np.arange(len(order) + 1)
-    # cost[i, j]: rows of a piece of the items i ... j - 1, the last of which is the longest
-    cost = (count - count[:, None]) * np.concatenate([[0], ordered]).astype(float)
-    alone = count - count[:, None] == 1
-    cost[(count <= count[:, None]) | ((cost > rows) & ~alone)] = np.inf
-    best, cuts = cost[0], []  # of the first j items in as many pieces as there are cuts, and one
-    while np.isinf(best[-1]) or best[-1] * (1 - padding) > lengths.sum():
-        total = best[:, None] + cost  # the last piece begins at item i
-        cuts.append(total.argmin(0))
-        best = total.min(0)
-    ends = [len(order)]
-    for before in reversed(cuts):
-        ends.append(before[ends[-1]])
-    return np.split(order, ends[:0:-1])
 
 
 def statistics(features, labels, classes):
@@ -333,7 +303,7 @@ def passes(model, part):
     """Every batch of a part through a model: (item numbers, inputs, what the model returns)."""
     model.eval()
     device = next(model.parameters()).device
-    groups = in_order(part.lengths(), EVALUATED, limits(device)[0])
+    groups = in_order(part.lengths(), EVALUATED, rows_at_once(device))
     for numbers, (inputs, _) in zip(groups, part.batches(groups, device), strict=True):
         yield numbers, inputs, model(inputs)
 

@@ -1,7 +1,8 @@
 """What architectures share: the network that each begins with, and pieces to build it of.
 
-Shapes: B utterances, T tokens or frames, D encoder width, d model width, C labels, K heads.
-Masks are True on tokens and frames, False on padding.
+Shapes: B utterances, T tokens or frames, R rows of all utterances of a batch end to end (Layout),
+D encoder width, d model width, C labels, K heads. Masks are True on tokens and frames, False on
+padding.
 """
 
 import math
@@ -13,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from labelmer.base.tables import MODALITIES
+from labelmer.models.layout import Layout
 
 
 @dataclass
@@ -51,9 +53,9 @@ class Output:
 class State:
     """One modality of a batch on its way through the model."""
 
-    values: torch.Tensor  # (B, T, D): standardised, layers mixed
-    hidden: torch.Tensor  # (B, T, d)
-    mask: torch.Tensor  # (B, T)
+    values: torch.Tensor  # (R, D): standardised, layers mixed
+    hidden: torch.Tensor  # (R, d)
+    layout: Layout
 
 
 class Side(nn.Module):
@@ -84,20 +86,20 @@ class Side(nn.Module):
 
     def forward(self, values, mask, present=None):
         """The State of a batch; a modality that is missing becomes one null token."""
-        options = self.options
+        options, layout = self.options, Layout(mask)
+        values = layout.pack(values)  # (R, *row)
         if options.standardise:
             values = (values - self.mean) / self.sd
         if self.layer_mix is not None:
-            values = torch.einsum("btld,l->btd", values, self.layer_mix.softmax(0))  # (B, T, D)
+            values = torch.einsum("rld,l->rd", values, self.layer_mix.softmax(0))  # (R, D)
         if self.training and options.input_dropout:
-            everyone = torch.ones_like(values[:, :1])  # (B, 1, D): one mask for all rows
-            values = values * F.dropout(everyone, options.input_dropout)
-        hidden = self.project(values, mask)  # (B, T, d)
+            everyone = values.new_ones(len(mask), values.shape[-1])  # (B, D): one mask for all rows
+            values = values * layout.each(F.dropout(everyone, options.input_dropout))
+        hidden = self.project(values, layout)  # (R, d)
         if present is not None:
-            first = torch.arange(mask.shape[1], device=mask.device) == 0
-            hidden = torch.where(present[:, None, None], hidden, self.null)
-            mask = torch.where(present[:, None], mask, first)
-        return State(values, hidden, mask)
+            hidden = torch.where(layout.each(present)[:, None], hidden, self.null)
+            layout = layout.first_where(~present)
+        return State(values, hidden, layout)
 
 
 class Network(nn.Module):
@@ -153,13 +155,14 @@ class Projection(nn.Module):
         self.mix = nn.Sequential(nn.Linear(d, d), nn.GELU(), nn.Dropout(dropout))
         self.norm = nn.LayerNorm(d)
 
-    def forward(self, values, mask):
-        a = self.inward(values) * mask[..., None]  # (B, T, d); padding is zero, as at the edges
-        return self.norm(a + self.mix(self.over_time(a)))
+    def forward(self, values, layout=None):
+        """(R, d) of rows (R, D); without a layout each is an utterance of its own."""
+        a = self.inward(values)
+        return self.norm(a + self.mix(self.over_time(a, layout)))
 
 
 class Neighbours(nn.Conv1d):
-    """A depthwise convolution of width 3 over time, of (B, T, d).
+    """A depthwise convolution of width 3 over time, of rows (R, d).
 
     As sums of shifted rows, which are quick for batches of a few utterances too.
     """
@@ -167,10 +170,13 @@ class Neighbours(nn.Conv1d):
     def __init__(self, d):
         super().__init__(d, d, 3, groups=d)
 
-    def forward(self, rows):
+    def forward(self, rows, layout=None):
         before, here, after = self.weight[:, 0].unbind(-1)  # (d,) each
+        alone = rows * here + self.bias
+        if layout is None:
+            return alone
         edged = F.pad(rows, (0, 0, 1, 1))
-        return edged[:, :-2] * before + rows * here + edged[:, 2:] * after + self.bias
+        return alone + edged[:-2] * layout.before * before + edged[2:] * layout.after * after
 
 
 class Pooling(nn.Module):
@@ -190,19 +196,20 @@ class Pooling(nn.Module):
         elif kind == "leam":
             self.over_time = nn.Conv1d(classes, classes, 5, padding=2)
 
-    def forward(self, hidden, mask, similar=None):
-        """hidden (B, T, d), mask (B, T); similar (B, T, C): with the labels, if they are asked."""
+    def forward(self, hidden, layout, similar=None):
+        """hidden (R, d) and its Layout; similar (R, C): with the labels, if they are asked."""
         if self.kind == "mean":
-            logits = torch.zeros_like(hidden[..., 0])
+            logits = torch.zeros_like(layout.mask, dtype=hidden.dtype)
         elif self.kind == "leam":
-            inside = (similar * mask[..., None]).transpose(1, 2)  # (B, C, T)
-            logits = F.relu(self.over_time(inside)).amax(1)
+            inside = layout.unpack(similar) * layout.mask[..., None]
+            logits = F.relu(self.over_time(inside.transpose(1, 2))).amax(1)  # of (B, C, T)
         else:
-            logits = self.score(hidden)[..., 0]
+            logits = self.score(hidden)[:, 0]
             if self.kind == "label-attention":
                 logits = logits + similar.amax(-1)
-        weights = logits.masked_fill(~mask, -torch.inf).softmax(-1)  # (B, T)
-        return (weights[:, None] @ hidden)[:, 0], weights
+            logits = layout.unpack(logits)
+        weights = logits.masked_fill(~layout.mask, -torch.inf).softmax(-1)  # (B, T)
+        return layout.mean(hidden, weights), weights
 
 
 class CrossAttention(nn.Module):
@@ -221,24 +228,32 @@ class CrossAttention(nn.Module):
         self.norm = nn.LayerNorm(d)
         self.guidance = nn.Parameter(torch.ones(heads)) if guided else None
 
-    def forward(self, asking, answering, agree=None):
-        """New (B, T, d) of the State that asks, and what the other one's (B, T') received.
+    def forward(self, asking, answering, says=None):
+        """New (R, d) of the State that asks, and what the other one's (B, T') received.
 
-        agree (B, T, T'): how much two tokens or frames point to the same label, where guided.
+        says: P of both, (B, T, C) and (B, T', C), where guided; agree is their product.
         """
-        query = self._split(self.query(asking.hidden))  # (B, K, T, d / K)
-        key = self._split(self.key(answering.hidden))  # (B, K, T', d / K)
-        value = self._split(self.value(answering.hidden))
-        logits = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])  # (B, K, T, T')
-        if self.guidance is not None:
-            logits = logits + self.guidance[:, None, None] * agree[:, None]
-        attention = logits.masked_fill(~answering.mask[:, None, None], -torch.inf).softmax(-1)
-        answer = (attention @ value).transpose(1, 2).flatten(2)  # (B, T, d)
-        asked = (
-            asking.mask[:, None, :, None] / (self.heads * asking.mask.sum(-1))[:, None, None, None]
-        )
-        received = (attention * asked).sum((1, 2))  # (B, T')
-        return self.norm(asking.hidden + self.dropout(self.outward(answer))), received
+        ask, asked = asking.layout, answering.layout
+        query = self._split(ask.unpack(self.query(asking.hidden)))  # (B, K, T, d / K)
+        query = query / math.sqrt(query.shape[-1])
+        key = self._split(asked.unpack(self.key(answering.hidden)))  # (B, K, T', d / K)
+        value = self._split(asked.unpack(self.value(answering.hidden)))
+        if self.guidance is not None:  # P makes C more dimensions of queries and keys
+            own, other = (p[:, None].expand(-1, self.heads, -1, -1) for p in says)
+            query = torch.cat([query, self.guidance[:, None, None] * own], -1)
+            key = torch.cat([key, other], -1)
+        share = ask.mask / (self.heads * ask.mask.sum(-1, keepdim=True))  # (B, T)
+        answers, received = [], []
+        for some, t, u in zip(ask.groups, ask.longest, asked.longest, strict=True):
+            logits = query[some, :, :t] @ key[some, :, :u].transpose(-1, -2)  # (b, K, t, u)
+            there = asked.mask[some, None, None, :u]
+            attention = logits.masked_fill(~there, -torch.inf).softmax(-1)
+            answer = (attention @ value[some, :, :u]).transpose(1, 2).flatten(2)  # (b, t, d)
+            answers.append(F.pad(answer, (0, 0, 0, query.shape[2] - t)))
+            weights = (share[some, None, None, :t] @ attention).sum((1, 2))  # (b, u)
+            received.append(F.pad(weights, (0, key.shape[2] - u)))
+        answer = ask.pack(torch.cat(answers))  # (R, d)
+        return self.norm(asking.hidden + self.dropout(self.outward(answer))), torch.cat(received)
 
     def _split(self, x):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)

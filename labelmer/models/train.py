@@ -161,11 +161,11 @@ def updates(model, train, options, seed, total):
         cycle_momentum=False,
     )
     lengths = train.lengths()
-    limits = batches.limits(device)
+    rows = batches.rows_at_once(device)
     left = total
     while left:
         shuffled = batches.shuffled(len(train.labels), options.batch_size, generator)[:left]
-        cut = [batches.pieces(lengths[numbers], *limits) for numbers in shuffled]
+        cut = [batches.in_order(lengths[numbers], len(numbers), rows) for numbers in shuffled]
         groups = [n[p] for n, ps in zip(shuffled, cut, strict=True) for p in ps]
         made = train.batches(groups, device)
         for numbers, places in zip(shuffled, cut, strict=True):

@@ -5,7 +5,8 @@ Our reading of 'Leveraging Label Information for Multimodal Emotion Recognition'
 ours. The interaction builds on LEAM (Wang et al. 2018, 'Joint Embedding of Words and Labels for
 Text Classification').
 
-Shapes: B utterances, T tokens or frames, D encoder width, d model width, C labels.
+Shapes: B utterances, T tokens or frames, R rows of all utterances end to end (Layout), D
+encoder width, d model width, C labels.
 """
 
 import math
@@ -33,9 +34,13 @@ class GuidedState(State):
     """One modality of a batch, its rows label-enhanced where the options say so."""
 
     labels: torch.Tensor | None  # (C, d)
-    says: torch.Tensor | None  # (B, T, C)
+    says: torch.Tensor | None  # (R, C)
     readers: list  # (B, C) each: the expert's logits are their sum
     weights: torch.Tensor | None  # (B, T): the expert's pooling
+
+    def unpacked_says(self):
+        """(B, T, C)"""
+        return self.layout.unpack(self.says)
 
 
 class LabelGuidedFusion(parts.Network):
@@ -76,19 +81,19 @@ class LabelGuidedFusion(parts.Network):
             pooled = []
             for m, side in sides.items():
                 similar = self.sides[m].similarity(enhanced[m], side.labels)
-                z, weights[m] = self.pools[m](enhanced[m], side.mask, similar)
+                z, weights[m] = self.pools[m](enhanced[m], side.layout, similar)
                 pooled.append(z)
             logits = logits + self.joint(torch.cat(pooled, dim=-1)).float()  # (B, C)
-        says = {m: side.says for m, side in sides.items() if side.says is not None}
+        says = {m: side.unpacked_says() for m, side in sides.items() if side.says is not None}
         labels = {m: side.labels for m, side in sides.items() if side.labels is not None}
         return Output(logits, experts, says, weights, asked, received, readers, labels)
 
     def crossed(self, modality, asking, answering):
         """What cross-attention of a modality makes of two states, guided by their labels."""
-        agree = None
+        says = None
         if self.options.label_guidance:
-            agree = asking.says @ answering.says.transpose(-1, -2)  # (B, T, T')
-        return self.to_other[modality](asking, answering, agree)
+            says = asking.unpacked_says(), answering.unpacked_says()
+        return self.to_other[modality](asking, answering, says)
 
     def loss(self, output, labels, shares):
         """Weighted cross-entropy of the sum, of each reader, and of the labels among themselves.
@@ -150,12 +155,10 @@ class Side(parts.Side):
 
     def labels(self):
         """The label embeddings in the model's space (C, d): sequences of length one."""
-        sequences = self.label_embeddings[:, None]  # (C, 1, D)
-        mask = torch.ones(sequences.shape[:2], dtype=torch.bool, device=sequences.device)
-        return self.project(sequences, mask)[:, 0]
+        return self.project(self.label_embeddings)
 
     def similarity(self, hidden, labels):
-        """Sharpened cosine of every token or frame with every label: a G (B, T, C)."""
+        """Sharpened cosine of every token or frame (R, d) with every label: a G (R, C)."""
         if labels is None:
             return None
         cosine = F.normalize(hidden, dim=-1) @ F.normalize(labels, dim=-1).T
@@ -168,30 +171,29 @@ class Side(parts.Side):
 
     def forward(self, values, mask, present=None):
         options, state = self.options, super().forward(values, mask, present)
-        values, hidden, mask = state.values, state.hidden, state.mask
+        values, hidden, layout = state.values, state.hidden, state.layout
         labels = self.labels() if options.labels else None
         similar = self.similarity(hidden, labels)
-        says = similar.softmax(-1) if labels is not None else None  # P (B, T, C)
+        says = similar.softmax(-1) if labels is not None else None  # P (R, C)
         readers, weights = [], None
         if options.experts or not options.joint:
-            z, weights = self.expert_pool(hidden, mask, similar)
+            z, weights = self.expert_pool(hidden, layout, similar)
             readers = [self.expert(z)]
             if options.expert_statistics:
-                readers.append(self.of_statistics(values, mask))
+                readers.append(self.of_statistics(values, layout))
             # Mixed precision does not round the sum of logits. A missing modality says nothing.
             readers = [logits.float() for logits in readers]
             if present is not None:
                 readers = [logits * present[:, None] for logits in readers]
         if options.joint and options.label_interaction:
             hidden = self.norm(hidden + self.take_up(says @ labels))
-        return GuidedState(values, hidden, mask, labels, says, readers, weights)
+        return GuidedState(values, hidden, layout, labels, says, readers, weights)
 
-    def of_statistics(self, values, mask):
-        """Logits (B, C) of the mean and the deviation over time of values (B, T, D)."""
-        inside, rows = mask[..., None], mask.sum(1, keepdim=True)  # (B, T, 1), (B, 1)
-        mean = (values * inside).sum(1) / rows  # (B, D)
-        apart = (values - mean[:, None]) * inside
-        deviation = torch.linalg.vector_norm(apart, dim=1) / rows.sqrt()
+    def of_statistics(self, values, layout):
+        """Logits (B, C) of the mean and the deviation over time of values (R, D)."""
+        mean = layout.mean(values)  # (B, D)
+        variance = layout.mean((values - layout.each(mean)).square())
+        deviation = variance.clamp_min(1e-12).sqrt()  # whose slope at zero is infinite
         both = self.project.inward(mean), self.deviation(deviation)  # (B, d) each
         return self.expert_of_statistics(torch.cat(both, dim=-1))
 

@@ -53,13 +53,14 @@ class LSGMER(parts.Network):
         sides = self.states(inputs, present)
         received, weights, enhanced = {}, {}, []
         for m, other in (MODALITIES, MODALITIES[::-1]):
-            hidden, received[other] = self.to_other[m](sides[m], sides[other])  # H1 (B, T, d)
-            query, key = self.query[m](self.label_signals), self.key[m](hidden)
+            hidden, received[other] = self.to_other[m](sides[m], sides[other])  # H1 (R, d)
+            layout, query = sides[m].layout, self.query[m](self.label_signals)
+            key = layout.unpack(self.key[m](hidden))  # (B, T, d)
             logits = query @ key.transpose(1, 2) / math.sqrt(key.shape[-1])  # (B, C, T)
-            attention = logits.masked_fill(~sides[m].mask[:, None], -torch.inf).softmax(-1)
-            signal = attention @ self.value[m](hidden)  # H2 (B, C, d)
-            inside = sides[m].mask[..., None]
-            mean = (sides[m].hidden * inside).sum(1) / inside.sum(1)  # (B, d)
+            attention = logits.masked_fill(~layout.mask[:, None], -torch.inf).softmax(-1)
+            signal = attention @ layout.unpack(self.value[m](hidden))  # H2 (B, C, d)
+            evenly = layout.mask / layout.mask.sum(1, keepdim=True)  # (B, T)
+            mean = layout.mean(sides[m].hidden, evenly)  # (B, d)
             enhanced.append((signal.sigmoid() * mean[:, None] + signal).mean(1))
             weights[m] = attention.mean(1)  # (B, T)
         fused = self.fuse(torch.cat(enhanced, dim=-1))  # (B, d)
