@@ -195,7 +195,7 @@ def report_arguments(paths, root, config, out):
 
 
 def run_page(reports, splits, out, *others):
-    options = {"--corpus": "a & b", "--reports": reports, "--splits": splits, "--out": out}
+    options = {"--title": "a & b", "--reports": reports, "--splits": splits, "--out": out}
     options["--config"] = json.dumps({"figures": DECLARED})
     page.main([*words(options), *map(str, others)])
 

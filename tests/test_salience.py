@@ -193,6 +193,21 @@ def test_a_rationale_that_does_not_fit_is_named(tmp_path, row, words):
         read_rationales(path, TEXTS, SECONDS)
 
 
+def test_rationales_of_sessions_that_the_study_leaves_out_are_left_out(root, tmp_path):
+    names = list(tables.TABLES["rationales"])
+    rows = [("c", "speech", 0, 0.5), ("elsewhere", "text", 0, 3)]
+    tables.write(tmp_path / "all.tsv", pd.DataFrame(rows, columns=names), "rationales")
+    other = tables.read(root / "utterances.tsv", "utterances").head(1).assign(id="elsewhere")
+    tables.write(tmp_path / "other.tsv", other, "utterances")
+    arguments = [tmp_path / "all.tsv", tmp_path / "out.tsv"]
+    for name in ("utterances", "segments"):
+        arguments += [f"--{name}", root / f"{name}.tsv"]
+    rationales.main([*map(str, arguments), "--left-out", str(tmp_path / "other.tsv")])
+    assert tables.read(tmp_path / "out.tsv", "rationales")["id"].tolist() == ["c"]
+    with pytest.raises(SystemExit):  # without the other session nobody knows that id
+        rationales.main([*map(str, arguments)])
+
+
 def test_a_rationale_may_end_with_the_audio_but_for_rounding(tmp_path):
     columns = list(tables.TABLES["rationales"])
     path = tmp_path / "rationales.tsv"

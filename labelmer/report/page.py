@@ -27,10 +27,10 @@ RESULTS = tuple(name for name in columns.RESULTS if name not in SOMETIMES)
 TEMPLATE = Path(__file__).with_suffix(".html")
 
 
-def render(corpus, results, splits, figures, folder):
+def render(title, results, splits, figures, folder):
     """The page as text.
 
-    corpus: its name; results: the tables of RESULTS by name, and those of SOMETIMES that there are;
+    title: names of corpus and study; results: the tables of RESULTS by name, and those of SOMETIMES that there are;
     splits: the tables audit and left_out by name; figures: {name: its FIGURE as a dict}; folder:
     that of the SVG files.
     """
@@ -66,7 +66,7 @@ def render(corpus, results, splits, figures, folder):
     }
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         **said,
-        corpus=corpus,
+        title=title,
         experiments=experiments,
         conditions=columns.CONDITIONS,
         metrics=METRICS,
@@ -153,9 +153,9 @@ def data_uri(path):
 
 @command
 def main(argv=None):
-    """Write the page of a corpus."""
+    """Write the page of a study."""
     parser = stage_parser(__doc__)
-    parser.add_argument("--corpus", required=True, help="its name, for the title")
+    parser.add_argument("--title", required=True, help="names of corpus and study")
     parser.add_argument("--reports", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--splits", type=Path, required=True, metavar="FOLDER")
     for name in SOMETIMES:
@@ -170,6 +170,6 @@ def main(argv=None):
             results[name] = columns.read(path, name)
     splits = {n: tables.read(args.splits / f"{n}.tsv", n) for n in ("audit", "left_out")}
     folder = args.reports / "figures"
-    page = render(args.corpus, results, splits, args.config["figures"], folder)
+    page = render(args.title, results, splits, args.config["figures"], folder)
     write_atomically(args.out, page)
     log.info("wrote %s, %.1f MB", args.out, len(page) / 1e6)

@@ -1,4 +1,4 @@
-"""Rationales -> the same table, held against the corpus before anything trains."""
+"""Rationales -> those of the study's sessions, held against the corpus before anything trains."""
 
 from pathlib import Path
 
@@ -16,9 +16,14 @@ def main(argv=None):
     parser.add_argument("out", type=Path, metavar="CHECKED.tsv")
     parser.add_argument("--utterances", type=Path, nargs="+", required=True, metavar="TSV")
     parser.add_argument("--segments", type=Path, nargs="+", required=True, metavar="TSV")
+    parser.add_argument(
+        "--left-out", type=Path, nargs="*", default=[], metavar="TSV", help="other utterances"
+    )
     args = parse(parser, argv)
     texts = tables.read_all(args.utterances, "utterances").set_index("id")["text"]
     seconds = tables.read_all(args.segments, "segments").set_index("id")["seconds"].dropna()
-    found = read_rationales(args.rationales, texts.to_dict(), seconds.to_dict())
-    tables.write(args.out, tables.read(args.rationales, "rationales"), "rationales")
+    others = {name for path in args.left_out for name in tables.read(path, "utterances")["id"]}
+    found = read_rationales(args.rationales, texts.to_dict(), seconds.to_dict(), others)
+    rows = tables.read(args.rationales, "rationales")
+    tables.write(args.out, rows[~rows["id"].isin(others)], "rationales")
     log.info("rationales: %s", {modality: len(of) for modality, of in found.items()})

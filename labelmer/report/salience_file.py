@@ -80,15 +80,18 @@ def share_within(spans, start, end):
     return np.divide(np.maximum(inside, 0), length, out=np.zeros(len(spans)), where=length > 0)
 
 
-def read_rationales(path, texts, seconds):
+def read_rationales(path, texts, seconds, others=()):
     """The table "rationales": {modality: {id: (start, end)}}.
 
-    texts: {id: transcript}; seconds: {id: length of the audio}, of those that have audio. Raise
+    texts: {id: transcript}; seconds: {id: length of the audio}, of those that have audio; others:
+    ids of the corpus that are left out. Raise
     InputError if an id is not in the corpus, or if a rationale lies outside of its utterance.
     """
     found = {modality: {} for modality in MODALITIES}
     for row in tables.given(path, "rationales").itertuples():
         place = f"{path}: id '{row.id}'"
+        if row.id in others:
+            continue
         if row.id not in texts:
             raise InputError(
                 f"{place}: no session of the config has such an utterance; correct the id, or "

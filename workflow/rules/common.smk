@@ -56,7 +56,8 @@ ROOT = CORPUS["root"]
 READER = readers.load(CORPUS["reader"])
 READER_OPTIONS = readers.options_of(CORPUS)
 SESSIONS = told(sessions, CORPUS)
-SESSIONS_OF_CORPUS = told(READER.sessions, ROOT)  # those that the study leaves out, too
+SESSIONS_OF_CORPUS = told(READER.sessions, ROOT)
+SESSIONS_LEFT_OUT = sorted(set(SESSIONS_OF_CORPUS) - set(SESSIONS))  # by the study
 told(check_given, CORPUS)
 told(check_sources, config)
 if hasattr(READER, "codes"):

@@ -37,6 +37,7 @@ rule rationales:
     input:
         utterances=expand(f"{C}/utterances/{{session}}.tsv", session=SESSIONS),
         segments=expand(f"{C}/segments/{{session}}.tsv", session=SESSIONS),
+        left_out=expand(f"{C}/utterances/{{session}}.tsv", session=SESSIONS_LEFT_OUT),
     output:
         f"{S}/rationales.tsv",
     log:
@@ -56,6 +57,7 @@ rule rationales:
             {output:q} \
             --utterances {input.utterances:q} \
             --segments {input.segments:q} \
+            --left-out {input.left_out:q} \
             --config {params.config:q} \
             --log {log:q}
         """
@@ -249,12 +251,12 @@ rule page:
     conda:
         ENVIRONMENT
     params:
-        corpus=CORPUS["name"],
+        title=f"{CORPUS['name']}, {config['study']}",
         config=page_params,
     shell:
         """
         python -m labelmer page \
-            --corpus {params.corpus:q} \
+            --title {params.title:q} \
             --reports "$(dirname {output:q})" \
             --splits "$(dirname {input.audit:q})" \
             --salience {input.salience:q} \
