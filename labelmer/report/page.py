@@ -30,9 +30,9 @@ TEMPLATE = Path(__file__).with_suffix(".html")
 def render(title, results, splits, figures, folder):
     """The page as text.
 
-    title: names of corpus and study; results: the tables of RESULTS by name, and those of SOMETIMES that there are;
-    splits: the tables audit and left_out by name; figures: {name: its FIGURE as a dict}; folder:
-    that of the SVG files.
+    title: names of corpus and study; results: the tables of RESULTS by name, and those of
+    SOMETIMES that there are; splits: the tables audit and left_out by name; figures: {name: its
+    FIGURE as a dict}; folder: that of the SVG files.
     """
     first = results["compare"].iloc[0]
     audit = splits["audit"]
