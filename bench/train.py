@@ -151,7 +151,7 @@ class Plain(Labelmer):
             optimiser,
             options.learning_rate,
             total_steps=len(steps) + 1,
-            pct_start=options.warm_up,
+            pct_start=train.WARM_UP,
             cycle_momentum=False,
         )
         self.waited = 0.0
@@ -165,7 +165,7 @@ class Plain(Labelmer):
             loss = self.model.loss(self.model(inputs, present), labels, shares)
             optimiser.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, options.clip)
+            torch.nn.utils.clip_grad_norm_(parameters, train.CLIP)
             optimiser.step()
             schedule.step()
             loss.item()

@@ -15,6 +15,7 @@ from labelmer import config
 from labelmer.base import tables
 from labelmer.base.digest import code_digest
 from labelmer.base.errors import InputError
+from labelmer.config import entries
 from labelmer.models import architectures
 
 pytestmark = pytest.mark.slow
@@ -23,7 +24,7 @@ MEANS = '''"""Mean pooling and a linear layer."""
 
 from dataclasses import dataclass
 
-from labelmer.base.errors import InputError
+from labelmer.base.options import option
 from labelmer.models import options
 
 
@@ -31,12 +32,8 @@ from labelmer.models import options
 class Options(options.NetworkOptions):
     """What a variant may change."""
 
-    architecture: str = "mean-linear"
-    bias: bool = True  # of the linear layer
-
-    def check(self):
-        if self.bias not in (True, False):
-            raise InputError(f"model: bias {self.bias!r}, expected true or false")
+    architecture: str = option("what the model is", "mean-linear")
+    bias: bool = option("of the linear layer", True)
 
 
 def untrained(options, rows, classes):
@@ -59,7 +56,6 @@ def untrained(options, rows, classes):
 
     return MeanLinear()
 '''
-SCHEMA = REPOSITORY / "workflow/schemas/config.schema.yaml"
 FILE = "labelmer/models/architectures/mean_linear.py"
 MODEL = {"width": 16, "frame_stride": 2, "heads": 4, "label_loss": 0.2}
 
@@ -134,19 +130,19 @@ def complaint(variants, **model):
     given["model"].update(model)
     given["variants"].update(variants)
     with pytest.raises(InputError) as caught:
-        config.check(given, SCHEMA)
+        config.check(given)
     return str(caught.value)
 
 
 def test_a_variant_takes_of_the_shared_options_those_that_its_architecture_has():
     kinds = ("label-guided", "lsgmer", "linear")
     given = {"model": MODEL, "variants": {kind: {"architecture": kind} for kind in kinds}}
-    found = {kind: set(config.options_of(given, kind)) - {"architecture"} for kind in kinds}
+    found = {kind: set(entries.options_of(given, kind)) - {"architecture"} for kind in kinds}
     assert found == {"label-guided": set(MODEL), "lsgmer": set(MODEL), "linear": {"frame_stride"}}
     given["model"] = {"pooling": "mean", "label_start": {"text": "words"}, "dropout": 0.1}
-    assert set(config.options_of(given, "lsgmer")) == {"architecture", "dropout"}
-    assert not config.starts_from_words(config.options_of(given, "lsgmer"))
-    assert config.starts_from_words(config.options_of(given, "label-guided"))
+    assert set(entries.options_of(given, "lsgmer")) == {"architecture", "dropout"}
+    assert not entries.starts_from_words(entries.options_of(given, "lsgmer"))
+    assert entries.starts_from_words(entries.options_of(given, "label-guided"))
 
 
 @pytest.mark.parametrize("name", architectures.names())
@@ -154,8 +150,8 @@ def test_every_default_of_an_architecture_may_be_written_down(name):
     options = architectures.options({"architecture": name})
     given = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
     given["variants"]["written"] = json.loads(json.dumps(asdict(options)))
-    config.check(given, SCHEMA)
-    assert architectures.options(config.options_of(given, "written")) == options
+    config.check(given)
+    assert architectures.options(entries.options_of(given, "written")) == options
 
 
 def test_an_option_of_another_architecture_is_refused_where_a_variant_names_it_itself():

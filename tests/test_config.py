@@ -6,13 +6,15 @@ from dataclasses import asdict
 import pytest
 import yaml
 from conftest import REPOSITORY
+from jsonschema import Draft202012Validator
 from snakemake.utils import update_config
 
 from labelmer import config
+from labelmer.base import options
 from labelmer.base.errors import InputError
-from labelmer.features.finetune import FinetuningOptions
+from labelmer.config import documents, entries, files, presence, sections
+from labelmer.features.options import FinetuningOptions
 
-SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
 DEMO = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
 
 
@@ -29,13 +31,13 @@ def changed(path, value):
 
 def complaint(given):
     with pytest.raises(InputError) as caught:
-        config.check(given, SCHEMA)
+        config.check(given)
     return str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "demo.yaml"])
 def test_the_configs_of_the_repository_are_valid(name):
-    config.check(yaml.safe_load((REPOSITORY / name).read_text()), SCHEMA)
+    config.check(yaml.safe_load((REPOSITORY / name).read_text()))
 
 
 def test_the_evidence_is_the_demo_with_every_variant_of_the_config_for_iemocap():
@@ -44,7 +46,7 @@ def test_the_evidence_is_the_demo_with_every_variant_of_the_config_for_iemocap()
         for name in ("demo.yaml", "evidence.yaml", "config.yaml")
     )
     update_config(given, evidence)  # as --configfile demo.yaml evidence.yaml does
-    config.check(given, SCHEMA)
+    config.check(given)
     assert given["variants"] == iemocap["variants"] and given["seeds"] == [1, 2, 3]
     (experiment,), (other,) = given["experiments"], iemocap["experiments"]
     assert experiment["variants"] == other["variants"]
@@ -110,9 +112,17 @@ def test_the_config_for_iemocap_pins_every_encoder_and_has_every_variant_of_the_
         ("labels: happy: codes", [], "labels: happy: codes"),
         ("experiments: 0: mode", "fine", "mode: 'fine', expected one of ['frozen', 'finetuned']"),
         ("finetuning", {"epoch": 3}, "finetuning: unknown keys ['epoch'], expected some of"),
-        ("finetuning", {"warm_up": 2.0}, "finetuning: warm_up: 2.0 is greater than the maximum"),
-        ("finetuning", {"dropout": 1}, "finetuning: dropout: 1 is greater than or equal to"),
-        ("finetuning", {"accumulation": 0}, "finetuning: accumulation: 0 is less than the minimum"),
+        (
+            "finetuning",
+            {"warm_up": 2.0},
+            "finetuning: warm_up: 2.0, expected a number from 0, up to 1",
+        ),
+        ("finetuning", {"dropout": 1}, "finetuning: dropout: 1, expected a number from 0, below 1"),
+        (
+            "finetuning",
+            {"accumulation": 0},
+            "finetuning: accumulation: 0, expected a whole number from 1",
+        ),
         ("finetuning", {"freeze_front_end": 1}, "freeze_front_end: 1, expected true or false"),
     ],
 )
@@ -132,7 +142,7 @@ def misread(tmp_path, *texts):
     for path, text in zip(paths, texts, strict=True):
         path.write_text(text)
     with pytest.raises(InputError) as caught:
-        config.check_files(paths)
+        files.check_files(paths)
     return str(caught.value)
 
 
@@ -180,8 +190,8 @@ def test_several_files_may_say_the_same_key_and_aliases_and_merges_are_no_double
     paths = [tmp_path / f"{number}.yaml" for number in range(len(texts))]
     for path, text in zip(paths, texts, strict=True):
         path.write_text(text)
-    config.check_files(paths)
-    config.check_files(REPOSITORY / name for name in ("config.yaml", "demo.yaml", "evidence.yaml"))
+    files.check_files(paths)
+    files.check_files(REPOSITORY / name for name in ("config.yaml", "demo.yaml", "evidence.yaml"))
 
 
 @pytest.mark.parametrize("codes", ["[no]", "[1]", "[1.5]", "[~]", "[2020-01-01]", "[{a: 1}]"])
@@ -215,18 +225,18 @@ def test_names_that_differ_in_case_only_are_refused(section, name):
 @pytest.mark.parametrize("name", ["labels", "segments", "Features"])
 def test_a_study_is_not_called_as_a_folder_that_all_studies_share(name):
     assert f"study: '{name}' is a folder of what all studies" in complaint(changed("study", name))
-    config.check(changed("study", f"{name}-6"), SCHEMA)
+    config.check(changed("study", f"{name}-6"))
 
 
 def test_a_code_that_the_corpus_spells_otherwise_is_refused():
     labels = {"angry": {"codes": ["ang", "\u00e4rger"]}, "sad": {"codes": ["sad", "Sad"]}}
-    config.check_codes(labels, ["ang", "sad", "Sad", "other"])
+    presence.check_codes(labels, ["ang", "sad", "Sad", "other"])
     with pytest.raises(
         InputError, match=r"angry: code 'ang' and the corpus' label 'Ang' differ on"
     ):
-        config.check_codes(labels, ["Ang", "ang"])
+        presence.check_codes(labels, ["Ang", "ang"])
     with pytest.raises(InputError, match=r"U\+00E4 against U\+0061 U\+0308"):
-        config.check_codes(labels, ["a\u0308rger"])
+        presence.check_codes(labels, ["a\u0308rger"])
 
 
 @pytest.mark.parametrize(
@@ -265,7 +275,7 @@ def test_a_code_that_the_corpus_spells_otherwise_is_refused():
             "fbank: source: 'builtin:mfcc', expected one of ['builtin:fbank']",
         ),
         ("encoders: minilm: windows", 20, "minilm: unknown keys ['windows'], expected some of"),
-        ("encoders: minilm: window_s", 0, "minilm: window_s: 0 is less than the minimum of 1"),
+        ("encoders: minilm: window_s", 0, "minilm: window_s: 0, expected a number from 1"),
         ("encoders: minilm: window_s", 20, "minilm: window_s goes with wav2vec 2.0 and its kin"),
         ("encoders: fbank: window_s", 20, "fbank: window_s goes with wav2vec 2.0 and its kin"),
         ("encoders: minilm: silence", "full", "minilm: silence goes with Whisper's encoder"),
@@ -299,7 +309,7 @@ def test_what_a_manifest_says_itself_is_not_in_the_config():
     "parts", [["full", "speech-only"], ["full", "speech-only", "linear"], ["linear", "full"]]
 )
 def test_a_late_fusion_takes_two_or_more_of_any_modality(parts):
-    config.check(changed("variants: late-fusion: product_of", parts), SCHEMA)
+    config.check(changed("variants: late-fusion: product_of", parts))
 
 
 def test_the_baseline_needs_no_words_of_labels_and_ignores_what_the_networks_have_in_common():
@@ -307,22 +317,22 @@ def test_the_baseline_needs_no_words_of_labels_and_ignores_what_the_networks_hav
     given["variants"] = {"linear": {"architecture": "linear"}}
     given["experiments"][0]["variants"] = ["linear"]
     del given["labels"]["sad"]["words"]
-    config.check(given, SCHEMA)
+    config.check(given)
 
 
 def test_every_option_of_fine_tuning_is_known_to_the_schema_and_its_default_allowed():
-    config.check(changed("finetuning", asdict(FinetuningOptions())), SCHEMA)
+    config.check(changed("finetuning", asdict(FinetuningOptions())))
 
 
 def test_sections_with_defaults_may_be_left_out():
     given = copy.deepcopy(DEMO)
     del given["model"], given["training"]
-    config.check(given, SCHEMA)
+    config.check(given)
 
 
 def test_words_that_label_embeddings_start_from_must_be_there():
     given = changed("variants: full", {"label_start": {"text": "words"}})
-    config.check(given, SCHEMA)
+    config.check(given)
     del given["labels"]["sad"]["words"]
     assert "labels: ['sad'] have no words, and the variants ['full']" in complaint(given)
 
@@ -335,7 +345,7 @@ def test_every_problem_is_said_at_once():
 
 def test_a_missing_corpus_says_where_to_put_it_and_how_to_do_without(tmp_path):
     with pytest.raises(InputError) as caught:
-        config.sessions({"reader": "iemocap", "root": str(tmp_path / "none")})
+        presence.sessions({"reader": "iemocap", "root": str(tmp_path / "none")})
     said = str(caught.value)
     assert "Session1 ... Session5" in said and "make demo" in said and str(tmp_path) in said
 
@@ -344,11 +354,11 @@ def test_a_session_that_the_corpus_lacks_is_named(tmp_path):
     for number in (1, 2):
         (tmp_path / f"Session{number}").mkdir()
     corpus = {"reader": "iemocap", "root": str(tmp_path)}
-    assert config.sessions(corpus) == ["Session1", "Session2"]
+    assert presence.sessions(corpus) == ["Session1", "Session2"]
     with pytest.raises(
         InputError, match=r"'Session9' is not defined, expected one of \['Session1'"
     ):
-        config.sessions({**corpus, "sessions": ["Session1", "Session9"]})
+        presence.sessions({**corpus, "sessions": ["Session1", "Session9"]})
 
 
 def test_two_folders_of_one_session_are_refused_unless_one_is_chosen(tmp_path):
@@ -356,45 +366,83 @@ def test_two_folders_of_one_session_are_refused_unless_one_is_chosen(tmp_path):
         (tmp_path / name).mkdir()
     corpus = {"reader": "iemocap", "root": str(tmp_path)}
     with pytest.raises(InputError, match="'Ses01F' stands in 'Session1' and in 'Session1_old'"):
-        config.sessions(corpus)
+        presence.sessions(corpus)
     chosen = {**corpus, "sessions": ["Session1", "Session2"]}
-    assert config.sessions(chosen) == ["Session1", "Session2"]
+    assert presence.sessions(chosen) == ["Session1", "Session2"]
 
 
 def test_a_path_in_other_case_or_with_backslashes_is_said_to_be_so(tmp_path):
     (tmp_path / "My.tsv").touch()
     with pytest.raises(InputError, match="spelt otherwise there"):
-        config.sessions({"reader": "manifest", "root": str(tmp_path / "my.tsv")})
+        presence.sessions({"reader": "manifest", "root": str(tmp_path / "my.tsv")})
     with pytest.raises(InputError, match="backslashes"):
-        config.check_given({"rationales": f"{tmp_path}\\My.tsv"})
+        presence.check_given({"rationales": f"{tmp_path}\\My.tsv"})
 
 
 def test_a_missing_table_of_recognised_words_says_what_is_expected(tmp_path):
     corpus = {"transcripts": str(tmp_path / "words.tsv")}
     with pytest.raises(InputError) as caught:
-        config.check_given(corpus)
+        presence.check_given(corpus)
     said = str(caught.value)
     assert f"corpus: transcripts: there is no file '{tmp_path}/words.tsv'" in said
     assert "a TSV with the columns id and text" in said and "remove the key" in said
     (tmp_path / "words.tsv").touch()
-    config.check_given(corpus)
-    config.check_given({})
+    presence.check_given(corpus)
+    presence.check_given({})
 
 
 def test_the_folder_of_an_encoder_that_is_not_there_is_named():
     demo = copy.deepcopy(DEMO)
     demo["encoders"]["minilm"]["source"] = "path:nowhere"
     with pytest.raises(InputError, match="encoders: minilm: source: there is no folder 'nowhere'"):
-        config.check_sources(demo)
+        presence.check_sources(demo)
     demo["encoders"]["unused"] = demo["encoders"].pop("minilm")
     demo["experiments"][0]["text"] = "fbank"
-    config.check_sources(demo)
+    presence.check_sources(demo)
 
 
 def test_what_an_encoder_does_anyway_may_be_written_down():
     plain = {"modality": "speech", "source": "path:x", "layer": 3}
     written = {**plain, "window_s": 60, "silence": "compact", "dtype": "float16"}
     written["precision"] = "float32"
-    assert config.encoding(written) == config.encoding(plain) == {"layer": 3}
-    assert config.encoding({**plain, "silence": "full"}) == {"layer": 3, "silence": "full"}
-    assert config.encoding({**plain, "window_s": 30}) == {"layer": 3, "window_s": 30}
+    assert entries.encoding(written) == entries.encoding(plain) == {"layer": 3}
+    assert entries.encoding({**plain, "silence": "full"}) == {"layer": 3, "silence": "full"}
+    assert entries.encoding({**plain, "window_s": 30}) == {"layer": 3, "window_s": 30}
+
+
+def test_the_schema_and_the_tables_of_the_documentation_are_those_of_the_code():
+    """`labelmer options .` makes them."""
+    assert (REPOSITORY / documents.SCHEMA).read_text() == documents.schema_text()
+    page = (REPOSITORY / documents.PAGE).read_text()
+    assert page == documents.page_text(page)
+    tables = set(sections.sections()) | {"architectures"}
+    assert {mark[1] for mark in documents.MARKED.finditer(page)} == tables
+
+
+def test_the_schema_is_one_and_lets_the_configs_of_the_repository_through():
+    schema = yaml.safe_load(documents.schema_text())
+    Draft202012Validator.check_schema(schema)
+    for name in ("config.yaml", "demo.yaml"):
+        given = yaml.safe_load((REPOSITORY / name).read_text())
+        assert list(Draft202012Validator(schema).iter_errors(given)) == []
+    for path, value in (("training: epochs", 0), ("corpus: name", "a/b"), ("folds: hold_out", 1)):
+        assert list(Draft202012Validator(schema).iter_errors(changed(path, value)))
+
+
+@pytest.mark.parametrize("name", sections.sections())
+def test_every_default_and_example_is_one_that_its_rules_let_through(name):
+    for key, rules in sections.sections()[name]["properties"].items():
+        assert rules["description"]
+        for value in (rules.get(word, None) for word in ("default", "example")):
+            assert value is None or list(options.check(rules, value, key)) == []
+        bad = object()
+        assert list(options.check(rules, bad, key))  # there is a rule
+
+
+def test_defaults_are_filled_in_and_what_is_given_stays():
+    whole = sections.with_defaults(DEMO)
+    assert (whole["study"], whole["gpu"], whole["model"]) == ("main", False, DEMO["model"])
+    assert whole["training"]["updates"] == DEMO["training"]["updates"]
+    assert whole["training"]["refit"] is True and whole["folds"]["fraction"] == 0.2
+    for section in ("corpus", "encoders"):  # a reader's and a family's defaults are theirs
+        assert whole[section] == DEMO[section]

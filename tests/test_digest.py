@@ -251,3 +251,15 @@ def test_places_are_told_apart_by_size_time_and_link_and_not_by_content(tmp_path
     shutil.copystat("v1/a", "v2/a")
     shutil.copystat("v1/none", "v2/none")
     assert places_digest(paths) != now
+
+
+def test_the_words_of_an_option_do_not_count_and_its_rules_do(digest):
+    field = 'x: int = option("how many", 4, 8, minimum=1)\n'
+    told = 'OPTIONS = {"x": {"description": "how many", "minimum": 1, "example": 8}}\n'
+    before = digest(helper=field + told)
+    words = field.replace("how many", "how often").replace(" 8,", " 9,")
+    assert digest(helper=words + told) == before
+    assert digest(helper=field + told.replace("how many", "how often")) == before
+    for changed in (field.replace("4", "5"), field.replace("minimum=1", "minimum=2")):
+        assert digest(helper=changed + told) != before
+    assert digest(helper=field + told.replace('"minimum": 1', '"minimum": 2')) != before

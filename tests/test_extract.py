@@ -529,6 +529,25 @@ def test_command_line_of_labels(snapshot, tmp_path):  # noqa: F811
         extract.main([*argv, "--config", '{"layer": 1}'])
 
 
+@pytest.mark.parametrize(
+    "config, said",
+    [
+        (
+            {"layr": 3},
+            "--config: unknown keys ['layr'], expected some of ['code', 'dtype', 'labels'",
+        ),
+        ({"dtype": "float8"}, "--config: dtype: 'float8', expected one of ['float16', 'bfloat16'"),
+        ({"window_s": 0}, "--config: window_s: 0, expected a number from 1"),
+        ({"layer": "last"}, "--config: layer: 'last', expected a whole number, or all"),
+    ],
+)
+def test_what_the_stage_is_told_is_checked_as_the_config_is(tmp_path, caplog, config, said):
+    argv = [str(tmp_path), str(tmp_path / "out.h5"), "--encoder", "x"]
+    with pytest.raises(SystemExit):
+        extract.main([*argv, "--config", json.dumps(config)])
+    assert said in caplog.text
+
+
 @pytest.mark.parametrize("stage", ["extract", "fetch"])
 def test_help_does_not_import_torch(stage):
     program = (

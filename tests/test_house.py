@@ -21,12 +21,8 @@ ARROWS = {
     "models": {"base", "scores", "learning"},
     "report": {"base", "scores"},
     "figures": {"base", "scores", "report"},
-    "config": {
-        "base",
-        "corpus",
-        "features",
-        "models",
-    },  # their names and options alone, without torch
+    # their names and options alone, without torch
+    "config": {"base", "corpus", "features", "models"},
 }
 
 

@@ -11,7 +11,7 @@ from scipy.spatial.distance import jensenshannon
 from torch.nn import functional as F
 
 from labelmer.base.errors import InputError
-from labelmer.config import kind_of, options_of
+from labelmer.config.entries import kind_of, options_of
 from labelmer.models import architectures, layout, parts, saved
 
 torch.set_num_threads(1)
@@ -516,7 +516,7 @@ def test_a_damaged_model_is_an_input_error(damage, tmp_path):
 
 
 def test_bad_options_are_input_errors():
-    with pytest.raises(InputError, match=r"unknown options \['depth'\], expected .*'width'"):
+    with pytest.raises(InputError, match=r"unknown keys \['depth'\], expected .*'width'"):
         architectures.options({"depth": 3})
     with pytest.raises(InputError, match=r"modalities \['text'\] with architecture lsgmer"):
         architectures.options({"architecture": "lsgmer", "modalities": ["text"]})

@@ -17,7 +17,7 @@ from labelmer.base.stage import command, parse, stage_parser
 
 @command
 def main(argv=None):
-    args = parse(stage_parser("Says it."), argv)
+    args = parse(stage_parser("Says it."), argv, known=["fault", "ä"])
     log.info("config %s", args.config)
     log.warning("look out")
     if args.config.get("fault") == "input":
@@ -61,6 +61,12 @@ def test_bad_input_is_one_message_and_exit_status_1(run):
     assert status == 1
     assert shown == "look out\nerror: a.tsv: id 'x' is wrong\n"
     assert logged.endswith("error: a.tsv: id 'x' is wrong\n")
+
+
+def test_a_key_that_the_stage_does_not_know_is_named_with_those_that_it_knows(run):
+    status, shown, logged = run({"falt": "input"})
+    said = "error: --config: unknown keys ['falt'], expected some of ['code', 'fault', 'ä']\n"
+    assert (status, shown) == (1, said) and logged.endswith(said)
 
 
 def test_a_bug_shows_its_traceback_in_the_log_too(run):

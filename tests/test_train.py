@@ -492,6 +492,22 @@ def test_a_class_that_cannot_teach_is_named(corpus, caplog):
     assert "no row of class 'sad' in part train" in caplog.text and "fold1.tsv" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "training, options, said",
+    [
+        ({"epoch": 3}, {}, "training: unknown keys ['epoch'], expected some of ['batch_size', 'ep"),
+        ({"epochs": 0}, {}, "training: epochs: 0, expected a whole number from 1"),
+        ({}, {"pooling": "max"}, "model: pooling: 'max', expected one of ['attention', "),
+    ],
+)
+def test_what_the_stage_is_told_is_checked_as_the_config_is(
+    corpus, caplog, training, options, said
+):
+    with pytest.raises(SystemExit):
+        corpus.train("m", training=training, **options)
+    assert said in caplog.text and "Traceback" not in caplog.text
+
+
 def test_memory_that_runs_out_gives_advice(corpus, caplog, monkeypatch):
     def full(*_):
         raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")

@@ -136,11 +136,16 @@ def essence(node: object) -> object:
         return ["Raise", essence(node.exc.func)]  # what it says does not count
     if isinstance(node, ast.Call) and _name(node.func) == "Progress":
         return ["Call", "Progress"]
+    if isinstance(node, ast.Dict):
+        node = ast.Dict(*_without_words(node))
     fields = {name: value for name, value in ast.iter_fields(node) if name not in UNCOUNTED}
     if isinstance(node, ast.JoinedStr):
         fields["values"] = _joined(node.values)
     elif isinstance(node, ast.Call) and _name(node.func) == "add_argument":
         fields["keywords"] = [word for word in node.keywords if word.arg not in ("help", "metavar")]
+    elif isinstance(node, ast.Call) and _name(node.func) == "option":
+        fields["args"] = node.args[1:2]  # its default, between its meaning and an example
+        fields["keywords"] = [word for word in node.keywords if word.arg not in OF_OPTIONS]
     elif isinstance(node, ast.Assert):
         fields["msg"] = None
     # Later versions of Python have more fields, empty in older sources.
@@ -151,6 +156,16 @@ def essence(node: object) -> object:
 # Fields of hints, of how a text was written and of what a name is used for.
 UNCOUNTED = {"annotation", "returns", "type_comment", "type_params", "type_ignores", "kind", "ctx"}
 UNCOUNTED |= {"simple"}
+
+
+OF_OPTIONS = ("description", "example", "expected")  # words of base/options.py
+
+
+def _without_words(node: ast.Dict) -> tuple[list, list]:
+    """Keys and values of a dict, but for the words of an option."""
+    pairs = zip(node.keys, node.values, strict=True)
+    kept = [(k, v) for k, v in pairs if getattr(k, "value", None) not in OF_OPTIONS]
+    return [k for k, _ in kept], [v for _, v in kept]
 
 
 def _only_tells(node: object) -> bool:

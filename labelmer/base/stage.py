@@ -5,11 +5,12 @@ import functools
 import json
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from labelmer.base.errors import InputError
 from labelmer.base.log import log, log_to_terminal
+from labelmer.base.options import check, closed, refuse
 
 
 def command(main: Callable[[Sequence[str] | None], None]) -> Callable:
@@ -32,24 +33,32 @@ def command(main: Callable[[Sequence[str] | None], None]) -> Callable:
 
 
 def parse(
-    parser: argparse.ArgumentParser, argv: Sequence[str] | None = None, sections: Sequence[str] = ()
+    parser: argparse.ArgumentParser,
+    argv: Sequence[str] | None = None,
+    needed: Sequence[str] = (),
+    known: Iterable[str] | None = (),
 ) -> argparse.Namespace:
     """Parse a stage's arguments, with the two that all have: --config JSON and --log FILE.
 
     The workflow passes in --config just what it tracks for a rerun, so a stage cannot depend on
-    a value whose change would go unseen. sections: keys that the stage cannot do without.
+    a value whose change would go unseen. needed: keys of it that the stage cannot do without;
+    known: others that it takes, beside the `code` that stands for the code; None: any, which the
+    stage looks at. InputError: others.
     """
     parser.add_argument("--config", type=json_object, default={}, metavar="JSON")
     parser.add_argument("--log", type=Path, metavar="FILE", help="plain lines go here")
     args = parser.parse_args(argv)
-    absent = [name for name in sections if name not in args.config]
+    absent = [name for name in needed if name not in args.config]
     if absent:
-        parser.error(f"--config lacks {absent}, expected a JSON object with {list(sections)}")
+        parser.error(f"--config lacks {absent}, expected a JSON object with {list(needed)}")
     if args.log:
         args.log.parent.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(args.log, mode="w", encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
         log.addHandler(handler)
+    if known is not None:
+        taken = closed({name: {} for name in sorted({"code", *needed, *known})})
+        refuse(check(taken, args.config, "--config"))
     return args
 
 

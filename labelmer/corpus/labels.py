@@ -19,8 +19,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = stage_parser(__doc__)
     parser.add_argument("--session", required=True)
     parser.add_argument("--labels", type=Path, required=True, metavar="TSV", help="to write")
-    args = parse(parser, argv, ["corpus"])
-    corpus = args.config["corpus"]
+    args = parse(parser, argv, ["corpus"], ["rows"])
+    corpus = readers.section(args.config["corpus"])
     reader = readers.load(corpus["reader"])
     labels = reader.labels(corpus["root"], args.session).sort_values("id")
     tables.write(args.labels, labels, "labels")

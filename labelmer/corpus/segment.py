@@ -129,8 +129,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--session", required=True)
     parser.add_argument("--segments", type=Path, required=True, help="ragged file to write")
     parser.add_argument("--table", type=Path, required=True, help="table of segments to write")
-    args = parse(parser, argv, ["corpus", "code"])
-    corpus = args.config["corpus"]
+    args = parse(parser, argv, ["corpus", "code"], ["cuts"])
+    corpus = readers.section(args.config["corpus"])
     reader = readers.load(corpus["reader"])
     utterances, _ = reader.utterances(corpus["root"], args.session)
     options = readers.options_of(corpus)

@@ -10,6 +10,7 @@ No speaker of the test part ever stands in another part; that is checked, not ho
 import functools
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,10 @@ import pandas as pd
 from labelmer.base import tables
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
+from labelmer.base.options import read
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.corpus import readers
+from labelmer.corpus.folds import FoldOptions
 from labelmer.corpus.words import words_of
 
 SHARED_WORDS = 4  # a transcript this long counts as the same when it stands elsewhere
@@ -283,7 +286,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.add_argument(f"--{name}", type=Path, nargs="+", required=True, metavar="TSV")
     parser.add_argument("--out", type=Path, required=True, help="folder of the fold tables")
     args = parse(parser, argv, ["classes", "folds", "reader"])
-    classes, settings = dict(args.config["classes"]), args.config["folds"]
+    settings = asdict(read(FoldOptions, args.config["folds"], "folds"))
+    classes = dict(args.config["classes"])
     given = {
         name: _concatenate(getattr(args, name), name)
         for name in ("utterances", "unread", "segments", "labels")

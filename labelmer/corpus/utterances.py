@@ -16,8 +16,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--session", required=True)
     parser.add_argument("--utterances", type=Path, required=True, metavar="TSV", help="to write")
     parser.add_argument("--unread", type=Path, required=True, metavar="TSV", help="to write")
-    args = parse(parser, argv, ["corpus"])
-    corpus = args.config["corpus"]
+    args = parse(parser, argv, ["corpus"], ["rows"])
+    corpus = readers.section(args.config["corpus"])
     reader = readers.load(corpus["reader"])
     utterances, unread = reader.utterances(corpus["root"], args.session)
     tables.write(args.utterances, utterances.sort_values("id"), "utterances")

@@ -274,7 +274,7 @@ def main(argv=None):
     parser = stage_parser(__doc__)
     parser.add_argument("folder", type=Path, help="folder to make, or to replace")
     parser.add_argument("--source", required=True, help="see above")
-    args = parse(parser, argv)
+    args = parse(parser, argv, known=["source", "files"])
     facts = fetch(args.source, args.folder)
     log.info(
         "%s: %s, width %d, %d layers, weights %s",

@@ -30,31 +30,17 @@ from labelmer.base.errors import InputError, lacks_memory
 from labelmer.base.files import refuse_foreign
 from labelmer.base.lock import alone
 from labelmer.base.log import log
+from labelmer.base.options import read
 from labelmer.base.progress import Progress
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.features import encoders
 from labelmer.features.items import read_facts, read_items
+from labelmer.features.options import FinetuningOptions
 from labelmer.learning.batches import class_numbers, class_weights, in_order, shuffled
 from labelmer.learning.checkpoints import Checkpoints
 from labelmer.learning.device import decayed, device_of, make_deterministic, mixed_precision
 from labelmer.learning.predictions import check_classes
 from labelmer.scores.accuracy import accuracies, best_epoch
-
-
-@dataclass(frozen=True)
-class FinetuningOptions:
-    """How an encoder is fine-tuned."""
-
-    epochs: int = 5
-    batch_size: int = 8  # utterances that go through the network at once
-    accumulation: int = 1  # batches whose gradients make one update
-    learning_rate: float = 2e-5  # at its height
-    weight_decay: float = 0.01
-    warm_up: float = 0.1  # share of the updates in which the rate rises
-    clip: float = 1.0  # greatest norm of the gradient
-    dropout: float = 0.1  # of the mean, before the linear layer
-    freeze_front_end: bool = True  # leave the convolutions below the transformer as they are
-    gradient_checkpointing: bool = False  # compute layers twice rather than keep what they gave
 
 
 @dataclass(frozen=True)
@@ -321,11 +307,14 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
     parser.add_argument("--gpu", type=int, choices=(0, 1), default=0, help="1: use a GPU")
-    args = parse(parser, argv, ["classes", "finetuning"])
+    args = parse(parser, argv, ["classes", "finetuning"], encoders.options())
     refuse_foreign(args.out)
     os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers is imported
     make_deterministic(args.seed, args.threads)
-    classes, options = args.config["classes"], FinetuningOptions(**args.config["finetuning"])
+    classes, options = (
+        args.config["classes"],
+        read(FinetuningOptions, args.config["finetuning"], "finetuning"),
+    )
     facts = read_facts(args.folder, args.encoder)
     device = device_of(args.gpu)
     encoder = load_encoder(args.folder, device, **encoders.options_in(args.config))

@@ -1,49 +1,59 @@
-"""What every architecture lets a variant change. Without torch: a config is checked at once.
+"""What every architecture lets a variant change, and how models are fitted. Without torch: a config
+is checked at once.
 
 An architecture (labelmer/models/architectures) has a class of its own that adds its options.
 """
 
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from labelmer.base.errors import InputError
+from labelmer.base.options import check, option, refuse, schema_of
 from labelmer.base.tables import MODALITIES
+
+POOLINGS = ["attention", "label-attention", "mean", "leam"]
 
 
 @dataclass(frozen=True)
 class Options:
     """What a variant of any architecture may change."""
 
-    architecture: str
-    modalities: tuple = MODALITIES  # what the model sees
-    frame_stride: int = 4  # speech frames averaged into one before the model
+    architecture: str = option("what the model is; see method.md")
+    modalities: tuple = option(
+        "what the model sees",
+        MODALITIES,
+        ["speech"],
+        minItems=1,
+        uniqueItems=True,
+        items={"enum": list(MODALITIES)},
+    )
+    frame_stride: int = option("speech frames averaged into one", 4, 2, enum=[1, 2, 4, 8])
 
     kind: ClassVar[str] = "network"  # made by the stage train; or the stage that does it all
 
     @classmethod
-    def names(cls):
+    def names(cls) -> list[str]:
         """The options that there are, sorted."""
         return sorted(field.name for field in fields(cls))
 
     @classmethod
-    def of(cls, given):
+    def of(cls, given: dict[str, Any]) -> "Options":
         """Options from a dict, as config.yaml has it; what is not given has its default.
 
-        InputError: options that the architecture does not have, or that do not go together.
+        InputError: options that the architecture does not have, values that they do not take, or
+        options that do not go together.
         """
-        unknown = sorted(set(given) - set(cls.names()))
-        if unknown:
-            raise InputError(f"model: unknown options {unknown}, expected some of {cls.names()}")
+        refuse(check(schema_of(cls), given, "model"))
         seen = given.get("modalities", MODALITIES)
         options = cls(**{**given, "modalities": tuple(m for m in MODALITIES if m in seen)})
         options.check()
         return options
 
-    def check(self):
+    def check(self) -> None:
         """InputError if options do not go together; nothing can be wrong with these alone."""
 
     @property
-    def joint(self):
+    def joint(self) -> bool:
         """Does the model see both modalities?"""
         return len(self.modalities) == 2
 
@@ -52,17 +62,54 @@ class Options:
 class NetworkOptions(Options):
     """What a variant of any network may change."""
 
-    width: int = 128  # d
-    dropout: float = 0.3
-    input_dropout: float = 0.3  # of the encoder's dimensions: one mask for all rows of an utterance
-    standardise: bool = True  # by the training part's mean and sd
-    modality_dropout: float = 0.1  # chance, in training, that one modality is missing
+    width: int = option("of the model, d; a multiple of `heads`", 128, 64, minimum=4)
+    dropout: float = option("within the model", 0.3, 0.1, minimum=0, exclusiveMaximum=1)
+    input_dropout: float = option(
+        "of the encoder's dimensions; one mask for all rows of an utterance",
+        0.3,
+        0.0,
+        minimum=0,
+        exclusiveMaximum=1,
+    )
+    standardise: bool = option("by the training part's mean and deviation", True, False)
+    modality_dropout: float = option(
+        "chance in training that one modality is missing", 0.1, 0, minimum=0, maximum=0.5
+    )
 
 
-def check_heads(options):
+def check_heads(options: Any) -> None:
     """InputError unless the heads of cross-attention share the width equally."""
     if options.width % options.heads:
         raise InputError(
             f"model: width {options.width} is no multiple of heads {options.heads}; raise the one "
             "or lower the other"
         )
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a model is fitted."""
+
+    updates: int = option(
+        "of the weights, at least: a small training part is passed over more often",
+        500,
+        1000,
+        minimum=1,
+    )
+    epochs: int = option("passes over the training part, at least", 4, 8, minimum=1)
+    batch_size: int = option("utterances whose gradient makes one update", 16, 64, minimum=1)
+    learning_rate: float = option("at its height", 1e-3, 5e-4, exclusiveMinimum=0)
+    weight_decay: float = option("of matrices alone", 0.01, 0.0, minimum=0)
+    refit: bool = option(
+        "train anew on training and validation part, for as many updates as was best on validation",
+        True,
+        False,
+    )
+
+    def passes(self, utterances: int) -> int:
+        """Epochs that a training part of so many utterances is trained for."""
+        return max(self.epochs, -(-self.updates // self.batches(utterances)))
+
+    def batches(self, utterances: int) -> int:
+        """Updates of an epoch."""
+        return -(-utterances // self.batch_size)

@@ -11,7 +11,7 @@ import resource
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from labelmer.base import tables
 from labelmer.base.errors import InputError, lacks_memory
 from labelmer.base.log import log
+from labelmer.base.options import read
 from labelmer.base.progress import Progress
 from labelmer.base.ragged import Ragged
 from labelmer.base.stage import RUN, command, parse, run_parser
@@ -36,33 +37,14 @@ from labelmer.learning.device import (
 from labelmer.learning.origin import check_origin, origin
 from labelmer.learning.predictions import check_classes, predictions_table
 from labelmer.models import architectures
+from labelmer.models.options import TrainingOptions
 from labelmer.models.parts import loss_shares, parameter_count
 from labelmer.models.saved import save
 from labelmer.scores.accuracy import accuracies, best_epoch
 
 FEW_UPDATES = 100  # with fewer a model has seldom learned what it can
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How a model is fitted."""
-
-    epochs: int = 4  # passes over the training part, at least
-    updates: int = 500  # of the weights, at least: a small part is passed over more often
-    batch_size: int = 16
-    learning_rate: float = 1e-3  # at its height
-    weight_decay: float = 0.01  # of matrices alone
-    warm_up: float = 0.15  # share of the updates in which the rate rises
-    clip: float = 1.0  # greatest norm of the gradient
-    refit: bool = True  # train anew on training and validation part, as long as was best
-
-    def passes(self, utterances):
-        """Epochs that a training part of so many utterances is trained for."""
-        return max(self.epochs, -(-self.updates // self.batches(utterances)))
-
-    def batches(self, utterances):
-        """Updates of an epoch."""
-        return -(-utterances // self.batch_size)
+WARM_UP = 0.15  # share of the updates in which the rate rises
+CLIP = 1.0  # greatest norm of the gradient
 
 
 class AdamW(torch.optim.AdamW):
@@ -157,7 +139,7 @@ def updates(model, train, options, seed, total):
         optimiser,
         options.learning_rate,
         total_steps=total + 1,
-        pct_start=options.warm_up,
+        pct_start=WARM_UP,
         cycle_momentum=False,
     )
     lengths = train.lengths()
@@ -175,7 +157,7 @@ def updates(model, train, options, seed, total):
             model.train()
             optimiser.zero_grad()
             loss = backward(model, train.labels[numbers], places, made, weights, present)
-            torch.nn.utils.clip_grad_norm_(learned, options.clip)
+            torch.nn.utils.clip_grad_norm_(learned, CLIP)
             optimiser.step()
             schedule.step()
             yield loss, schedule.get_last_lr()[0]
@@ -254,7 +236,7 @@ def main(argv=None):
     seed = int(run["seed"])
     classes = args.config["classes"]
     options = architectures.options(args.config["model"])
-    training = TrainingOptions(**args.config["training"])
+    training = read(TrainingOptions, args.config["training"], "training")
     make_deterministic(seed, args.threads, onednn=False)
     device = device_of(args.gpu)
     table = tables.read(args.fold, "fold")

@@ -19,7 +19,7 @@ def main(argv=None):
     parser.add_argument(
         "--left-out", type=Path, nargs="*", default=[], metavar="TSV", help="other utterances"
     )
-    args = parse(parser, argv)
+    args = parse(parser, argv, known=["table"])
     texts = tables.read_all(args.utterances, "utterances").set_index("id")["text"]
     seconds = tables.read_all(args.segments, "segments").set_index("id")["seconds"].dropna()
     others = {name for path in args.left_out for name in tables.read(path, "utterances")["id"]}

@@ -1,6 +1,6 @@
 """What the rules of encoders and features are given."""
 
-from labelmer.config import encoding
+from labelmer.config.entries import encoding
 from labelmer.features.encoders import builtins, family_of, options_in, possible
 
 # Of an encoder's job, so that the jobs of all sessions, or of all folds, run beside each other.

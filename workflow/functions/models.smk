@@ -1,6 +1,6 @@
 """What the rules of models and predictions are given."""
 
-from labelmer.config import architecture_of, options_of, starts_from_words
+from labelmer.config.entries import architecture_of, options_of, starts_from_words
 from labelmer.models.architectures import module_of
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
-from snakemake.utils import min_version, validate
+from snakemake.utils import min_version
 
 min_version("9.27")
 sys.path.insert(0, workflow.basedir)
@@ -21,18 +21,13 @@ from labelmer.__main__ import VERBS
 from labelmer.base import tables
 from labelmer.base.digest import canonical_json, code_digest, file_digest
 from labelmer.base.errors import InputError
-from labelmer.config import (
-    check,
-    check_codes,
-    check_files,
-    check_given,
-    check_sources,
-    kind_of,
-    sessions,
-)
+from labelmer.config import check
+from labelmer.config.entries import kind_of
+from labelmer.config.files import check_files
+from labelmer.config.presence import check_codes, check_given, check_sources, sessions
+from labelmer.config.sections import with_defaults
 from labelmer.corpus import readers
 
-SCHEMA = workflow.source_path("../schemas/config.schema.yaml")
 ENVIRONMENT = workflow.source_path("../../envs/labelmer.yaml")
 
 
@@ -48,8 +43,8 @@ def told(function, *arguments, **options):
 
 
 told(check_files, workflow.configfiles)
-told(check, config, SCHEMA)
-validate(config, SCHEMA)  # fills in the defaults
+told(check, config)
+config.update(with_defaults(config))
 
 CORPUS = config["corpus"]
 ROOT = CORPUS["root"]

@@ -3,7 +3,8 @@
 A reader is a module of this folder; `reader:` in the config names it by its file's name. It has
 
     ROOT                            in words, what `root:` of the config is to name
-    OPTIONS                         its own keys of `corpus:`, {key: JSON schema with a default}
+    OPTIONS                         its own keys of `corpus:`, {key: rules}, as base/options.py has
+                                    them: with `description` and `default`
     sessions(root)                  names of the sessions
     speakers(root, session)         names of the session's speakers
     utterances(root, session)       the tables "utterances" and "unread"
@@ -23,6 +24,8 @@ Modules are loaded by their name, so that the code of one reader counts for its 
 import importlib
 import pkgutil
 
+from labelmer.base.options import check, closed, refuse
+
 
 def names():
     """The names of all readers, sorted."""
@@ -35,19 +38,18 @@ def load(name):
 
 
 def options():
-    """The readers' own options, {name of the reader: {key: JSON schema}}."""
+    """The readers' own options, {name of the reader: {key: rules}}."""
     return {name: load(name).OPTIONS for name in names()}
 
 
-def add_to(schema):
-    """Add the readers' names and own options to the JSON schema of the section `corpus`."""
-    known = {key: {} for own in options().values() for key in own}
-    schema["properties"] |= {"reader": {"enum": names()}, **known}
-    schema["additionalProperties"] = False
-    schema["allOf"] = [
-        {"if": {"properties": {"reader": {"const": name}}}, "then": {"properties": own}}
-        for name, own in options().items()
-    ]
+def section(given):
+    """A stage's section `corpus`, checked: the reader's name, what it reads, its own options."""
+    name = {"reader": {"enum": names()}}
+    refuse(check({"properties": name, "required": ["reader"]}, given, "corpus"))
+    own = load(given["reader"]).OPTIONS
+    known = {**name, "root": {"type": "string", "minLength": 1}, **own}
+    refuse(check(closed(known, ["root"]), given, "corpus"))
+    return given
 
 
 def options_of(corpus):

@@ -36,8 +36,14 @@ ROOT = (
     "IEMOCAP (the folder that holds Session1 ... Session5; its authors at USC give it out under a "
     "licence)"
 )
-OPTIONS = {  # the sentence files, or cut from the dialogues by the annotated times
-    "audio": {"enum": ["sentences", "dialogues"], "default": "sentences"},
+OPTIONS = {
+    "audio": {
+        "description": "of IEMOCAP: the sentence files, or cut from the dialogues by the "
+        "annotated times",
+        "enum": ["sentences", "dialogues"],
+        "default": "sentences",
+        "example": "dialogues",
+    },
 }
 
 # The raters' words for the release's codes. xxx (no majority) has none.

@@ -49,7 +49,7 @@ class Family:
     title: str  # what an error calls it
     modality: str  # "speech" or "text"
     model_types: list  # of a config.json, that it serves
-    options: dict = field(default_factory=dict)  # {name: JSON schema with a default}, in the config
+    options: dict = field(default_factory=dict)  # {name: rules of base/options.py}, in the config
     builtins: dict = field(default_factory=dict)  # {NAME: config.json} for source: builtin:NAME
     network: bool = True  # are there layers to choose from, and weights to fine-tune?
 
@@ -67,7 +67,7 @@ def families():
 
 
 def options():
-    """The options of all families: {name: JSON schema}."""
+    """The options of all families: {name: rules}."""
     return _one_each((name, spec) for f in families() for name, spec in f.options.items())
 
 

@@ -25,8 +25,16 @@ FAMILY = {
     "title": "wav2vec 2.0 and its kin (HuBERT, WavLM, data2vec)",
     "modality": "speech",
     "model_types": ["wav2vec2", "hubert", "wavlm", "data2vec-audio"],
-    # Seconds of speech that it sees at once; IEMOCAP's longest utterance takes 34.
-    "options": {"window_s": {"type": "number", "minimum": 1, "default": 60.0}},
+    "options": {
+        "window_s": {  # IEMOCAP's longest utterance takes 34
+            "description": "seconds of speech that wav2vec 2.0, HuBERT, WavLM and data2vec see at "
+            "once; what is longer goes in windows that overlap by a fifth",
+            "type": "number",
+            "minimum": 1,
+            "default": 60.0,
+            "example": 20,
+        }
+    },
 }
 
 

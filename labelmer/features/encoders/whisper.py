@@ -27,8 +27,15 @@ FAMILY = {
     "title": "Whisper's encoder",
     "modality": "speech",
     "model_types": ["whisper"],
-    # What it hears behind a clip, up to the 30 s that it was trained on; see below.
-    "options": {"silence": {"enum": ["full", "compact", "none"], "default": "compact"}},
+    "options": {
+        "silence": {
+            "description": "what Whisper's encoder hears behind a clip, up to the 30 s that it was "
+            "trained on; see below",
+            "enum": ["full", "compact", "none"],
+            "default": "compact",
+            "example": "full",
+        }
+    },
 }
 SILENCES = FAMILY["options"]["silence"]["enum"]
 NEAR = 50  # rows of compact silence that stand for themselves: 1 s

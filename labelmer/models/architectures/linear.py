@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from labelmer.base.errors import InputError
+from labelmer.base.options import option
 from labelmer.models import options
 
 
@@ -10,7 +11,7 @@ from labelmer.models import options
 class Options(options.Options):
     """What a variant of the baseline may change."""
 
-    architecture: str = "linear"
+    architecture: str = option("what the model is", "linear")
 
     kind = "linear"
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from labelmer.base.errors import InputError
+from labelmer.base.options import check, closed, refuse
 from labelmer.base.ragged import NotRagged, NotWhole, Ragged
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.report.inspection.facts import (
@@ -30,7 +31,7 @@ from labelmer.report.inspection.facts import (
     statistics,
     unsound,
 )
-from labelmer.report.inspection.judge import chosen, compare
+from labelmer.report.inspection.judge import chosen, compare, known_of
 
 PROVENANCE = ("encoder", "source", "revision", "family", "device", "precision", "code")
 LIBRARIES = ("labelmer", "torch", "transformers")
@@ -154,8 +155,9 @@ def main(argv=None):
     parser.add_argument("file", type=Path, help="of segments, features or salience, .h5")
     parser.add_argument("id", nargs="?", help="one item of it, an utterance")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    args = parse(parser, argv)
+    args = parse(parser, argv, known=None)
     file = opened(args.file)
+    refuse(check(closed({name: {} for name in known_of(file)}), args.config, "--config"))
     if args.id is None:
         facts = about_file(file, args.config)
     else:

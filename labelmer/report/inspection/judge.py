@@ -13,6 +13,7 @@ from labelmer.base.digest import (
     file_digest,
 )
 from labelmer.base.errors import InputError
+from labelmer.base.literals import declared
 from labelmer.base.ragged import Ragged, feature_key
 from labelmer.report.inspection.facts import attribute, named
 
@@ -75,6 +76,14 @@ def _model_changed(file):
         return "" if key == content_key(digest, name) else "model changed"
 
     return changed
+
+
+def known_of(file):
+    """The keys that --config may have: what the file records, and what an encoder may be told."""
+    families = declared(PACKAGE / "features" / "encoders", "FAMILY").values()
+    options = {name for family in families for name in family.get("options", {})}
+    told = {"labels", "code", "layer", "dtype", "precision"}
+    return {*told, *options, *_params(file)} - {"encoder", "device"}
 
 
 def _features_changed(file, contents, facts, config):

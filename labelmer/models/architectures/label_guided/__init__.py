@@ -1,36 +1,57 @@
 """The label-guided model of docs/method.md, with every piece that its options leave in it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
+from labelmer.base.options import option
 from labelmer.models import options
-from labelmer.models.options import check_heads
+from labelmer.models.options import POOLINGS, check_heads
 
 
 @dataclass(frozen=True)
 class Options(options.NetworkOptions):
     """What a variant may change. The defaults are the full model."""
 
-    architecture: str = "label-guided"
-    heads: int = 4  # of the cross-attention
-    label_start: dict = field(  # where the label embeddings start: prototype, words (text), random
-        default_factory=lambda: {"speech": "prototype", "text": "prototype"}
+    architecture: str = option("what the model is", "label-guided")
+    heads: int = option("of the cross-attention", 4, 2, minimum=1)
+    label_start: dict = option(
+        "where label embeddings start",
+        {"speech": "prototype", "text": "prototype"},
+        {"text": "words"},
+        type="object",
+        additionalProperties=False,
+        properties={
+            "speech": {"enum": ["prototype", "random"]},
+            "text": {"enum": ["prototype", "words", "random"]},
+        },
     )
-    label_embeddings: str = "learned"  # or frozen
-    label_interaction: bool = True  # tokens and frames take up the labels that they are like
-    label_guidance: bool = True  # cross-attention where both point to the same label
-    cross_attention: bool = True  # text to speech and speech to text
-    experts: bool = True  # each modality's own logits are part of the sum
-    expert_pooling: str = "attention"  # attention, label-attention, mean, leam
-    expert_statistics: bool = True  # experts also see mean and deviation of an utterance's rows
-    pooling: str = "label-attention"  # of the joint term: the same choice
-    expert_loss: float = 1.0  # weight of the cross-entropy of each of the experts' readers
-    label_loss: float = 0.1  # weight of telling the labels apart
+    label_embeddings: str = option(
+        "do they learn?", "learned", "frozen", enum=["learned", "frozen"]
+    )
+    label_interaction: bool = option(
+        "tokens and frames take up the labels that they are like", True, False
+    )
+    label_guidance: bool = option("the label term in the cross-attention", True, False)
+    cross_attention: bool = option("text to speech and speech to text", True, False)
+    experts: bool = option("each modality's own logits in the sum", True, False)
+    expert_pooling: str = option(
+        "pooling over time in the experts", "attention", "mean", enum=POOLINGS
+    )
+    expert_statistics: bool = option(
+        "experts also read the mean and the deviation over time of an utterance's tokens or frames",
+        True,
+        False,
+    )
+    pooling: str = option(
+        "pooling in the joint term", "label-attention", "attention", enum=POOLINGS
+    )
+    expert_loss: float = option("weight of the losses of the experts' readers", 1.0, 0.5, minimum=0)
+    label_loss: float = option("weight of telling the labels apart", 0.1, 0, minimum=0)
 
     @classmethod
     def of(cls, given):
         """As in Options; a modality that label_start does not name has its default."""
-        start = {**cls().label_start, **given.get("label_start", {})}
-        return super().of({**given, "label_start": start})
+        made = super().of(given)
+        return replace(made, label_start={**cls().label_start, **made.label_start})
 
     def check(self):
         """InputError unless the heads share the width equally."""

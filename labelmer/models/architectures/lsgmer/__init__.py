@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from labelmer.base.errors import InputError
+from labelmer.base.options import option
 from labelmer.base.tables import MODALITIES
 from labelmer.models import options
 from labelmer.models.options import check_heads
@@ -12,9 +13,9 @@ from labelmer.models.options import check_heads
 class Options(options.NetworkOptions):
     """What a variant may change."""
 
-    architecture: str = "lsgmer"
-    heads: int = 4  # of the cross-attention
-    label_loss: float = 0.1  # weight of the divergence
+    architecture: str = option("what the model is", "lsgmer")
+    heads: int = option("of the cross-attention", 4, 2, minimum=1)
+    label_loss: float = option("weight of the divergence", 0.1, 0, minimum=0)
 
     def check(self):
         """InputError unless both modalities are there and the heads share the width equally."""

@@ -1,0 +1,147 @@
+"""Checks across the keys of a config whose sections are right by themselves."""
+
+from labelmer.base import names
+from labelmer.base.errors import InputError
+from labelmer.config.entries import (
+    architecture_of,
+    kind_of,
+    known_options,
+    options_of,
+    starts_from_words,
+)
+from labelmer.config.presence import unknown
+from labelmer.corpus import readers
+from labelmer.features import encoders
+from labelmer.models import architectures
+
+
+def problems(config):
+    """All that is wrong: a list of sentences."""
+    checks = (_corpus, _study, _names, _labels, _encoders, _variants, _experiments, _folds)
+    return [problem for check_of in checks for problem in check_of(config)]
+
+
+def _corpus(config):
+    corpus, options = config["corpus"], readers.options()
+    for name, others in options.items():
+        for key in sorted(corpus.keys() & others.keys() - options[corpus["reader"]].keys()):
+            yield f"corpus: {key} goes with reader: {name}; remove it"
+
+
+# The folders in results/{corpus} of what all studies share.
+SHARED = ("segments", "utterances", "labels", "transcripts", "features")
+
+
+def _study(config):
+    if config.get("study", "").lower() in SHARED:
+        yield (
+            f"study: '{config['study']}' is a folder of what all studies of a corpus share, as are "
+            f"{list(SHARED)}; expected another name; rename the study"
+        )
+
+
+def _names(config):
+    """Names become files and columns, and not everywhere does case tell files apart."""
+    for section in ("labels", "encoders", "variants"):
+        if pair := names.alike(config[section]):
+            yield f"{section}: '{pair[0]}' and '{pair[1]}' differ in case only; rename one of them"
+
+
+def _labels(config):
+    home = {}
+    for label, entry in config["labels"].items():
+        for code in entry["codes"]:
+            if code in home:
+                yield (
+                    f"labels: code '{code}' stands in '{home[code]}' and in '{label}'; "
+                    "a code belongs to one class"
+                )
+            home[code] = label
+    wordless = [label for label, entry in config["labels"].items() if "words" not in entry]
+    needing = [v for v in config["variants"] if starts_from_words(options_of(config, v))]
+    if wordless and needing:
+        yield f"labels: {wordless} have no words, and the variants {needing} start from them"
+
+
+def _encoders(config):
+    for name, encoder in config["encoders"].items():
+        source, known = encoder["source"], encoders.builtins()
+        if source.startswith("builtin:") and source not in known:
+            yield f"encoders: {name}: source: '{source}', expected one of {list(known)}"
+            continue
+        families = encoders.possible(source, encoder["modality"])
+        if "layer" not in encoder and any(family.network for family in families):
+            yield (
+                f"encoders: {name}: layer is missing, expected a number: 0 is what enters the "
+                "first layer, -1 the last layer; a middle one is usually best"
+            )
+        if "precision" in encoder and not any(family.network for family in families):
+            yield f"encoders: {name}: precision goes with networks; remove it"
+        for option in encoders.options_in(encoder):
+            if not any(option in family.options for family in families):
+                yield f"encoders: {name}: {encoders.misplaced(option)}"
+
+
+def _variants(config):
+    variants = config["variants"]
+    for name, variant in variants.items():
+        if kind_of(config, name) == "product":
+            continue
+        known = known_options(config, name)
+        if idle := sorted(set(variant) - set(known)):
+            yield (
+                f"variants: {name}: {idle} say nothing to architecture "
+                f"{architecture_of(config, name)}, expected some of {known}; take them out"
+            )
+            continue
+        try:
+            architectures.options(options_of(config, name))
+        except InputError as error:
+            yield f"variants: {name}: {error}"
+    for name, variant in variants.items():
+        for part in variant.get("product_of", []):
+            yield from unknown(part, variants, f"variants: {name}: product_of")
+            if part == name:
+                yield f"variants: {name}: product_of: it names itself, expected other variants"
+            elif "product_of" in variants.get(part, {}):
+                yield (
+                    f"variants: {name}: product_of: '{part}' is a late fusion itself, "
+                    "expected a variant that is trained"
+                )
+
+
+def _experiments(config):
+    entries, variants = config["encoders"], config["variants"]
+    for number, experiment in enumerate(config["experiments"]):
+        for modality in ("speech", "text"):
+            place, name = f"experiments: {number}: {modality}", experiment[modality]
+            fitting = [e for e in entries if entries[e]["modality"] == modality]
+            if name in entries and name not in fitting:
+                yield (
+                    f"{place}: '{name}' is a {entries[name]['modality']} encoder, "
+                    f"expected one of {fitting}"
+                )
+            yield from unknown(name, entries, place)
+            source = entries.get(name, {}).get("source", "")
+            fixed = any(not family.network for family in encoders.possible(source, modality))
+            if experiment["mode"] == "finetuned" and fixed:
+                yield (
+                    f"{place}: '{name}' is {source}, which has nothing to fine-tune; expected an "
+                    "encoder with weights, or mode: frozen"
+                )
+        for name in experiment["variants"]:
+            yield from unknown(name, variants, f"experiments: {number}: variants")
+    runs = [(e["speech"], e["text"], e["mode"]) for e in config["experiments"]]
+    for run in sorted({run for run in runs if runs.count(run) > 1}):
+        yield f"experiments: {run} stands twice; put its variants into one list"
+
+
+def _folds(config):
+    folds = config["folds"]
+    if folds["validation"] == "partner" and folds["hold_out"] != "speaker":
+        yield (
+            "folds: validation: partner goes with hold_out: speaker; with hold_out: session "
+            "expected session or dialogues"
+        )
+    if "fraction" in folds and folds["validation"] != "dialogues":
+        yield "folds: fraction goes with validation: dialogues; remove it, or change validation"

@@ -1,0 +1,79 @@
+"""Config files as they are written, before YAML makes something else of them."""
+
+import json
+import re
+from pathlib import Path
+
+import yaml
+
+from labelmer.base.errors import InputError
+
+# Numbers as everyone reads them. YAML 1.1 has more: 010 is 8, 1:30 is 90, 1_0 is 10.
+NUMBER = re.compile(r"[+-]?(\d|[1-9]\d+|(\d|[1-9]\d+)?\.\d*)(e[+-]?\d+)?|[+-]?\.(inf|nan)", re.I)
+
+
+def check_files(paths):
+    """Raise an InputError that lists what config files say twice, and what YAML reads otherwise.
+
+    YAML's loader takes the last of two keys, and keys such as `no` and values such as `010` for
+    something else than what stands there; so the files are looked at before their content is.
+    """
+    problems = [problem for path in paths for problem in _misread(path)]
+    if problems:
+        raise InputError("\n".join(["the config is not valid.", *problems]))
+
+
+def _misread(path):
+    text = Path(path).read_text(encoding="utf-8")
+    try:
+        json.loads(text)
+        text = text.replace("\t", " ")  # JSON is YAML but for its tabs
+    except ValueError:
+        pass
+    yield from _misread_node(yaml.compose(text, Loader=yaml.SafeLoader), path, (), set())
+
+
+def _misread_node(node, path, way, seen):
+    """Complaints about a node of a YAML file. way: the keys above it; seen: ids of those done."""
+    if node is None or id(node) in seen:  # an anchor and its aliases are one node
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            yield from _misread_node(item, path, (*way, str(number)), seen)
+    elif isinstance(node, yaml.ScalarNode):
+        kind = node.tag.rpartition(":")[2]
+        place = _place(node, path, way)
+        if kind == "timestamp":
+            yield f"{place}: YAML reads {node.value} as a date; put it in quotes"
+        elif kind in ("int", "float") and not NUMBER.fullmatch(node.value):
+            yield (
+                f"{place}: YAML reads {node.value} as {_read(node)}; put it in quotes if it is "
+                "text, or write the number in plain decimal digits"
+            )
+    else:
+        first = {}
+        for key, value in node.value:
+            place = _place(key, path, way)
+            if not isinstance(key, yaml.ScalarNode):
+                yield f"{place}: a key that is a list or has keys itself, expected text"
+                continue
+            name = key.value
+            if key.tag.rpartition(":")[2] not in ("str", "merge"):
+                yield f"{place}: YAML reads the key {name} as {_read(key)}; put it in quotes"
+            if name in first:
+                yield (
+                    f"{place}: '{name}' stands twice, first in line {first[name]}; YAML would "
+                    "take the last alone: rename or remove one of the two"
+                )
+            first.setdefault(name, key.start_mark.line + 1)
+            yield from _misread_node(value, path, (*way, name), seen)
+
+
+def _place(node, path, way):
+    return ": ".join([f"{path}:{node.start_mark.line + 1}", *way])
+
+
+def _read(node):
+    """What YAML makes of a scalar, as text."""
+    return str(yaml.safe_load(node.value))

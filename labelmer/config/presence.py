@@ -1,0 +1,86 @@
+"""What the config names, held against what is there."""
+
+from pathlib import Path
+
+from labelmer.base import names
+from labelmer.base.errors import InputError
+from labelmer.corpus import readers
+
+
+def sessions(corpus):
+    """The names of the corpus' sessions that the config asks for; InputError if it is not there."""
+    root, reader = corpus["root"], readers.load(corpus["reader"])
+    if not Path(root).exists():
+        raise InputError(
+            f"corpus: root: there is no '{root}' in {Path.cwd()}{names.misspelt(root)}, expected "
+            f"{reader.ROOT}. Put it there, or correct the path in the config. "
+            "To see labelmer at work without a corpus: make demo"
+        )
+    present = reader.sessions(root)
+    wanted = corpus.get("sessions", present)
+    problems = [p for name in wanted for p in unknown(name, present, "corpus: sessions")]
+    if problems:
+        raise InputError("\n".join(problems))
+    home = {}
+    for session in sorted(wanted):
+        for speaker in reader.speakers(root, session):
+            if home.setdefault(speaker, session) != session:
+                raise InputError(
+                    f"{root}: speaker '{speaker}' stands in '{home[speaker]}' and in '{session}', "
+                    "and would be tested on and trained on; name one of them under corpus: sessions"
+                )
+    return sorted(wanted)
+
+
+def check_codes(labels, known):
+    """Raise an InputError if a label of the corpus is a code of the config but for its spelling.
+
+    labels: the config's section; known: the corpus' labels.
+    """
+    home = {code: name for name, entry in labels.items() for code in entry["codes"]}
+    for code, name in home.items():
+        for other in names.like(code, known):
+            if other not in home:
+                raise InputError(
+                    f"labels: {name}: code '{code}' and the corpus' label '{other}' differ only as "
+                    f"spellings of one name do ({names.difference(code, other)}); write the code "
+                    "as the corpus does, or list both"
+                )
+
+
+# Tables that may be given beside the corpus: key of `corpus`, what is expected there.
+GIVEN = {
+    "transcripts": "a TSV with the columns id and text, the words recognised in each utterance",
+    "rationales": "a TSV with the columns id, modality, start and end, stretches that tell labels",
+}
+
+
+def check_given(corpus):
+    """Raise an InputError if a table that the config gives beside the corpus is not there."""
+    for key, expected in GIVEN.items():
+        if key in corpus and not Path(corpus[key]).is_file():
+            raise InputError(
+                f"corpus: {key}: there is no file '{corpus[key]}' in {Path.cwd()}"
+                f"{names.misspelt(corpus[key])}, expected {expected}; correct the path, or "
+                "remove the key"
+            )
+
+
+def check_sources(config):
+    """Raise an InputError if the folder of an encoder that an experiment names is not there."""
+    for experiment in config["experiments"]:
+        for name in (experiment["speech"], experiment["text"]):
+            kind, _, place = config["encoders"][name]["source"].partition(":")
+            if kind == "path" and not Path(place).is_dir():
+                raise InputError(
+                    f"encoders: {name}: source: there is no folder '{place}' in {Path.cwd()}, "
+                    "expected one with config.json and the weights; correct the path"
+                )
+
+
+def unknown(name, known, place):
+    """A complaint if a name of the config is defined nowhere."""
+    if name in known:
+        return []
+    expected = f"expected one of {sorted(known)}{names.meant(name, known)}"
+    return [f"{place}: '{name}' is not defined, {expected}"]
