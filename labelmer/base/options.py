@@ -27,7 +27,13 @@ KINDS = {
     "number": "a number",
     "boolean": "true or false",
 }
-TYPES: dict[Any, str] = {int: "integer", float: "number", bool: "boolean", str: "string", dict: "object"}
+TYPES: dict[Any, str] = {
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    str: "string",
+    dict: "object",
+}
 TYPES |= {list: "array", tuple: "array"}
 # As words, in their order: a number's limits.
 LIMITS = {
@@ -181,7 +187,13 @@ def _is(kind: str, value: object) -> bool:
         return kind == "boolean"
     if isinstance(value, float):
         return kind == "number" and math.isfinite(value)
-    types: dict[str, Any] = {"integer": int, "number": int, "string": str, "object": dict, "array": (list, tuple)}
+    types: dict[str, Any] = {
+        "integer": int,
+        "number": int,
+        "string": str,
+        "object": dict,
+        "array": (list, tuple),
+    }
     return isinstance(value, types.get(kind, ()))
 
 
