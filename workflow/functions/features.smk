@@ -27,8 +27,13 @@ def family(wildcards):
     return [each.module for each in families]
 
 
-def extract_params(wildcards, **sections):
-    sections |= encoding(encoder_of(wildcards))
+def extract_params(wildcards):  # with **sections Snakemake would give it input, output and threads
+    return tracked("extract", *family(wildcards), **encoding(encoder_of(wildcards)))
+
+
+def extract_labels_params(wildcards):
+    sections = encoding(encoder_of(wildcards))
+    sections["labels"] = {name: config["labels"][name]["words"] for name in CLASSES}
     return tracked("extract", *family(wildcards), **sections)
 
 

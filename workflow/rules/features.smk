@@ -137,9 +137,7 @@ rule extract_labels:
     conda:
         ENVIRONMENT
     params:
-        config=lambda wildcards: extract_params(
-            wildcards, labels={name: config["labels"][name]["words"] for name in CLASSES}
-        ),
+        config=extract_labels_params,
     shell:
         """
         python -m labelmer extract \
