@@ -28,6 +28,9 @@ def made_up(seed, variant, strength, sharpness=1.0):
     frame = pd.DataFrame(
         {
             "id": [f"u{i:04}" for i in range(2 * HALF)],
+            "session": "Session1",
+            "dialogue": "d",
+            "speaker": "s",
             "part": ["validation"] * HALF + ["test"] * HALF,
             "true": names[truth],
             "predicted": names[p.argmax(axis=1)],

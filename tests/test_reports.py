@@ -1,5 +1,6 @@
 """From predictions to tables, figures and page, on a grid small enough to compute by hand."""
 
+import functools
 import itertools
 import json
 import re
@@ -16,9 +17,8 @@ from jinja2 import Environment, StrictUndefined
 from matplotlib.image import imread
 
 from labelmer.base import tables
-from labelmer.base.errors import InputError
 from labelmer.figures import FIGURES, plot
-from labelmer.report import columns, page, robustness, runs, slices, tabulate
+from labelmer.report import columns, page, robustness, slices, tabulate
 from labelmer.report.text import points
 from labelmer.scores import calibration
 
@@ -49,14 +49,20 @@ KINDS = {n for n, f in FIGURES.items() if f.reads in columns.RESULTS} - {"salien
 DECLARED = {name: asdict(figure) for name, figure in FIGURES.items()}
 
 
-def predictions(variant, fold, seed):
+# Who speaks the test utterances of each fold: a speaker is in one fold alone.
+SPEAKERS = {1: ["s1", "s1", "s2", "s2"], 2: ["s3", "s4"]}
+
+
+def predictions(variant, fold, seed, speakers=SPEAKERS):
     true, said = TRUE[fold], SAID[variant, fold, seed]
     test = pd.DataFrame(
         {"id": [f"f{fold}u{i}" for i in range(len(true))], "true": true, "predicted": said}
-    ).assign(part="test")
+    ).assign(part="test", speaker=speakers[fold])
     # All wrong on purpose: nothing of it may reach a table.
     validation = pd.DataFrame({"id": ["v"], "true": ["sad"], "predicted": ["angry"]})
-    both = pd.concat([test, validation.assign(part="validation")], ignore_index=True)
+    validation = validation.assign(part="validation", speaker="s9")
+    both = pd.concat([test, validation], ignore_index=True)
+    both = both.assign(session=f"Session{fold}", dialogue="d")
     for name in CLASSES:
         both[f"p_{name}"] = (both["predicted"] == name).astype(float)
     return both.assign(**ENCODERS, variant=variant, fold=fold, seed=seed)
@@ -129,26 +135,13 @@ def write_splits(folder):
     tables.write(folder / "audit.tsv", pd.DataFrame(rows), "audit")
     left_out = [("all", "Session1", f"x{i}", "code xxx is in no class") for i in range(23)]
     left_out.append(("2", "Session2", "y", "its words stand in validation or test"))
-    write_folds(folder)
     columns = list(tables.TABLES["left_out"])
     tables.write(folder / "left_out.tsv", pd.DataFrame(left_out, columns=columns), "left_out")
 
 
-# Who speaks the test utterances of each fold: a speaker is in one fold alone.
-SPEAKERS = {1: ["s1", "s1", "s2", "s2"], 2: ["s3", "s4"]}
-
-
-def write_folds(folder, speakers=SPEAKERS):
-    for fold, of_fold in speakers.items():
-        ids = [f"f{fold}u{i}" for i in range(len(of_fold))]
-        rows = pd.DataFrame({"id": ids, "speaker": of_fold, "part": "test"})
-        rows.loc[len(rows)] = ["v", "s9", "validation"]
-        rows = rows.assign(session=f"Session{fold}", dialogue="d", label="sad")
-        tables.write(folder / f"fold{fold}.tsv", rows, "fold")
-
-
-def write_predictions(folder, runs=SAID):
-    return write_runs(folder, "predictions", predictions, runs)
+def write_predictions(folder, runs=SAID, speakers=SPEAKERS):
+    made = functools.partial(predictions, speakers=speakers)
+    return write_runs(folder, "predictions", made, runs)
 
 
 def write_perturbed(folder, runs=SAID):
@@ -190,8 +183,7 @@ def report_arguments(paths, root, config, out):
         "--config": json.dumps(config),
         "--log": root / "log",
     }
-    folds = sorted(map(str, (root / "splits").glob("fold*.tsv")))
-    return ["--predictions", *map(str, paths), "--folds", *folds, *words(options)]
+    return ["--predictions", *map(str, paths), *words(options)]
 
 
 def run_page(reports, splits, out, *others):
@@ -450,29 +442,22 @@ def test_without_a_validation_part_there_is_no_temperature(tmp_path, caplog):
     assert "0.tsv: no row has part 'validation'" in message
 
 
-@pytest.mark.parametrize(
-    ("speakers", "words"),
-    [
-        ({1: ["s1"] * 3, 2: ["s3", "s4"]}, ["id 'f1u3' of fold 1", "no fold table's test part"]),
-        ({1: ["s1"] * 4}, ["id 'f2u0' of fold 2"]),
-    ],
-)
-def test_an_utterance_without_a_speaker_is_named(tmp_path, caplog, speakers, words):
-    paths = write_predictions(tmp_path)
-    write_splits(tmp_path / "splits")
-    for path in (tmp_path / "splits").glob("fold*.tsv"):
-        path.unlink()
-    write_folds(tmp_path / "splits", speakers)
-    with pytest.raises(SystemExit):
-        run_tabulate(paths, tmp_path)
-    assert all(word in caplog.text for word in words)
-
-
 def test_an_utterance_with_two_speakers_is_named(tmp_path, caplog):
-    write_folds(tmp_path, {1: ["s1"]})
-    write_folds(tmp_path / "other", {1: ["s2"]})
-    with pytest.raises(InputError, match=r"id 'f1u0' has the speakers \['s1', 's2'\]"):
-        runs.read_speakers([tmp_path / "fold1.tsv", tmp_path / "other/fold1.tsv"])
+    paths = write_predictions(tmp_path)
+    other = {1: ["s1", "s1", "s2", "s5"]}
+    tables.write(paths[0], predictions("full", 1, 1, other), "predictions")
+    message = refused(tmp_path, caplog, paths)
+    assert "id 'f1u3' has the speakers ['s2', 's5'] in the predictions" in message
+
+
+def test_predictions_of_an_earlier_version_are_named_with_what_they_lack(tmp_path, caplog):
+    paths = write_predictions(tmp_path)
+    rows = [line.split("\t") for line in paths[0].read_text().splitlines()]
+    kept = [n for n, name in enumerate(rows[0]) if name not in ("session", "dialogue", "speaker")]
+    paths[0].write_text("".join("\t".join(row[n] for n in kept) + "\n" for row in rows))
+    message = refused(tmp_path, caplog, paths)
+    assert f"{paths[0]}: bad columns" in message and "make it anew" in message
+    assert "missing ['session', 'dialogue', 'speaker']" in message
 
 
 @pytest.mark.filterwarnings("error")
@@ -480,10 +465,11 @@ def test_an_utterance_with_two_speakers_is_named(tmp_path, caplog):
 def test_one_speaker_one_seed_one_variant_and_an_empty_class(tmp_path, speakers):
     """The smallest design: all is there, and what is not defined is empty."""
     write_splits(tmp_path / "splits")
-    write_folds(tmp_path / "splits", {1: speakers[:4], 2: speakers[4:]})
+    speakers_of = {1: speakers[:4], 2: speakers[4:]}
     paths, changed = ([tmp_path / f"{kind}{fold}.tsv" for fold in TRUE] for kind in "pc")
     for fold, path, other in zip(TRUE, paths, changed, strict=True):
-        tables.write(path, predictions("full", fold, 1).assign(p_glad=0.0), "predictions")
+        said = predictions("full", fold, 1, speakers_of)
+        tables.write(path, said.assign(p_glad=0.0), "predictions")
         tables.write(other, perturbed("full", fold, 1).assign(p_glad=0.0), "perturbed")
     config = CONFIG | {"classes": [*CLASSES, "glad"]}
     run_tabulate(paths, tmp_path, config)
@@ -507,8 +493,8 @@ def test_one_speaker_one_seed_one_variant_and_an_empty_class(tmp_path, speakers)
 @pytest.mark.filterwarnings("error")
 def test_pairs_of_one_speaker_are_drawn_without_intervals(tmp_path):
     write_splits(tmp_path / "splits")
-    write_folds(tmp_path / "splits", {1: ["s1"] * 4, 2: ["s1"] * 2})
-    run_tabulate(write_predictions(tmp_path), tmp_path)
+    speakers = {1: ["s1"] * 4, 2: ["s1"] * 2}
+    run_tabulate(write_predictions(tmp_path, speakers=speakers), tmp_path)
     row = read(tmp_path, "pairs").iloc[0]
     assert row[["low", "high", "p_jackknife", "p_jackknife_holm", "detectable"]].isna().all()
     assert row["p_mcnemar"] == 0.375

@@ -86,7 +86,8 @@ def write_corpus(root, told=RATIONALES):
     for variant, seed in LAST:
         for modality in ("speech", "text"):
             write_salience(root / f"{variant}{seed}", variant, seed, modality=modality)
-    rows = {"id": ids, "part": "test", "predicted": list(PREDICTED.values()), **EXPERIMENT}
+    rows = {"id": ids, "session": "s", "dialogue": "d", "speaker": list(SPEAKERS.values())}
+    rows |= {"part": "test", "predicted": list(PREDICTED.values()), **EXPERIMENT}
     told = pd.DataFrame(rows).assign(true=["angry", "sad", "angry"], fold=1)
     told = told.assign(p_angry=[0.9, 0.2, 0.4], p_sad=[0.1, 0.8, 0.6])
     for variant, seed in LAST:

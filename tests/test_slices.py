@@ -41,10 +41,11 @@ def predictions(variant, fold, seed, utterances=UTTERANCES):
     """One run's table; a class that is predicted is sure."""
     named = {"a": "angry", "s": "sad"}
     said = utterances.assign(predicted=[named[letter] for letter in SAID[variant][seed]])
-    table = said.loc[said["fold"] == fold, ["id", "fold", "true", "predicted"]]
+    table = said.loc[said["fold"] == fold, ["id", "fold", "speaker", "true", "predicted"]]
     for name in CLASSES:
         table[f"p_{name}"] = (table["predicted"] == name).astype(float)
-    return table.assign(part="test", **ENCODERS, variant=variant, seed=seed)
+    table = table.assign(session=f"Session{fold}", dialogue="d", part="test")
+    return table.assign(**ENCODERS, variant=variant, seed=seed)
 
 
 def write_runs(folder, variants, utterances, texts):
@@ -55,17 +56,6 @@ def write_runs(folder, variants, utterances, texts):
             paths.append(folder / f"{text}.{variant}.{fold}.{seed}.tsv")
             run = predictions(variant, fold, seed, utterances).assign(text=text)
             tables.write(paths[-1], run, "predictions")
-    return paths
-
-
-def write_folds(folder, utterances):
-    """The fold tables; their paths."""
-    paths = []
-    for fold, of_fold in utterances.groupby("fold"):
-        paths.append(folder / f"fold{fold}.tsv")
-        rows = of_fold[["id", "speaker"]].assign(label=of_fold["true"], part="test")
-        rows = rows.assign(session=f"Session{fold}", dialogue="d")
-        tables.write(paths[-1], rows, "fold")
     return paths
 
 
@@ -86,7 +76,6 @@ def run_slices(folder, variants=tuple(SAID), utterances=UTTERANCES, texts=("mini
     """The table that slices.main writes of these variants, utterances and text encoders."""
     files = {
         "--predictions": write_runs(folder, variants, utterances, texts),
-        "--folds": write_folds(folder, utterances),
         "--audit": [write_audit(folder)],
         "--segments": [write_segments(folder, utterances)],
         "--out": [folder / "slices.tsv"],

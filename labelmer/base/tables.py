@@ -148,6 +148,9 @@ TABLES = {
     },
     "predictions": {
         "id": ID,
+        "session": SESSION,
+        "dialogue": DIALOGUE,
+        "speaker": SPEAKER,
         "part": Column(str, "part of the fold", ("validation", "test")),
         "true": Column(str, "class"),
         "predicted": Column(str, "class"),
@@ -207,7 +210,7 @@ def typed(raw: pd.DataFrame, name: str, path: Path | str, known: Tables = TABLES
     if missing or extra:
         raise InputError(
             f"{path}: bad columns for a table of {name}: missing {missing}, not known {extra}; "
-            f"expected {list(expected)}"
+            f"expected {list(expected)}; correct the file, or make it anew"
         )
     key = [column for column in KEYS.get(name, ("id",)) if column in raw]
     if key and raw.duplicated(key).any():

@@ -33,8 +33,8 @@ def predicted(rows, p, classes):
 def predictions_table(parts, classes, run):
     """The table "predictions" of a run, in the order of its fold table.
 
-    parts: rows of the fold table (id, part, label) and their probabilities (N, C), of the
-    validation and of the test part; run: the columns that name it.
+    parts: rows of the fold table and their probabilities (N, C), of the validation and of the test
+    part; run: the columns that name it.
     """
     frame = pd.concat([predicted(rows, p, classes) for rows, p in parts])
     return frame.sort_index().assign(**run)
@@ -46,7 +46,7 @@ def perturbed_table(test, changed, classes, run):
     test: rows of the fold table; changed: {(change, modality, share): probabilities (N, C)}.
     """
     frames = [
-        predicted(test.drop(columns="part"), p, classes).assign(
+        predicted(test[["id", "label"]], p, classes).assign(
             change=change, modality=modality, share=share
         )
         for (change, modality, share), p in changed.items()

@@ -125,7 +125,7 @@ def main(argv=None):
     model, classes = load(args.folder)
     model.to(device_of(args.gpu))
     run = dict(zip(RUN, args.run, strict=True))
-    table = tables.read(args.fold, "fold")[["id", "part", "label"]]
+    table = tables.read(args.fold, "fold")
     test = table[table.part == "test"]
     validated = of_validation(args.folder / "validation.tsv", table)
     paths = {"speech": args.speech, "text": args.text}

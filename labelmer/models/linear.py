@@ -181,7 +181,7 @@ def main(argv=None):
     args = parse(parser, argv, ["classes", "model", "refit"])
     run, classes = dict(zip(RUN, args.run, strict=True)), args.config["classes"]
     options = architectures.options(args.config["model"])
-    table = tables.read(args.fold, "fold")[["id", "part", "label"]]
+    table = tables.read(args.fold, "fold")
     check_classes(table, classes, args.fold)
     paths, strides = {"speech": args.speech, "text": args.text}, {"speech": options.frame_stride}
     files = {m: Means(m, paths[m], strides.get(m, 1)) for m in options.modalities}

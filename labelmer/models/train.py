@@ -266,7 +266,7 @@ def main(argv=None):
         model = build(options, whole, classes, words).to(device)
         refit(model, whole, training, seed, count)
     save(args.folder, model, classes, about)
-    rows = table.loc[table.part == "validation", ["id", "part", "label"]]
+    rows = table[table.part == "validation"]
     validated = predictions_table([(rows, probabilities(logits))], classes, run)
     tables.write(args.folder / "validation.tsv", validated, "predictions")
     tables.write(args.folder / "history.tsv", pd.DataFrame(history).assign(**run), "history")

@@ -81,7 +81,7 @@ def measured(predictions, perturbed, classes):
 
 
 def matched(frame, unchanged, change):
-    """A variant's predictions under one change, with the column speaker.
+    """A variant's predictions under one change, with their speakers.
 
     unchanged: its predictions without the change. Raise InputError unless both are of the same
     runs, utterances and true classes.
@@ -158,12 +158,11 @@ def main(argv=None):
     parser = stage_parser(__doc__)
     parser.add_argument("--predictions", type=Path, nargs="+", required=True, metavar="FILE")
     parser.add_argument("--perturbed", type=Path, nargs="+", required=True, metavar="FILE")
-    parser.add_argument("--folds", type=Path, nargs="+", required=True, metavar="FOLD.tsv")
     parser.add_argument("--audit", type=Path, required=True, metavar="AUDIT.tsv")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="gets the tables")
     args = parse(parser, argv, ["protocol", "selection", "classes"])
     classes = args.config["classes"]
-    predictions = runs.read_tested(args.predictions, classes, args.audit, args.folds)
+    predictions = runs.read_tested(args.predictions, classes, args.audit)
     perturbed = pd.concat(runs.read_run(path, "perturbed", classes) for path in args.perturbed)
     found = measured(predictions, perturbed, classes)
     design = runs.protocol(predictions, args.config) | {

@@ -55,56 +55,40 @@ def read_run(path, name, classes):
     return table
 
 
-def read_tested(paths, classes, audit, fold_tables):
-    """The test predictions of all runs in one frame, with a column speaker; see read and grid.
+def read_tested(paths, classes, audit):
+    """The test predictions of all runs in one frame; see read and grid.
 
     audit: path of the table that lists the folds.
     """
     tables_of_runs = [read(path, classes) for path in paths]
     folds = sorted(set(tables.read(audit, "audit")["fold"]))
-    return grid([run[run["part"] == "test"] for run in tables_of_runs], folds, fold_tables)
+    return grid([run[run["part"] == "test"] for run in tables_of_runs], folds)
 
 
-def grid(tested, folds, fold_tables):
-    """The runs of all variants in one frame, with a column speaker.
+def grid(tested, folds):
+    """The runs of all variants in one frame.
 
     tested: frames of test predictions, a run each; folds: numbers of the folds that the audit
-    lists; fold_tables: their paths. Raise InputError unless each variant has each fold and seed
-    once, on the same utterances, and each of these a speaker.
+    lists. Raise InputError unless each variant has each fold and seed once, on the same utterances,
+    and each of these one speaker.
     """
     predictions = pd.concat(tested, ignore_index=True)
     check_grid(predictions, folds)
-    return with_speakers(predictions, read_speakers(fold_tables))
+    check_speakers(predictions)
+    return predictions
 
 
-def read_speakers(paths):
-    """The speaker of every test utterance, from the fold tables: a series by id.
-
-    Raise InputError if an utterance has two.
-    """
-    folds = [tables.read(path, "fold") for path in paths]
-    tested = [fold.loc[fold["part"] == "test", ["id", "speaker"]] for fold in folds]
-    speakers = pd.concat(tested).drop_duplicates().set_index("id")["speaker"]
-    twice = speakers.index[speakers.index.duplicated()]
+def check_speakers(predictions):
+    """Raise InputError if an utterance has two speakers."""
+    named = predictions[["id", "speaker"]].drop_duplicates()
+    twice = named[named["id"].duplicated()]
     if len(twice):
+        name = twice["id"].iloc[0]
         raise InputError(
-            f"{paths[0].parent}: id '{twice[0]}' has the speakers {sorted(speakers[twice[0]])}, "
-            "expected the same in every fold; split the corpus again"
+            f"id '{name}' has the speakers {sorted(named.loc[named['id'] == name, 'speaker'])} in "
+            "the predictions, expected the same in every fold and run; split the corpus again, and "
+            "evaluate the models"
         )
-    return speakers
-
-
-def with_speakers(predictions, speakers):
-    """The predictions with a column speaker; raise InputError if an id has none."""
-    named = predictions.assign(speaker=predictions["id"].map(speakers))
-    without = named[named["speaker"].isna()]
-    if len(without):
-        first = without.iloc[0]
-        raise InputError(
-            f"id '{first['id']}' of fold {first['fold']} stands in no fold table's test part, "
-            "expected every test utterance there with its speaker; evaluate the models again"
-        )
-    return named
 
 
 def check_grid(predictions, folds):

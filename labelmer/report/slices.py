@@ -157,13 +157,12 @@ def main(argv=None):
     """Command line of the rule slices."""
     parser = stage_parser(__doc__)
     parser.add_argument("--predictions", type=Path, nargs="+", required=True, metavar="FILE")
-    parser.add_argument("--folds", type=Path, nargs="+", required=True, metavar="FOLD.tsv")
     parser.add_argument("--audit", type=Path, required=True, metavar="AUDIT.tsv")
     parser.add_argument("--segments", type=Path, nargs="+", required=True, metavar="SESSION.tsv")
     parser.add_argument("--out", type=Path, required=True, metavar="SLICES.tsv")
     args = parse(parser, argv, ["protocol", "selection", "classes"])
     classes = args.config["classes"]
-    predictions = runs.read_tested(args.predictions, classes, args.audit, args.folds)
+    predictions = runs.read_tested(args.predictions, classes, args.audit)
     table = slice_table(predictions, read_seconds(args.segments), args.config)
     columns.write(args.out, table, "slices")
     log.info("%d runs on slices in %s", len(args.predictions), args.out)

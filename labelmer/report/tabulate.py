@@ -282,7 +282,6 @@ def main(argv=None):
     """Write the result tables of a corpus, or print a compare table."""
     parser = stage_parser(__doc__)
     parser.add_argument("--predictions", type=Path, nargs="+", metavar="FILE", help="one per run")
-    parser.add_argument("--folds", type=Path, nargs="+", metavar="FOLD.tsv", help="name speakers")
     parser.add_argument("--audit", type=Path, metavar="AUDIT.tsv", help="names what is held out")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="gets the tables")
     parser.add_argument("--show", type=Path, metavar="COMPARE.tsv", help="print this and stop")
@@ -290,13 +289,13 @@ def main(argv=None):
     if args.show:
         print(compare_text(columns.read(args.show, "compare")))
         return
-    if not (args.predictions and args.folds and args.audit and args.out):
-        parser.error("--predictions, --folds, --audit and --out are needed")
+    if not (args.predictions and args.audit and args.out):
+        parser.error("--predictions, --audit and --out are needed")
     audit = tables.read(args.audit, "audit")
     held_out = dict(zip(audit["fold"], audit["held_out"], strict=True))
     classes = args.config["classes"]
     read = [read_run(path, classes) for path in args.predictions]
-    predictions = runs.grid(read, sorted(held_out), args.folds)
+    predictions = runs.grid(read, sorted(held_out))
     for name, table in all_tables(predictions, held_out, args.config).items():
         columns.write(args.out / f"{name}.tsv", table, name)
     log.info("%d runs tabulated in %s", len(args.predictions), args.out)

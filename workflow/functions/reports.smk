@@ -12,11 +12,6 @@ STATED = {
 }
 
 
-def fold_tables(wildcards):
-    """The tables of all folds: they name the speakers of the utterances."""
-    return [split_table(f"fold{fold}")(wildcards) for fold in FOLDS]
-
-
 def every_run_short(pattern, variants=all_variants):
     """A function of the same paths, short for bash to expand: a whole command may have 128 KiB."""
 

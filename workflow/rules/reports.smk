@@ -9,7 +9,6 @@ REQUIRED INPUTS:
     C/utterances/{session}.tsv
     C/segments/{session}.tsv
     S/reports/figures/
-    S/splits/fold{fold}.tsv
     S/splits/audit.tsv, left_out.tsv
 
     the table of rationales, where the corpus has one
@@ -66,7 +65,6 @@ rule rationales:
 rule tabulate:
     input:
         predictions=every_run(PREDICTIONS),
-        folds=fold_tables,
         audit=split_table("audit"),
     output:
         compare=report(
@@ -99,7 +97,6 @@ rule tabulate:
         """
         python -m labelmer tabulate \
             --predictions {params.predictions} \
-            --folds {input.folds:q} \
             --audit {input.audit:q} \
             --out "$(dirname {output.compare:q})" \
             --config {params.config:q} \
@@ -136,7 +133,6 @@ rule convergence:
 rule slices:
     input:
         predictions=every_run(PREDICTIONS),
-        folds=fold_tables,
         audit=split_table("audit"),
         segments=expand(f"{C}/segments/{{session}}.tsv", session=SESSIONS),
     output:
@@ -154,7 +150,6 @@ rule slices:
         """
         python -m labelmer slices \
             --predictions {params.predictions} \
-            --folds {input.folds:q} \
             --audit {input.audit:q} \
             --segments {input.segments:q} \
             --out {output:q} \
@@ -167,7 +162,6 @@ rule robustness:
     input:
         predictions=every_run(PREDICTIONS),
         perturbed=every_run(PERTURBED),
-        folds=fold_tables,
         audit=split_table("audit"),
     output:
         robustness=report(
@@ -191,7 +185,6 @@ rule robustness:
         python -m labelmer robustness \
             --predictions {params.predictions} \
             --perturbed {params.perturbed} \
-            --folds {input.folds:q} \
             --audit {input.audit:q} \
             --out "$(dirname {output.robustness:q})" \
             --config {params.config:q} \

@@ -1,5 +1,7 @@
 """The BERT family: tokens, special ones included."""
 
+import functools
+
 import torch
 
 from labelmer.base.errors import InputError
@@ -42,6 +44,8 @@ class Text(Encoder):
         unknown = self.tokenizer.unk_token_id
         self.unknown = self.tokenizer.unk_token
         self.special = set(self.tokenizer.all_special_ids) - {unknown}
+        # Asked for its length, its marks and its features, a text is tokenised once.
+        self._content = functools.cache(self._content)
         with explained(f"{folder}: the tokenizer cannot read 'a'", TOKENIZER):
             tokens, content = self.tokenizer("a")["input_ids"], self._ids("a")
             start = next(i for i in range(len(tokens)) if tokens[i : i + len(content)] == content)
