@@ -39,10 +39,10 @@ class Workspace:
         """The config as it stands."""
         return yaml.safe_load((self.folder / "test.yaml").read_text())
 
-    def snakemake(self, *arguments, config="test.yaml", gpu=True, check=True):
+    def snakemake(self, *arguments, config="test.yaml", gpu=True, check=True, cores=2):
         """Run the workflow; return its exit status and its output."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        command = ["snakemake", *arguments, "--configfile", config, "--cores", "2"]
+        command = ["snakemake", *arguments, "--configfile", config, "--cores", str(cores)]
         if gpu:
             command += ["--resources", "gpu=1"]
         done = subprocess.run(
@@ -56,9 +56,9 @@ class Workspace:
         assert not check or done.returncode == 0, output
         return done.returncode, output
 
-    def jobs(self, *targets):
+    def jobs(self, *targets, **options):
         """What a dry run would do: a set of (rule, first output file), without `all`."""
-        _, output = self.snakemake(*targets, "--dry-run")
+        _, output = self.snakemake(*targets, "--dry-run", **options)
         found = re.findall(
             r"^(?:local)?(?:rule|checkpoint) (\w+):\n(?:    .*\n)*?    output: (\S+)", output, re.M
         )

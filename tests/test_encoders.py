@@ -799,3 +799,22 @@ def test_other_sampling_rate_is_an_error(snapshot, tmp_path):
     transformers.Wav2Vec2FeatureExtractor(sampling_rate=8000).save_pretrained(folder)
     with pytest.raises(InputError, match="8000 Hz, expected 16000 Hz"):
         encoders.load(folder, 0)
+
+
+def test_a_text_is_tokenised_once(snapshot):
+    encoder = encoders.load(snapshot("bert"), 1)
+    asked, tokenizer = [], encoder.tokenizer
+
+    class Counting:
+        def __getattr__(self, name):
+            return getattr(tokenizer, name)
+
+        def __call__(self, text, **options):
+            asked.append(text)
+            return tokenizer(text, **options)
+
+    encoder.tokenizer = Counting()
+    texts = SENTENCES[:3]
+    lengths, marks, features = encoder.lengths(texts), encoder.marks(texts), encoder.encode(texts)
+    assert list(map(len, features)) == lengths == list(map(len, marks))
+    assert sorted(asked) == sorted(texts)

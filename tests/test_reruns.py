@@ -189,6 +189,11 @@ def test_nothing_runs_again_in_another_place(copy):
     assert "Nothing to be done" in copy.snakemake()[1]
 
 
+def test_another_number_of_cores_runs_nothing(copy):
+    """Though a job gets more threads then."""
+    assert copy.jobs(cores=9) == set()
+
+
 def test_touching_every_file_runs_nothing(copy):
     for folder in ("labelmer", "workflow", "corpus", "bert"):
         for path in (copy.folder / folder).rglob("*"):

@@ -33,7 +33,7 @@ DESIGN = [*columns.SPEAKERS, *columns.PROTOCOL]
 
 
 def read_run(path, classes):
-    """One run's test predictions: the run's columns, id, true, predicted, p_CLASS.
+    """One run's test predictions: the run's columns, id, speaker, true, predicted, p_CLASS.
 
     temperature is the one fitted on the run's validation part; confidence_none and
     confidence_temperature are the predicted class's probability before and after it.
@@ -51,7 +51,7 @@ def read_run(path, classes):
         calibration.log_probabilities(t[columns].to_numpy())[None] for t in (validation, test)
     )
     fitted = calibration.best_temperatures(of_validation, true)
-    return test[[*RUN, "id", "true", "predicted", *columns]].assign(
+    return test[[*RUN, "id", "speaker", "true", "predicted", *columns]].assign(
         temperature=fitted[0],
         confidence_none=test[columns].max(axis=1),
         confidence_temperature=np.exp(calibration.combined(of_test, fitted)).max(axis=1),
