@@ -46,6 +46,8 @@ rule rationales:
     priority: 100  # before anything trains
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
     params:
         rationales=RATIONALES,
         config=tracked("rationales", table=given("rationales")),
@@ -90,6 +92,8 @@ rule tabulate:
         f"{BENCHMARKS}/reports/tables.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
     params:
         predictions=every_run_short(PREDICTIONS),
         config=tracked("tabulate", *MODULES, **STATED, classes=CLASSES),
@@ -118,6 +122,8 @@ rule convergence:
         f"{BENCHMARKS}/reports/convergence.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
     params:
         histories=every_run_short(HISTORY, trained),
         config=tracked("convergence", selection=STATED["selection"]),
@@ -145,6 +151,8 @@ rule slices:
         f"{BENCHMARKS}/reports/slices.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
     params:
         predictions=every_run_short(PREDICTIONS),
         config=tracked("slices", **STATED, classes=CLASSES),
@@ -180,6 +188,8 @@ rule robustness:
         f"{BENCHMARKS}/reports/robustness.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
     params:
         predictions=every_run_short(PREDICTIONS),
         perturbed=every_run_short(PERTURBED),
@@ -212,6 +222,8 @@ rule salience:
         f"{BENCHMARKS}/reports/salience.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
     params:
         salience=every_run_short(SALIENCE, trained),
         predictions=every_run_short(PREDICTIONS, trained),
@@ -248,6 +260,8 @@ rule page:
         f"{BENCHMARKS}/reports/page.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
     params:
         corpus=CORPUS["name"],
         config=page_params,
