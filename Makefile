@@ -1,7 +1,7 @@
 # make demo    installs, speaks the demo corpus, runs the whole workflow, prints the table
 # make evidence  the same with every variant and three seeds, as docs/method.md reports it
 # make test    installs, runs every test
-# make test-quick  those that take no workflow
+# make test-quick  those that take seconds
 # make lint    ruff, ruff format, mypy, snakefmt, snakemake --lint
 # make bench   prints the benchmarks' ratios
 # make lock    writes requirements.lock and envs/labelmer.yaml anew; needs `pip install uv`
@@ -42,10 +42,10 @@ evidence: demo-corpus
 	$(BIN)/python -m labelmer tabulate --show results/demo/evidence/reports/compare.tsv
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-quick: install
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 lint: demo-corpus
 	ruff check .
