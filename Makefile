@@ -1,7 +1,7 @@
 # make demo    installs, speaks the demo corpus, runs the whole workflow, prints the table
 # make evidence  the same with every variant and three seeds, as docs/method.md reports it
 # make test    installs, runs every test
-# make test-quick  those that take no workflow
+# make test-quick  those that take seconds
 # make lint    ruff, ruff format, mypy, snakefmt, snakemake --lint
 # make bench   prints the benchmarks' ratios
 # make lock    writes requirements.lock and envs/labelmer.yaml anew; needs `pip install uv`
@@ -12,8 +12,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-DEMO := snakemake --configfile demo.yaml --cores 2 --resources gpu=1
-EVIDENCE := snakemake --configfile demo.yaml evidence.yaml --cores 2 --resources gpu=1
+SNAKEMAKE := PYTHONPATH=workflow/logger:$$PYTHONPATH snakemake --logger progress --cores 2 --resources gpu=1
 
 .PHONY: install demo-corpus demo evidence test test-quick lint bench lock clean
 
@@ -31,7 +30,7 @@ demo-corpus: install
 
 demo: demo-corpus
 	@echo "Running the whole workflow on the demo corpus: about 4 minutes on 2 cores."
-	$(DEMO) --quiet rules host
+	$(SNAKEMAKE) --configfile demo.yaml
 	$(BIN)/python -m labelmer tabulate --show results/demo/main/reports/compare.tsv
 	@echo
 	@echo "tables    results/demo/main/reports/*.tsv"
@@ -39,14 +38,14 @@ demo: demo-corpus
 	@echo "page      results/demo/main/reports/index.html"
 
 evidence: demo-corpus
-	$(EVIDENCE) --quiet rules host
+	$(SNAKEMAKE) --configfile demo.yaml evidence.yaml
 	$(BIN)/python -m labelmer tabulate --show results/demo/evidence/reports/compare.tsv
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-quick: install
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 lint: demo-corpus
 	ruff check .

@@ -1,17 +1,38 @@
 """What several test files share: a copy of the repository to run, and what lies beside it."""
 
+import multiprocessing
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / "shared"
+
+# Snakemake starts some two hundred times: each start is a fork of a process that has imported it,
+# and nothing of labelmer, which is each workspace's own.
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["snakemake.cli", "jsonschema", "pandas"])
+
+
+def run_snakemake(arguments, folder, output):
+    """What the command `snakemake` does, in a folder; all that it prints goes to a file."""
+    for stream in (1, 2):
+        os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    os.environ["PYTHONPATH"] = str(folder)
+    os.environ["PYTHONDONTWRITEBYTECODE"] = ""  # all the jobs start from the same modules
+    sys.argv = ["snakemake", *arguments]
+    from snakemake.cli import main
+
+    main()
 
 
 class Workspace:
@@ -19,17 +40,22 @@ class Workspace:
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        for name in ("labelmer", "workflow", "envs"):
+        for name in ("labelmer", "workflow", "profiles", "envs"):
             ignore = shutil.ignore_patterns("__pycache__")
             shutil.copytree(REPOSITORY / name, self.folder / name, ignore=ignore)
         for name in ("Snakefile", "config.yaml", "demo.yaml"):
             shutil.copy(REPOSITORY / name, self.folder / name)
 
+    @classmethod
+    def at(cls, folder):
+        """The workspace that stands in a folder."""
+        made = cls.__new__(cls)
+        made.folder = Path(folder)
+        return made
+
     def copied(self, folder):
         """A copy of it, with all its results, in a folder that is not there yet."""
-        made = Workspace.__new__(Workspace)
-        made.folder = Path(shutil.copytree(self.folder, folder))
-        return made
+        return Workspace.at(shutil.copytree(self.folder, folder))
 
     def configure(self, config):
         """Write the config that snakemake() uses."""
@@ -41,20 +67,17 @@ class Workspace:
 
     def snakemake(self, *arguments, config="test.yaml", gpu=True, check=True, cores=2):
         """Run the workflow; return its exit status and its output."""
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        command = ["snakemake", *arguments, "--configfile", config, "--cores", str(cores)]
+        given = [*arguments, "--configfile", config, "--cores", str(cores)]
         if gpu:
-            command += ["--resources", "gpu=1"]
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env={**os.environ, "PATH": path, "PYTHONPATH": str(self.folder)},
-            capture_output=True,
-            text=True,
-        )
-        output = done.stdout + done.stderr
-        assert not check or done.returncode == 0, output
-        return done.returncode, output
+            given += ["--resources", "gpu=1"]
+        said = self.folder.with_name(f"{self.folder.name}.out")
+        said.unlink(missing_ok=True)
+        run = SERVER.Process(target=run_snakemake, args=(given, self.folder, said))
+        run.start()
+        run.join()
+        output = said.read_text()
+        assert not check or run.exitcode == 0, output
+        return run.exitcode, output
 
     def jobs(self, *targets, **options):
         """What a dry run would do: a set of (rule, first output file), without `all`."""
@@ -63,6 +86,22 @@ class Workspace:
             r"^(?:local)?(?:rule|checkpoint) (\w+):\n(?:    .*\n)*?    output: (\S+)", output, re.M
         )
         return {(rule, path.rstrip(",")) for rule, path in found}
+
+
+def made_once(tmp_path_factory, name, make):
+    """The workspace that make(folder) makes: once, for all the processes that run the tests.
+
+    No test may change it: each that wants to takes a copy.
+    """
+    top = tmp_path_factory.getbasetemp()
+    folder = (top.parent if "PYTEST_XDIST_WORKER" in os.environ else top) / name
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            unfinished = folder.with_name(f"{name}.unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            make(unfinished)
+            unfinished.rename(folder)
+    return Workspace.at(folder)
 
 
 def workflow_files(workspace):

@@ -560,6 +560,7 @@ def test_help_does_not_import_torch(stage):
     subprocess.run([sys.executable, "-c", program], check=True, env=environment, cwd=root)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2500])
 def test_an_hour_of_speech_takes_under_2_gb_of_memory(count, whisper, tmp_path):
     fetch.fetch(f"path:{whisper}", tmp_path / "whisper")

@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 import yaml
-from conftest import REPOSITORY, Workspace
+from conftest import REPOSITORY, Workspace, made_once
 from corpora import turns_of, write_release
 from test_encoders import snapshot  # noqa: F401
 from test_reruns import REPLACED, change, write_recognised
@@ -41,17 +41,20 @@ def tuned_config():
     return {**config, "experiments": [{**experiment, "variants": ["text-only"]}]}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory, snapshot):  # noqa: F811
     """A workspace in which a whole workflow with fine-tuned encoders has run."""
-    workspace = Workspace(tmp_path_factory.mktemp("finished"))
-    write_release(workspace.folder / "corpus", turns_of(sessions=2))
-    write_recognised(workspace.folder / "recognised.tsv", turns_of(sessions=2))
-    shutil.copytree(snapshot("bert"), workspace.folder / "bert")
-    shutil.copytree(snapshot("wav2vec2-group"), workspace.folder / "wave")
-    workspace.configure(tuned_config())
-    workspace.snakemake("all", features("wave", 1, 1).pop()[1])
-    return workspace
+
+    def make(folder):
+        workspace = Workspace(folder)
+        write_release(workspace.folder / "corpus", turns_of(sessions=2))
+        write_recognised(workspace.folder / "recognised.tsv", turns_of(sessions=2))
+        shutil.copytree(snapshot("bert"), workspace.folder / "bert")
+        shutil.copytree(snapshot("wav2vec2-group"), workspace.folder / "wave")
+        workspace.configure(tuned_config())
+        workspace.snakemake("all", features("wave", 1, 1).pop()[1])
+
+    return made_once(tmp_path_factory, "finetuned", make)
 
 
 @pytest.fixture
@@ -113,8 +116,8 @@ def runs(variant, *folds):
     }
 
 
-def test_a_finetuned_experiment_runs_through_and_then_has_nothing_to_do(finished):
-    assert finished.jobs() == set()
+def test_a_finetuned_experiment_runs_through_and_then_has_nothing_to_do(finished, copy):
+    assert copy.jobs() == set()
     results = finished.folder / "results" / "tiny" / "main"
     for fold in (1, 2):
         run = f"fold{fold}.seed1"

@@ -5,12 +5,13 @@ a copy of the result and asks a dry run which jobs it would do.
 """
 
 import os
+import re
 import shutil
 import time
 
 import pytest
 import yaml
-from conftest import REPOSITORY, Workspace
+from conftest import REPOSITORY, Workspace, made_once
 from corpora import Turn, turns_of, write_audio, write_release
 from test_encoders import snapshot  # noqa: F401
 
@@ -45,16 +46,19 @@ def write_recognised(path, turns):
     path.write_text("\n".join(["id\ttext", *rows]) + "\n")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory, snapshot):  # noqa: F811
     """A workspace in which the whole workflow has run."""
-    workspace = Workspace(tmp_path_factory.mktemp("finished"))
-    write_release(workspace.folder / "corpus", turns_of())
-    write_recognised(workspace.folder / "recognised.tsv", turns_of())
-    shutil.copytree(snapshot("bert"), workspace.folder / "bert")
-    workspace.configure(tiny_config("bert"))
-    workspace.snakemake()
-    return workspace
+
+    def make(folder):
+        workspace = Workspace(folder)
+        write_release(workspace.folder / "corpus", turns_of())
+        write_recognised(workspace.folder / "recognised.tsv", turns_of())
+        shutil.copytree(snapshot("bert"), workspace.folder / "bert")
+        workspace.configure(tiny_config("bert"))
+        workspace.snakemake()
+
+    return made_once(tmp_path_factory, "finished", make)
 
 
 @pytest.fixture
@@ -181,6 +185,34 @@ def runs_of(variants, folds=FOLDS, tested=()):
     return trainings(variants, folds) | evaluations(variants, every) | follow | REPORTS | CURVES
 
 
+# What a job is told of the machine
+
+
+def test_every_job_says_how_much_memory_it_needs(copy):
+    _, output = copy.snakemake("--forceall", "--dry-run")
+    said = re.findall(
+        r"^(?:rule|checkpoint) (\w+):\n(?:    .*\n)*?    resources: .*mem_mb=(\d+)", output, re.M
+    )
+    megabytes = {rule: int(number) for rule, number in said}
+    rules = set(re.findall(r"^(?:rule|checkpoint) (\w+):", output, re.M))
+    assert megabytes.keys() == rules - {"all"}
+    assert megabytes["train"] > megabytes["page"] > 0
+
+
+def test_the_largest_session_is_the_first(copy):
+    configure(copy, gpu=True)  # so that one job runs at a time
+    shutil.rmtree(copy.folder / "results/tiny/features/fbank")
+    made = [copy.folder / path for _, path in features("fbank", *SESSIONS)]
+    copy.snakemake(*(str(path.relative_to(copy.folder)) for path in made))
+
+    def seconds(path):
+        table = copy.folder / f"results/tiny/segments/{path.stem}.tsv"
+        return tables.read(table, "segments")["seconds"].sum()
+
+    in_time = sorted(made, key=lambda path: path.stat().st_mtime_ns)
+    assert in_time == sorted(made, key=seconds, reverse=True)
+
+
 # Changes that change nothing
 
 
@@ -268,8 +300,9 @@ def test_rationales_weigh_salience_and_train_nothing(copy):
 
 def test_a_label_scheme_splits_and_trains_and_extracts_nothing(copy):
     configure(copy, labels={"happy": {"codes": ["exc"], "words": "happy and excited"}})
-    assert copy.jobs() >= SPLIT
-    assert not {rule for rule, _ in copy.jobs()} & {"segment", "extract", "fetch"}
+    jobs = copy.jobs()
+    assert jobs >= SPLIT
+    assert not {rule for rule, _ in jobs} & {"segment", "extract", "fetch"}
     copy.snakemake("split")
     assert copy.jobs() == runs_of(TRAINED)
 
@@ -302,8 +335,9 @@ def test_a_variant_that_starts_from_words_encodes_the_words_once(copy):
     experiment = copy.config()["experiments"][0]
     configure(copy, experiments=[{**experiment, "variants": ["words"]}])
     words = {("extract_labels", "results/tiny/main/labels/bert.h5")}
-    assert words | trainings(["words"]) | evaluations(["words"]) <= copy.jobs()
-    assert not {rule for rule, _ in copy.jobs()} & {"extract", "fetch"}
+    jobs = copy.jobs()
+    assert words | trainings(["words"]) | evaluations(["words"]) <= jobs
+    assert not {rule for rule, _ in jobs} & {"extract", "fetch"}
     copy.snakemake("results/tiny/main/predictions/fbank+bert/frozen/words/fold1.seed1.tsv")
     file = Ragged(copy.folder / "results/tiny/main/labels/bert.h5")
     assert file.ids == ["angry", "happy", "neutral", "sad"]
@@ -357,8 +391,9 @@ def test_a_new_utterance_computes_one_utterance(copy):
     folder = copy.folder / "corpus/Session2/sentences/wav/Ses02F_impro01"
     write_audio(folder / "Ses02F_impro01_F900.wav", 0.5, "noise")
     changed = utterances("Session2") | labels("Session2") | segments("Session2") | SPLIT
-    assert changed <= copy.jobs()
-    assert not {job for job in copy.jobs() if "Session1" in job[1] or "Session3" in job[1]}
+    jobs = copy.jobs()
+    assert changed <= jobs
+    assert not {job for job in jobs if "Session1" in job[1] or "Session3" in job[1]}
     copy.snakemake("split")
     both = features("bert", "Session2") | features("fbank", "Session2")
     assert copy.jobs() == both | REPLACED | RECOGNISED | runs_of(TRAINED)

@@ -72,12 +72,13 @@ def code_digest(module: str, package: Path = PACKAGE) -> str:
     bears its name, such as a template, is part of it.
     """
     modules = _closure(module, package)
-    code = {name: essence(_tree(name, package)) for name in modules}
+    code = {name: _code(name, package) for name in modules}
     beside = [path for name in modules for path in _beside(_sources(name, package)[0])]
     code |= {path.name: file_digest(path) for path in beside}
     return hashlib.sha256(canonical_json(code).encode()).hexdigest()[:16]
 
 
+@functools.cache
 def imported_modules(module: str, package: Path = PACKAGE) -> set[str]:
     """Dotted names of the package's modules that a module imports, at the top or in functions."""
     above = [package.name, *module.split(".")]  # of what `from . import` means
@@ -117,6 +118,11 @@ def _closure(module: str, package: Path) -> list[str]:
             seen.add(name)
             waiting.extend(imported_modules(name, package))
     return sorted(seen)
+
+
+@functools.cache
+def _code(module: str, package: Path) -> object:
+    return essence(_tree(module, package))
 
 
 @functools.cache

@@ -31,6 +31,8 @@ rule utterances:
         f"{C_BENCHMARKS}/utterances/{{session}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
     params:
         config=utterances_params,
     shell:
@@ -56,6 +58,8 @@ rule transcripts:
         f"{C_BENCHMARKS}/transcripts/tables.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
     params:
         table=CORPUS.get("transcripts", ""),
         config=tracked("transcripts", table=given("transcripts")),
@@ -79,6 +83,8 @@ rule labels:
         f"{C_BENCHMARKS}/labels/{{session}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
     params:
         config=labels_params,
     shell:
@@ -103,6 +109,8 @@ rule segment:
         f"{C_BENCHMARKS}/segments/{{session}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["torch"],
     params:
         config=segment_params,
     shell:
@@ -140,6 +148,8 @@ checkpoint split:
         f"{BENCHMARKS}/splits.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
     params:
         config=tracked(
             "split",

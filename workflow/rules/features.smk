@@ -30,6 +30,8 @@ rule fetch:
         "benchmarks/encoders/{encoder}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["torch"],
     params:
         source=lambda wildcards: encoder_of(wildcards)["source"],
         config=fetch_params,
@@ -60,6 +62,7 @@ rule finetune:
     threads: SHARE_OF_CORES
     resources:
         gpu=GPU,
+        mem_mb=MEMORY["tuning"],
     params:
         config=finetune_params,
     shell:
@@ -95,6 +98,7 @@ rule extract:
     threads: SHARE_OF_CORES
     resources:
         gpu=GPU,
+        mem_mb=MEMORY["encoder"],
     params:
         config=extract_params,
     shell:
@@ -136,6 +140,8 @@ rule extract_labels:
         f"{BENCHMARKS}/labels/{{encoder}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["encoder"],
     params:
         config=extract_labels_params,
     shell:

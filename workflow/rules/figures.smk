@@ -36,6 +36,8 @@ for figure, said in FIGURES.items():
             figure_path(figure, said, "tsv", BENCHMARKS)
         conda:
             ENVIRONMENT
+        resources:
+            mem_mb=MEMORY["plain"],
         params:
             figure=figure,
             options=options_of_plot,

@@ -41,6 +41,7 @@ rule train:
     threads: 1
     resources:
         gpu=GPU,
+        mem_mb=MEMORY["torch"],
     params:
         config=lambda wildcards: tracked(
             "train",
@@ -90,6 +91,7 @@ rule evaluate:
     threads: 1
     resources:
         gpu=GPU,
+        mem_mb=MEMORY["torch"],
     params:
         config=lambda wildcards: tracked("evaluate", architecture(wildcards)),
     shell:
@@ -132,6 +134,8 @@ rule linear:
     conda:
         ENVIRONMENT
     threads: 1
+    resources:
+        mem_mb=MEMORY["plain"],
     params:
         config=lambda wildcards: tracked(
             "linear",
@@ -173,6 +177,8 @@ rule fuse:
         variant=FUSED,
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
     params:
         config=tracked("fuse"),
     shell:

@@ -46,6 +46,8 @@ rule rationales:
     priority: 100  # before anything trains
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
     params:
         rationales=RATIONALES,
         config=tracked("rationales", table=given("rationales")),
@@ -90,6 +92,8 @@ rule tabulate:
         f"{BENCHMARKS}/reports/tables.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
     params:
         predictions=every_run_short(PREDICTIONS),
         config=tracked("tabulate", *MODULES, **STATED, classes=CLASSES),
@@ -117,6 +121,8 @@ rule convergence:
         f"{BENCHMARKS}/reports/convergence.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
     params:
         histories=every_run_short(HISTORY, trained),
         config=tracked("convergence", selection=STATED["selection"]),
@@ -143,6 +149,8 @@ rule slices:
         f"{BENCHMARKS}/reports/slices.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
     params:
         predictions=every_run_short(PREDICTIONS),
         config=tracked("slices", **STATED, classes=CLASSES),
@@ -176,6 +184,8 @@ rule robustness:
         f"{BENCHMARKS}/reports/robustness.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
     params:
         predictions=every_run_short(PREDICTIONS),
         perturbed=every_run_short(PERTURBED),
@@ -207,6 +217,8 @@ rule salience:
         f"{BENCHMARKS}/reports/salience.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
     params:
         salience=every_run_short(SALIENCE, trained),
         predictions=every_run_short(PREDICTIONS, trained),
@@ -243,6 +255,8 @@ rule page:
         f"{BENCHMARKS}/reports/page.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
     params:
         title=f"{CORPUS['name']}, {config['study']}",
         config=page_params,
