@@ -4,6 +4,9 @@ sections.py says what may stand in it, files.py how it may be written, across.py
 presence.py what must be there, entries.py what an entry comes to; documents.py tells people.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 from labelmer.base import options
 from labelmer.base.errors import InputError
 from labelmer.config import across
@@ -11,7 +14,7 @@ from labelmer.config.sections import ProductOptions, corpus_schema, model_schema
 from labelmer.corpus import readers
 
 
-def check(config):
+def check(config: dict[str, Any]) -> None:
     """Raise an InputError that lists everything that is wrong with a config.
 
     config: dict as YAML gives it.
@@ -20,13 +23,15 @@ def check(config):
         raise InputError("\n".join(["the config is not valid.", *problems]))
 
 
-def _sections(config):
+def _sections(config: dict[str, Any]) -> Iterator[str]:
     """Complaints about what a section says by itself."""
     whole = schema()
     properties, corpus = whole["properties"], config.get("corpus")
     if isinstance(corpus, dict) and corpus.get("reader") in readers.names():
         own = corpus_schema(corpus["reader"])["properties"]
-        elsewhere = {key: {} for key in properties["corpus"]["properties"]}  # see across.py
+        elsewhere: dict[str, Any] = {
+            key: {} for key in properties["corpus"]["properties"]
+        }  # see across.py
         properties["corpus"] = {**properties["corpus"], "properties": {**elsewhere, **own}}
     # A late fusion or a model: which of the two its keys tell.
     properties["variants"] = {**properties["variants"], "additionalProperties": {"type": "object"}}

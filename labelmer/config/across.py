@@ -1,5 +1,8 @@
 """Checks across the keys of a config whose sections are right by themselves."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from labelmer.base import names
 from labelmer.base.errors import InputError
 from labelmer.config.entries import (
@@ -15,13 +18,13 @@ from labelmer.features import encoders
 from labelmer.models import architectures
 
 
-def problems(config):
+def problems(config: dict[str, Any]) -> list[str]:
     """All that is wrong: a list of sentences."""
     checks = (_corpus, _study, _names, _labels, _encoders, _variants, _experiments, _folds)
     return [problem for check_of in checks for problem in check_of(config)]
 
 
-def _corpus(config):
+def _corpus(config: dict[str, Any]) -> Iterator[str]:
     corpus, options = config["corpus"], readers.options()
     for name, others in options.items():
         for key in sorted(corpus.keys() & others.keys() - options[corpus["reader"]].keys()):
@@ -32,7 +35,7 @@ def _corpus(config):
 SHARED = ("segments", "utterances", "labels", "transcripts", "features")
 
 
-def _study(config):
+def _study(config: dict[str, Any]) -> Iterator[str]:
     if config.get("study", "").lower() in SHARED:
         yield (
             f"study: '{config['study']}' is a folder of what all studies of a corpus share, as are "
@@ -40,15 +43,15 @@ def _study(config):
         )
 
 
-def _names(config):
+def _names(config: dict[str, Any]) -> Iterator[str]:
     """Names become files and columns, and not everywhere does case tell files apart."""
     for section in ("labels", "encoders", "variants"):
         if pair := names.alike(config[section]):
             yield f"{section}: '{pair[0]}' and '{pair[1]}' differ in case only; rename one of them"
 
 
-def _labels(config):
-    home = {}
+def _labels(config: dict[str, Any]) -> Iterator[str]:
+    home: dict[str, str] = {}
     for label, entry in config["labels"].items():
         for code in entry["codes"]:
             if code in home:
@@ -63,7 +66,7 @@ def _labels(config):
         yield f"labels: {wordless} have no words, and the variants {needing} start from them"
 
 
-def _encoders(config):
+def _encoders(config: dict[str, Any]) -> Iterator[str]:
     for name, encoder in config["encoders"].items():
         source, known = encoder["source"], encoders.builtins()
         if source.startswith("builtin:") and source not in known:
@@ -82,7 +85,7 @@ def _encoders(config):
                 yield f"encoders: {name}: {encoders.misplaced(option)}"
 
 
-def _variants(config):
+def _variants(config: dict[str, Any]) -> Iterator[str]:
     variants = config["variants"]
     for name, variant in variants.items():
         if kind_of(config, name) == "product":
@@ -110,7 +113,7 @@ def _variants(config):
                 )
 
 
-def _experiments(config):
+def _experiments(config: dict[str, Any]) -> Iterator[str]:
     entries, variants = config["encoders"], config["variants"]
     for number, experiment in enumerate(config["experiments"]):
         for modality in ("speech", "text"):
@@ -136,7 +139,7 @@ def _experiments(config):
         yield f"experiments: {run} stands twice; put its variants into one list"
 
 
-def _folds(config):
+def _folds(config: dict[str, Any]) -> Iterator[str]:
     folds = config["folds"]
     if folds["validation"] == "partner" and folds["hold_out"] != "speaker":
         yield (

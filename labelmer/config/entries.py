@@ -1,5 +1,7 @@
 """What an entry of the config comes to: a variant's options, an encoder's part in its features."""
 
+from typing import Any
+
 from labelmer.base.ragged import FEATURE_DTYPE
 from labelmer.features import encoders
 from labelmer.models import architectures
@@ -9,24 +11,24 @@ ENCODING = {name: spec["default"] for name, spec in encoders.options().items()}
 ENCODING |= {"dtype": FEATURE_DTYPE, "precision": encoders.PRECISIONS[0]}
 
 
-def encoding(encoder):
+def encoding(encoder: dict[str, Any]) -> dict[str, Any]:
     """What an encoder's entry says of how features are made, but for what is so anyway."""
     said = {key: encoder[key] for key in ("layer", *ENCODING) if key in encoder}
     return {key: value for key, value in said.items() if value != ENCODING.get(key)}
 
 
-def architecture_of(config, variant):
+def architecture_of(config: dict[str, Any], variant: str) -> str:
     """The name of the architecture of one variant's model."""
     both = {**config.get("model", {}), **config["variants"][variant]}
     return both.get("architecture", architectures.DEFAULT)
 
 
-def known_options(config, variant):
+def known_options(config: dict[str, Any], variant: str) -> list[str]:
     """The names of the options that the architecture of a variant has, sorted."""
     return architectures.module(architecture_of(config, variant)).Options.names()
 
 
-def options_of(config, variant):
+def options_of(config: dict[str, Any], variant: str) -> dict[str, Any]:
     """The options of one variant's model: those of `model` that its architecture has, replaced by
     the variant's."""
     known = known_options(config, variant)
@@ -34,7 +36,7 @@ def options_of(config, variant):
     return {**shared, **config["variants"][variant]}
 
 
-def kind_of(config, variant):
+def kind_of(config: dict[str, Any], variant: str) -> str:
     """What a variant is: a "product" of others, or what its architecture says: a "network", or
     the name of the stage that makes it."""
     if "product_of" in config["variants"][variant]:
@@ -42,6 +44,6 @@ def kind_of(config, variant):
     return architectures.module(architecture_of(config, variant)).Options.kind
 
 
-def starts_from_words(options):
+def starts_from_words(options: dict[str, Any]) -> bool:
     """Do the label embeddings of the text side start from the labels' words?"""
     return options.get("label_start", {}).get("text") == "words"

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import yaml
@@ -12,7 +13,7 @@ from labelmer.base.errors import InputError
 NUMBER = re.compile(r"[+-]?(\d|[1-9]\d+|(\d|[1-9]\d+)?\.\d*)(e[+-]?\d+)?|[+-]?\.(inf|nan)", re.I)
 
 
-def check_files(paths):
+def check_files(paths: Iterable[Path | str]) -> None:
     """Raise an InputError that lists what config files say twice, and what YAML reads otherwise.
 
     YAML's loader takes the last of two keys, and keys such as `no` and values such as `010` for
@@ -23,7 +24,7 @@ def check_files(paths):
         raise InputError("\n".join(["the config is not valid.", *problems]))
 
 
-def _misread(path):
+def _misread(path: Path | str) -> Iterator[str]:
     text = Path(path).read_text(encoding="utf-8")
     try:
         json.loads(text)
@@ -33,7 +34,9 @@ def _misread(path):
     yield from _misread_node(yaml.compose(text, Loader=yaml.SafeLoader), path, (), set())
 
 
-def _misread_node(node, path, way, seen):
+def _misread_node(
+    node: yaml.Node | None, path: Path | str, way: tuple[str, ...], seen: set[int]
+) -> Iterator[str]:
     """Complaints about a node of a YAML file. way: the keys above it; seen: ids of those done."""
     if node is None or id(node) in seen:  # an anchor and its aliases are one node
         return
@@ -52,7 +55,7 @@ def _misread_node(node, path, way, seen):
                 "text, or write the number in plain decimal digits"
             )
     else:
-        first = {}
+        first: dict[str, int] = {}
         for key, value in node.value:
             place = _place(key, path, way)
             if not isinstance(key, yaml.ScalarNode):
@@ -70,10 +73,10 @@ def _misread_node(node, path, way, seen):
             yield from _misread_node(value, path, (*way, name), seen)
 
 
-def _place(node, path, way):
+def _place(node: yaml.Node, path: Path | str, way: tuple[str, ...]) -> str:
     return ": ".join([f"{path}:{node.start_mark.line + 1}", *way])
 
 
-def _read(node):
+def _read(node: yaml.ScalarNode) -> str:
     """What YAML makes of a scalar, as text."""
     return str(yaml.safe_load(node.value))

@@ -1,13 +1,15 @@
 """What the config names, held against what is there."""
 
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 from labelmer.base import names
 from labelmer.base.errors import InputError
 from labelmer.corpus import readers
 
 
-def sessions(corpus):
+def sessions(corpus: dict[str, Any]) -> list[str]:
     """The names of the corpus' sessions that the config asks for; InputError if it is not there."""
     root, reader = corpus["root"], readers.load(corpus["reader"])
     if not Path(root).exists():
@@ -21,7 +23,7 @@ def sessions(corpus):
     problems = [p for name in wanted for p in unknown(name, present, "corpus: sessions")]
     if problems:
         raise InputError("\n".join(problems))
-    home = {}
+    home: dict[str, str] = {}
     for session in sorted(wanted):
         for speaker in reader.speakers(root, session):
             if home.setdefault(speaker, session) != session:
@@ -32,7 +34,7 @@ def sessions(corpus):
     return sorted(wanted)
 
 
-def check_codes(labels, known):
+def check_codes(labels: dict[str, Any], known: Iterable[str]) -> None:
     """Raise an InputError if a label of the corpus is a code of the config but for its spelling.
 
     labels: the config's section; known: the corpus' labels.
@@ -55,7 +57,7 @@ GIVEN = {
 }
 
 
-def check_given(corpus):
+def check_given(corpus: dict[str, Any]) -> None:
     """Raise an InputError if a table that the config gives beside the corpus is not there."""
     for key, expected in GIVEN.items():
         if key in corpus and not Path(corpus[key]).is_file():
@@ -66,7 +68,7 @@ def check_given(corpus):
             )
 
 
-def check_sources(config):
+def check_sources(config: dict[str, Any]) -> None:
     """Raise an InputError if the folder of an encoder that an experiment names is not there."""
     for experiment in config["experiments"]:
         for name in (experiment["speech"], experiment["text"]):
@@ -78,7 +80,7 @@ def check_sources(config):
                 )
 
 
-def unknown(name, known, place):
+def unknown(name: str, known: Collection[str], place: str) -> list[str]:
     """A complaint if a name of the config is defined nowhere."""
     if name in known:
         return []
