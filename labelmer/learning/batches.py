@@ -2,10 +2,14 @@
 
 import copy
 import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from labelmer.base.errors import InputError
@@ -33,7 +37,7 @@ class Features:
     the system's page cache, until keep() puts all rows on a device.
     """
 
-    def __init__(self, paths, ids, stride=1):
+    def __init__(self, paths: Iterable[Path | str], ids: Iterable[str], stride: int = 1) -> None:
         self.files = opened(paths)
         self.items = located(self.files, ids)
         self.stride = stride
@@ -42,29 +46,31 @@ class Features:
         self.dtype = torch.from_numpy(np.empty(0, self.files[0].values.dtype)).dtype
         rows = [file.offsets[i + 1] - file.offsets[i] for file, i in self.items]
         self.lengths = -(-np.array(rows, dtype=np.int64) // stride)
-        self.kept = None  # on a device: all rows, one item after the other, and each item's first
+        self.kept: Any = (
+            None  # on a device: all rows, one item after the other, and each item's first
+        )
         # row and number of rows
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: int) -> np.ndarray:
         if self.kept is not None and self.kept[0].device.type == "cpu":
             rows, starts, lengths = self.kept
             return rows[starts[number] :][: lengths[number]].float().numpy()
         return self._rows(number).float().numpy()
 
-    def marks(self, number):
+    def marks(self, number: int) -> list[str] | None:
         """The token strings of an item's rows, or None where the files have none."""
         file, index = self.items[number]
         return file.marks(index)
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Bytes of all rows that a model sees."""
         return int(self.lengths.sum() * np.prod(self.row)) * self.dtype.itemsize
 
-    def keep(self, device):
+    def keep(self, device: torch.device | str) -> None:
         """Put all rows on a device, averaged once; batches are gathered there from then on."""
         if self.kept is not None:
             return
@@ -75,7 +81,7 @@ class Features:
         starts = torch.from_numpy(np.cumsum(self.lengths) - self.lengths).to(device)
         self.kept = kept, starts, torch.from_numpy(self.lengths).to(device)
 
-    def subset(self, numbers):
+    def subset(self, numbers: np.ndarray) -> "Features":
         """Those of the items, in that order, with the same rows."""
         some = copy.copy(self)
         some.items, some.lengths = [self.items[i] for i in numbers], self.lengths[numbers]
@@ -85,7 +91,7 @@ class Features:
             some.kept = rows, *(place[there] for place in places)
         return some
 
-    def batch(self, numbers, pinned=False):
+    def batch(self, numbers: np.ndarray, pinned: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
         """Items as (values (B, T, *row), mask (B, T)); the mask is False on padding.
 
         pinned: in memory from which a GPU copies by itself.
@@ -102,7 +108,7 @@ class Features:
         mask = torch.arange(longest) < torch.from_numpy(self.lengths[numbers])[:, None]
         return values, mask.pin_memory() if pinned else mask
 
-    def _rows(self, number):
+    def _rows(self, number: int) -> torch.Tensor:
         """An item's rows (rows, *row), neighbours averaged."""
         file, index = self.items[number]
         rows = torch.tensor(file[index])
@@ -116,7 +122,7 @@ class Features:
         counts[-1] = len(rows) - self.stride * (len(sums) - 1)
         return (sums / counts.view(-1, *[1] * len(self.row))).to(self.dtype)
 
-    def _gathered(self, numbers, longest):
+    def _gathered(self, numbers: np.ndarray, longest: int) -> tuple[torch.Tensor, torch.Tensor]:
         """A batch from what a device keeps; nothing waits for the device."""
         kept, starts, lengths = self.kept
         numbers = torch.from_numpy(np.asarray(numbers)).to(kept.device, non_blocking=True)
@@ -126,7 +132,7 @@ class Features:
         return values.masked_fill_(~mask.view(*mask.shape, *[1] * len(self.row)), 0), mask
 
 
-def rows_at_once(device):
+def rows_at_once(device: torch.device | str) -> int:
     """How many rows go through a model at once: of all modalities, with their padding."""
     device = torch.device(device)
     if device.type == "cpu":
@@ -136,7 +142,9 @@ def rows_at_once(device):
     return max(1, memory // GPU_MEMORY_PER_ROW)
 
 
-def in_order(lengths, size, rows=None):
+def in_order(
+    lengths: np.ndarray | Sequence[int], size: int, rows: int | None = None
+) -> list[np.ndarray]:
     """Batches of up to `size` items, shortest first: a list of arrays of item numbers.
 
     rows: a batch that has more with its padding is cut into pieces that do not, of about equally
@@ -154,7 +162,7 @@ def in_order(lengths, size, rows=None):
     ]
 
 
-def shuffled(items, size, generator):
+def shuffled(items: int, size: int, generator: np.random.Generator) -> list[np.ndarray]:
     """An epoch of `items` items in random batches of up to `size`: a list of arrays of numbers.
 
     Which items meet is left to chance alone, and no batch is a small remainder: their sizes differ
@@ -163,7 +171,9 @@ def shuffled(items, size, generator):
     return np.array_split(generator.permutation(items), -(-items // size))
 
 
-def statistics(features, labels, classes):
+def statistics(
+    features: Features, labels: np.ndarray, classes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean and sd, of a row's shape, over a training part, and the means of its classes.
 
     labels: class number of each item; the third is (classes, *row). A dimension that never
@@ -172,7 +182,7 @@ def statistics(features, labels, classes):
     total = np.zeros((classes, *features.row))
     squares = np.zeros(features.row)
     # The sums of an item are of float32, which is exact enough near zero.
-    centre = features[features.lengths.argmax()].mean(0)
+    centre = features[int(features.lengths.argmax())].mean(0)
     for number, label in enumerate(labels):
         values = torch.from_numpy(features[number] - centre)
         total[label] += values.sum(0).numpy()
@@ -193,21 +203,21 @@ class Part:
     waited: float = 0.0  # seconds for which a batch was waited for, so far
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Bytes of the features that a model sees."""
         return sum(f.size for f in self.features.values())
 
-    def lengths(self):
+    def lengths(self) -> np.ndarray:
         """Rows of each utterance, all modalities together."""
         return sum(f.lengths for f in self.features.values())
 
-    def subset(self, chosen):
+    def subset(self, chosen: np.ndarray | pd.Series) -> "Part":
         """The part's utterances that a mask (N,) chooses, with the same rows."""
         numbers = np.flatnonzero(chosen)
         features = {m: f.subset(numbers) for m, f in self.features.items()}
         return Part(features, self.labels[numbers])
 
-    def keep(self, device):
+    def keep(self, device: torch.device | str) -> None:
         """Keep all rows on a device, averaged once, if they take a fair share of its memory."""
         device = torch.device(device)
         if device.type == "cuda" and self.size > torch.cuda.mem_get_info(device)[0] / 2:
@@ -222,14 +232,16 @@ class Part:
                 if device.type == "cuda" or features.stride > 1:
                     features.keep(device)
 
-    def batches(self, groups, device):
+    def batches(
+        self, groups: Iterable[np.ndarray], device: torch.device | str
+    ) -> Iterator[tuple[dict[str, Any], torch.Tensor]]:
         """Inputs {modality: (values, mask)} and labels (B,) of each group of utterance numbers.
 
         Rows that a GPU does not keep are made ready in pinned memory while it still computes.
         """
         device = torch.device(device)
         if device.type == "cpu" or all(f.kept for f in self.features.values()):
-            made = (self._made(numbers) for numbers in groups)
+            made: Iterator[Any] = (self._made(numbers) for numbers in groups)
         else:
             made = _ahead(lambda numbers: self._made(numbers, pinned=True), groups)
         while True:
@@ -246,12 +258,14 @@ class Part:
             floats = {m: (values.float(), mask) for m, (values, mask) in inputs.items()}
             yield floats, labels.to(device, non_blocking=True)
 
-    def _made(self, numbers, pinned=False):
+    def _made(
+        self, numbers: np.ndarray, pinned: bool = False
+    ) -> tuple[dict[str, Any], torch.Tensor]:
         inputs = {m: f.batch(numbers, pinned) for m, f in self.features.items()}
         return inputs, torch.from_numpy(self.labels[numbers])
 
 
-def _ahead(make, groups):
+def _ahead(make: Callable[[Any], Any], groups: Iterable[Any]) -> Iterator[Any]:
     """make(group) of each group, the next one begun in a thread before one is given out."""
     with ThreadPoolExecutor(1) as thread:
         waiting = None
@@ -264,7 +278,7 @@ def _ahead(make, groups):
             yield waiting.result()
 
 
-def class_numbers(labels, classes):
+def class_numbers(labels: Iterable[str], classes: Sequence[str]) -> np.ndarray:
     """Numbers (N,) of labels in the list of classes; InputError if one is not among them."""
     unknown = sorted(set(labels) - set(classes))
     if unknown:
@@ -272,7 +286,7 @@ def class_numbers(labels, classes):
     return np.array([classes.index(label) for label in labels], dtype=np.int64)
 
 
-def class_weights(labels, classes):
+def class_weights(labels: np.ndarray, classes: int) -> torch.Tensor:
     """n / (C n_c) for each of C classes, from the class numbers of a training part: (C,).
 
     InputError: a class that has none, whose weight would be infinite.
@@ -286,7 +300,13 @@ def class_weights(labels, classes):
     return torch.tensor(len(labels) / (classes * counts), dtype=torch.float32)
 
 
-def load_part(table, paths, classes, modalities, frame_stride):
+def load_part(
+    table: pd.DataFrame,
+    paths: Mapping[str, Iterable[Path | str]],
+    classes: Sequence[str],
+    modalities: Iterable[str],
+    frame_stride: int,
+) -> Part:
     """The utterances of a table (columns id, label) and their features.
 
     paths: {modality: feature files}; classes: names in order; frame_stride: speech frames that
@@ -299,7 +319,7 @@ def load_part(table, paths, classes, modalities, frame_stride):
 
 
 @torch.inference_mode()
-def passes(model, part):
+def passes(model: torch.nn.Module, part: Part) -> Iterator[tuple[np.ndarray, dict[str, Any], Any]]:
     """Every batch of a part through a model: (item numbers, inputs, what the model returns)."""
     model.eval()
     device = next(model.parameters()).device
@@ -308,7 +328,7 @@ def passes(model, part):
         yield numbers, inputs, model(inputs)
 
 
-def predict(model, part):
+def predict(model: torch.nn.Module, part: Part) -> torch.Tensor:
     """Logits of every utterance of a part, in its order: (N, C) on the CPU."""
     found = [(numbers, output.logits) for numbers, _, output in passes(model, part)]
     logits = torch.cat([rows for _, rows in found]).cpu()
@@ -316,6 +336,6 @@ def predict(model, part):
     return torch.empty_like(logits).index_copy_(0, order, logits)
 
 
-def probabilities(logits):
+def probabilities(logits: torch.Tensor) -> np.ndarray:
     """The softmax of logits (N, C), as float64 in numpy."""
     return logits.double().softmax(-1).numpy()

@@ -10,6 +10,7 @@ An epoch's folder is made, and removed, under another name: it is there whole or
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_model, save_model
@@ -27,10 +28,10 @@ class Checkpoints:
     key  digest of all that decides the run's result; epochs of another run are not taken up
     """
 
-    def __init__(self, folder, key):
+    def __init__(self, folder: Path | str, key: str) -> None:
         self.folder, self.key = Path(folder), key
 
-    def save(self, epoch, model, state, best):
+    def save(self, epoch: int, model: torch.nn.Module, state: dict[str, Any], best: int) -> None:
         """Keep an epoch, and of the earlier ones the best only.
 
         state  what torch.load(weights_only=True) takes: tensors, numbers, strings, dicts, lists
@@ -46,11 +47,11 @@ class Checkpoints:
         for other in set(self._epochs()) - {epoch, best}:
             self._discard(self._of(other))
 
-    def load(self, epoch, model):
+    def load(self, epoch: int, model: torch.nn.Module) -> None:
         """Put a kept epoch's parameters into the model."""
         load_model(model, str(self._of(epoch) / FILES[0]))
 
-    def last(self):
+    def last(self) -> tuple[int, dict[str, Any] | None]:
         """(N, state) of the last epoch kept, or (0, None), with a line in the log if it is no use.
 
         What is of no use is removed. InputError: an epoch that is there and cannot be read.
@@ -66,20 +67,20 @@ class Checkpoints:
         state = torch.load(self._of(epochs[-1]) / FILES[1], map_location="cpu", weights_only=True)
         return epochs[-1], state
 
-    def remove(self):
+    def remove(self) -> None:
         """Remove the folder."""
         for epoch in self._epochs():
             self._discard(self._of(epoch))
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _discard(self, folder):
+    def _discard(self, folder: Path) -> None:
         """Remove an epoch's folder, under another name: it would look damaged after a kill here."""
         gone = self.folder / "gone"
         shutil.rmtree(gone, ignore_errors=True)
         folder.rename(gone)
         shutil.rmtree(gone)
 
-    def _problem(self, epoch):
+    def _problem(self, epoch: int) -> str:
         folder = self._of(epoch)
         try:
             facts = json.loads((folder / "digests.json").read_text(encoding="utf-8"))
@@ -95,10 +96,10 @@ class Checkpoints:
             ) from None
         return "" if digests == facts["files"] else f"{folder} is damaged (its digests do not fit)"
 
-    def _epochs(self):
+    def _epochs(self) -> list[int]:
         """The numbers of the epochs that are there, in order."""
         names = [path.name.removeprefix("epoch") for path in self.folder.glob("epoch*")]
         return sorted(int(name) for name in names if name.isdecimal())
 
-    def _of(self, epoch):
+    def _of(self, epoch: int) -> Path:
         return self.folder / f"epoch{epoch}"

@@ -5,13 +5,14 @@ import functools
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from labelmer.base.log import log
 
 
-def device_of(gpu):
+def device_of(gpu: int | bool) -> str:
     """The GPU of this process ("cuda:N") if one is wanted and there, else the CPU.
 
     Of the GPUs that PyTorch sees (CUDA_VISIBLE_DEVICES says which) it is the first that no other
@@ -30,7 +31,7 @@ def device_of(gpu):
 
 
 @functools.cache  # a process has one GPU
-def _taken(count):
+def _taken(count: int) -> int:
     """Index of the GPU that this process takes, of so many."""
     folder = Path(tempfile.gettempdir()) / f"labelmer-{os.getuid()}"
     folder.mkdir(exist_ok=True)
@@ -54,7 +55,7 @@ def _taken(count):
 LOCKS: list = []  # open as long as the process lives; the system unlocks them then
 
 
-def make_deterministic(seed, threads, onednn=True):
+def make_deterministic(seed: int, threads: int, onednn: bool = True) -> None:
     """The same seed and number of threads give the same numbers on the same machine.
 
     onednn: whether oneDNN may do the work of a CPU. It makes a kernel anew for every shape of a
@@ -70,14 +71,14 @@ def make_deterministic(seed, threads, onednn=True):
     torch.backends.mkldnn.set_flags(onednn)
 
 
-def mixed_precision(device, wanted=True):
+def mixed_precision(device: torch.device | str, wanted: bool = True) -> torch.autocast:
     """A context in which a GPU computes in bfloat16 what may be rounded, if it has bfloat16."""
     kind = torch.device(device).type
     half = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.autocast(kind, torch.bfloat16, wanted and half)
 
 
-def decayed(model, weight_decay):
+def decayed(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Groups of parameters: weight decay acts on matrices.
 
     Norms, biases, sharpness, null tokens, mixes and label embeddings are pulled towards zero by

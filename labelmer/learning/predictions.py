@@ -1,12 +1,17 @@
 """What a model says of the validation and the test part of a fold, as the tables of its run."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pandas as pd
 
 from labelmer.base.errors import InputError
 from labelmer.base.ragged import Ragged
 
 
-def check_classes(table, classes, path):
+def check_classes(table: pd.DataFrame, classes: Sequence[str], path: Path | str) -> None:
     """InputError unless a fold's training and validation part have each class, and no other."""
     for part in ("train", "validation"):
         labels = set(table["label"][table["part"] == part])
@@ -23,14 +28,16 @@ def check_classes(table, classes, path):
         )
 
 
-def predicted(rows, p, classes):
+def predicted(rows: pd.DataFrame, p: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
     """Rows of a fold table with predicted class and probabilities p (N, C)."""
     columns = {f"p_{name}": p[:, i] for i, name in enumerate(classes)}
     named = rows.rename(columns={"label": "true"})
     return named.assign(predicted=[classes[i] for i in p.argmax(1)], **columns)
 
 
-def predictions_table(parts, classes, run):
+def predictions_table(
+    parts: Iterable[tuple[pd.DataFrame, np.ndarray]], classes: Sequence[str], run: Mapping[str, Any]
+) -> pd.DataFrame:
     """The table "predictions" of a run, in the order of its fold table.
 
     parts: rows of the fold table and their probabilities (N, C), of the validation and of the test
@@ -40,7 +47,12 @@ def predictions_table(parts, classes, run):
     return frame.sort_index().assign(**run)
 
 
-def perturbed_table(test, changed, classes, run):
+def perturbed_table(
+    test: pd.DataFrame,
+    changed: Mapping[tuple[str, str, float], np.ndarray],
+    classes: Sequence[str],
+    run: Mapping[str, Any],
+) -> pd.DataFrame:
     """The table "perturbed" of a run.
 
     test: rows of the fold table; changed: {(change, modality, share): probabilities (N, C)}.
@@ -54,7 +66,7 @@ def perturbed_table(test, changed, classes, run):
     return pd.concat(frames).assign(**run)
 
 
-def check_recognised(ids, paths):
+def check_recognised(ids: Iterable[str], paths: Sequence[Path]) -> None:
     """InputError if an utterance has no features of recognised words in the files `paths`."""
     known = {name for path in paths for name in Ragged(path).ids}
     absent = [name for name in ids if name not in known]

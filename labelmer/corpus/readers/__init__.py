@@ -23,26 +23,29 @@ Modules are loaded by their name, so that the code of one reader counts for its 
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
 
 from labelmer.base.options import check, closed, refuse
 
 
-def names():
+def names() -> list[str]:
     """The names of all readers, sorted."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
-def load(name):
+def load(name: str) -> ModuleType:
     """The module of a reader."""
     return importlib.import_module(f"{__name__}.{name}")
 
 
-def options():
+def options() -> dict[str, dict[str, Any]]:
     """The readers' own options, {name of the reader: {key: rules}}."""
     return {name: load(name).OPTIONS for name in names()}
 
 
-def section(given):
+def section(given: dict[str, Any]) -> dict[str, Any]:
     """A stage's section `corpus`, checked: the reader's name, what it reads, its own options."""
     name = {"reader": {"enum": names()}}
     refuse(check({"properties": name, "required": ["reader"]}, given, "corpus"))
@@ -52,7 +55,7 @@ def section(given):
     return given
 
 
-def options_of(corpus):
+def options_of(corpus: Mapping[str, Any]) -> dict[str, Any]:
     """The reader's own options in the config's section `corpus`, by default where it has none."""
     own = load(corpus["reader"]).OPTIONS
     return {key: corpus.get(key, option["default"]) for key, option in own.items()}

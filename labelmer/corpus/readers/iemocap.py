@@ -96,7 +96,7 @@ RELEASE_SPEAKERS = {
 }
 
 
-def sessions(root):
+def sessions(root: Path | str) -> list[str]:
     """Names of the sessions under a release's root, in order."""
     names = sorted(p.name for p in Path(root).glob("Session[0-9]*") if p.is_dir())
     if not names:
@@ -107,23 +107,23 @@ def sessions(root):
     return names
 
 
-def speakers(root, session):
+def speakers(root: Path | str, session: str) -> list[str]:
     """The two speakers of a session: Session1 -> Ses01F, Ses01M."""
     number = int(re.sub(r"\D", "", session))
     return [f"Ses{number:02d}F", f"Ses{number:02d}M"]
 
 
-def transcript_files(root, session):
+def transcript_files(root: Path | str, session: str) -> list[Path]:
     """Transcription files of a session, sorted."""
     return _visible(Path(root) / session / "dialog" / "transcriptions", "*.txt")
 
 
-def label_files(root, session):
+def label_files(root: Path | str, session: str) -> list[Path]:
     """Evaluation files of a session, sorted."""
     return _visible(Path(root) / session / "dialog" / "EmoEvaluation", "*.txt")
 
 
-def audio_files(root, session, audio):
+def audio_files(root: Path | str, session: str, audio: str) -> list[Path]:
     """What the audio of a session depends on: dialogue files, or the dialogues' sentence folders.
 
     Folders stand for the ten thousand sentence files in them.
@@ -133,23 +133,24 @@ def audio_files(root, session, audio):
     return _visible(Path(root) / session / "sentences" / "wav", "*")
 
 
-def speaker_of(utterance):
+def speaker_of(utterance: str) -> str:
     """Speaker of an utterance id: Ses01F_impro01_M000 -> Ses01M."""
     return utterance[:5] + utterance.rsplit("_", 1)[1][0]
 
 
-def dialogue_of(utterance):
+def dialogue_of(utterance: str) -> str:
     """Dialogue of an utterance id: Ses01F_impro01_M000 -> Ses01F_impro01."""
     return utterance.rsplit("_", 1)[0]
 
 
-def utterances(root, session):
+def utterances(root: Path | str, session: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Utterances of a session and the transcription lines that are none: two frames.
 
     The first has the columns of the table "utterances", the second those of "unread". Of lines
     with the same id one is taken: where the id has a label, the one with the evaluation's times.
     """
-    lines, unread = {}, []
+    lines: dict[str, list] = {}
+    unread: list[tuple] = []
     for path in transcript_files(root, session):
         for number, line in enumerate(_lines(path), 1):
             match = UTTERANCE.match(line)
@@ -187,7 +188,7 @@ def utterances(root, session):
     return pd.DataFrame(rows), pd.DataFrame(sorted(unread), columns=columns)
 
 
-def _lines_taken(root, session, twice):
+def _lines_taken(root: Path | str, session: str, twice: dict[str, list]) -> dict[str, int]:
     """Which line of each id that stands twice is its own: {id: position among its lines}.
 
     twice: {id: [(path, line number, match of UTTERANCE)]}. The label's is the line with the
@@ -214,13 +215,14 @@ def _lines_taken(root, session, twice):
     return taken
 
 
-def _times(match):
+def _times(match: re.Match) -> tuple[float, float]:
     return float(match["start"]), float(match["end"])
 
 
-def labels(root, session):
+def labels(root: Path | str, session: str) -> pd.DataFrame:
     """Labels of a session's utterances: a frame with the columns of the table "labels"."""
-    rows, places = [], {}
+    rows: list[dict] = []
+    places: dict[str, str] = {}
     for place, match, votes in _evaluations(root, session):
         name = match["id"]
         if name in places:
@@ -241,14 +243,14 @@ def labels(root, session):
     return frame.astype(dict.fromkeys(DIMENSIONS, float))
 
 
-def _evaluations(root, session):
+def _evaluations(root: Path | str, session: str) -> list[tuple[str, re.Match, list[set[str]]]]:
     """A session's evaluated turns: tuples of FILE:LINE, a match of EVALUATION, the raters' votes.
 
     The votes are a list of sets of words, one for each rater.
     """
     found = []
     for path in label_files(root, session):
-        votes = []
+        votes: list[set[str]] = []
         for number, line in enumerate(_lines(path), 1):
             if line.startswith("["):
                 match = EVALUATION.match(line)
@@ -264,7 +266,7 @@ def _evaluations(root, session):
     return found
 
 
-def clips(root, table, audio):
+def clips(root: Path | str, table: pd.DataFrame, audio: str) -> list[tuple]:
     """Where the audio of each utterance is: a list of (id, path, start_s, end_s).
 
     table is a session's "utterances"; start and end are None where a file is the whole clip.
@@ -281,7 +283,7 @@ def clips(root, table, audio):
     ]
 
 
-def release_differences(utterances, labels):
+def release_differences(utterances: pd.DataFrame, labels: pd.DataFrame) -> list[str]:
     """How a corpus that looks like the full release differs from its counts: a list of sentences.
 
     utterances and labels are the tables of all five sessions. With fewer sessions, or fewer than
@@ -310,13 +312,13 @@ def release_differences(utterances, labels):
     return differences + [f"{name} has a label but no transcript" for name in unheard]
 
 
-def _agreement(word, votes):
+def _agreement(word: str | None, votes: list[set[str]]) -> float | None:
     if word is None or not votes:
         return None
     return sum(word in vote for vote in votes) / len(votes)
 
 
-def _visible(folder, pattern):
+def _visible(folder: Path, pattern: str) -> list[Path]:
     """Entries of a release folder, without the AppleDouble files (._Ses...) among them."""
     found = sorted(p for p in folder.glob(pattern) if not p.name.startswith("."))
     if not found:
@@ -326,7 +328,7 @@ def _visible(folder, pattern):
     return found
 
 
-def _lines(path):
+def _lines(path: Path) -> list[str]:
     data = path.read_bytes()
     try:
         return data.decode("utf-8-sig").splitlines()

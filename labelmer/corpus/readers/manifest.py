@@ -28,7 +28,7 @@ OPTIONS: dict[str, dict] = {}
 
 
 @functools.cache
-def rows(root):
+def rows(root: Path | str) -> pd.DataFrame:
     """All rows of a manifest, sorted by id, checked: a frame of strings.
 
     The columns start and end are floats; they are missing values where a clip is a whole file.
@@ -82,7 +82,7 @@ def rows(root):
 
 
 @functools.cache
-def sessions(root):
+def sessions(root: Path | str) -> list[str]:
     """Names of the manifest's sessions, sorted. A recording in two of them is a warning."""
     table = rows(root)
     homes = table.groupby("recording").session.unique()
@@ -94,21 +94,21 @@ def sessions(root):
     return sorted(table.session.unique())
 
 
-def speakers(root, session):
+def speakers(root: Path | str, session: str) -> list[str]:
     """Speakers of a session, sorted."""
     table = rows(root)
     return sorted(table.speaker[table.session == session].unique())
 
 
-def codes(root):
+def codes(root: Path | str) -> list[str]:
     """The manifest's labels, sorted."""
     return sorted(set(rows(root).label) - {""})
 
 
-def audio_files(root, session):
+def audio_files(root: Path | str, session: str) -> list[Path]:
     """The folders that hold the audio of a session: they stand for the files in them."""
     table = rows(root)
-    folders = {}
+    folders: dict[Path, str] = {}
     for name, path in table[table.session == session][["id", "path"]].itertuples(index=False):
         folders.setdefault((Path(root).parent / path).parent, name)
     for folder, name in folders.items():
@@ -120,7 +120,7 @@ def audio_files(root, session):
     return sorted(folders)
 
 
-def utterances(root, session):
+def utterances(root: Path | str, session: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Utterances of a session, and the rows that are none (there are none): two frames.
 
     The first has the columns of the table "utterances", the second those of "unread".
@@ -131,7 +131,7 @@ def utterances(root, session):
     return table[columns], pd.DataFrame(columns=["file", "line", "text", "reason"])
 
 
-def labels(root, session):
+def labels(root: Path | str, session: str) -> pd.DataFrame:
     """Labels of a session's utterances: a frame with the columns of the table "labels"."""
     table = _of_session(root, session)
     table = table[table.label != ""]
@@ -148,7 +148,7 @@ def labels(root, session):
     )
 
 
-def clips(root, table):
+def clips(root: Path | str, table: pd.DataFrame) -> list[tuple]:
     """Where the audio of each utterance is: a list of (id, path, start_s, end_s).
 
     table is a session's "utterances"; start and end are None where a file is the whole clip.
@@ -160,12 +160,12 @@ def clips(root, table):
     ]
 
 
-def _of_session(root, session):
+def _of_session(root: Path | str, session: str) -> pd.DataFrame:
     table = rows(root)
     return table[table.session == session].reset_index(drop=True)
 
 
-def _check_columns(root, table):
+def _check_columns(root: Path | str, table: pd.DataFrame) -> None:
     """A column that is only almost one of ours would be ignored."""
     for name in table.columns.difference([*COLUMNS, *FURTHER]):
         for meant in names.like(name, [*COLUMNS, *FURTHER]):
@@ -175,7 +175,7 @@ def _check_columns(root, table):
             )
 
 
-def _check_spellings(root, table):
+def _check_spellings(root: Path | str, table: pd.DataFrame) -> None:
     """Two spellings of one name would be two speakers, sessions, dialogues or utterances."""
     # Some corpora tell utterances apart by capitals.
     for column, same in {**dict.fromkeys(NAMED, names.key), "id": names.plain}.items():
@@ -188,7 +188,7 @@ def _check_spellings(root, table):
         log.warning("%s: taken for two", _spellings(root, table, "id", pair))
 
 
-def _spellings(root, table, column, pair):
+def _spellings(root: Path | str, table: pd.DataFrame, column: str, pair: tuple[str, str]) -> str:
     lines = [table.index[table[column] == name][0] for name in pair]
     return (
         f"{root}: {column} '{pair[0]}' (line {lines[0]}) and {column} '{pair[1]}' (line "
@@ -196,9 +196,10 @@ def _spellings(root, table, column, pair):
     )
 
 
-def _recordings(root, paths):
+def _recordings(root: Path | str, paths: pd.Series) -> dict[str, str]:
     """{path as written: name of its recording}: one name for all paths of one file."""
-    made, first = {}, {}
+    made: dict[str, str] = {}
+    first: dict[object, str] = {}
     for path in sorted(set(paths), key=lambda path: (os.path.normpath(path), path)):
         name = os.path.normpath(path)
         try:
@@ -214,7 +215,7 @@ def _recordings(root, paths):
     return made
 
 
-def _warn_of_recordings(root, table):
+def _warn_of_recordings(root: Path | str, table: pd.DataFrame) -> None:
     """Name the first utterances that are the same audio, and the first recording in two dialogues.
 
     table: the rows of a session.
@@ -231,7 +232,7 @@ def _warn_of_recordings(root, table):
         log.warning("%s: '%s' stands in the dialogues %s", root, recording, sorted(found))
 
 
-def _check_sessions(root, table):
+def _check_sessions(root: Path | str, table: pd.DataFrame) -> None:
     """Sessions become file names."""
     short = table.session.map(lambda name: len(name.encode()) <= LONGEST)
     odd = table[~(table.session.str.fullmatch(r"\w[\w-]*") & short)]
@@ -243,7 +244,7 @@ def _check_sessions(root, table):
         )
 
 
-def _check_speakers(root, table):
+def _check_speakers(root: Path | str, table: pd.DataFrame) -> None:
     """A speaker in two sessions would stand in two parts of a fold."""
     homes = table.groupby("speaker").session.unique()
     for speaker, found in homes.items():
@@ -254,7 +255,7 @@ def _check_speakers(root, table):
             )
 
 
-def _seconds(root, table, column):
+def _seconds(root: Path | str, table: pd.DataFrame, column: str) -> pd.Series | float:
     if column not in table:
         return float("nan")
     values = pd.to_numeric(table[column], errors="coerce")
