@@ -6,6 +6,7 @@ The token strings of BERT's WordPiece ("##ing"), of byte-level BPE ("Ġword") an
 
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -16,7 +17,7 @@ PRINTABLE = {*range(33, 127), *range(161, 173), *range(174, 256)}
 OTHERS = [byte for byte in range(256) if byte not in PRINTABLE]
 
 
-def token_spans(tokens, text):
+def token_spans(tokens: Sequence[str], text: str) -> np.ndarray:
     """The characters [start, end) of the text that each token covers: int array (tokens, 2).
 
     A token that is not found (special, unknown, a part of a character) covers nothing: (0, 0).
@@ -44,7 +45,7 @@ def token_spans(tokens, text):
     return spans
 
 
-def _readings(token, of_bytes):
+def _readings(token: str, of_bytes: bool) -> Iterable[str]:
     """What a token may stand for in the text.
 
     of_bytes: the tokens are those of byte-level BPE. Of one word alone this cannot be told.
@@ -57,7 +58,7 @@ def _readings(token, of_bytes):
     return readings
 
 
-def _plain(text, signs):
+def _plain(text: str, signs: bool) -> str:
     """Text as it is compared: in lower case, without accents, blanks and marks of blanks.
 
     signs: keep the signs of vowels, which are marks as accents are but change no letter.
@@ -66,13 +67,12 @@ def _plain(text, signs):
     return "".join(c for c in parts if not (_is_accent(c, signs) or c.isspace() or c == SPACE))
 
 
-def _is_accent(character, signs):
-    return unicodedata.combining(character) or (
-        not signs and unicodedata.category(character) == "Mn"
-    )
+def _is_accent(character: str, signs: bool) -> bool:
+    mark = unicodedata.category(character) == "Mn"
+    return unicodedata.combining(character) > 0 or (mark and not signs)
 
 
-def _from_bytes(token):
+def _from_bytes(token: str) -> str:
     """The text of a token of byte-level BPE; "" if it is none, or not whole characters."""
     try:
         codes = map(ord, token)

@@ -3,6 +3,11 @@
 Apart from the other tables, so that a new metric trains nothing anew.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
 from labelmer.base import tables
 from labelmer.base.tables import MODALITIES, VARIANT, Column
 from labelmer.scores.metrics import METRICS
@@ -28,7 +33,7 @@ MEASURES = ("salience", "pooling", "expert_pooling", "received", "says")
 SPEAKERS = {"speakers": Column(int, "number of test speakers")}
 
 
-def bounds(prefix, what, units):
+def bounds(prefix: str, what: str, units: str) -> dict[str, Column]:
     """The two columns of a 95% interval by the jackknife over units."""
     end = f"end of the 95% interval of {what}, jackknife over {units}"
     return {
@@ -37,7 +42,7 @@ def bounds(prefix, what, units):
     }
 
 
-def tests(count, empty):
+def tests(count: type, empty: bool) -> dict[str, Column]:
     """The columns of both tests that two variants differ (intervals.compared, with_holm).
 
     count: type of a number of utterances, float where it may be missing; empty: may it be?
@@ -59,7 +64,7 @@ def tests(count, empty):
     }
 
 
-def against_random(prefix, what):
+def against_random(prefix: str, what: str) -> dict[str, Column]:
     """The columns of a paired comparison of the two orders of deletion."""
     name = f"{prefix}against_random"
     of_random = f"{what} after random deletion minus {what} after most-salient deletion"
@@ -227,16 +232,16 @@ RESULTS = {
 }
 
 
-def read(path, name):
+def read(path: Path | str, name: str) -> pd.DataFrame:
     """Read the result table `name`; raise InputError if it is not what RESULTS says."""
     return tables.read(path, name, RESULTS)
 
 
-def write(path, frame, name):
+def write(path: Path | str, frame: pd.DataFrame, name: str) -> None:
     """Check a frame against RESULTS and write it as a TSV file, whole or not at all."""
     tables.write(path, frame, name, RESULTS)
 
 
-def reference_of(variants):
+def reference_of(variants: Sequence[str]) -> str:
     """The variant that the others of an experiment are compared with: full, or the first."""
     return "full" if "full" in variants else variants[0]

@@ -4,6 +4,7 @@ Variants are compared fairly only where all were trained until validation stoppe
 may do no more than let a model learn faster. --config holds {"selection": sentence}.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +18,7 @@ from labelmer.report.columns import EXPERIMENT
 LATE = 0.9  # of the updates: a model that is best after these may not have learned all it can
 
 
-def convergence(history):
+def convergence(history: pd.DataFrame) -> pd.DataFrame:
     """The table "convergence" of the histories of all runs, in one frame."""
     rows = []
     for names, runs in history.groupby([*EXPERIMENT, "variant"], sort=False):
@@ -38,7 +39,7 @@ def convergence(history):
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the rule convergence."""
     parser = stage_parser(__doc__)
     parser.add_argument("--histories", type=Path, nargs="+", required=True, metavar="TSV")

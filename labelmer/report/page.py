@@ -8,8 +8,11 @@ The page is laid out in page.html.
 """
 
 import base64
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
 from labelmer.base import tables
@@ -27,7 +30,13 @@ RESULTS = tuple(name for name in columns.RESULTS if name not in SOMETIMES)
 TEMPLATE = Path(__file__).with_suffix(".html")
 
 
-def render(title, results, splits, figures, folder):
+def render(
+    title: str,
+    results: dict[str, pd.DataFrame],
+    splits: dict[str, pd.DataFrame],
+    figures: Mapping[str, Any],
+    folder: Path,
+) -> str:
     """The page as text.
 
     title: names of corpus and study; results: the tables of RESULTS by name, and those of
@@ -77,7 +86,7 @@ def render(title, results, splits, figures, folder):
     )
 
 
-def experiment(names, results):
+def experiment(names: Any, results: dict[str, pd.DataFrame]) -> dict[str, Any]:
     """What the template shows of one experiment but its figures; names: speech, text and mode."""
     of_experiment = {
         name: table[(table[EXPERIMENT] == list(names)).all(axis=1)]
@@ -104,7 +113,7 @@ def experiment(names, results):
     }
 
 
-def is_there(reads, e):
+def is_there(reads: str, e: Mapping[str, Any]) -> bool:
     """Has an experiment figures that read this?
 
     Of late fusions alone nothing is trained, though an old figure of training may lie there; as
@@ -113,7 +122,9 @@ def is_there(reads, e):
     return bool(e[reads if reads in columns.RESULTS else "deletion"])
 
 
-def shown(name, figure, folder, said):
+def shown(
+    name: str, figure: Mapping[str, Any], folder: Path, said: Mapping[str, Any]
+) -> dict[str, Any]:
     """What the template shows of one figure: its words, and its images as (alt, address).
 
     figure: its FIGURE as a dict; folder: that of the experiment's SVG files; said: what its words
@@ -133,18 +144,18 @@ def shown(name, figure, folder, said):
     }
 
 
-def filled(words, said):
+def filled(words: str, said: Mapping[str, Any]) -> str:
     """A template of plain text, filled in; the page escapes it."""
     return Environment(undefined=StrictUndefined).from_string(words).render(said)
 
 
-def left_out_counts(left_out):
+def left_out_counts(left_out: pd.DataFrame) -> list[tuple]:
     """(reason, folds, number) of every reason, the most frequent first."""
     counts = left_out.groupby(["reason", "fold"]).size().sort_values(ascending=False, kind="stable")
     return [(reason, fold, n) for (reason, fold), n in counts.items()]
 
 
-def data_uri(path):
+def data_uri(path: Path) -> str:
     """An SVG file as the address of an image, so that the page holds it."""
     if not path.exists():
         raise InputError(f"{path}: there is no such figure, expected one; plot it first")
@@ -152,7 +163,7 @@ def data_uri(path):
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Write the page of a study."""
     parser = stage_parser(__doc__)
     parser.add_argument("--title", required=True, help="names of corpus and study")

@@ -1,5 +1,6 @@
 """Rationales -> those of the study's sessions, held against the corpus before anything trains."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from labelmer.base import tables
@@ -9,7 +10,7 @@ from labelmer.report.salience_file import read_rationales
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the rule rationales."""
     parser = stage_parser(__doc__)
     parser.add_argument("rationales", type=Path, metavar="RATIONALES.tsv")

@@ -6,7 +6,9 @@ against the unchanged predictions of the same runs, speaker by speaker (statisti
 --config holds {"protocol": sentence, "selection": sentence, "classes": [names in order]}.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,7 +33,7 @@ CHANGE_OF = {
 }
 
 
-def measure(pooled, unchanged):
+def measure(pooled: runs.Pooled, unchanged: runs.Pooled) -> dict[str, Any]:
     """Estimates of one variant under one change, over speakers: {"ua", "wa", "confidence", ...}.
 
     pooled: the runs.Pooled under the change; unchanged: that without it, of the same utterances.
@@ -45,7 +47,7 @@ def measure(pooled, unchanged):
     }
 
 
-def with_intervals(estimates, *measures):
+def with_intervals(estimates: Mapping[str, Any], *measures: str) -> dict[str, Any]:
     """Some of the estimates, each with its interval, as columns."""
     return {
         column: value
@@ -57,7 +59,11 @@ def with_intervals(estimates, *measures):
     }
 
 
-def measured(predictions, perturbed, classes):
+def measured(
+    predictions: pd.DataFrame,
+    perturbed: pd.DataFrame,
+    classes: Sequence[str],
+) -> dict[tuple, dict]:
     """{variant: {(change, modality, share): measure()}}, the unchanged predictions among them.
 
     predictions: the test part of a complete grid (runs.grid); perturbed: the tables "perturbed" of
@@ -80,7 +86,7 @@ def measured(predictions, perturbed, classes):
     return found
 
 
-def matched(frame, unchanged, change):
+def matched(frame: pd.DataFrame, unchanged: pd.DataFrame, change: tuple) -> pd.DataFrame:
     """A variant's predictions under one change, with their speakers.
 
     unchanged: its predictions without the change. Raise InputError unless both are of the same
@@ -102,7 +108,7 @@ def matched(frame, unchanged, change):
     return both
 
 
-def robustness_table(measured):
+def robustness_table(measured: Mapping[tuple, Any]) -> pd.DataFrame:
     """The table "robustness" without its design: a row for every variant and condition."""
     rows = [
         dict(zip(VARIANT, variant, strict=True))
@@ -116,7 +122,7 @@ def robustness_table(measured):
     return pd.DataFrame(rows, columns=list(RESULTS["robustness"]))
 
 
-def deletion_table(measured):
+def deletion_table(measured: Mapping[tuple, Any]) -> pd.DataFrame:
     """The table "deletion" without its design: a row per variant, modality, order and share."""
     rows = [
         dict(zip(VARIANT, variant, strict=True)) | row
@@ -131,7 +137,7 @@ def deletion_table(measured):
     return table
 
 
-def deletion_rows(changes, modality, order):
+def deletion_rows(changes: Mapping[tuple, Any], modality: str, order: str) -> list[dict]:
     """The rows of one variant, modality and order, from nothing deleted on; none without them."""
     shares = sorted(share for *what, share in changes if what == [order, modality])
     rows = []
@@ -147,13 +153,18 @@ def deletion_rows(changes, modality, order):
     return rows
 
 
-def difference(name, measure, a, b):
+def difference(
+    name: str,
+    measure: str,
+    a: Mapping[str, Any],
+    b: Mapping[str, Any],
+) -> dict[str, float]:
     """A measure of a minus that of b, with its interval and p, as columns."""
     return intervals.named_difference(name, a[measure] - b[measure])
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Write the tables of what disturbed inputs cost."""
     parser = stage_parser(__doc__)
     parser.add_argument("--predictions", type=Path, nargs="+", required=True, metavar="FILE")

@@ -1,6 +1,9 @@
 """The test predictions of every fold, seed and variant: reading them, and that none is missing."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +15,7 @@ from labelmer.scores import intervals
 VARIANT, RUN = list(tables.VARIANT), list(tables.RUN)
 
 
-def read(path, classes):
+def read(path: Path | str, classes: Sequence[str]) -> pd.DataFrame:
     """One run's predictions, of the validation and the test part.
 
     Raise InputError if the file's classes are not `classes`, if it holds more than one run or has
@@ -27,7 +30,7 @@ def read(path, classes):
     return table
 
 
-def read_run(path, name, classes):
+def read_run(path: Path | str, name: str, classes: Sequence[str]) -> pd.DataFrame:
     """One run's table `name`, predictions or perturbed.
 
     Raise InputError if the file's classes are not `classes` or if it holds more than one run.
@@ -55,7 +58,11 @@ def read_run(path, name, classes):
     return table
 
 
-def read_tested(paths, classes, audit):
+def read_tested(
+    paths: Iterable[Path | str],
+    classes: Sequence[str],
+    audit: Path | str,
+) -> pd.DataFrame:
     """The test predictions of all runs in one frame; see read and grid.
 
     audit: path of the table that lists the folds.
@@ -65,7 +72,7 @@ def read_tested(paths, classes, audit):
     return grid([run[run["part"] == "test"] for run in tables_of_runs], folds)
 
 
-def grid(tested, folds):
+def grid(tested: Iterable[pd.DataFrame], folds: Iterable[int]) -> pd.DataFrame:
     """The runs of all variants in one frame.
 
     tested: frames of test predictions, a run each; folds: numbers of the folds that the audit
@@ -78,7 +85,7 @@ def grid(tested, folds):
     return predictions
 
 
-def check_speakers(predictions):
+def check_speakers(predictions: pd.DataFrame) -> None:
     """Raise InputError if an utterance has two speakers."""
     named = predictions[["id", "speaker"]].drop_duplicates()
     twice = named[named["id"].duplicated()]
@@ -91,7 +98,7 @@ def check_speakers(predictions):
         )
 
 
-def check_grid(predictions, folds):
+def check_grid(predictions: pd.DataFrame, folds: Iterable[int]) -> None:
     """Raise InputError unless each variant has each fold and seed once, on the same utterances.
 
     predictions: the concatenated runs; folds: numbers of the folds that the audit lists.
@@ -118,7 +125,7 @@ def check_grid(predictions, folds):
         check_same_utterances(frame, fold)
 
 
-def check_same_utterances(predictions, fold):
+def check_same_utterances(predictions: pd.DataFrame, fold: int) -> None:
     """Raise InputError unless all runs of a fold test the same ids with the same true classes."""
     true = predictions.pivot(index="id", columns=[*VARIANT, "seed"], values="true")
     differs = true.ne(true.iloc[:, 0], axis=0)  # an id that a run lacks differs, too
@@ -131,13 +138,13 @@ def check_same_utterances(predictions, fold):
         )
 
 
-def name_of(run):
+def name_of(run: tuple) -> str:
     """How a message names a run: (speech, text, mode, variant, fold, seed)."""
     speech, text, mode, variant, fold, seed = run
     return f"{speech}+{text}, {mode}, {variant}, fold {fold}, seed {seed}"
 
 
-def protocol(predictions, config):
+def protocol(predictions: pd.DataFrame, config: Mapping[str, Any]) -> dict[str, Any]:
     """What every result table says of how its numbers came about, without utterances."""
     return {
         "protocol": config["protocol"],
@@ -159,19 +166,19 @@ class Pooled:
     voted: np.ndarray  # (N,) the class that most seeds name
 
     @property
-    def right(self):
+    def right(self) -> np.ndarray:
         """(N,) is the class that most seeds name the true one?"""
         return self.voted == self.true
 
 
-def pooled(predictions, classes):
+def pooled(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[tuple, "Pooled"]:
     """{variant: Pooled} of a complete grid: all variants on the same utterances."""
     return {
         variant: pool(frame, classes) for variant, frame in predictions.groupby(VARIANT, sort=False)
     }
 
 
-def pool(predictions, classes):
+def pool(predictions: pd.DataFrame, classes: Sequence[str]) -> "Pooled":
     """The predictions of one variant's runs as a Pooled."""
     ordered = predictions.sort_values(["seed", "fold", "id"])
     seeds, size = ordered["seed"].nunique(), len(classes)

@@ -8,7 +8,9 @@ plain attention and no labels. Intervals and tests are those of a jackknife over
 --config holds {"protocol": sentence, "selection": sentence}.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +28,12 @@ MEASURED = [*VARIANT, "modality", "measure"]
 PLAIN_ATTENTION = ("no-label-interaction", "additive")  # the first of them that there is
 
 
-def shares_of(path, predicted, rationales, texts):
+def shares_of(
+    path: Path,
+    predicted: Mapping[tuple, Mapping[str, str]],
+    rationales: Mapping[str, Mapping[str, tuple]],
+    texts: Mapping[str, str],
+) -> pd.DataFrame:
     """One file of salience: rows of run, modality, id, measure, share and uniform.
 
     predicted: {run: {id: class}}; rationales: {modality: {id: (start, end)}}; texts: {id: text}.
@@ -48,7 +55,13 @@ def shares_of(path, predicted, rationales, texts):
     return pd.DataFrame(rows)
 
 
-def estimate(frame, column, speakers, ids, seeds):
+def estimate(
+    frame: pd.DataFrame,
+    column: str,
+    speakers: Mapping[str, str],
+    ids: Sequence[str],
+    seeds: Sequence[int],
+) -> Any:
     """The mean of a column of one variant's shares, an Estimate over speakers.
 
     speakers: {id: speaker}. Raise InputError unless there are all ids with all seeds.
@@ -64,7 +77,7 @@ def estimate(frame, column, speakers, ids, seeds):
     return intervals.mean_over_speakers(values.to_numpy().T, values.index.map(speakers))
 
 
-def salience_table(shares, speakers):
+def salience_table(shares: pd.DataFrame, speakers: Mapping[str, str]) -> pd.DataFrame:
     """The table "salience" without protocol, folds and seeds, from the rows of all files."""
     wanted = list(columns.RESULTS["salience"])
     if len(shares) == 0:
@@ -94,7 +107,7 @@ def salience_table(shares, speakers):
     return pd.DataFrame(rows, columns=wanted)
 
 
-def plain_attention(key, estimates):
+def plain_attention(key: tuple, estimates: Mapping[tuple, Any]) -> Any:
     """The key of the plain attention that `key` is compared with, or None; not with itself."""
     *experiment, _, modality, _ = key
     keys = [(*experiment, variant, modality, "salience") for variant in PLAIN_ATTENTION]
@@ -102,7 +115,7 @@ def plain_attention(key, estimates):
     return None if found == key else found
 
 
-def predicted_by_run(predictions):
+def predicted_by_run(predictions: pd.DataFrame) -> dict[tuple, dict[str, str]]:
     """{run: {id: class}} of a frame of predictions."""
     return {
         run: frame.set_index("id")["predicted"].to_dict()
@@ -111,7 +124,7 @@ def predicted_by_run(predictions):
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the rule salience."""
     parser = stage_parser(__doc__)
     parser.add_argument("rationales", type=Path, metavar="RATIONALES.tsv")

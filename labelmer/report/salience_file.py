@@ -4,6 +4,8 @@ evaluate writes one for each run and modality; rationales say where it should be
 """
 
 import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -27,7 +29,7 @@ class SalienceFile(Ragged):
                as far as the variant has them
     """
 
-    def __init__(self, path):
+    def __init__(self, path: Path | str) -> None:
         super().__init__(path)
         if self.attrs.get("kind") != "salience":
             raise InputError(
@@ -41,7 +43,7 @@ class SalienceFile(Ragged):
         weights = [c for c in self.columns if not c.startswith(f"{SAYS}_")]
         self.measures = weights + ([SAYS] if len(weights) < len(self.columns) else [])
 
-    def weights(self, name, measure, label):
+    def weights(self, name: str, measure: str, label: str) -> np.ndarray:
         """What the rows of an utterance weigh: (rows,), the sum is one.
 
         label: the class that was predicted, of which says is. Raise InputError if they are not
@@ -58,36 +60,41 @@ class SalienceFile(Ragged):
             )
         return values / total
 
-    def says(self, name, label):
+    def says(self, name: str, label: str) -> np.ndarray:
         """How sure each row of an utterance is of a class: (rows,), between 0 and 1."""
         return self._column(name, f"{SAYS}_{label}")
 
-    def spans(self, name, text):
+    def spans(self, name: str, text: str) -> np.ndarray:
         """Where the rows stand: (rows, 2), characters of the text, or seconds of the audio."""
         if self.modality == "text":
-            return token_spans(self.marks(name), text)
+            return token_spans(self.marks(name) or [], text)
         edges = np.arange(len(self[name]) + 1) / self.attrs["rate_hz"]
         return np.stack([edges[:-1], edges[1:]], axis=1)
 
-    def _column(self, name, column):
+    def _column(self, name: str, column: str) -> np.ndarray:
         return self[name][:, self.columns.index(column)].astype(float)
 
 
-def share_within(spans, start, end):
+def share_within(spans: np.ndarray, start: float, end: float) -> np.ndarray:
     """The share of each of the spans (rows, 2) that lies in [start, end); 0 of an empty one."""
     inside = np.minimum(spans[:, 1], end) - np.maximum(spans[:, 0], start)
     length = spans[:, 1] - spans[:, 0]
     return np.divide(np.maximum(inside, 0), length, out=np.zeros(len(spans)), where=length > 0)
 
 
-def read_rationales(path, texts, seconds, others=()):
+def read_rationales(
+    path: Path | str,
+    texts: Mapping[str, str],
+    seconds: Mapping[str, float],
+    others: Collection[str] = (),
+) -> dict[str, dict[str, tuple[float, float]]]:
     """The table "rationales": {modality: {id: (start, end)}}.
 
     texts: {id: transcript}; seconds: {id: length of the audio}, of those that have audio; others:
     ids of the corpus that are left out. Raise
     InputError if an id is not in the corpus, or if a rationale lies outside of its utterance.
     """
-    found = {modality: {} for modality in MODALITIES}
+    found: dict[str, dict] = {modality: {} for modality in MODALITIES}
     for row in tables.given(path, "rationales").itertuples():
         place = f"{path}: id '{row.id}'"
         if row.id in others:
@@ -98,7 +105,7 @@ def read_rationales(path, texts, seconds, others=()):
                 f"take the row out{names.meant(row.id, texts)}"
             )
         if row.modality == "text":
-            end, unit, rounding = len(texts[row.id]), "characters", 0
+            end, unit, rounding = float(len(texts[row.id])), "characters", 0.0
             whole = row.start % 1 == 0 and row.end % 1 == 0
         else:
             end, unit, rounding = seconds.get(row.id, 0.0), "seconds", ROUNDING_S

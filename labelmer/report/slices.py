@@ -14,7 +14,9 @@ against the experiment's reference.
 """
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,12 +36,12 @@ KIND = re.compile(r"Ses\d\d[FM]_([a-z]+)\d")  # Ses01F_impro01_F000, Ses01F_scri
 KINDS = {"impro": "improvised", "script": "scripted"}
 
 
-def read_seconds(paths):
+def read_seconds(paths: Iterable[Path]) -> pd.Series:
     """The seconds of audio of every utterance, from the tables of segments: a series by id."""
     return tables.read_all(paths, "segments").set_index("id")["seconds"]
 
 
-def seconds_of(ids, seconds):
+def seconds_of(ids: np.ndarray, seconds: pd.Series) -> np.ndarray:
     """The seconds (N,) of utterances; raise InputError if one has none."""
     found = pd.Series(ids).map(seconds)
     if found.isna().any():
@@ -50,13 +52,18 @@ def seconds_of(ids, seconds):
     return found.to_numpy()
 
 
-def kind_of(name):
+def kind_of(name: str) -> str | None:
     """The kind of dialogue that an utterance's id tells, or None."""
     found = KIND.match(name)
     return KINDS.get(found[1], found[1]) if found else None
 
 
-def shared_slicings(utterances, seconds, cuts, classes):
+def shared_slicings(
+    utterances: runs.Pooled,
+    seconds: np.ndarray,
+    cuts: Sequence[float],
+    classes: Sequence[str],
+) -> dict[str, Any]:
     """The slicings that are the same for all experiments: {slicing: categorical (N,)}.
 
     utterances: a runs.Pooled; seconds: (N,); cuts: the terciles of seconds. An utterance in no
@@ -69,7 +76,7 @@ def shared_slicings(utterances, seconds, cuts, classes):
     }
 
 
-def slicings_of(variants, shared):
+def slicings_of(variants: dict[str, runs.Pooled], shared: dict[str, Any]) -> dict[str, Any]:
     """The slicings of one experiment; variants: {name: runs.Pooled}."""
     text, speech = variants.get("text-only"), variants.get("speech-only")
     if text is None or speech is None:
@@ -78,7 +85,7 @@ def slicings_of(variants, shared):
     return {**shared, "alone": pd.Categorical.from_codes(disagree, ALONE)}
 
 
-def slice_rows(variants, inside, size):
+def slice_rows(variants: dict[str, runs.Pooled], inside: np.ndarray, size: int) -> list[dict]:
     """A row for each variant on the utterances of one slice.
 
     variants: {name: runs.Pooled}, the reference first; inside: (N,) which utterances are in the
@@ -100,7 +107,13 @@ def slice_rows(variants, inside, size):
     return rows
 
 
-def compared(of_ua, right, reference, reference_ua, reference_right):
+def compared(
+    of_ua: Any,
+    right: np.ndarray,
+    reference: str,
+    reference_ua: Any,
+    reference_right: np.ndarray,
+) -> dict[str, Any]:
     """The columns that compare a variant's UA on a slice with the reference's, but for Holm's."""
     tests = intervals.compared(of_ua, reference_ua, right, reference_right)
     return {
@@ -112,7 +125,11 @@ def compared(of_ua, right, reference, reference_ua, reference_right):
     }
 
 
-def experiment_rows(variants, slicings, size):
+def experiment_rows(
+    variants: dict[str, runs.Pooled],
+    slicings: Mapping[str, Any],
+    size: int,
+) -> list[dict]:
     """The rows of one experiment: by slicing, slice and variant, the reference first."""
     reference = columns.reference_of(list(variants))
     ordered = {reference: variants[reference], **variants}
@@ -125,7 +142,11 @@ def experiment_rows(variants, slicings, size):
     return rows
 
 
-def slice_table(predictions, seconds, config):
+def slice_table(
+    predictions: pd.DataFrame,
+    seconds: pd.Series,
+    config: Mapping[str, Any],
+) -> pd.DataFrame:
     """The table "slices" from the test predictions of a complete grid (runs.grid).
 
     seconds: a series by id.
@@ -136,7 +157,7 @@ def slice_table(predictions, seconds, config):
     lengths = seconds_of(utterances.ids, seconds)
     cuts = np.quantile(lengths, [1 / 3, 2 / 3])
     shared = shared_slicings(utterances, lengths, cuts, classes)
-    experiments = {}
+    experiments: dict[tuple, dict] = {}
     for (*names, variant), of_variant in pooled.items():
         experiments.setdefault(tuple(names), {})[variant] = of_variant
     rows = [
@@ -153,7 +174,7 @@ def slice_table(predictions, seconds, config):
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the rule slices."""
     parser = stage_parser(__doc__)
     parser.add_argument("--predictions", type=Path, nargs="+", required=True, metavar="FILE")

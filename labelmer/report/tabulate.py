@@ -11,8 +11,10 @@ With --show, a compare table that exists is printed and nothing is computed.
 """
 
 import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +34,7 @@ from labelmer.scores.metrics import METRICS, scores
 DESIGN = [*columns.SPEAKERS, *columns.PROTOCOL]
 
 
-def read_run(path, classes):
+def read_run(path: Path, classes: Sequence[str]) -> pd.DataFrame:
     """One run's test predictions: the run's columns, id, speaker, true, predicted, p_CLASS.
 
     temperature is the one fitted on the run's validation part; confidence_none and
@@ -58,7 +60,11 @@ def read_run(path, classes):
     )
 
 
-def fold_table(predictions, held_out, classes):
+def fold_table(
+    predictions: pd.DataFrame,
+    held_out: Mapping[int, str],
+    classes: Sequence[str],
+) -> pd.DataFrame:
     """The table "folds" without its protocol: one row of metrics for every fold and seed.
 
     held_out: {fold: session or speaker of its test part}.
@@ -81,7 +87,7 @@ class Estimated:
     right: np.ndarray  # (N,) is the class that most seeds name the true one?
 
 
-def estimated(pooled, size):
+def estimated(pooled: runs.Pooled, size: int) -> Estimated:
     """The Estimated of one variant's predictions (runs.Pooled) of `size` classes."""
     said = pooled.true, pooled.predicted
     return Estimated(
@@ -91,7 +97,7 @@ def estimated(pooled, size):
     )
 
 
-def summary_table(folds, estimates):
+def summary_table(folds: pd.DataFrame, estimates: Mapping[tuple, Any]) -> pd.DataFrame:
     """The table "summary" without its protocol, from the table of folds.
 
     estimates: {variant: Estimated}. sd and seed_sd have n - 1 in the denominator; they are nan for
@@ -112,7 +118,7 @@ def summary_table(folds, estimates):
     return pd.DataFrame(rows)
 
 
-def pair_table(summary, estimates):
+def pair_table(summary: pd.DataFrame, estimates: Mapping[tuple, Any]) -> pd.DataFrame:
     """The table "pairs": a row for any two variants of an experiment, with Holm's corrections.
 
     Each variant is compared with those before it, and the experiment's reference is before all.
@@ -120,9 +126,9 @@ def pair_table(summary, estimates):
     of_ua = summary[summary["metric"] == "ua"].set_index(VARIANT)
     rows = []
     for names, frame in of_ua.groupby(level=EXPERIMENT, sort=False):
-        variants = list(frame.index.get_level_values("variant"))
-        reference = columns.reference_of(variants)
-        variants.sort(key=lambda variant, reference=reference: variant != reference)
+        known = list(frame.index.get_level_values("variant"))
+        reference = columns.reference_of(known)
+        variants = [reference, *(name for name in known if name != reference)]
         for other, variant in itertools.combinations(variants, 2):
             a, b = estimates[*names, variant], estimates[*names, other]
             tests = intervals.compared(a.speakers["ua"], b.speakers["ua"], a.right, b.right)
@@ -137,7 +143,7 @@ def pair_table(summary, estimates):
     return intervals.with_holm(pairs)
 
 
-def calibration_table(predictions):
+def calibration_table(predictions: pd.DataFrame) -> pd.DataFrame:
     """The table "calibration" without its protocol: pooled over folds, mean over seeds.
 
     The errors are means over seeds of the error of one seed; the bins hold all seeds.
@@ -160,7 +166,7 @@ def calibration_table(predictions):
     return pd.concat(rows)
 
 
-def class_table(predictions, classes):
+def class_table(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """The table "classes" without its protocol: pooled over folds, mean over seeds."""
     per_seed = pd.concat(
         pd.DataFrame(by_class(frame["true"], frame["predicted"], classes))
@@ -176,7 +182,7 @@ def class_table(predictions, classes):
     )
 
 
-def confusion_table(predictions, classes):
+def confusion_table(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """The table "confusion" without its protocol: pooled over folds, mean over seeds."""
     cells = pd.MultiIndex.from_product([classes, classes], names=["true", "predicted"])
     rows = []
@@ -188,7 +194,11 @@ def confusion_table(predictions, classes):
     return pd.concat(rows)
 
 
-def compare_table(summary, calibrated, predictions):
+def compare_table(
+    summary: pd.DataFrame,
+    calibrated: pd.DataFrame,
+    predictions: pd.DataFrame,
+) -> pd.DataFrame:
     """The table "compare" from the summary: one row per variant, best fold mean of UA first.
 
     calibrated: the table "calibration"; predictions: for the temperatures.
@@ -213,7 +223,11 @@ def compare_table(summary, calibrated, predictions):
     )
 
 
-def all_tables(predictions, held_out, config):
+def all_tables(
+    predictions: pd.DataFrame,
+    held_out: Mapping[int, str],
+    config: Mapping[str, Any],
+) -> dict[str, pd.DataFrame]:
     """Every result table by name, from the concatenated test predictions of a complete grid."""
     classes = config["classes"]
     protocol = runs.protocol(predictions, config)
@@ -238,7 +252,7 @@ def all_tables(predictions, held_out, config):
     return built
 
 
-def compare_text(compare):
+def compare_text(compare: pd.DataFrame) -> str:
     """A compare table as aligned plain text, in percent: one block per experiment."""
     blocks = []
     for (speech, text, mode), frame in compare.groupby(EXPERIMENT, sort=False):
@@ -266,7 +280,7 @@ def compare_text(compare):
     return "\n\n".join(blocks)
 
 
-def aligned(rows):
+def aligned(rows: Sequence[Sequence[str]]) -> str:
     """Rows of cells as lines of text: the first column left-aligned, the others right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
@@ -278,7 +292,7 @@ def aligned(rows):
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Write the result tables of a corpus, or print a compare table."""
     parser = stage_parser(__doc__)
     parser.add_argument("--predictions", type=Path, nargs="+", metavar="FILE", help="one per run")

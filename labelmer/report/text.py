@@ -1,44 +1,46 @@
 """Numbers of a table as text for people."""
 
+from typing import Any
+
 import pandas as pd
 
 
-def percent(mean, sd=float("nan")):
+def percent(mean: float, sd: float = float("nan")) -> str:
     """A share as percent with one decimal, with its standard deviation; '–' if there is none."""
     if pd.isna(mean):
         return "–"
     return f"{100 * mean:.1f}" + ("" if pd.isna(sd) else f" ± {100 * sd:.1f}")
 
 
-def percent_interval(low, high):
+def percent_interval(low: float, high: float) -> str:
     """An interval of shares as percent: '[70.1, 76.6]'; '–' if there is none."""
     return "–" if pd.isna(low) else f"[{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def points(difference):
+def points(difference: float) -> str:
     """A difference of shares in percent, with its sign: '+1.2', '−0.4', '0.0'."""
     text = f"{100 * difference:+.1f}".replace("-", "−")
     return "0.0" if text in ("+0.0", "−0.0") else text
 
 
-def points_interval(low, high):
+def points_interval(low: float, high: float) -> str:
     """An interval of differences: '[−0.3, +2.5]'; '–' if there is none."""
     return "–" if pd.isna(low) else f"[{points(low)}, {points(high)}]"
 
 
-def ratio_text(ratio):
+def ratio_text(ratio: float) -> str:
     """A ratio to two decimals; '–' if there is none."""
     return "–" if pd.isna(ratio) else f"{ratio:.2f}"
 
 
-def p_text(p):
+def p_text(p: float) -> str:
     """A p-value to three decimals; '–' if there is none."""
     if pd.isna(p):
         return "–"
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def slice_text(row):
+def slice_text(row: Any) -> str:
     """How a row of the table "slices" names its slice: 'angry', 'short, up to 2.2 s'."""
     above, up_to = f"{row.above_s:.1f}", f"{row.up_to_s:.1f}"
     if pd.isna(row.above_s):

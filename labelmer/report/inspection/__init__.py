@@ -13,7 +13,9 @@ encoder's source.json and with the code of the encoder's family, as made on the 
 
 import difflib
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +39,7 @@ PROVENANCE = ("encoder", "source", "revision", "family", "device", "precision", 
 LIBRARIES = ("labelmer", "torch", "transformers")
 
 
-def opened(path):
+def opened(path: Path) -> Ragged:
     """The ragged file at path; InputError says what is wrong, or what can be read instead."""
     path = Path(path)
     try:
@@ -53,7 +55,7 @@ def opened(path):
         ) from None
 
 
-def about_file(file, config):
+def about_file(file: Ragged, config: dict[str, Any]) -> dict[str, Any]:
     """Facts of a ragged file as a dict for JSON; None or empty where it has no such thing.
 
     config: `layer`, `window_s`, `silence`, `dtype` and `labels`, as labelmer.extract takes them;
@@ -85,7 +87,7 @@ def about_file(file, config):
     }
 
 
-def about_item(file, name, config):
+def about_item(file: Ragged, name: str, config: dict[str, Any]) -> dict[str, Any]:
     """Facts of one item as a dict for JSON; InputError names the nearest ids of an unknown one."""
     if name not in file:
         near = difflib.get_close_matches(name, file.ids, n=3, cutoff=0.0)
@@ -107,14 +109,14 @@ def about_item(file, name, config):
     }
 
 
-def as_text(facts):
+def as_text(facts: dict[str, Any]) -> str:
     """Facts as lines of name and value below the path; what there is nothing of is left out."""
     shown = {name: _shown(name, value) for name, value in facts.items() if name != "path"}
     lines = [f"  {name:11}{text}" for name, text in shown.items() if text]
     return "\n".join([facts["path"], *lines])
 
 
-def _shown(name, value):
+def _shown(name: str, value: Any) -> str:
     if value is None or value == "":
         return ""
     if name in ("longest", "shortest"):
@@ -132,7 +134,7 @@ def _shown(name, value):
     return format(value, ".6g") if isinstance(value, float) else str(value)
 
 
-def _shown_keys(keys):
+def _shown_keys(keys: dict[str, Any]) -> str:
     if keys["state"] == "unknown":
         return f"unknown: {keys['why']}"
     parts = [f"{count} ({reason})" for reason, count in keys["reasons"].items()]
@@ -141,7 +143,7 @@ def _shown_keys(keys):
     return f"{keys['state']}: {'; '.join(parts)}" if parts else keys["state"]
 
 
-def _shown_names(names):
+def _shown_names(names: dict[str, Any]) -> str:
     if not names["count"]:
         return "none"
     more = ", ..." if names["count"] > len(names["first"]) else ""
@@ -149,7 +151,7 @@ def _shown_names(names):
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Command line of `labelmer inspect`."""
     parser = stage_parser(__doc__)
     parser.add_argument("file", type=Path, help="of segments, features or salience, .h5")

@@ -2,10 +2,13 @@
 
 import json
 import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from labelmer.base.progress import Progress
+from labelmer.base.ragged import Ragged
 from labelmer.base.stage import RUN
 
 PIECE = 1 << 20  # numbers looked at in one go: 8 MB as float64
@@ -13,7 +16,7 @@ NAMED = 5  # items of a kind that are named
 UNIT = 1e-3  # by so much may rounding move a sum of one
 
 
-def about_salience(file):
+def about_salience(file: Ragged) -> dict[str, Any]:
     """Whose salience it is, its columns, and the items in which it is none: it must sum to one."""
     weights = {name: _salience(file, name) for name in file.ids}
     odd = [n for n, w in weights.items() if not ((w >= 0).all() and abs(w.sum() - 1) < UNIT)]
@@ -25,7 +28,7 @@ def about_salience(file):
     }
 
 
-def most_salient(file, name):
+def most_salient(file: Ragged, name: str) -> list:
     """The rows with most of an item's salience, as text: token or seconds, and how much."""
     weights, marks, rate = _salience(file, name), file.marks(name), rate_of(file)
     most = np.argsort(-weights, kind="stable")[:NAMED]
@@ -33,7 +36,7 @@ def most_salient(file, name):
     return [f"{place}:{weights[i]:.3f}" for place, i in zip(where, most, strict=True)]
 
 
-def _salience(file, name):
+def _salience(file: Ragged, name: str) -> Any:
     """An item's column of salience, as float64; empty where the file has none."""
     columns = _list(file, "columns")
     if "salience" not in columns or file.values.shape[1:] != (len(columns),):
@@ -41,7 +44,7 @@ def _salience(file, name):
     return file[name][:, columns.index("salience")].astype(float)
 
 
-def _list(file, name):
+def _list(file: Ragged, name: str) -> list:
     """An attribute that is a list as JSON; empty where it is none."""
     try:
         value = json.loads(str(attribute(file, name)))
@@ -51,14 +54,14 @@ def _list(file, name):
 
 
 @np.errstate(all="ignore")
-def statistics(values):
+def statistics(values: Any) -> dict[str, Any]:
     """Mean, sd, min, max and share of zeros of the finite numbers; how many are NaN and Inf."""
     count, zeros, nan, total, low, high = 0, 0, 0, 0.0, math.inf, -math.inf
     for piece in _pieces(values, np.float64):
         finite = piece[np.isfinite(piece)]
         count += finite.size
-        zeros += finite.size - np.count_nonzero(finite)
-        nan += np.count_nonzero(np.isnan(piece))
+        zeros += finite.size - int(np.count_nonzero(finite))
+        nan += int(np.count_nonzero(np.isnan(piece)))
         total += finite.sum()
         low, high = min(low, finite.min(initial=low)), max(high, finite.max(initial=high))
     mean, squares = total / max(count, 1), 0.0
@@ -70,9 +73,9 @@ def statistics(values):
     return {**known, "nan": int(nan), "inf": int(values.size - nan - count)}
 
 
-def unsound(file):
+def unsound(file: Ragged) -> dict[str, Any]:
     """The items with NaN, those with Inf, and those of several numbers that are all the same."""
-    found = {"nan": [], "inf": [], "constant": []}
+    found: dict[str, list[str]] = {"nan": [], "inf": [], "constant": []}
     with Progress("inspect", int(file.offsets[-1]), "rows") as progress:
         for index, name in enumerate(file.ids):
             values = file[index]
@@ -83,7 +86,7 @@ def unsound(file):
 
 
 @np.errstate(all="ignore")
-def _faults(values):
+def _faults(values: Any) -> set[str]:
     """Which of "nan", "inf" and "constant" an item is."""
     faults, low, high = set(), math.inf, -math.inf
     for piece in _pieces(values, np.promote_types(values.dtype, np.float32)):
@@ -95,25 +98,25 @@ def _faults(values):
     return faults | ({"constant"} if low == high and values.size > 1 else set())
 
 
-def _pieces(values, dtype):
+def _pieces(values: Any, dtype: Any) -> Iterator[np.ndarray]:
     """The numbers of an item, some rows at a time, so that memory does not grow with the item."""
     rows = max(1, PIECE // max(1, math.prod(values.shape[1:])))
     for start in range(0, len(values) if values.size else 0, rows):
         yield values[start : start + rows].astype(dtype)
 
 
-def rate_of(file):
+def rate_of(file: Ragged) -> float | None:
     """Rows per second, or None."""
     rate = attribute(file, "rate_hz")
     return rate if isinstance(rate, int | float) and rate > 0 else None
 
 
-def attribute(file, name):
+def attribute(file: Ragged, name: str) -> Any:
     """An attribute of the file as JSON has it; None where there is none."""
     return _plain(file.attrs.get(name))
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     """A value of HDF5 or numpy as JSON has it; what JSON cannot hold is None, or its text."""
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float):
@@ -123,7 +126,7 @@ def _plain(value):
     return str(value).encode(errors="replace").decode()
 
 
-def extreme(file, lengths, choose):
+def extreme(file: Ragged, lengths: np.ndarray, choose: Callable) -> dict[str, Any] | None:
     """The item that choose(lengths) gives, and its rows; None of a file without items."""
     if not len(lengths):
         return None
@@ -131,6 +134,6 @@ def extreme(file, lengths, choose):
     return {"id": file.ids[index], "rows": int(lengths[index])}
 
 
-def named(names):
+def named(names: Sequence[str]) -> dict[str, Any]:
     """How many items, and the first of them."""
     return {"count": len(names), "first": names[:NAMED]}

@@ -3,7 +3,9 @@
 import json
 import os
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from labelmer.base.digest import (
     PACKAGE,
@@ -18,7 +20,7 @@ from labelmer.base.ragged import Ragged, feature_key
 from labelmer.report.inspection.facts import attribute, named
 
 
-def compare(file, config, only=None):
+def compare(file: Ragged, config: dict[str, Any], only: str | None = None) -> dict[str, Any]:
     """Whether the keys of all items, or of the one named, are what they would be today.
 
     Returns `state` ("current", "stale", "unknown") and, where it is known, how many items are
@@ -36,14 +38,15 @@ def compare(file, config, only=None):
     return {"state": state, "reasons": dict(reasons), "absent": named(absent)}
 
 
-def judge(file, config):
+def judge(file: Ragged, config: dict[str, Any]) -> tuple:
     """How to tell an item that is not current: (function of an id, ids that there should be).
 
     The function says why an item is stale, or "". InputError: it cannot be told, and why.
     """
     kind = attribute(file, "kind")
     if kind == "segments":
-        changed, expected = _samples_changed(file), file.ids
+        changed = _samples_changed(file)
+        expected: Any = file.ids
     elif kind == "features":
         contents, facts = contents_beside(file, config), facts_beside(file.path)
         changed, expected = _features_changed(file, contents, facts, config), contents
@@ -52,15 +55,15 @@ def judge(file, config):
     else:
         raise InputError("only the keys of segments, features and salience can be compared")
 
-    def reason(name):
+    def reason(name: str) -> str:
         key = file.keys[file.index[name]]
         return changed(name, key.tobytes()) if key.any() else "unfinished"
 
     return reason, expected
 
 
-def _samples_changed(file):
-    def changed(name, key):
+def _samples_changed(file: Ragged) -> Callable:
+    def changed(name: str, key: bytes) -> str:
         samples = file[name]
         # Of an empty array there is no view as bytes.
         digest = content_key(samples if len(samples) else b"")
@@ -69,16 +72,16 @@ def _samples_changed(file):
     return changed
 
 
-def _model_changed(file):
+def _model_changed(file: Ragged) -> Callable:
     digest = file_digest(_there(model_beside(file.path)))
 
-    def changed(name, key):
+    def changed(name: str, key: bytes) -> str:
         return "" if key == content_key(digest, name) else "model changed"
 
     return changed
 
 
-def known_of(file):
+def known_of(file: Ragged) -> set[str]:
     """The keys that --config may have: what the file records, and what an encoder may be told."""
     families = declared(PACKAGE / "features" / "encoders", "FAMILY").values()
     options = {name for family in families for name in family.get("options", {})}
@@ -86,7 +89,12 @@ def known_of(file):
     return {*told, *options, *_params(file)} - {"encoder", "device"}
 
 
-def _features_changed(file, contents, facts, config):
+def _features_changed(
+    file: Ragged,
+    contents: dict[str, Any],
+    facts: dict[str, Any],
+    config: dict[str, Any],
+) -> Callable:
     recorded, old = str(attribute(file, "params")), _params(file)
     given = {name: value for name, value in config.items() if name not in ("labels", "code")}
     given["layer"] = _layer(config.get("layer", old.get("layer")), facts)
@@ -95,7 +103,7 @@ def _features_changed(file, contents, facts, config):
     # What is equal stays as it was written: 20 seconds may be 20.0 there.
     present = canonical_json({**new, **{name: old[name] for name in old if name not in parts}})
 
-    def changed(name, key):
+    def changed(name: str, key: bytes) -> str:
         if name not in contents:
             return "utterance gone"
         if key == feature_key(contents[name], present):
@@ -106,14 +114,14 @@ def _features_changed(file, contents, facts, config):
     return changed
 
 
-def _layer(layer, facts):
+def _layer(layer: Any, facts: dict[str, Any]) -> Any:
     """A layer of the config as the index that features record."""
     if isinstance(layer, int) and layer < 0:
         return layer % (facts["layers"] + 1)
     return 0 if layer is None else layer
 
 
-def _params(file):
+def _params(file: Ragged) -> dict[str, Any]:
     """What a features file was computed with, as feature_params() wrote it: a dict."""
     try:
         return dict(json.loads(str(attribute(file, "params"))))
@@ -121,21 +129,21 @@ def _params(file):
         return {}
 
 
-def chosen(file):
+def chosen(file: Ragged) -> dict[str, Any]:
     """The layer of an encoder that a file's features are of, and the options of its family."""
     told_elsewhere = {"encoder", "code", "dtype", "device", "precision"}
     params = {"layer": None, **_params(file)}
     return {name: value for name, value in params.items() if name not in told_elsewhere}
 
 
-def _code(file):
+def _code(file: Ragged) -> str | None:
     """Digest of the code of a file's family of encoders today; None if it is not there any more."""
     module = f"features.encoders.{attribute(file, 'family')}"
     there = PACKAGE.joinpath(*module.split(".")).with_suffix(".py").exists()
     return code_digest(module) if there else None
 
 
-def contents_beside(file, config):
+def contents_beside(file: Ragged, config: dict[str, Any]) -> dict[str, Any]:
     """What the items of features are made of today: {id: key of the segment, or text}."""
     if "labels" in config:
         return config["labels"]
@@ -154,7 +162,7 @@ def contents_beside(file, config):
     return dict(zip(table["id"], table["text"], strict=True))
 
 
-def facts_beside(path):
+def facts_beside(path: Path) -> dict[str, Any]:
     """The source.json of the encoder that a features file was made with: a dict."""
     _, encoder, _, _ = _place(path)
     source = _there(encoder / "source.json")
@@ -165,7 +173,7 @@ def facts_beside(path):
         raise InputError(f"{source}: cannot be read ({error!r}); make its folder anew") from None
 
 
-def model_beside(path):
+def model_beside(path: Path) -> Any:
     """Where the model stands that a file of salience was made with."""
     path = Path(os.path.normpath(path.absolute()))  # as named: results may be a link
     if len(path.parents) < 6 or path.parents[4].name != "salience":
@@ -177,7 +185,7 @@ def model_beside(path):
     return path.parents[5] / "models" / run / "model.safetensors"
 
 
-def _place(path):
+def _place(path: Path) -> Any:
     """(C, the encoder's folder, the folder in C of what it read, session) of a file of features.
 
     C is results/NAME, S is results/NAME/STUDY. Features of recognised words stand in transcripts/
@@ -195,20 +203,20 @@ def _place(path):
         case [*study, "labels", encoder, run]:
             return Path(*study).parent, Path(*study, "encoders", encoder, run), "labels", None
         case [*study, "labels", encoder]:
-            corpus = Path(*study).parent
-            return corpus, _fetched(corpus, encoder), "labels", None
+            home = Path(*study).parent
+            return home, _fetched(home, encoder), "labels", None
     raise InputError(
         "the file does not stand at results/NAME/features/ENCODER/frozen/SESSION.h5, nor at "
         "results/NAME/STUDY/features/ENCODER/finetuned/FOLD/SESSION.h5"
     )
 
 
-def _fetched(corpus, encoder):
+def _fetched(corpus: Path, encoder: str) -> Any:
     """The folder of an encoder's snapshot, the same for all corpora. corpus: results/NAME"""
     return corpus.parent.parent / "resources" / "encoders" / encoder
 
 
-def _there(path):
+def _there(path: Path) -> Any:
     if not path.exists():
         raise InputError(f"{path} is not there")
     return path
