@@ -119,7 +119,7 @@ def test_one_file_and_a_variant_in_the_config_are_a_variant_of_the_workflow(work
     given["variants"]["means"]["bias"] = "yes"
     workspace.configure(given)
     status, output = workspace.snakemake("--dry-run", check=False)
-    assert status == 1 and "variants: means: model: bias 'yes', expected true or false" in output
+    assert status == 1 and "variants: means: bias: 'yes', expected true or false" in output
 
 
 # What a variant takes
