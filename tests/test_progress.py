@@ -40,7 +40,13 @@ def started(folder, **options):
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, **options}
     path = str(REPOSITORY / "workflow" / "logger")
     environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "12"}
-    return subprocess.Popen(COMMAND, cwd=folder, env=environment, start_new_session=True, **options)
+    options |= {"cwd": folder, "env": environment, "start_new_session": True}
+    return subprocess.Popen(COMMAND, preexec_fn=heeding_ctrl_c, **options)
+
+
+def heeding_ctrl_c():
+    """A shell makes what it runs in the background ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def said(folder):

@@ -70,10 +70,8 @@ FOLDS = range(1, 1 + len(SESSIONS if config["folds"]["hold_out"] == "session" el
 SEEDS = config["seeds"]
 CLASSES = list(config["labels"])
 GPU = int(config["gpu"])
-
-# Megabytes that a job may need: a quarter more than the most that `max_rss` in benchmarks/ has shown
-# on corpora of IEMOCAP's size, with encoders of the size of wav2vec2-base.
-MEMORY = {"plain": 400, "torch": 1500, "encoder": 2000, "tuning": 6000}
+# Megabytes that a job may need: a quarter more than measured; docs/configuration.md says of what.
+MEMORY = {"plain": 400, "torch": 1500, "encoder": 2000, "tuning": 11_000}
 
 if GPU and "gpu" not in workflow.global_resources:
     logger.warning("gpu: true, but no --resources gpu=1: jobs may crowd on one GPU.")
