@@ -161,7 +161,7 @@ def main(argv=None):
     parser.add_argument("--folds", type=Path, nargs="+", required=True, metavar="FOLD.tsv")
     parser.add_argument("--audit", type=Path, required=True, metavar="AUDIT.tsv")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="gets the tables")
-    args = parse(parser, argv, ["protocol", "selection", "classes"])
+    args = parse(parser, argv, runs.STATED)
     classes = args.config["classes"]
     predictions = runs.read_tested(args.predictions, classes, args.audit, args.folds)
     perturbed = pd.concat(runs.read_run(path, "perturbed", classes) for path in args.perturbed)
