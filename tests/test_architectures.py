@@ -125,6 +125,50 @@ def test_one_file_and_a_variant_in_the_config_are_a_variant_of_the_workflow(work
 # What a variant takes
 
 
+POOLING = """
+    pooling: str = option("over time", "mean", enum=["mean", "largest"])
+"""
+COMPLAINTS = """
+import json, sys
+from labelmer import config
+from labelmer.base.errors import InputError
+
+for given in json.load(sys.stdin):
+    try:
+        print(config.check(given))
+    except InputError as error:
+        print(str(error).splitlines()[1])
+"""
+
+
+def test_an_option_of_one_name_takes_in_each_architecture_what_that_one_takes(workspace):
+    path = workspace.folder / FILE
+    path.write_text(path.read_text().replace("\n\n\ndef untrained", f"{POOLING}\n\ndef untrained"))
+    given = []
+    for architecture in ("mean-linear", "label-guided"):
+        for pooling in ("largest", "leam", "none"):
+            demo = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
+            demo["variants"]["x"] = {"architecture": architecture, "pooling": pooling}
+            given.append(demo)
+    done = subprocess.run(
+        [sys.executable, "-c", COMPLAINTS],
+        cwd=workspace.folder,
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+    )
+    own, others = "['mean', 'largest']", "['attention', 'label-attention', 'mean', 'leam']"
+    either = f"variants: x: pooling: 'none', expected one of {others}, or one of {own}"
+    assert done.stdout.splitlines() == [
+        "None",
+        f"variants: x: model: pooling: 'leam', expected one of {own}",
+        either,
+        f"variants: x: model: pooling: 'largest', expected one of {others}",
+        "None",
+        either,
+    ]
+
+
 def complaint(variants, **model):
     given = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
     given["model"].update(model)

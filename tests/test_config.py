@@ -13,7 +13,7 @@ from labelmer import config
 from labelmer.base import options
 from labelmer.base.errors import InputError
 from labelmer.config import documents, entries, files, presence, sections
-from labelmer.features.options import FinetuningOptions
+from labelmer.features.finetuning import FinetuningOptions
 
 DEMO = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
 

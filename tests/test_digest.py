@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from labelmer.base.digest import (
+    PACKAGE,
     canonical_json,
     code_digest,
     content_key,
@@ -255,11 +256,31 @@ def test_places_are_told_apart_by_size_time_and_link_and_not_by_content(tmp_path
 
 def test_the_words_of_an_option_do_not_count_and_its_rules_do(digest):
     field = 'x: int = option("how many", 4, 8, minimum=1)\n'
-    told = 'OPTIONS = {"x": {"description": "how many", "minimum": 1, "example": 8}}\n'
+    told = (
+        'OPTIONS = {"x": {"description": "how many", "default": 4, "minimum": 1, "example": 8}}\n'
+    )
     before = digest(helper=field + told)
     words = field.replace("how many", "how often").replace(" 8,", " 9,")
     assert digest(helper=words + told) == before
     assert digest(helper=field + told.replace("how many", "how often")) == before
     for changed in (field.replace("4", "5"), field.replace("minimum=1", "minimum=2")):
         assert digest(helper=changed + told) != before
-    assert digest(helper=field + told.replace('"minimum": 1', '"minimum": 2')) != before
+    for rule in ('"default": 4', '"minimum": 1'):
+        assert digest(helper=field + told.replace(rule, rule[:-1] + "7")) != before
+    assert digest(helper='x = {"expected": 1}\n') != digest(helper='x = {"expected": 2}\n')
+
+
+@pytest.mark.parametrize(
+    "stage, section",
+    [("features.extract", "features.finetuning"), ("models.evaluate", "models.training")],
+)
+def test_the_options_of_a_section_are_in_the_digest_of_the_stages_that_read_it_alone(
+    stage, section, tmp_path
+):
+    package = tmp_path / "labelmer"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    path = package.joinpath(*section.split(".")).with_suffix(".py")
+    path.write_text(path.read_text().replace("0.01, 0.0, minimum=0", "0.02, 0.0, minimum=0"))
+    reader = section.replace("finetuning", "finetune").replace("training", "train")
+    assert code_digest(stage, package) == code_digest(stage)
+    assert code_digest(reader, package) != code_digest(reader)

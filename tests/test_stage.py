@@ -11,13 +11,19 @@ import pytest
 from labelmer.base import files, progress
 
 STAGE = """
+from dataclasses import dataclass
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
+from labelmer.base.options import option
 from labelmer.base.stage import command, parse, stage_parser
+
+@dataclass
+class Section:
+    size: int = option("of it", 3, minimum=1)
 
 @command
 def main(argv=None):
-    args = parse(stage_parser("Says it."), argv, known=["fault", "ä"])
+    args = parse(stage_parser("Says it."), argv, {"ä": {}}, {"fault": {}, "section": Section})
     log.info("config %s", args.config)
     log.warning("look out")
     if args.config.get("fault") == "input":
@@ -57,20 +63,38 @@ def test_a_clean_run_shows_warnings_and_logs_everything(run):
 
 
 def test_bad_input_is_one_message_and_exit_status_1(run):
-    status, shown, logged = run({"fault": "input"})
+    status, shown, logged = run({"ä": 1, "fault": "input"})
     assert status == 1
     assert shown == "look out\nerror: a.tsv: id 'x' is wrong\n"
     assert logged.endswith("error: a.tsv: id 'x' is wrong\n")
 
 
-def test_a_key_that_the_stage_does_not_know_is_named_with_those_that_it_knows(run):
-    status, shown, logged = run({"falt": "input"})
-    said = "error: --config: unknown keys ['falt'], expected some of ['code', 'fault', 'ä']\n"
-    assert (status, shown) == (1, said) and logged.endswith(said)
+@pytest.mark.parametrize(
+    "config, said",
+    [
+        (
+            {"ä": 1, "falt": "input"},
+            "--config: unknown keys ['falt'], expected some of ['code', 'fault', 'section', 'ä']",
+        ),
+        ({}, "--config: ä is missing, expected a value"),
+        ({"ä": 1, "section": 3}, "--config: section: 3, expected keys with values ({} for none)"),
+        (
+            {"ä": 1, "section": {"sise": 3}},
+            "--config: section: unknown keys ['sise'], expected some of ['size']",
+        ),
+        (
+            {"ä": 1, "section": {"size": 0}},
+            "--config: section: size: 0, expected a whole number from 1",
+        ),
+    ],
+)
+def test_what_the_stage_does_not_take_is_one_message_with_what_it_takes(run, config, said):
+    status, shown, logged = run(config)
+    assert (status, shown) == (1, f"error: {said}\n") and logged.endswith(f"error: {said}\n")
 
 
 def test_a_bug_shows_its_traceback_in_the_log_too(run):
-    status, shown, logged = run({"fault": "bug"})
+    status, shown, logged = run({"ä": 1, "fault": "bug"})
     assert status == 1
     for text in (shown, logged):
         assert "did not expect" in text and "Traceback" in text

@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parent.parent
-# How a stage is called, fails, tells, waits and writes its files changes no result.
-CARRIERS = {f"base.{name}" for name in ("errors", "files", "lock", "log", "progress", "stage")}
+# How a stage is called, what it lets through, how it fails, tells, waits and writes its files
+# changes no result.
+CARRIERS = {
+    f"base.{name}" for name in ("errors", "files", "lock", "log", "options", "progress", "stage")
+}
 
 
 def canonical_json(value: object) -> str:
@@ -168,10 +171,12 @@ OF_OPTIONS = ("description", "example", "expected")  # words of base/options.py
 
 
 def _without_words(node: ast.Dict) -> tuple[list, list]:
-    """Keys and values of a dict, but for the words of an option."""
-    pairs = zip(node.keys, node.values, strict=True)
-    kept = [(k, v) for k, v in pairs if getattr(k, "value", None) not in OF_OPTIONS]
-    return [k for k, _ in kept], [v for _, v in kept]
+    """Keys and values of a dict, but for the words of an option where it is one."""
+    names = [getattr(key, "value", None) for key in node.keys]
+    if not {"description", "default"} <= set(names):
+        return node.keys, node.values
+    kept = [number for number, name in enumerate(names) if name not in OF_OPTIONS]
+    return [node.keys[number] for number in kept], [node.values[number] for number in kept]
 
 
 def _only_tells(node: object) -> bool:

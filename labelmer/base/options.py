@@ -2,7 +2,7 @@
 
 A section of the config is a frozen dataclass, each of its fields an option() with a line of
 meaning, a default where it has one, and rules. From it come the check, the same in the workflow and
-in a stage's --config, the values of a stage, the JSON schema and the tables of the documentation.
+in a stage's --config, the JSON schema and the tables of the documentation.
 
 Rules are those of JSON schema, by its names: type, enum, minimum, exclusiveMinimum, maximum,
 exclusiveMaximum, pattern, maxLength, minLength, items, minItems, uniqueItems, properties, required,
@@ -11,6 +11,7 @@ pattern or anyOf lets through. They are checked here and not by a library, as st
 is none for it, and each in a process of its own.
 """
 
+import copy
 import dataclasses
 import math
 import re
@@ -35,21 +36,25 @@ TYPES: dict[Any, str] = {
     dict: "object",
 }
 TYPES |= {list: "array", tuple: "array"}
+WORDS = ("description", "default", "example")  # beside the rules
 # As words, in their order: a number's limits.
 LIMITS = {
-    "minimum": "from {:g}",
-    "exclusiveMinimum": "above {:g}",
-    "maximum": "up to {:g}",
-    "exclusiveMaximum": "below {:g}",
+    "minimum": "from {}",
+    "exclusiveMinimum": "above {}",
+    "maximum": "up to {}",
+    "exclusiveMaximum": "below {}",
 }
 
 NAME = {
     "type": "string",
-    "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z",
+    "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
     "maxLength": 100,
     "expected": "text of letters, digits, dots, _ and -, that starts with a letter or a digit and "
     "goes into a path (up to 100 of them; put numbers in quotes)",
 }
+OBJECT = {"type": "object"}
+TEXT = {"type": "string"}
+NAMES = {"type": "array", "minItems": 1, "uniqueItems": True, "items": TEXT}
 
 
 def option(
@@ -58,7 +63,7 @@ def option(
     """A field of a section: without a default it has to be given; None: it may be left out."""
     metadata = {"rules": rules, "description": meaning, "example": example}
     if isinstance(default, (dict, list)):
-        return dataclasses.field(default_factory=lambda: default, metadata=metadata)
+        return dataclasses.field(default_factory=lambda: copy.deepcopy(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -90,10 +95,12 @@ def _default(field: dataclasses.Field) -> Any:
     return field.default if made is dataclasses.MISSING else made()
 
 
-def read(section: type, given: object, place: str) -> Any:
-    """A section's instance of a dict as YAML gives it; InputError: all that is wrong with it."""
-    refuse(check(schema_of(section), given, place))
-    return section(**given)  # type: ignore[arg-type]
+def either(several: list[dict[str, Any]]) -> dict[str, Any]:
+    """Rules that let through what any of several does, in the words of the first."""
+    words = {name: several[0][name] for name in WORDS if name in several[0]}
+    rules = [{name: of for name, of in one.items() if name not in WORDS} for one in several]
+    different = [one for number, one in enumerate(rules) if one not in rules[:number]]
+    return several[0] if len(different) == 1 else {"anyOf": different, **words}
 
 
 def refuse(problems: Iterator[str]) -> None:
@@ -168,7 +175,7 @@ def _let_through(schema: dict[str, Any], value: Any) -> bool:
     if "const" in schema:
         return value == schema["const"]
     if isinstance(value, str):
-        fits = re.search(schema["pattern"], value) if "pattern" in schema else True
+        fits = re.fullmatch(schema["pattern"], value) if "pattern" in schema else True
         return bool(fits) and schema.get("minLength", 0) <= len(value) <= schema.get(
             "maxLength", len(value)
         )
@@ -211,7 +218,11 @@ def expected(schema: dict[str, Any]) -> str:
         return schema["expected"]
     if "enum" in schema:
         return f"one of {schema['enum']}"
-    kind = schema.get("type", "object")
+    if "anyOf" in schema:
+        return ", or ".join(expected(rules) for rules in schema["anyOf"])
+    if "type" not in schema:
+        return "a value"
+    kind = schema["type"]
     limits = [words.format(schema[rule]) for rule, words in LIMITS.items() if rule in schema]
     if limits:
         return ("a whole number " if kind == "integer" else "a number ") + ", ".join(limits)

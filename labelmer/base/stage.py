@@ -5,12 +5,17 @@ import functools
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from labelmer.base.errors import InputError
 from labelmer.base.log import log, log_to_terminal
-from labelmer.base.options import check, closed, refuse
+from labelmer.base.options import TEXT, check, closed, refuse, schema_of
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+CARRIED: dict[str, Any] = {}  # whatever the workflow tracks in --config for a rerun alone
 
 
 def command(main: Callable[[Sequence[str] | None], None]) -> Callable:
@@ -35,30 +40,30 @@ def command(main: Callable[[Sequence[str] | None], None]) -> Callable:
 def parse(
     parser: argparse.ArgumentParser,
     argv: Sequence[str] | None = None,
-    needed: Sequence[str] = (),
-    known: Iterable[str] | None = (),
+    needed: Mapping[str, Any] = NOTHING,
+    optional: Mapping[str, Any] = NOTHING,
+    others: bool = False,
 ) -> argparse.Namespace:
     """Parse a stage's arguments, with the two that all have: --config JSON and --log FILE.
 
     The workflow passes in --config just what it tracks for a rerun, so a stage cannot depend on
-    a value whose change would go unseen. needed: keys of it that the stage cannot do without;
-    known: others that it takes, beside the `code` that stands for the code; None: any, which the
-    stage looks at. InputError: others.
+    a value whose change would go unseen. needed: its keys that the stage cannot do without, and
+    optional: those that it can, each with a section's class or with rules of base/options.py;
+    beside them stands the `code`. others: are there more, which the stage looks at itself?
+    InputError: a key that is missing or not known, a value that its rules do not let through.
     """
     parser.add_argument("--config", type=json_object, default={}, metavar="JSON")
     parser.add_argument("--log", type=Path, metavar="FILE", help="plain lines go here")
     args = parser.parse_args(argv)
-    absent = [name for name in needed if name not in args.config]
-    if absent:
-        parser.error(f"--config lacks {absent}, expected a JSON object with {list(needed)}")
     if args.log:
         args.log.parent.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(args.log, mode="w", encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
         log.addHandler(handler)
-    if known is not None:
-        taken = closed({name: {} for name in sorted({"code", *needed, *known})})
-        refuse(check(taken, args.config, "--config"))
+    known = {"code": TEXT, **optional, **needed}
+    rules = {name: schema_of(of) if isinstance(of, type) else of for name, of in known.items()}
+    schema = {**closed(rules, list(needed)), "additionalProperties": others}
+    refuse(check(schema, args.config, "--config"))
     return args
 
 

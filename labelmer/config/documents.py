@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from labelmer.base import options
+from labelmer.base.errors import InputError
 from labelmer.base.files import write_atomically
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.config.sections import schema, sections
@@ -46,9 +47,11 @@ def _standard(rules: Any) -> Any:
         return [_standard(part) for part in rules]
     if not isinstance(rules, dict):
         return rules
-    said = {key: _standard(value) for key, value in rules.items() if key != "expected"}
-    if "example" in said and not isinstance(rules["example"], dict | None):
-        said["examples"] = [said.pop("example")]
+    said = {key: _standard(of) for key, of in rules.items() if key not in ("expected", "example")}
+    if "properties" in rules:  # keys, and no words of JSON schema
+        said["properties"] = {key: _standard(of) for key, of in rules["properties"].items()}
+    if "example" in rules:
+        said["examples"] = [rules["example"]]
     return said
 
 
@@ -96,7 +99,9 @@ def _type(schema: dict[str, Any]) -> str:
     if "properties" in schema:
         parts = schema["properties"].items()
         return "; ".join(f"{_code(key)}: {_type(rules)}" for key, rules in parts)
-    words = options.expected(schema).partition(" (")[0].removeprefix("a ")
+    if "anyOf" in schema and "expected" not in schema:
+        return ", or ".join(_type(rules) for rules in schema["anyOf"])
+    words = re.sub(r" \(.*?\)", "", options.expected(schema)).removeprefix("a ")
     return words.partition(", without")[0].removesuffix(" that is not empty")
 
 
@@ -121,6 +126,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = stage_parser(__doc__)
     parser.add_argument("repository", type=Path)
     args = parse(parser, argv)
-    write_atomically(args.repository / SCHEMA, schema_text())
     page = args.repository / PAGE
+    if not page.exists():
+        raise InputError(
+            f"{page}: there is no such file; expected the folder of labelmer's sources"
+        )
+    write_atomically(args.repository / SCHEMA, schema_text())
     write_atomically(page, page_text(page.read_text(encoding="utf-8")))

@@ -6,14 +6,13 @@ What belongs to a stage stands with it: folds, encoders, models and how both are
 from dataclasses import dataclass
 from typing import Any
 
-from labelmer.base.options import NAME, closed, filled, option, schema_of
+from labelmer.base.options import NAME, NAMES, closed, either, filled, option, schema_of
 from labelmer.corpus import readers
 from labelmer.corpus.folds import FoldOptions
-from labelmer.features.options import FinetuningOptions, encoder_schema
+from labelmer.features.finetuning import FinetuningOptions
+from labelmer.features.options import encoder_schema
 from labelmer.models import architectures
-from labelmer.models.options import TrainingOptions
-
-NAMES = {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"type": "string"}}
+from labelmer.models.training import TrainingOptions
 
 
 @dataclass(frozen=True)
@@ -113,10 +112,16 @@ def corpus_schema(reader: str | None = None) -> dict[str, Any]:
 
 
 def model_schema() -> dict[str, Any]:
-    """The schema of `model`: the options of every architecture, the default one's rules first."""
-    known: dict[str, Any] = {}
+    """The schema of `model`: the options of every architecture, in the default one's words.
+
+    Where several have an option of one name, it takes what any of them does; a variant's own
+    architecture looks at it again.
+    """
+    found: dict[str, list] = {}
     for name in (architectures.DEFAULT, *architectures.names()):
-        known = {**schema_of(architectures.module(name).Options)["properties"], **known}
+        for key, rules in schema_of(architectures.module(name).Options)["properties"].items():
+            found.setdefault(key, []).append(rules)
+    known = {key: either(several) for key, several in found.items()}
     known["architecture"] = {**known["architecture"], "enum": architectures.names()}
     return closed(known)
 

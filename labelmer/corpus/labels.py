@@ -9,7 +9,8 @@ from pathlib import Path
 
 from labelmer.base import tables
 from labelmer.base.log import log
-from labelmer.base.stage import command, parse, stage_parser
+from labelmer.base.options import OBJECT
+from labelmer.base.stage import CARRIED, command, parse, stage_parser
 from labelmer.corpus import readers
 
 
@@ -19,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = stage_parser(__doc__)
     parser.add_argument("--session", required=True)
     parser.add_argument("--labels", type=Path, required=True, metavar="TSV", help="to write")
-    args = parse(parser, argv, ["corpus"], ["rows"])
+    args = parse(parser, argv, {"corpus": OBJECT}, {"rows": CARRIED})
     corpus = readers.section(args.config["corpus"])
     reader = readers.load(corpus["reader"])
     labels = reader.labels(corpus["root"], args.session).sort_values("id")

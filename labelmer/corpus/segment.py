@@ -16,10 +16,11 @@ from labelmer.base import names, tables
 from labelmer.base.digest import content_key
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
+from labelmer.base.options import OBJECT, TEXT
 from labelmer.base.progress import Progress
 from labelmer.base.ragged import RATE
 from labelmer.base.ragged_writer import Writer
-from labelmer.base.stage import command, parse, stage_parser
+from labelmer.base.stage import CARRIED, command, parse, stage_parser
 from labelmer.corpus import audio, readers
 
 NAMED = 3  # findings of a kind that the terminal shows
@@ -129,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--session", required=True)
     parser.add_argument("--segments", type=Path, required=True, help="ragged file to write")
     parser.add_argument("--table", type=Path, required=True, help="table of segments to write")
-    args = parse(parser, argv, ["corpus", "code"], ["cuts"])
+    args = parse(parser, argv, {"corpus": OBJECT, "code": TEXT}, {"cuts": CARRIED})
     corpus = readers.section(args.config["corpus"])
     reader = readers.load(corpus["reader"])
     utterances, _ = reader.utterances(corpus["root"], args.session)

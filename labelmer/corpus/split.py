@@ -19,12 +19,13 @@ import pandas as pd
 from labelmer.base import tables
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
-from labelmer.base.options import read
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.corpus import readers
 from labelmer.corpus.folds import FoldOptions
 from labelmer.corpus.words import words_of
 
+# The classes in their order, each with its codes: [["happy", ["hap", "exc"]], ...].
+CLASSES = {"type": "array", "minItems": 2, "items": {"type": "array", "minItems": 2}}
 SHARED_WORDS = 4  # a transcript this long counts as the same when it stands elsewhere
 SAID_ELSEWHERE = "its words stand in validation or test"
 
@@ -285,9 +286,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in ("utterances", "unread", "segments", "labels"):
         parser.add_argument(f"--{name}", type=Path, nargs="+", required=True, metavar="TSV")
     parser.add_argument("--out", type=Path, required=True, help="folder of the fold tables")
-    args = parse(parser, argv, ["classes", "folds", "reader"])
-    settings = asdict(read(FoldOptions, args.config["folds"], "folds"))
-    classes = dict(args.config["classes"])
+    told = {"classes": CLASSES, "folds": FoldOptions, "reader": {"enum": readers.names()}}
+    args = parse(parser, argv, told)
+    classes, settings = dict(args.config["classes"]), asdict(FoldOptions(**args.config["folds"]))
     given = {
         name: _concatenate(getattr(args, name), name)
         for name in ("utterances", "unread", "segments", "labels")

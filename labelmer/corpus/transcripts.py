@@ -12,7 +12,7 @@ import pandas as pd
 from labelmer.base import names, tables
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
-from labelmer.base.stage import command, parse, stage_parser
+from labelmer.base.stage import CARRIED, command, parse, stage_parser
 
 
 def replaced(
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("table", type=Path, help="recognised words")
     parser.add_argument("--utterances", type=Path, nargs="+", required=True, metavar="TSV")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="of the tables")
-    args = parse(parser, argv, known=["table"])
+    args = parse(parser, argv, optional={"table": CARRIED})
     sessions = {path.stem: tables.read(path, "utterances") for path in args.utterances}
     recognised = tables.given(args.table, "transcripts")
     made, silent = replaced(sessions, recognised, args.table)

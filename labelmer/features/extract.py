@@ -26,14 +26,14 @@ from labelmer.base.bfloat16 import BFLOAT16
 from labelmer.base.digest import code_digest
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
-from labelmer.base.options import check, refuse
+from labelmer.base.options import TEXT
 from labelmer.base.progress import Progress
 from labelmer.base.ragged import FEATURE_DTYPE, LARGEST, RATE, feature_key, feature_params
 from labelmer.base.ragged_writer import Writer
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.features import encoders
 from labelmer.features.items import read_facts, read_items, text_items
-from labelmer.features.options import extraction_schema
+from labelmer.features.options import extraction_rules
 
 UNITS = {"speech": "frames", "text": "tokens"}
 
@@ -239,11 +239,9 @@ def main(argv=None):
     parser.add_argument("--encoder", required=True, metavar="NAME", help="its name in the config")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of the CPU")
     parser.add_argument("--gpu", type=int, choices=(0, 1), default=0, help="1: use a GPU")
-    entry = extraction_schema()
-    args = parse(parser, argv, known=["labels", *entry["properties"]])
+    words = {"type": "object", "additionalProperties": TEXT}
+    args = parse(parser, argv, optional={"labels": words, **extraction_rules()})
     labels = args.config.get("labels")
-    said = {key: args.config[key] for key in entry["properties"] if key in args.config}
-    refuse(check(entry, said, "--config"))
     if (args.input is None) == (labels is None):
         raise InputError(f"{args.out}: expected either INPUT or labels in --config, and not both")
     if args.out.suffix != ".h5" or args.out.is_dir() or args.out == args.input:
@@ -259,8 +257,8 @@ def main(argv=None):
     from labelmer.learning.device import device_of
 
     torch.set_num_threads(args.threads)
-    layer, dtype = said.get("layer"), said.get("dtype", FEATURE_DTYPE)
-    options = encoders.options_in(said)
-    precision = said.get("precision", encoders.PRECISIONS[0])
+    layer, dtype = args.config.get("layer"), args.config.get("dtype", FEATURE_DTYPE)
+    options = encoders.options_in(args.config)
+    precision = args.config.get("precision", encoders.PRECISIONS[0])
     encoder = encoders.load(args.folder, layer, device_of(args.gpu), precision, **options)
     extract(items, encoder, facts, args.out, code_digest(family.module), dtype)

@@ -24,7 +24,7 @@ from pathlib import Path
 from labelmer.base.errors import InputError
 from labelmer.base.files import refuse_foreign
 from labelmer.base.log import log
-from labelmer.base.stage import command, parse, stage_parser
+from labelmer.base.stage import CARRIED, command, parse, stage_parser
 from labelmer.features import encoders
 
 FORMS = "hub:OWNER/NAME@40-HEX-REVISION, path:DIR, package:MODULE/DIR"
@@ -274,7 +274,7 @@ def main(argv=None):
     parser = stage_parser(__doc__)
     parser.add_argument("folder", type=Path, help="folder to make, or to replace")
     parser.add_argument("--source", required=True, help="see above")
-    args = parse(parser, argv, known=["source", "files"])
+    args = parse(parser, argv, optional={"source": CARRIED, "files": CARRIED})
     facts = fetch(args.source, args.folder)
     log.info(
         "%s: %s, width %d, %d layers, weights %s",

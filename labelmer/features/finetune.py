@@ -30,12 +30,12 @@ from labelmer.base.errors import InputError, lacks_memory
 from labelmer.base.files import refuse_foreign
 from labelmer.base.lock import alone
 from labelmer.base.log import log
-from labelmer.base.options import read
+from labelmer.base.options import NAMES
 from labelmer.base.progress import Progress
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.features import encoders
+from labelmer.features.finetuning import FinetuningOptions
 from labelmer.features.items import read_facts, read_items
-from labelmer.features.options import FinetuningOptions
 from labelmer.learning.batches import class_numbers, class_weights, in_order, shuffled
 from labelmer.learning.checkpoints import Checkpoints
 from labelmer.learning.device import decayed, device_of, make_deterministic, mixed_precision
@@ -307,14 +307,12 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
     parser.add_argument("--gpu", type=int, choices=(0, 1), default=0, help="1: use a GPU")
-    args = parse(parser, argv, ["classes", "finetuning"], encoders.options())
+    told = {"classes": NAMES, "finetuning": FinetuningOptions}
+    args = parse(parser, argv, told, encoders.options())
     refuse_foreign(args.out)
     os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers is imported
     make_deterministic(args.seed, args.threads)
-    classes, options = (
-        args.config["classes"],
-        read(FinetuningOptions, args.config["finetuning"], "finetuning"),
-    )
+    classes, options = args.config["classes"], FinetuningOptions(**args.config["finetuning"])
     facts = read_facts(args.folder, args.encoder)
     device = device_of(args.gpu)
     encoder = load_encoder(args.folder, device, **encoders.options_in(args.config))

@@ -28,6 +28,7 @@ from labelmer.base import tables
 from labelmer.base.errors import InputError
 from labelmer.base.files import write_atomically
 from labelmer.base.log import log
+from labelmer.base.options import NAMES, OBJECT
 from labelmer.base.ragged import located
 from labelmer.base.stage import RUN, command, parse, run_parser
 from labelmer.learning.origin import check_origin, opened, origin
@@ -178,7 +179,8 @@ def main(argv=None):
     parser.add_argument(
         "--transcripts", type=Path, nargs="*", default=[], metavar="H5", help="recognised words"
     )
-    args = parse(parser, argv, ["classes", "model", "refit"])
+    told = {"classes": NAMES, "model": OBJECT, "refit": {"type": "boolean"}}
+    args = parse(parser, argv, told)
     run, classes = dict(zip(RUN, args.run, strict=True)), args.config["classes"]
     options = architectures.options(args.config["model"])
     table = tables.read(args.fold, "fold")

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from labelmer.base import tables
 from labelmer.base.errors import InputError, lacks_memory
 from labelmer.base.log import log
-from labelmer.base.options import read
+from labelmer.base.options import NAMES, OBJECT
 from labelmer.base.progress import Progress
 from labelmer.base.ragged import Ragged
 from labelmer.base.stage import RUN, command, parse, run_parser
@@ -37,9 +37,9 @@ from labelmer.learning.device import (
 from labelmer.learning.origin import check_origin, origin
 from labelmer.learning.predictions import check_classes, predictions_table
 from labelmer.models import architectures
-from labelmer.models.options import TrainingOptions
 from labelmer.models.parts import loss_shares, parameter_count
 from labelmer.models.saved import save
+from labelmer.models.training import TrainingOptions
 from labelmer.scores.accuracy import accuracies, best_epoch
 
 FEW_UPDATES = 100  # with fewer a model has seldom learned what it can
@@ -231,12 +231,13 @@ def main(argv=None):
     """Command line of the rule train."""
     parser = run_parser(__doc__)
     parser.add_argument("--label-words", type=Path, nargs="*", default=[], metavar="H5")
-    args = parse(parser, argv, ["classes", "model", "training"])
+    told = {"classes": NAMES, "model": OBJECT, "training": TrainingOptions}
+    args = parse(parser, argv, told)
     run = dict(zip(RUN, args.run, strict=True))
     seed = int(run["seed"])
     classes = args.config["classes"]
     options = architectures.options(args.config["model"])
-    training = read(TrainingOptions, args.config["training"], "training")
+    training = TrainingOptions(**args.config["training"])
     make_deterministic(seed, args.threads, onednn=False)
     device = device_of(args.gpu)
     table = tables.read(args.fold, "fold")

@@ -11,6 +11,7 @@ import pandas as pd
 
 from labelmer.base import tables
 from labelmer.base.log import log
+from labelmer.base.options import TEXT
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.report import columns
 from labelmer.report.columns import EXPERIMENT
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = stage_parser(__doc__)
     parser.add_argument("--histories", type=Path, nargs="+", required=True, metavar="TSV")
     parser.add_argument("--out", type=Path, required=True, metavar="TSV", help="table to write")
-    args = parse(parser, argv, ["selection"])
+    args = parse(parser, argv, {"selection": TEXT})
     table = convergence(tables.read_all(args.histories, "history"))
     table = table.assign(selection=args.config["selection"])
     columns.write(args.out, table, "convergence")

@@ -19,6 +19,7 @@ from labelmer.base import tables
 from labelmer.base.errors import InputError
 from labelmer.base.files import write_atomically
 from labelmer.base.log import log
+from labelmer.base.options import OBJECT
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.report import columns, text
 from labelmer.report.columns import EXPERIMENT
@@ -174,7 +175,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"--{name}", type=Path, nargs="?", metavar="TSV", help="if there is one"
         )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.html")
-    args = parse(parser, argv, ["figures"])
+    args = parse(parser, argv, {"figures": OBJECT})
     results = {n: columns.read(args.reports / f"{n}.tsv", n) for n in RESULTS}
     for name in SOMETIMES:
         if path := getattr(args, name):

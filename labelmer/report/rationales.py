@@ -5,7 +5,7 @@ from pathlib import Path
 
 from labelmer.base import tables
 from labelmer.base.log import log
-from labelmer.base.stage import command, parse, stage_parser
+from labelmer.base.stage import CARRIED, command, parse, stage_parser
 from labelmer.report.salience_file import read_rationales
 
 
@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--left-out", type=Path, nargs="*", default=[], metavar="TSV", help="other utterances"
     )
-    args = parse(parser, argv, known=["table"])
+    args = parse(parser, argv, optional={"table": CARRIED})
     texts = tables.read_all(args.utterances, "utterances").set_index("id")["text"]
     seconds = tables.read_all(args.segments, "segments").set_index("id")["seconds"].dropna()
     others = {name for path in args.left_out for name in tables.read(path, "utterances")["id"]}

@@ -171,7 +171,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--perturbed", type=Path, nargs="+", required=True, metavar="FILE")
     parser.add_argument("--audit", type=Path, required=True, metavar="AUDIT.tsv")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="gets the tables")
-    args = parse(parser, argv, ["protocol", "selection", "classes"])
+    args = parse(parser, argv, runs.STATED)
     classes = args.config["classes"]
     predictions = runs.read_tested(args.predictions, classes, args.audit)
     perturbed = pd.concat(runs.read_run(path, "perturbed", classes) for path in args.perturbed)

@@ -18,6 +18,7 @@ import pandas as pd
 from labelmer.base import tables
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
+from labelmer.base.options import TEXT
 from labelmer.base.stage import RUN, command, parse, stage_parser
 from labelmer.report import columns
 from labelmer.report.runs import VARIANT
@@ -133,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--predictions", type=Path, nargs="+", required=True, metavar="TSV")
     parser.add_argument("--utterances", type=Path, nargs="+", required=True, metavar="TSV")
     parser.add_argument("--segments", type=Path, nargs="+", required=True, metavar="TSV")
-    args = parse(parser, argv, ["protocol", "selection"])
+    args = parse(parser, argv, {"protocol": TEXT, "selection": TEXT})
     utterances = tables.read_all(args.utterances, "utterances").set_index("id")
     segments = tables.read_all(args.segments, "segments").dropna(subset="seconds").set_index("id")
     texts = utterances["text"].to_dict()

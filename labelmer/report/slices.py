@@ -181,7 +181,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--audit", type=Path, required=True, metavar="AUDIT.tsv")
     parser.add_argument("--segments", type=Path, nargs="+", required=True, metavar="SESSION.tsv")
     parser.add_argument("--out", type=Path, required=True, metavar="SLICES.tsv")
-    args = parse(parser, argv, ["protocol", "selection", "classes"])
+    args = parse(parser, argv, runs.STATED)
     classes = args.config["classes"]
     predictions = runs.read_tested(args.predictions, classes, args.audit)
     table = slice_table(predictions, read_seconds(args.segments), args.config)

@@ -299,7 +299,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--audit", type=Path, metavar="AUDIT.tsv", help="names what is held out")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="gets the tables")
     parser.add_argument("--show", type=Path, metavar="COMPARE.tsv", help="print this and stop")
-    args = parse(parser, argv, known=["protocol", "selection", "classes"])
+    args = parse(parser, argv, optional=runs.STATED)
     if args.show:
         print(compare_text(columns.read(args.show, "compare")))
         return

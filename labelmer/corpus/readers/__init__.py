@@ -46,12 +46,12 @@ def options() -> dict[str, dict[str, Any]]:
 
 
 def section(given: dict[str, Any]) -> dict[str, Any]:
-    """A stage's section `corpus`, checked: the reader's name, what it reads, its own options."""
+    """A stage's section `corpus`, checked: the reader, what it reads, the reader's own options."""
     name = {"reader": {"enum": names()}}
-    refuse(check({"properties": name, "required": ["reader"]}, given, "corpus"))
+    refuse(check({"properties": name, "required": ["reader"]}, given, "--config: corpus"))
     own = load(given["reader"]).OPTIONS
     known = {**name, "root": {"type": "string", "minLength": 1}, **own}
-    refuse(check(closed(known, ["root"]), given, "corpus"))
+    refuse(check(closed(known, ["root"]), given, "--config: corpus"))
     return given
 
 

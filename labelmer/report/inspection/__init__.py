@@ -157,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("file", type=Path, help="of segments, features or salience, .h5")
     parser.add_argument("id", nargs="?", help="one item of it, an utterance")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    args = parse(parser, argv, known=None)
+    args = parse(parser, argv, others=True)
     file = opened(args.file)
     refuse(check(closed({name: {} for name in known_of(file)}), args.config, "--config"))
     if args.id is None:
