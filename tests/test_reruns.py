@@ -240,7 +240,7 @@ def test_comments_docstrings_and_reformatting_run_nothing(copy):
     for path in (copy.folder / "labelmer").rglob("*.py"):
         path.write_text("# a comment\n\n\n" + path.read_text() + "\n\n# and another\n")
     change(copy, "labelmer/features/encoders/__init__.py", '"""One interface', '"""Some interface')
-    change(copy, "labelmer/models/train.py", "epochs: int = 4", "epochs:   int   =   4")
+    change(copy, "labelmer/models/train.py", "WARM_UP = 0.15", "WARM_UP   =   0.15")
     assert copy.jobs() == set()
 
 
