@@ -419,6 +419,36 @@ def test_the_schema_and_the_tables_of_the_documentation_are_those_of_the_code():
     assert {mark[1] for mark in documents.MARKED.finditer(page)} == tables
 
 
+def test_the_command_writes_them_anew(tmp_path):
+    page = (REPOSITORY / documents.PAGE).read_text()
+    for path, text in ((documents.SCHEMA, ""), (documents.PAGE, page.replace("`label_loss`", ""))):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text(text)
+    documents.main([str(tmp_path)])
+    for path in (documents.SCHEMA, documents.PAGE):
+        assert (tmp_path / path).read_text() == (REPOSITORY / path).read_text()
+
+
+def rules_of(schema):
+    """The rules within a schema, all of them."""
+    if isinstance(schema, list):
+        return [rules for part in schema for rules in rules_of(part)]
+    keys = schema.get("properties", {}).values()
+    inner = [
+        of for name, of in schema.items() if name in ("additionalProperties", "items", "anyOf")
+    ]
+    parts = [part for part in (*keys, *inner) if isinstance(part, dict | list)]
+    return [schema, *rules_of(parts)]
+
+
+def test_editors_can_read_the_schema():
+    words = set(Draft202012Validator.VALIDATORS) | {"$schema", "description", "default", "examples"}
+    found = rules_of(yaml.safe_load(documents.schema_text()))
+    assert len(found) > 100 and set().union(*found) <= words
+    for pattern in (rules["pattern"] for rules in found if "pattern" in rules):
+        assert pattern.startswith("^") and pattern.endswith("$") and "\\Z" not in pattern
+
+
 def test_the_schema_is_one_and_lets_the_configs_of_the_repository_through():
     schema = yaml.safe_load(documents.schema_text())
     Draft202012Validator.check_schema(schema)
