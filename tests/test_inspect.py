@@ -479,6 +479,7 @@ def test_damaged_files_are_refused(corpus, said):
         ("offsets", np.array([0.0, 3, 7, 8])),
         ("keys", np.zeros((2, 32), np.uint8)),
         ("marks", np.arange(8)),
+        ("spans", np.zeros((8, 3), int)),
         ("values", np.array([b"x"] * 8)),
     ]:
         corpus.tokens.write_bytes(whole)

@@ -55,16 +55,6 @@ def read_run(path, name, classes):
     return table
 
 
-def read_tested(paths, classes, audit):
-    """The test predictions of all runs in one frame; see read and grid.
-
-    audit: path of the table that lists the folds.
-    """
-    tables_of_runs = [read(path, classes) for path in paths]
-    folds = sorted(set(tables.read(audit, "audit")["fold"]))
-    return grid([run[run["part"] == "test"] for run in tables_of_runs], folds)
-
-
 def grid(tested, folds):
     """The runs of all variants in one frame.
 

@@ -26,10 +26,10 @@ MEASURED = [*VARIANT, "modality", "measure"]
 PLAIN_ATTENTION = ("no-label-interaction", "additive")  # the first of them that there is
 
 
-def shares_of(path, predicted, rationales, texts):
+def shares_of(path, predicted, rationales):
     """One file of salience: rows of run, modality, id, measure, share and uniform.
 
-    predicted: {run: {id: class}}; rationales: {modality: {id: (start, end)}}; texts: {id: text}.
+    predicted: {run: {id: class}}; rationales: {modality: {id: (start, end)}}.
     """
     file, rows = SalienceFile(path), []
     labels = predicted.get(tuple(file.run.values()), {})
@@ -40,7 +40,7 @@ def shares_of(path, predicted, rationales, texts):
                     f"{path}: id '{name}' is in no table of predictions of this run, expected it "
                     "there as well; evaluate the model again"
                 )
-            inside = share_within(file.spans(name, texts[name]), start, end)  # (rows,)
+            inside = share_within(file.spans(name), start, end)  # (rows,)
             about = {**file.run, "modality": file.modality, "id": name, "uniform": inside.mean()}
             for measure in file.measures:
                 share = inside @ file.weights(name, measure, labels[name])
@@ -128,7 +128,7 @@ def main(argv=None):
     predictions = tables.read_all(args.predictions, "predictions")
     predicted = predicted_by_run(predictions)
     files = [path for folder in args.salience for path in sorted(folder.glob("*.h5"))]
-    shares = pd.concat([shares_of(path, predicted, rationales, texts) for path in files])
+    shares = pd.concat([shares_of(path, predicted, rationales) for path in files])
     if len(shares) == 0:
         log.warning(
             "%s: no test utterance has a rationale of a modality that a variant sees: the table is "

@@ -12,7 +12,6 @@ from labelmer.base.errors import InputError
 from labelmer.base.ragged import Ragged
 from labelmer.base.stage import RUN
 from labelmer.base.tables import MODALITIES
-from labelmer.report.alignment import token_spans
 
 ROUNDING_S = 0.01  # an audio may end by so much before the rationale that reaches to its end
 SAYS = "says"
@@ -62,10 +61,10 @@ class SalienceFile(Ragged):
         """How sure each row of an utterance is of a class: (rows,), between 0 and 1."""
         return self._column(name, f"{SAYS}_{label}")
 
-    def spans(self, name, text):
+    def spans(self, name):
         """Where the rows stand: (rows, 2), characters of the text, or seconds of the audio."""
         if self.modality == "text":
-            return token_spans(self.marks(name), text)
+            return super().spans(name)
         edges = np.arange(len(self[name]) + 1) / self.attrs["rate_hz"]
         return np.stack([edges[:-1], edges[1:]], axis=1)
 
