@@ -52,8 +52,9 @@ def write_features(path, contents, values, marks=None, layer=2, code=None, optio
     about |= {"weights": "ab" * 32, "layer": layer, "params": params, "labelmer": "0.1.0"}
     shape = next(iter(values.values())).shape[1:]
     marks = marks and list(marks.values())
+    spans = marks and [np.zeros((len(tokens), 2), int) for tokens in marks]
     lengths = [len(v) for v in values.values()]
-    with Writer(path, values, lengths, shape, "float16", about, marks) as writer:
+    with Writer(path, values, lengths, shape, "float16", about, marks, spans) as writer:
         for index, name in enumerate(values):
             writer.write(index, values[name], feature_key(contents[name], params))
     return path
