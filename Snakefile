@@ -23,8 +23,6 @@ rule all:
     input:
         every_run(PREDICTIONS),
         rules.tabulate.output,
-        rules.slices.output,
-        rules.robustness.output,
         rules.convergence.output if ANY_TRAINED else [],
         all_figures(),
         rules.page.output,

@@ -23,8 +23,6 @@ VERBS = {
     "linear": ("models.linear", "logistic regression on means of features, and its predictions"),
     "fuse": ("models.fuse", "predictions of two models or more -> their late fusion"),
     "tabulate": ("report.tabulate", "predictions -> result tables"),
-    "slices": ("report.slices", "predictions -> accuracy on slices of the test utterances"),
-    "robustness": ("report.robustness", "predictions of disturbed inputs -> result tables"),
     "salience": (
         "report.salience",
         "salience and rationales -> how much lies there",

@@ -28,7 +28,8 @@ def write_features(path, items, **others):
     ids = sorted(items)
     shape, lengths = items[ids[0]].shape[1:], [len(items[i]) for i in ids]
     marks = [[f"t{i}" for i in range(length)] for length in lengths]
-    with Writer(path, ids, lengths, shape, "float16", {**ATTRS, **others}, marks) as writer:
+    spans = [np.stack([np.arange(n), np.arange(n) + 1], axis=1) for n in lengths]
+    with Writer(path, ids, lengths, shape, "float16", {**ATTRS, **others}, marks, spans) as writer:
         for index, name in enumerate(ids):
             writer.write(index, items[name], content_key(name))
     return path

@@ -162,6 +162,7 @@ def test_a_file_of_salience_says_whose_and_what_it_is(corpus, folder, frame):
     assert speech.attrs["rate_hz"] == 50  # of a hundred frames a second, in pairs
     first = text.ids[0]
     assert text.marks(first) == [f"t{i}" for i in range(len(text[first]))]
+    assert text.spans(first).tolist() == [[i, i + 1] for i in range(len(text[first]))]
     assert speech.marks(first) is None
 
 

@@ -174,6 +174,7 @@ def test_text_file(text):
     assert file.ids == list("abcd")
     assert file.marks("d") == ["[CLS]", "[SEP]"]  # the empty text
     assert file.marks("c") == ["[CLS]", "no", "[SEP]"]
+    assert file.spans("c").tolist() == [[0, 0], [0, 2], [0, 0]]
     assert file["c"].shape == (3, 16)
     assert "rate_hz" not in file.attrs and file.attrs["unit"] == "tokens"
 

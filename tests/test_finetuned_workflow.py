@@ -101,8 +101,6 @@ def runs(variant, *folds):
         ),
         *(("evaluate", f"results/tiny/main/predictions/{place}/fold{f}.seed1.tsv") for f in folds),
         ("tabulate", "results/tiny/main/reports/compare.tsv"),
-        ("slices", "results/tiny/main/reports/slices.tsv"),
-        ("robustness", "results/tiny/main/reports/robustness.tsv"),
         ("convergence", "results/tiny/main/reports/convergence.tsv"),
         ("plot_folds", f"{figures}/folds.svg"),
         ("plot_slices", f"{figures}/slices.svg"),

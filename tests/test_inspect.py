@@ -52,8 +52,9 @@ def write_features(path, contents, values, marks=None, layer=2, code=None, optio
     about |= {"weights": "ab" * 32, "layer": layer, "params": params, "labelmer": "0.1.0"}
     shape = next(iter(values.values())).shape[1:]
     marks = marks and list(marks.values())
+    spans = marks and [np.zeros((len(tokens), 2), int) for tokens in marks]
     lengths = [len(v) for v in values.values()]
-    with Writer(path, values, lengths, shape, "float16", about, marks) as writer:
+    with Writer(path, values, lengths, shape, "float16", about, marks, spans) as writer:
         for index, name in enumerate(values):
             writer.write(index, values[name], feature_key(contents[name], params))
     return path
@@ -479,6 +480,7 @@ def test_damaged_files_are_refused(corpus, said):
         ("offsets", np.array([0.0, 3, 7, 8])),
         ("keys", np.zeros((2, 32), np.uint8)),
         ("marks", np.arange(8)),
+        ("spans", np.zeros((8, 3), int)),
         ("values", np.array([b"x"] * 8)),
     ]:
         corpus.tokens.write_bytes(whole)

@@ -22,6 +22,7 @@ from labelmer.base.ragged_writer import Writer
 
 ITEMS = {"a": 3, "b": 0, "ä": 2}  # rows of each item
 MARKS = [["ja", "", "日本"], [], ["🎉", "##ed"]]
+SPANS = [np.array([[0, 2], [2, 2], [3, 5]]), np.zeros((0, 2)), np.array([[0, 1], [1, 3]])]
 
 
 def item(name, rows, width=4):
@@ -33,8 +34,9 @@ def key(name):
     return name.encode().ljust(31, b"k") + b"\0"
 
 
-def write(path, order="abä", marks=None, attrs=None, items=ITEMS):
-    with Writer(path, items, list(items.values()), (4,), "float16", attrs or {}, marks) as writer:
+def write(path, order="abä", marks=None, attrs=None, items=ITEMS, spans=None):
+    lengths, attrs = list(items.values()), attrs or {}
+    with Writer(path, items, lengths, (4,), "float16", attrs, marks, spans) as writer:
         for name in order:
             writer.write(list(items).index(name), item(name, items[name]), key(name))
     return path
@@ -63,6 +65,13 @@ def test_samples_come_back(tmp_path):
 def test_marks_come_back(tmp_path):
     file = Ragged(write(tmp_path / "f.h5", marks=MARKS))
     assert [file.marks(name) for name in ITEMS] == MARKS
+
+
+def test_spans_come_back_and_a_file_of_before_says_that_it_has_none(tmp_path):
+    file = Ragged(write(tmp_path / "f.h5", marks=MARKS, spans=SPANS))
+    assert [file.spans(name).tolist() for name in ITEMS] == [of.tolist() for of in SPANS]
+    with pytest.raises(InputError, match=r"f\.h5: does not say where tokens .* made anew"):
+        Ragged(write(tmp_path / "f.h5", marks=MARKS)).spans("a")
 
 
 @pytest.mark.parametrize("items", [{}, {"a": 0, "b": 0}])

@@ -56,8 +56,6 @@ root = Path(sys.argv[1])
 reports.write_splits(root / "splits")
 paths = reports.write_predictions(root / "predictions")
 reports.run_tabulate(paths, root)
-reports.run_slices(paths, root)
-reports.run_robustness(paths, reports.write_perturbed(root / "perturbed"), root)
 figures = root / "reports/figures/fbank+minilm/frozen"
 reports.draw_all(root, figures)
 (figures / "examples.svg").write_text("<svg/>")

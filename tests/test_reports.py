@@ -18,7 +18,7 @@ from matplotlib.image import imread
 
 from labelmer.base import tables
 from labelmer.figures import FIGURES, plot
-from labelmer.report import columns, page, robustness, slices, tabulate
+from labelmer.report import columns, page, tabulate
 from labelmer.report.text import points
 from labelmer.scores import calibration
 
@@ -157,33 +157,24 @@ def write_runs(folder, name, made, runs):
     return paths
 
 
-def run_tabulate(paths, root, config=CONFIG):
-    tabulate.main(report_arguments(paths, root, config, "reports"))
+def run_tabulate(paths, root, config=CONFIG, changed=None):
+    """Write the tables into root/reports; changed: paths of the disturbed predictions.
 
-
-def run_slices(paths, root, config=CONFIG):
-    """Each utterance of a fold is a second longer than the one before."""
+    Each utterance of a fold is a second longer than the one before.
+    """
+    changed = changed or write_perturbed(root / "perturbed")
     seconds = {f"f{fold}u{i}": 1.0 + i for fold, true in TRUE.items() for i in range(len(true))}
     segments = pd.DataFrame(seconds.items(), columns=["id", "seconds"])
     tables.write(root / "segments.tsv", segments.assign(source="a.wav", problem=""), "segments")
-    arguments = report_arguments(paths, root, config, "reports/slices.tsv")
-    slices.main([*arguments, "--segments", str(root / "segments.tsv")])
-
-
-def run_robustness(paths, changed, root, config=CONFIG):
-    arguments = report_arguments(paths, root, config, "reports")
-    robustness.main([*arguments, "--perturbed", *map(str, changed)])
-
-
-def report_arguments(paths, root, config, out):
-    """The arguments that the stages which read predictions share."""
     options = {
+        "--segments": root / "segments.tsv",
         "--audit": root / "splits/audit.tsv",
-        "--out": root / out,
+        "--out": root / "reports",
         "--config": json.dumps(config),
         "--log": root / "log",
     }
-    return ["--predictions", *map(str, paths), *words(options)]
+    files = ["--predictions", *map(str, paths), "--perturbed", *map(str, changed)]
+    tabulate.main([*files, *words(options)])
 
 
 def run_page(reports, splits, out, *others):
@@ -218,8 +209,6 @@ def root(tmp_path_factory):
     write_splits(root / "splits")
     paths = write_predictions(root / "predictions")
     run_tabulate(paths, root)
-    run_slices(paths, root)
-    run_robustness(paths, write_perturbed(root / "perturbed"), root)
     figures = root / "reports/figures/fbank+minilm/frozen"
     draw_all(root, figures)
     (figures / "examples.svg").write_text("<svg/>")  # it needs a corpus
@@ -311,13 +300,16 @@ def test_the_reference_stands_first_wherever_it_is_given(tmp_path):
 def test_pairs_of_one_table_are_corrected_together(tmp_path):
     """Holm counts the pairs of all experiments; a pair of the same predictions does not differ."""
     write_splits(tmp_path / "splits")
-    paths = write_predictions(tmp_path)
+    paths, changed = write_predictions(tmp_path), write_perturbed(tmp_path)
     for number, run in enumerate(SAID):
-        twin = predictions(*run).assign(variant="twin" if run[0] == "full" else "odd")
-        for name in ("minilm", "bert"):
-            paths.append(tmp_path / f"{name}{number}.tsv")
-            tables.write(paths[-1], twin.assign(text=name), "predictions")
-    run_tabulate(paths, tmp_path)
+        variant = "twin" if run[0] == "full" else "odd"
+        for text in ("minilm", "bert"):
+            twin = {"variant": variant, "text": text}
+            paths.append(tmp_path / f"{text}{number}.tsv")
+            tables.write(paths[-1], predictions(*run).assign(**twin), "predictions")
+            changed.append(tmp_path / f"{text}{number}.changed.tsv")
+            tables.write(changed[-1], perturbed(*run).assign(**twin), "perturbed")
+    run_tabulate(paths, tmp_path, changed=changed)
     pairs = read(tmp_path, "pairs")
     assert list(pairs["text"]) == ["minilm"] * 6 + ["bert"]
     lowest = pairs.loc[pairs["p_mcnemar"].idxmin()]
@@ -367,7 +359,9 @@ def test_one_fold_and_one_seed_have_no_spread(tmp_path):
     write_splits(tmp_path / "splits")
     audit = tables.read(tmp_path / "splits/audit.tsv", "audit")
     tables.write(tmp_path / "splits/audit.tsv", audit[audit["fold"] == 1], "audit")
-    run_tabulate(write_predictions(tmp_path, [("full", 1, 1)]), tmp_path)
+    runs = [("full", 1, 1)]
+    changed = write_perturbed(tmp_path, runs)
+    run_tabulate(write_predictions(tmp_path, runs), tmp_path, changed=changed)
     summary = read(tmp_path, "summary")
     assert summary["sd"].isna().all()
     assert summary["seed_sd"].isna().all()
@@ -472,9 +466,7 @@ def test_one_speaker_one_seed_one_variant_and_an_empty_class(tmp_path, speakers)
         tables.write(path, said.assign(p_glad=0.0), "predictions")
         tables.write(other, perturbed("full", fold, 1).assign(p_glad=0.0), "perturbed")
     config = CONFIG | {"classes": [*CLASSES, "glad"]}
-    run_tabulate(paths, tmp_path, config)
-    run_slices(paths, tmp_path, config)
-    run_robustness(paths, changed, tmp_path, config)
+    run_tabulate(paths, tmp_path, config, changed)
     summary = read(tmp_path, "summary")
     assert summary["speaker_low"].isna().all() == (len(set(speakers)) == 1)
     assert summary["utterance_low"].notna().all()

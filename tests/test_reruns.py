@@ -158,18 +158,12 @@ def figures(*kinds):
     return {(f"plot_{kind.split('.')[-1]}", f"{folder}/{kind}.svg") for kind in kinds}
 
 
-TABULATED = {
+REPORTS = {
     ("tabulate", "results/tiny/main/reports/compare.tsv"),
     *figures("folds", "pairs", "calibration", *(f"{v}.confusion" for v in VARIANTS)),
+    *figures("slices", "robustness", "deletion"),
     *PAGE,
 }
-SLICES = {("slices", "results/tiny/main/reports/slices.tsv"), *figures("slices"), *PAGE}
-STRESSED = {
-    ("robustness", "results/tiny/main/reports/robustness.tsv"),
-    *figures("robustness", "deletion"),
-    *PAGE,
-}
-REPORTS = TABULATED | SLICES | STRESSED
 CURVES = {("convergence", "results/tiny/main/reports/convergence.tsv"), *figures("training")}
 SPLIT = {("split", "results/tiny/main/splits/fold1.tsv")}
 
@@ -582,10 +576,10 @@ def test_the_audit_has_the_classes_in_the_configs_order(listed):
             "accuracy, mean over folds",
             REPORTS | CURVES | EXAMPLES,
         ),
-        ("report/tabulate", "DESIGN = [*", "SPARE = 1\nDESIGN = [*", TABULATED),
-        ("report/slices", "1 / 3, 2 / 3", "1 / 4, 3 / 4", SLICES),
+        ("report/tabulate", "DESIGN = [*", "SPARE = 1\nDESIGN = [*", REPORTS),
+        ("report/slices", "1 / 3, 2 / 3", "1 / 4, 3 / 4", REPORTS),
         ("report/runs", "VARIANT, RUN = ", "SPARE = 1\nVARIANT, RUN = ", REPORTS),
-        ("report/robustness", "CHANGE = [", "SPARE = 1\nCHANGE = [", STRESSED),
+        ("report/robustness", "CHANGE = [", "SPARE = 1\nCHANGE = [", REPORTS),
         ("scores/intervals", "ALPHA, POWER = 0.05, 0.8", "ALPHA, POWER = 0.05, 0.9", REPORTS),
         ("scores/calibration", "BINS = 15", "BINS = 10", fusions() | REPORTS),
         (
@@ -594,7 +588,7 @@ def test_the_audit_has_the_classes_in_the_configs_order(listed):
             "output.logits.clone().cpu()",
             evaluations(TRAINED) | fusions() | REPORTS | EXAMPLES,
         ),
-        ("scores/metrics/f1", "F1, mean over", "F1: mean over", TABULATED),
+        ("scores/metrics/f1", "F1, mean over", "F1: mean over", REPORTS),
         ("figures/pairs", "s=22", "s=23", figures("pairs") | PAGE),
         ("figures/examples", "RIGHT, WRONG = 4, 2", "RIGHT, WRONG = 3, 3", EXAMPLES | PAGE),
         (

@@ -6,7 +6,7 @@ from test_reports import (
     SAID,
     perturbed,
     read,
-    run_robustness,
+    run_tabulate,
     write_perturbed,
     write_predictions,
     write_splits,
@@ -20,7 +20,7 @@ def root(tmp_path_factory):
     """A results folder with the tables of the stage."""
     root = tmp_path_factory.mktemp("results")
     write_splits(root / "splits")
-    run_robustness(write_predictions(root), write_perturbed(root), root)
+    run_tabulate(write_predictions(root), root)
     return root
 
 
@@ -83,7 +83,7 @@ def test_without_deletions_the_table_is_empty(tmp_path):
     for path in paths:
         table = tables.read(path, "perturbed")
         tables.write(path, table[table["change"] == "missing"], "perturbed")
-    run_robustness(write_predictions(tmp_path, runs), paths, tmp_path)
+    run_tabulate(write_predictions(tmp_path, runs), tmp_path, changed=paths)
     assert len(read(tmp_path, "deletion")) == 0
     assert len(read(tmp_path, "robustness")) == 3
 
@@ -94,7 +94,7 @@ def refused(tmp_path, caplog, change, runs=SAID):
     paths = write_perturbed(tmp_path, runs)
     tables.write(paths[0], change(perturbed("full", 1, 1)), "perturbed")
     with pytest.raises(SystemExit):
-        run_robustness(write_predictions(tmp_path), paths, tmp_path)
+        run_tabulate(write_predictions(tmp_path), tmp_path, changed=paths)
     assert not (tmp_path / "reports").exists()
     return caplog.text
 

@@ -1,6 +1,7 @@
 """Salience on rationales: shares worked out by hand, from files as evaluate writes them."""
 
 import json
+import re
 
 import h5py
 import numpy as np
@@ -22,6 +23,10 @@ TEXTS = {"a": "so very mad", "b": "so very sad", "c": "oh no"}
 SPEAKERS = {"a": "s1", "b": "s2", "c": "s2"}
 SECONDS = {"a": 2.0, "b": 2.0, "c": 1.0}
 TOKENS = {name: ["[CLS]", *text.split(), "[SEP]"] for name, text in TEXTS.items()}
+SPANS = {
+    name: [(0, 0), *(word.span() for word in re.finditer(r"\S+", text)), (0, 0)]
+    for name, text in TEXTS.items()
+}
 PREDICTED = {"a": "angry", "b": "sad", "c": "sad"}
 EXPERIMENT = {"speech": "fbank", "text": "minilm", "mode": "frozen"}
 OPTIONS = ["--speech", "fbank", "--text", "minilm", "--mode", "frozen"]
@@ -52,11 +57,13 @@ def write_salience(folder, variant, seed, fold=1, modality="text"):
     }
     attrs |= {"rate_hz": RATE} if modality == "speech" else {}
     lengths = {name: len(TOKENS[name]) for name in TEXTS}
+    marks, spans = TOKENS.values(), SPANS.values()
     if modality == "speech":
         lengths = {name: round(RATE * SECONDS[name]) for name in TEXTS}
-    marks = list(TOKENS.values()) if modality == "text" else None
+        marks, spans = None, None
     path, shape = folder / f"{modality}.h5", (len(columns),)
-    with Writer(path, TEXTS, list(lengths.values()), shape, "float32", attrs, marks) as writer:
+    counts = list(lengths.values())
+    with Writer(path, TEXTS, counts, shape, "float32", attrs, marks, spans) as writer:
         for index, (name, rows) in enumerate(lengths.items()):
             own = weights(name, rows, LAST[variant, seed], -2 if modality == "text" else -1)
             said = np.linspace(0.9, 0.5, rows)
@@ -256,7 +263,7 @@ def test_where_no_token_lies_on_the_rationale_there_is_no_ratio(tmp_path):
 def test_a_seed_or_a_variant_without_an_utterance_is_refused(root):
     told = {"text": {"a": (8, 11), "b": (8, 11)}}
     run = (*EXPERIMENT.values(), "full", 1, 1)
-    rows = salience.shares_of(root / "full1" / "text.h5", {run: PREDICTED}, told, TEXTS)
+    rows = salience.shares_of(root / "full1" / "text.h5", {run: PREDICTED}, told)
     some = rows[rows["id"] == "a"]
     for other in (some.assign(seed=2), some.assign(variant="additive")):
         with pytest.raises(InputError, match=r"'b': .* lacks its text salience with one of the"):
@@ -266,7 +273,7 @@ def test_a_seed_or_a_variant_without_an_utterance_is_refused(root):
 def test_a_file_without_its_predictions_is_named(root):
     path, told = root / "full1" / "text.h5", {"text": {"a": (8, 11)}}
     with pytest.raises(InputError, match=r"text\.h5: id 'a' is in no table of predictions"):
-        salience.shares_of(path, {}, told, TEXTS)
+        salience.shares_of(path, {}, told)
 
 
 # Pictures

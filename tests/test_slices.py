@@ -1,7 +1,6 @@
 """Accuracy on slices of the test utterances, on six utterances that are worked out by hand."""
 
 import itertools
-import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,9 +9,9 @@ import pytest
 from matplotlib.image import imread
 from scipy import stats
 
-from labelmer.base import tables
+from labelmer.base.errors import InputError
 from labelmer.figures import plot
-from labelmer.report import columns, slices
+from labelmer.report import columns, runs, slices
 from labelmer.report.text import slice_text
 
 CLASSES = ["angry", "sad"]
@@ -48,40 +47,16 @@ def predictions(variant, fold, seed, utterances=UTTERANCES):
     return table.assign(**ENCODERS, variant=variant, seed=seed)
 
 
-def write_runs(folder, variants, utterances, texts):
-    """The predictions of every fold and seed; their paths."""
-    paths = []
-    for text, variant, fold in itertools.product(texts, variants, (1, 2)):
-        for seed in SAID[variant]:
-            paths.append(folder / f"{text}.{variant}.{fold}.{seed}.tsv")
-            run = predictions(variant, fold, seed, utterances).assign(text=text)
-            tables.write(paths[-1], run, "predictions")
-    return paths
-
-
-def write_audit(folder):
-    audit = pd.DataFrame({"fold": [1, 2], "held_out": ["Session1", "Session2"], "part": "test"})
-    audit = audit.reindex(columns=[c for c in tables.TABLES["audit"] if c != "n_*"], fill_value=0)
-    tables.write(folder / "audit.tsv", audit, "audit")
-    return folder / "audit.tsv"
-
-
-def write_segments(folder, utterances):
-    segments = utterances[["id", "seconds"]].assign(source="a.wav", problem="")
-    tables.write(folder / "segments.tsv", segments, "segments")
-    return folder / "segments.tsv"
-
-
 def run_slices(folder, variants=tuple(SAID), utterances=UTTERANCES, texts=("minilm",)):
-    """The table that slices.main writes of these variants, utterances and text encoders."""
-    files = {
-        "--predictions": write_runs(folder, variants, utterances, texts),
-        "--audit": [write_audit(folder)],
-        "--segments": [write_segments(folder, utterances)],
-        "--out": [folder / "slices.tsv"],
-    }
-    words = [str(word) for option, paths in files.items() for word in (option, *paths)]
-    slices.main([*words, "--config", json.dumps(CONFIG)])
+    """The table "slices" of these variants, utterances and text encoders, as slices.tsv has it."""
+    told = [
+        predictions(variant, fold, seed, utterances).assign(text=text)
+        for text, variant, fold in itertools.product(texts, variants, (1, 2))
+        for seed in SAID[variant]
+    ]
+    seconds = utterances.set_index("id")["seconds"]
+    table = slices.slice_table(runs.grid(told, [1, 2]), seconds, CONFIG)
+    columns.write(folder / "slices.tsv", table, "slices")
     return columns.read(folder / "slices.tsv", "slices")
 
 
@@ -204,19 +179,10 @@ def test_ids_of_iemocap_tell_the_kind_of_dialogue(name, kind):
     assert slices.kind_of(name) == kind
 
 
-def test_an_utterance_without_seconds_is_named(tmp_path, caplog):
+def test_an_utterance_without_seconds_is_named(tmp_path):
     seconds = [1.0, 2.0, None, 4.0, 5.0, 6.0]
-    with pytest.raises(SystemExit):
+    with pytest.raises(InputError, match="id 'Ses01F_script01_1_F000' has no seconds in any table"):
         run_slices(tmp_path, utterances=UTTERANCES.assign(seconds=seconds))
-    assert "id 'Ses01F_script01_1_F000' has no seconds in any table of segments" in caplog.text
-    assert not (tmp_path / "slices.tsv").exists()
-
-
-def test_a_missing_run_is_named(tmp_path, caplog, monkeypatch):
-    monkeypatch.delitem(SAID["text-only"], 2)
-    with pytest.raises(SystemExit):
-        run_slices(tmp_path)
-    assert "missing: fbank+minilm, frozen, text-only, fold 1, seed 2;" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@
     /ids      (items) UTF-8              sorted, unique
     /keys     (items, 32) uint8          digest of what item i was computed from; zeros: unfinished
     /marks    (total) UTF-8, text only   the token strings, with the same offsets
+    /spans    (total, 2) int32, text     the characters [start, end) that each token covers
     attrs                                where the values come from
 
 One flat, unchunked, uncompressed dataset is mapped, not read: several processes share one page
@@ -76,7 +77,8 @@ class Ragged:
 
     file[id_or_index] is a view of the item's values (length, ...); nothing is read before it is
     used. `ids`, `offsets`, `keys`, `attrs` and `dtype` (a name) are in memory; marks(id_or_index)
-    lists the strings. Values of bfloat16 are given as float32.
+    lists the strings, spans(id_or_index) is where they stand. Values of bfloat16 are given as
+    float32.
 
     No lock is asked for: nothing is ever written into a file that stands at its path. InputError:
     no such file, one that may not or cannot be read, one of a newer labelmer; NotRagged, NotWhole.
@@ -93,6 +95,7 @@ class Ragged:
                 self.offsets = file["offsets"][:]
                 self.keys = file["keys"][:]
                 self._marks = file["marks"][:] if "marks" in file else None
+                self._spans = file["spans"][:] if "spans" in file else None
                 values = file["values"]
                 mapped = values.dtype, values.shape, values.id.get_offset()
                 short = values.id.get_type() == hdf5_bfloat16()
@@ -140,6 +143,15 @@ class Ragged:
             return None
         return [mark.decode(errors="replace") for mark in self._marks[self._rows(item)]]
 
+    def spans(self, item: str | int) -> np.ndarray:
+        """The characters [start, end) of its text that an item's rows (tokens) cover: (rows, 2)."""
+        if self._spans is None:
+            raise InputError(
+                f"{self.path}: does not say where tokens stand in their text, as an earlier "
+                "labelmer wrote it; move it away, and it is made anew"
+            )
+        return self._spans[self._rows(item)]
+
     def _check_format(self) -> None:
         found = self.attrs.get("format")
         if isinstance(found, int | np.integer) and found > FORMAT:
@@ -165,6 +177,9 @@ class Ragged:
         marks = self._marks
         if marks is not None and (marks.shape != shape[:1] or marks.dtype.kind != "S"):
             raise ValueError("marks that are not one string per row")
+        spans = self._spans
+        if spans is not None and (spans.shape != (shape[0], 2) or spans.dtype.kind != "i"):
+            raise ValueError("spans that are not two whole numbers per row")
         if dtype.kind not in "iuf" or (place is None and 0 not in shape):
             raise ValueError(f"values of {dtype}, expected one contiguous block of numbers")
 

@@ -29,6 +29,7 @@ class Writer:
     shape    shape of one row: () for samples, (width,) for features
     dtype    numpy's, or "bfloat16", to which numbers are rounded as they are written
     marks    per item a list of `length` strings, or None
+    spans    per item whole numbers (length, 2), or None
     attrs    provenance: strings, numbers
 
     Used as a context manager. On a clean exit the new file replaces path in one step, and it is an
@@ -48,6 +49,7 @@ class Writer:
         dtype: str,
         attrs: Mapping[str, str | float],
         marks: Iterable[Iterable[str]] | None = None,
+        spans: Iterable[np.ndarray] | None = None,
     ) -> None:
         ids = list(ids)
         if ids != sorted(set(ids)):
@@ -65,17 +67,21 @@ class Writer:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(alone(self.path))
             stack.callback(self._discard)
-            self._create(attrs, marks)
+            self._create(attrs, marks, spans)
             self.stack = stack.pop_all()  # left at the end of the writing
 
     def _create(
-        self, attrs: Mapping[str, str | float], marks: Iterable[Iterable[str]] | None
+        self,
+        attrs: Mapping[str, str | float],
+        marks: Iterable[Iterable[str]] | None,
+        spans: Iterable[np.ndarray] | None,
     ) -> None:
-        names, marked = _fixed_utf8(self.ids), None
+        small = {"offsets": self.offsets, "ids": _fixed_utf8(self.ids)}
         if marks is not None:
-            marked = _fixed_utf8([mark for item in marks for mark in item])
-        header = HEADER_BYTES + sum(x.nbytes for x in (names, self.offsets, self.keys))
-        header += 0 if marked is None else marked.nbytes
+            small["marks"] = _fixed_utf8([mark for item in marks for mark in item])
+        if spans is not None:
+            small["spans"] = np.concatenate([np.zeros((0, 2)), *spans]).astype(np.int32)
+        header = HEADER_BYTES + self.keys.nbytes + sum(x.nbytes for x in small.values())
         needed = header + self.dtype.itemsize * int(np.prod(self.shape))
         free = shutil.disk_usage(self.path.parent).free
         if needed > free:
@@ -88,10 +94,8 @@ class Writer:
         # Its own lock would be on a file that nobody else looks at.
         with h5py.File(self.place, "w", locking=False) as file:
             file.attrs.update({"format": FORMAT, **attrs})
-            file["offsets"] = self.offsets
-            file["ids"] = names
-            if marked is not None:
-                file["marks"] = marked
+            for name, numbers in small.items():
+                file[name] = numbers
             keys = _contiguous(file, "keys", self.keys.shape, _kind(np.uint8))
             values = _contiguous(
                 file, "values", self.shape, hdf5_bfloat16() if self.short else _kind(self.dtype)

@@ -63,10 +63,10 @@ def extract(items, encoder, facts, out, code, dtype=FEATURE_DTYPE):
     keys = [feature_key(content, params) for content in items.contents]
     lengths = encoder.lengths(items.inputs)
     attrs = _attributes(encoder, facts, params, code, dtype)
-    marks = encoder.marks(items.inputs)
+    marks, places = encoder.marks(items.inputs), encoder.token_spans(items.inputs)
     if marks is not None:
         tell_of_lost_words(items, marks, encoder.unknown, out)
-    with Writer(out, items.ids, lengths, encoder.row, dtype, attrs, marks) as writer:
+    with Writer(out, items.ids, lengths, encoder.row, dtype, attrs, marks, places) as writer:
         held, finished = writer.take_over(keys)
         wanted = [i for i in range(len(items.ids)) if i not in held]
         plan = _batches(wanted, lengths, encoder.budget)

@@ -86,13 +86,13 @@ def typical(candidates, count):
     return half.iloc[sorted(ranks)[: len(half)]]
 
 
-def weighed(file, name, label, text, rationales):
+def weighed(file, name, label, rationales):
     """An utterance's rows in a file of salience: a Weighed, or None where there is no file."""
     if file is None:
         return None
     salience = file.weights(name, "salience", label) * len(file[name])
     says = file.says(name, label) if SAYS in file.measures else np.full(len(salience), np.nan)
-    return Weighed(file.spans(name, text), salience, says, rationales[file.modality].get(name))
+    return Weighed(file.spans(name), salience, says, rationales[file.modality].get(name))
 
 
 def draw(examples):
@@ -313,7 +313,6 @@ def read(files):
     rows = chosen(predictions, classes, set(rationales["speech"]) | set(rationales["text"]))
     shown = []
     for name, label in zip(rows["id"], rows["predicted"], strict=True):
-        text = texts[name]
-        sides = [weighed(home.get(name), name, label, text, rationales) for home in homes]
-        shown.append((text, audio[name][name], *sides))
+        sides = [weighed(home.get(name), name, label, rationales) for home in homes]
+        shown.append((texts[name], audio[name][name], *sides))
     return rows, shown, scope_of(predictions)

@@ -65,6 +65,11 @@ class Features:
         file, index = self.items[number]
         return file.marks(index)
 
+    def spans(self, number: int) -> np.ndarray:
+        """The characters that an item's rows (tokens) cover: (rows, 2)."""
+        file, index = self.items[number]
+        return file.spans(index)
+
     @property
     def size(self) -> int:
         """Bytes of all rows that a model sees."""

@@ -83,12 +83,15 @@ def write_salience(folder, found, part, test, classes, run, model_digest):
             "classes": json.dumps(classes),
             **run,
         }
-        marks = [features.marks(i) for i in order] if m == "text" else None
-        if m == "speech":
+        marks, spans = None, None
+        if m == "text":
+            marks, spans = ([of(i) for i in order] for of in (features.marks, features.spans))
+        else:
             attrs["rate_hz"] = float(features.attrs["rate_hz"]) / features.stride
         lengths = [len(item) for item in items]
         path = folder / f"{m}.h5"
-        with Writer(path, ids, lengths, (len(columns),), "float32", attrs, marks) as writer:
+        shape = (len(columns),)
+        with Writer(path, ids, lengths, shape, "float32", attrs, marks, spans) as writer:
             for place, (name, item) in enumerate(zip(ids, items, strict=True)):
                 writer.write(place, item, content_key(model_digest, name))
 
@@ -142,8 +145,8 @@ def main(argv=None):
     said = predictions_table([(test, probabilities(found.logits))], classes, run)
     frame = pd.concat([validated, said]).set_index("id").loc[heard(table)].reset_index()
     changed = {change: probabilities(logits) for change, logits in found.changed.items()}
-    tables.write(args.out, frame.assign(**run), "predictions")
-    tables.write(args.perturbed, perturbed_table(test, changed, classes, run), "perturbed")
     digest = file_digest(args.folder / "model.safetensors")
     write_salience(args.salience, found, of_test, test, classes, run, digest)
+    tables.write(args.out, frame.assign(**run), "predictions")
+    tables.write(args.perturbed, perturbed_table(test, changed, classes, run), "perturbed")
     log.info("%d utterances, %s", len(frame), frame.part.value_counts().to_dict())

@@ -1,6 +1,6 @@
 """Result tables and figures -> one HTML page that needs nothing else, network included.
 
---reports is the folder that tabulate, slices, robustness and plot filled; --splits the one with
+--reports is the folder that tabulate and plot filled; --splits the one with
 audit.tsv and left_out.tsv; --salience and --convergence the tables of these names, if there are.
 The page is laid out in page.html.
 

@@ -2,22 +2,17 @@
 
 Only the test part is used, pooled over folds; values are means over seeds. Each change is held
 against the unchanged predictions of the same runs, speaker by speaker (statistics).
-
---config holds {"protocol": sentence, "selection": sentence, "classes": [names in order]}.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from labelmer.base.errors import InputError
-from labelmer.base.log import log
-from labelmer.base.stage import command, parse, stage_parser
 from labelmer.base.tables import MODALITIES, ORDERS
-from labelmer.report import columns, runs
+from labelmer.report import runs
 from labelmer.report.columns import RESULTS
 from labelmer.report.runs import VARIANT
 from labelmer.scores import intervals
@@ -31,6 +26,24 @@ CHANGE_OF = {
     "text missing": ("missing", "text", 1.0),
     "transcripts": ("transcripts", "text", 1.0),
 }
+
+
+def robustness_tables(
+    predictions: pd.DataFrame,
+    perturbed: pd.DataFrame,
+    config: Mapping[str, Any],
+) -> dict[str, pd.DataFrame]:
+    """The tables "robustness" and "deletion" by name; see measured.
+
+    config: as tabulate has it.
+    """
+    found = measured(predictions, perturbed, config["classes"])
+    design = runs.protocol(predictions, config) | {
+        "utterances": len(predictions[["fold", "id"]].drop_duplicates()),
+        "speakers": predictions["speaker"].nunique(),
+    }
+    built = {"robustness": robustness_table(found), "deletion": deletion_table(found)}
+    return {name: table.assign(**design) for name, table in built.items()}
 
 
 def measure(pooled: runs.Pooled, unchanged: runs.Pooled) -> dict[str, Any]:
@@ -161,25 +174,3 @@ def difference(
 ) -> dict[str, float]:
     """A measure of a minus that of b, with its interval and p, as columns."""
     return intervals.named_difference(name, a[measure] - b[measure])
-
-
-@command
-def main(argv: Sequence[str] | None = None) -> None:
-    """Write the tables of what disturbed inputs cost."""
-    parser = stage_parser(__doc__)
-    parser.add_argument("--predictions", type=Path, nargs="+", required=True, metavar="FILE")
-    parser.add_argument("--perturbed", type=Path, nargs="+", required=True, metavar="FILE")
-    parser.add_argument("--audit", type=Path, required=True, metavar="AUDIT.tsv")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="gets the tables")
-    args = parse(parser, argv, runs.STATED)
-    classes = args.config["classes"]
-    predictions = runs.read_tested(args.predictions, classes, args.audit)
-    perturbed = pd.concat(runs.read_run(path, "perturbed", classes) for path in args.perturbed)
-    found = measured(predictions, perturbed, classes)
-    design = runs.protocol(predictions, args.config) | {
-        "utterances": len(predictions[["fold", "id"]].drop_duplicates()),
-        "speakers": predictions["speaker"].nunique(),
-    }
-    for name, table in ("robustness", robustness_table), ("deletion", deletion_table):
-        columns.write(args.out / f"{name}.tsv", table(found).assign(**design), name)
-    log.info("%d runs on disturbed inputs tabulated in %s", len(args.perturbed), args.out)

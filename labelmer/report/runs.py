@@ -61,20 +61,6 @@ def read_run(path: Path | str, name: str, classes: Sequence[str]) -> pd.DataFram
     return table
 
 
-def read_tested(
-    paths: Iterable[Path | str],
-    classes: Sequence[str],
-    audit: Path | str,
-) -> pd.DataFrame:
-    """The test predictions of all runs in one frame; see read and grid.
-
-    audit: path of the table that lists the folds.
-    """
-    tables_of_runs = [read(path, classes) for path in paths]
-    folds = sorted(set(tables.read(audit, "audit")["fold"]))
-    return grid([run[run["part"] == "test"] for run in tables_of_runs], folds)
-
-
 def grid(tested: Iterable[pd.DataFrame], folds: Iterable[int]) -> pd.DataFrame:
     """The runs of all variants in one frame.
 

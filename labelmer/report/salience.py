@@ -33,11 +33,10 @@ def shares_of(
     path: Path,
     predicted: Mapping[tuple, Mapping[str, str]],
     rationales: Mapping[str, Mapping[str, tuple]],
-    texts: Mapping[str, str],
 ) -> pd.DataFrame:
     """One file of salience: rows of run, modality, id, measure, share and uniform.
 
-    predicted: {run: {id: class}}; rationales: {modality: {id: (start, end)}}; texts: {id: text}.
+    predicted: {run: {id: class}}; rationales: {modality: {id: (start, end)}}.
     """
     file, rows = SalienceFile(path), []
     labels = predicted.get(tuple(file.run.values()), {})
@@ -48,7 +47,7 @@ def shares_of(
                     f"{path}: id '{name}' is in no table of predictions of this run, expected it "
                     "there as well; evaluate the model again"
                 )
-            inside = share_within(file.spans(name, texts[name]), start, end)  # (rows,)
+            inside = share_within(file.spans(name), start, end)  # (rows,)
             about = {**file.run, "modality": file.modality, "id": name, "uniform": inside.mean()}
             for measure in file.measures:
                 share = inside @ file.weights(name, measure, labels[name])
@@ -142,7 +141,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     predictions = tables.read_all(args.predictions, "predictions")
     predicted = predicted_by_run(predictions)
     files = [path for folder in args.salience for path in sorted(folder.glob("*.h5"))]
-    shares = pd.concat([shares_of(path, predicted, rationales, texts) for path in files])
+    shares = pd.concat([shares_of(path, predicted, rationales) for path in files])
     if len(shares) == 0:
         log.warning(
             "%s: no test utterance has a rationale of a modality that a variant sees: the table is "

@@ -14,7 +14,6 @@ from labelmer.base.errors import InputError
 from labelmer.base.ragged import Ragged
 from labelmer.base.stage import RUN
 from labelmer.base.tables import MODALITIES
-from labelmer.report.alignment import token_spans
 
 ROUNDING_S = 0.01  # an audio may end by so much before the rationale that reaches to its end
 SAYS = "says"
@@ -64,11 +63,11 @@ class SalienceFile(Ragged):
         """How sure each row of an utterance is of a class: (rows,), between 0 and 1."""
         return self._column(name, f"{SAYS}_{label}")
 
-    def spans(self, name: str, text: str) -> np.ndarray:
+    def spans(self, item: str | int) -> np.ndarray:
         """Where the rows stand: (rows, 2), characters of the text, or seconds of the audio."""
         if self.modality == "text":
-            return token_spans(self.marks(name) or [], text)
-        edges = np.arange(len(self[name]) + 1) / self.attrs["rate_hz"]
+            return super().spans(item)
+        edges = np.arange(len(self[item]) + 1) / self.attrs["rate_hz"]
         return np.stack([edges[:-1], edges[1:]], axis=1)
 
     def _column(self, name: str, column: str) -> np.ndarray:

@@ -9,8 +9,6 @@
 A slicing that a corpus or an experiment does not have, or that leaves all utterances in one slice,
 has no rows. Within a slice all is as in tabulate: pooled over folds, mean over seeds, tested
 against the experiment's reference.
-
---config holds {"protocol": sentence, "selection": sentence, "classes": [names in order]}.
 """
 
 import re
@@ -23,8 +21,6 @@ import pandas as pd
 
 from labelmer.base import tables
 from labelmer.base.errors import InputError
-from labelmer.base.log import log
-from labelmer.base.stage import command, parse, stage_parser
 from labelmer.report import columns, runs
 from labelmer.report.columns import EXPERIMENT
 from labelmer.scores import intervals
@@ -149,7 +145,7 @@ def slice_table(
 ) -> pd.DataFrame:
     """The table "slices" from the test predictions of a complete grid (runs.grid).
 
-    seconds: a series by id.
+    seconds: a series by id; config: as tabulate has it.
     """
     classes = config["classes"]
     pooled = runs.pooled(predictions, classes)
@@ -171,19 +167,3 @@ def slice_table(
     table["up_to_s"] = by_length.map(dict(zip(LENGTHS[:-1], cuts, strict=True)))
     table = intervals.with_holm(table)
     return table.assign(**runs.protocol(predictions, config))
-
-
-@command
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of the rule slices."""
-    parser = stage_parser(__doc__)
-    parser.add_argument("--predictions", type=Path, nargs="+", required=True, metavar="FILE")
-    parser.add_argument("--audit", type=Path, required=True, metavar="AUDIT.tsv")
-    parser.add_argument("--segments", type=Path, nargs="+", required=True, metavar="SESSION.tsv")
-    parser.add_argument("--out", type=Path, required=True, metavar="SLICES.tsv")
-    args = parse(parser, argv, runs.STATED)
-    classes = args.config["classes"]
-    predictions = runs.read_tested(args.predictions, classes, args.audit)
-    table = slice_table(predictions, read_seconds(args.segments), args.config)
-    columns.write(args.out, table, "slices")
-    log.info("%d runs on slices in %s", len(args.predictions), args.out)

@@ -1,5 +1,8 @@
 """Predictions of every fold, seed and variant -> the result tables of a corpus.
 
+All tables come from one reading of the predictions; those on slices of the utterances are made in
+slices.py, those on disturbed inputs in robustness.py.
+
 Only the test part is reported. Each fold's metrics are averaged over seeds first; mean and
 standard deviation are then taken over folds. "Pooled" takes the utterances of all folds at once,
 for each seed, and averages over seeds; so do intervals and tests (statistics) and the
@@ -23,7 +26,7 @@ from labelmer.base import tables
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
 from labelmer.base.stage import command, parse, stage_parser
-from labelmer.report import columns, runs
+from labelmer.report import columns, robustness, runs, slices
 from labelmer.report.columns import EXPERIMENT, SCALINGS
 from labelmer.report.runs import RUN, VARIANT
 from labelmer.report.text import percent, percent_interval
@@ -228,7 +231,7 @@ def all_tables(
     held_out: Mapping[int, str],
     config: Mapping[str, Any],
 ) -> dict[str, pd.DataFrame]:
-    """Every result table by name, from the concatenated test predictions of a complete grid."""
+    """The tables of all test utterances by name, from the predictions of a complete grid."""
     classes = config["classes"]
     protocol = runs.protocol(predictions, config)
     folds = fold_table(predictions, held_out, classes)
@@ -296,6 +299,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Write the result tables of a corpus, or print a compare table."""
     parser = stage_parser(__doc__)
     parser.add_argument("--predictions", type=Path, nargs="+", metavar="FILE", help="one per run")
+    parser.add_argument("--perturbed", type=Path, nargs="+", metavar="FILE", help="one per run")
+    parser.add_argument("--segments", type=Path, nargs="+", metavar="SESSION.tsv")
     parser.add_argument("--audit", type=Path, metavar="AUDIT.tsv", help="names what is held out")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="gets the tables")
     parser.add_argument("--show", type=Path, metavar="COMPARE.tsv", help="print this and stop")
@@ -303,13 +308,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.show:
         print(compare_text(columns.read(args.show, "compare")))
         return
-    if not (args.predictions and args.audit and args.out):
-        parser.error("--predictions, --audit and --out are needed")
+    needed = ("predictions", "perturbed", "segments", "audit", "out")
+    if absent := [f"--{name}" for name in needed if not getattr(args, name)]:
+        parser.error(f"without --show, {', '.join(absent)} must be given")
     audit = tables.read(args.audit, "audit")
     held_out = dict(zip(audit["fold"], audit["held_out"], strict=True))
     classes = args.config["classes"]
     read = [read_run(path, classes) for path in args.predictions]
     predictions = runs.grid(read, sorted(held_out))
-    for name, table in all_tables(predictions, held_out, args.config).items():
+    perturbed = pd.concat(runs.read_run(path, "perturbed", classes) for path in args.perturbed)
+    seconds = slices.read_seconds(args.segments)
+    built = {
+        **all_tables(predictions, held_out, args.config),
+        "slices": slices.slice_table(predictions, seconds, args.config),
+        **robustness.robustness_tables(predictions, perturbed, args.config),
+    }
+    for name, table in built.items():
         columns.write(args.out / f"{name}.tsv", table, name)
     log.info("%d runs tabulated in %s", len(args.predictions), args.out)

@@ -64,10 +64,13 @@ rule rationales:
         """
 
 
+# All tables of all runs in one job: what it reads is most of its work.
 rule tabulate:
     input:
         predictions=every_run(PREDICTIONS),
+        perturbed=every_run(PERTURBED),
         audit=split_table("audit"),
+        segments=expand(f"{C}/segments/{{session}}.tsv", session=SESSIONS),
     output:
         compare=report(
             f"{S}/reports/compare.tsv", category="Tables", caption="../report/compare.rst"
@@ -86,6 +89,13 @@ rule tabulate:
         calibration=report(
             f"{S}/reports/calibration.tsv", category="Tables", caption="../report/calibration.rst"
         ),
+        slices=report(f"{S}/reports/slices.tsv", category="Tables", caption="../report/slices.rst"),
+        robustness=report(
+            f"{S}/reports/robustness.tsv", category="Tables", caption="../report/robustness.rst"
+        ),
+        deletion=report(
+            f"{S}/reports/deletion.tsv", category="Tables", caption="../report/deletion.rst"
+        ),
     log:
         f"{LOGS}/reports/tables.log",
     benchmark:
@@ -96,11 +106,14 @@ rule tabulate:
         mem_mb=MEMORY["plain"],
     params:
         predictions=every_run_short(PREDICTIONS),
+        perturbed=every_run_short(PERTURBED),
         config=tracked("tabulate", *MODULES, **STATED, classes=CLASSES),
     shell:
         """
         python -m labelmer tabulate \
             --predictions {params.predictions} \
+            --perturbed {params.perturbed} \
+            --segments {input.segments:q} \
             --audit {input.audit:q} \
             --out "$(dirname {output.compare:q})" \
             --config {params.config:q} \
@@ -131,72 +144,6 @@ rule convergence:
         python -m labelmer convergence \
             --histories {params.histories} \
             --out {output:q} \
-            --config {params.config:q} \
-            --log {log:q}
-        """
-
-
-rule slices:
-    input:
-        predictions=every_run(PREDICTIONS),
-        audit=split_table("audit"),
-        segments=expand(f"{C}/segments/{{session}}.tsv", session=SESSIONS),
-    output:
-        report(f"{S}/reports/slices.tsv", category="Tables", caption="../report/slices.rst"),
-    log:
-        f"{LOGS}/reports/slices.log",
-    benchmark:
-        f"{BENCHMARKS}/reports/slices.tsv"
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=MEMORY["plain"],
-    params:
-        predictions=every_run_short(PREDICTIONS),
-        config=tracked("slices", **STATED, classes=CLASSES),
-    shell:
-        """
-        python -m labelmer slices \
-            --predictions {params.predictions} \
-            --audit {input.audit:q} \
-            --segments {input.segments:q} \
-            --out {output:q} \
-            --config {params.config:q} \
-            --log {log:q}
-        """
-
-
-rule robustness:
-    input:
-        predictions=every_run(PREDICTIONS),
-        perturbed=every_run(PERTURBED),
-        audit=split_table("audit"),
-    output:
-        robustness=report(
-            f"{S}/reports/robustness.tsv", category="Tables", caption="../report/robustness.rst"
-        ),
-        deletion=report(
-            f"{S}/reports/deletion.tsv", category="Tables", caption="../report/deletion.rst"
-        ),
-    log:
-        f"{LOGS}/reports/robustness.log",
-    benchmark:
-        f"{BENCHMARKS}/reports/robustness.tsv"
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=MEMORY["plain"],
-    params:
-        predictions=every_run_short(PREDICTIONS),
-        perturbed=every_run_short(PERTURBED),
-        config=tracked("robustness", **STATED, classes=CLASSES),
-    shell:
-        """
-        python -m labelmer robustness \
-            --predictions {params.predictions} \
-            --perturbed {params.perturbed} \
-            --audit {input.audit:q} \
-            --out "$(dirname {output.robustness:q})" \
             --config {params.config:q} \
             --log {log:q}
         """
@@ -240,8 +187,6 @@ rule salience:
 rule page:
     input:
         tables=rules.tabulate.output,
-        slices=rules.slices.output,
-        robustness=rules.robustness.output,
         salience=rules.salience.output if RATIONALES else [],
         convergence=rules.convergence.output if ANY_TRAINED else [],
         figures=all_figures(),

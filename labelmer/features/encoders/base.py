@@ -125,6 +125,11 @@ class Encoder:
         """Per item the strings of its rows (tokens); None for speech."""
         return None
 
+    def token_spans(self, inputs):
+        """Per item the characters [start, end) of its text that its rows cover, an int array
+        (rows, 2); None for speech."""
+        return None
+
     def encode(self, inputs):
         """Features of each item: a list of float32 arrays (rows, *row)."""
         return self.begin(inputs)()

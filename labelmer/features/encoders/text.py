@@ -2,6 +2,7 @@
 
 import functools
 
+import numpy as np
 import torch
 
 from labelmer.base.errors import InputError
@@ -47,7 +48,7 @@ class Text(Encoder):
         # Asked for its length, its marks and its features, a text is tokenised once.
         self._content = functools.cache(self._content)
         with explained(f"{folder}: the tokenizer cannot read 'a'", TOKENIZER):
-            tokens, content = self.tokenizer("a")["input_ids"], self._ids("a")
+            tokens, content = self.tokenizer("a")["input_ids"], [t for t, *_ in self._tokens("a")]
             start = next(i for i in range(len(tokens)) if tokens[i : i + len(content)] == content)
         self.before, self.after = tokens[:start], tokens[start + len(content) :]
         self._check_vocabulary(folder, [*self.before, *self.after, self.tokenizer.pad_token_id])
@@ -77,28 +78,67 @@ class Text(Encoder):
     def marks(self, inputs):
         """Per item its token strings, special tokens included."""
         return [
-            self.tokenizer.convert_ids_to_tokens(self.before + self._content(text) + self.after)
+            self.tokenizer.convert_ids_to_tokens(self.before + self._ids(text) + self.after)
             for text in inputs
         ]
 
-    def _content(self, text):
-        ids = self._ids(text)
-        if self.special.isdisjoint(ids):
-            return ids
-        return [part for i in ids for part in (self._spelled(i) if i in self.special else [i])]
+    def token_spans(self, inputs):
+        """Per item the characters of its text that each token covers, blanks at its ends aside.
 
-    def _spelled(self, special):
-        """The tokens of what is written like a special token, in two pieces, which are words."""
-        name = self.tokenizer.convert_ids_to_tokens(special)
-        return self._ids(name[:1]) + self._ids(name[1:])
+        Special tokens, and what a tokenizer does not find again, cover nothing.
+        """
+        return [
+            np.array(
+                [
+                    *[(0, 0)] * len(self.before),
+                    *(_without_blanks(text, *span) for _, *span in self._content(text)),
+                    *[(0, 0)] * len(self.after),
+                ]
+            )
+            for text in inputs
+        ]
 
     def _ids(self, text):
-        return self.tokenizer(
-            text, add_special_tokens=False, split_special_tokens=True, verbose=False
-        )["input_ids"]
+        return [token for token, *_ in self._content(text)]
+
+    def _content(self, text):
+        """The tokens of a text: a list of (id, start, end)."""
+        found = []
+        for token, start, end in self._tokens(text):
+            if token not in self.special:
+                found.append((token, start, end))
+                continue
+            # Of what is written like a special token the two pieces are words.
+            name = self.tokenizer.convert_ids_to_tokens(token)
+            for piece, at in ((name[:1], start), (name[1:], start + 1)):
+                found += [(t, at + a, at + b) for t, a, b in self._tokens(piece)]
+        return found
+
+    def _tokens(self, text):
+        fast = self.tokenizer.is_fast
+        found = self.tokenizer(
+            text,
+            add_special_tokens=False,
+            split_special_tokens=True,
+            return_offsets_mapping=fast,
+            verbose=False,
+        )
+        ids = found["input_ids"]
+        spans = found["offset_mapping"] if fast else self._found_again(ids, text)
+        return [(token, *span) for token, span in zip(ids, spans, strict=True)]
+
+    def _found_again(self, ids, text):
+        """Where tokens stand by their spelling, of a tokenizer in Python, which does not tell."""
+        at, spans = 0, []
+        for token in self.tokenizer.convert_ids_to_tokens(ids):
+            piece = token.removeprefix("##")
+            start = text.find(piece, at)
+            at = at if start < 0 else start + len(piece)
+            spans.append((start, at) if start >= 0 else (0, 0))
+        return spans
 
     def _windows(self, text):
-        content = self._content(text)
+        content = self._ids(text)
         windows = []
         for start, stop, keep in spans(len(content), self.room):
             tokens = self.before + content[start:stop] + self.after
@@ -115,3 +155,10 @@ class Text(Encoder):
         output = self.model(input_ids=tokens, attention_mask=mask.long(), output_hidden_states=True)
         states = output.hidden_states
         return torch.stack(states, dim=2) if self.layer == ALL else states[self.layer]
+
+
+def _without_blanks(text, start, end):
+    """A span of a text without the blanks at its ends."""
+    words = text[start:end]
+    start = end - len(words.lstrip())
+    return start, start + len(words.strip())
