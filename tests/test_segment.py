@@ -120,7 +120,8 @@ def run(tmp_path, turns):
 
     def run(kind="sentences", reader="iemocap", root=None):
         out = tmp_path / kind
-        corpus = {"reader": reader, "root": str(root or run.root), "audio": kind}
+        corpus = {"reader": reader, "root": str(root or run.root)}
+        corpus |= {"audio": kind} if reader == "iemocap" else {}
         options = {
             "--session": "Session1",
             "--segments": out / "Session1.h5",

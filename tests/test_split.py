@@ -302,6 +302,7 @@ def words(options):
 def run_split(out, given, **config):
     """main() on tables {name: [paths]}; the folder that it writes."""
     config = {"reader": "iemocap", "classes": CLASSES, "folds": DEFAULTS} | config
+    config["classes"] = list(dict(config["classes"]).items())  # pairs, which keep their order
     options = {f"--{name}": paths for name, paths in given.items()}
     options |= {"--out": out, "--config": json.dumps(config), "--log": out / "log"}
     split.main(words(options))
