@@ -593,8 +593,8 @@ def test_the_audit_has_the_classes_in_the_configs_order(listed):
         ("figures/examples", "RIGHT, WRONG = 4, 2", "RIGHT, WRONG = 3, 3", EXAMPLES | PAGE),
         (
             "models/train",
-            "warm_up: float = 0.15",
-            "warm_up: float = 0.2",
+            "WARM_UP = 0.15",
+            "WARM_UP = 0.2",
             runs_of(TRAINED),
         ),
         (
