@@ -105,7 +105,9 @@ def test_the_workflow_reads_words_and_labels_of_a_session_once(tmp_path):
         (workspace.folder / "corpus" / speaker).mkdir(parents=True)
         (workspace.folder / "corpus" / speaker / "1.txt").write_text(f"ang so says {speaker}")
     workspace.configure(demo_on(name="spoken", reader="folders", root="corpus"))
-    made = [f"results/spoken/{table}/{s}.tsv" for table in ("utterances", "labels") for s in speakers]
+    made = [
+        f"results/spoken/{table}/{s}.tsv" for table in ("utterances", "labels") for s in speakers
+    ]
     workspace.snakemake(*made)
     read = (workspace.folder / "read.log").read_text().split()
     # Words and labels each for their digest, and in their job.
