@@ -136,13 +136,14 @@ def test_salience_holds_the_tensors_of_the_prediction(corpus, folder, frame):
     for m in ("speech", "text"):
         file = Ragged(salience(corpus.folder / "predictions.tsv") / f"{m}.h5")
         assert file.ids == sorted(test.id)
-        says = [f"says_{name}" for name in CLASSES]
+        says = ["says", *(f"says_{name}" for name in CLASSES)]
         columns = ["salience", "pooling", "expert_pooling", "received", *says]
         assert json.loads(file.attrs["columns"]) == columns
         for number, name in enumerate(test.id):
             with torch.inference_mode():
                 output = loaded(next(part.batches([[number]], "cpu"))[0])
             tensors = [output.salience(), output.pooling, output.expert_pooling, output.received]
+            tensors.append({m: output.says[m][:, :, output.logits[0].argmax()]})
             wanted = torch.cat([torch.stack([t[m][0] for t in tensors], 1), output.says[m][0]], 1)
             np.testing.assert_allclose(file[name], wanted, atol=1e-5)
             assert file[name][:, 0].sum() == pytest.approx(1, abs=1e-5)

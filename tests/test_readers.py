@@ -1,5 +1,7 @@
 """A reader of corpora is one file: found by itself, and its code counts for its corpora alone."""
 
+from collections import Counter
+
 import pytest
 import yaml
 from conftest import REPOSITORY, Workspace
@@ -91,6 +93,25 @@ def test_a_reader_is_one_new_file(tmp_path):
     heard = tables.read(results / "segments" / "ann.tsv", "segments")
     assert heard["seconds"].tolist() == pytest.approx([0.3] * 4)
     assert len(tables.read(results / "main" / "splits" / "fold3.tsv", "fold")) == 12
+
+
+def test_the_workflow_reads_words_and_labels_of_a_session_once(tmp_path):
+    workspace = Workspace(tmp_path / "work")
+    counted = 'Path("read.log").open("a").write(session + "\\n")\n    paths = sorted('
+    reader = READER.replace("paths = sorted(", counted)
+    (workspace.folder / "labelmer/corpus/readers/folders.py").write_text(reader)
+    speakers = ("ann", "ben", "cem")
+    for speaker in speakers:
+        (workspace.folder / "corpus" / speaker).mkdir(parents=True)
+        (workspace.folder / "corpus" / speaker / "1.txt").write_text(f"ang so says {speaker}")
+    workspace.configure(demo_on(name="spoken", reader="folders", root="corpus"))
+    made = [
+        f"results/spoken/{table}/{s}.tsv" for table in ("utterances", "labels") for s in speakers
+    ]
+    workspace.snakemake(*made)
+    read = (workspace.folder / "read.log").read_text().split()
+    # Words and labels each for their digest, and in their job.
+    assert Counter(read) == {"ann": 4, "ben": 4, "cem": 4}
 
 
 def test_the_code_of_a_reader_counts_for_its_corpora_alone(tmp_path):

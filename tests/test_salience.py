@@ -46,7 +46,7 @@ def weights(name, rows, last, peak):
 
 def write_salience(folder, variant, seed, fold=1, modality="text"):
     """A file of salience as evaluate writes it; the labels say the opposite of the salience."""
-    columns = ["salience", "expert_pooling"] + [f"says_{c}" for c in CLASSES]
+    columns = ["salience", "expert_pooling", "says", *(f"says_{c}" for c in CLASSES)]
     attrs = {"kind": "salience", "modality": modality, "columns": json.dumps(columns)}
     attrs |= {
         "classes": json.dumps(CLASSES),
@@ -68,7 +68,7 @@ def write_salience(folder, variant, seed, fold=1, modality="text"):
             own = weights(name, rows, LAST[variant, seed], -2 if modality == "text" else -1)
             said = np.linspace(0.9, 0.5, rows)
             both = (said, 1 - said) if PREDICTED[name] == "angry" else (1 - said, said)
-            values = np.stack([own, np.full(rows, 1 / rows), *both], axis=1)
+            values = np.stack([own, np.full(rows, 1 / rows), said, *both], axis=1)
             writer.write(index, values, bytes(31) + b"1")
     return path
 
@@ -105,8 +105,7 @@ def write_corpus(root, told=RATIONALES):
 def weigh(root):
     folders = [str(root / f"{variant}{seed}") for variant, seed in LAST]
     arguments = [root / "rationales.tsv", root / "salience.tsv", "--utterances"]
-    arguments += [root / "utterances.tsv", "--segments", root / "segments.tsv", "--predictions"]
-    arguments += [f"{folder}.tsv" for folder in folders]
+    arguments += [root / "utterances.tsv", "--segments", root / "segments.tsv"]
     salience.main([*map(str, arguments), "--salience", *folders, "--config", json.dumps(CONFIG)])
     return columns.read(root / "salience.tsv", "salience")
 
@@ -235,7 +234,7 @@ def test_damaged_weights_are_an_error_that_names_file_id_and_measure(root, tmp_p
     with h5py.File(path, "r+") as file:
         file["values"][1, 0] = value
     with pytest.raises(InputError, match=r"text.h5: id 'a': the values of salience .* damaged"):
-        SalienceFile(path).weights("a", "salience", "angry")
+        SalienceFile(path).weights("a", "salience")
 
 
 @pytest.mark.filterwarnings("error")
@@ -262,18 +261,11 @@ def test_where_no_token_lies_on_the_rationale_there_is_no_ratio(tmp_path):
 
 def test_a_seed_or_a_variant_without_an_utterance_is_refused(root):
     told = {"text": {"a": (8, 11), "b": (8, 11)}}
-    run = (*EXPERIMENT.values(), "full", 1, 1)
-    rows = salience.shares_of(root / "full1" / "text.h5", {run: PREDICTED}, told)
+    rows = salience.shares_of(SalienceFile(root / "full1" / "text.h5"), told)
     some = rows[rows["id"] == "a"]
     for other in (some.assign(seed=2), some.assign(variant="additive")):
         with pytest.raises(InputError, match=r"'b': .* lacks its text salience with one of the"):
             salience.salience_table(pd.concat([rows, other]), SPEAKERS)
-
-
-def test_a_file_without_its_predictions_is_named(root):
-    path, told = root / "full1" / "text.h5", {"text": {"a": (8, 11)}}
-    with pytest.raises(InputError, match=r"text\.h5: id 'a' is in no table of predictions"):
-        salience.shares_of(path, {}, told)
 
 
 # Pictures

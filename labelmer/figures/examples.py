@@ -86,12 +86,12 @@ def typical(candidates, count):
     return half.iloc[sorted(ranks)[: len(half)]]
 
 
-def weighed(file, name, label, rationales):
+def weighed(file, name, rationales):
     """An utterance's rows in a file of salience: a Weighed, or None where there is no file."""
     if file is None:
         return None
-    salience = file.weights(name, "salience", label) * len(file[name])
-    says = file.says(name, label) if SAYS in file.measures else np.full(len(salience), np.nan)
+    salience = file.weights(name, "salience") * len(file[name])
+    says = file.column(name, SAYS) if SAYS in file.measures else np.full(len(salience), np.nan)
     return Weighed(file.spans(name), salience, says, rationales[file.modality].get(name))
 
 
@@ -312,7 +312,7 @@ def read(files):
     predictions, classes = read_predictions(files["predictions"], seconds)
     rows = chosen(predictions, classes, set(rationales["speech"]) | set(rationales["text"]))
     shown = []
-    for name, label in zip(rows["id"], rows["predicted"], strict=True):
-        sides = [weighed(home.get(name), name, label, rationales) for home in homes]
+    for name in rows["id"]:
+        sides = [weighed(home.get(name), name, rationales) for home in homes]
         shown.append((texts[name], audio[name][name], *sides))
     return rows, shown, scope_of(predictions)

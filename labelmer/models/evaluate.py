@@ -65,6 +65,7 @@ def salience_columns(output, salience, modality, classes):
         if modality in of_modality:
             columns[name] = of_modality[modality]
     if modality in output.says:
+        columns["says"] = output.says_of_predicted(modality)
         columns |= {f"says_{c}": output.says[modality][..., i] for i, c in enumerate(classes)}
     return columns
 

@@ -37,16 +37,20 @@ class Output:
         The mean of the pooling weights, times what the row says of the class where labels are
         asked; zero on padding, the sum over an utterance is one.
         """
-        predicted = self.logits.argmax(-1)[:, None, None]  # (B, 1, 1)
         found = {}
         for m in {**self.expert_pooling, **self.pooling}:
             weights = [pool[m] for pool in (self.pooling, self.expert_pooling) if m in pool]
             salience = sum(weights) / len(weights)
             if m in self.says:
-                says = self.says[m]
-                salience = salience * says.gather(2, predicted.expand(-1, says.shape[1], 1))[..., 0]
+                salience = salience * self.says_of_predicted(m)
             found[m] = salience / salience.sum(-1, keepdim=True)
         return found
+
+    def says_of_predicted(self, modality):
+        """What each token or frame says of the predicted class: (B, T)."""
+        says = self.says[modality]
+        predicted = self.logits.argmax(-1)[:, None, None]  # (B, 1, 1)
+        return says.gather(2, predicted.expand(-1, says.shape[1], 1))[..., 0]
 
 
 @dataclass

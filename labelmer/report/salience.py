@@ -19,7 +19,7 @@ from labelmer.base import tables
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
 from labelmer.base.options import TEXT
-from labelmer.base.stage import RUN, command, parse, stage_parser
+from labelmer.base.stage import command, parse, stage_parser
 from labelmer.report import columns
 from labelmer.report.runs import VARIANT
 from labelmer.report.salience_file import SalienceFile, read_rationales, share_within
@@ -30,27 +30,20 @@ PLAIN_ATTENTION = ("no-label-interaction", "additive")  # the first of them that
 
 
 def shares_of(
-    path: Path,
-    predicted: Mapping[tuple, Mapping[str, str]],
+    file: SalienceFile,
     rationales: Mapping[str, Mapping[str, tuple]],
 ) -> pd.DataFrame:
     """One file of salience: rows of run, modality, id, measure, share and uniform.
 
-    predicted: {run: {id: class}}; rationales: {modality: {id: (start, end)}}.
+    rationales: {modality: {id: (start, end)}}.
     """
-    file, rows = SalienceFile(path), []
-    labels = predicted.get(tuple(file.run.values()), {})
+    rows = []
     for name, (start, end) in rationales[file.modality].items():
         if name in file:
-            if name not in labels:
-                raise InputError(
-                    f"{path}: id '{name}' is in no table of predictions of this run, expected it "
-                    "there as well; evaluate the model again"
-                )
             inside = share_within(file.spans(name), start, end)  # (rows,)
             about = {**file.run, "modality": file.modality, "id": name, "uniform": inside.mean()}
             for measure in file.measures:
-                share = inside @ file.weights(name, measure, labels[name])
+                share = inside @ file.weights(name, measure)
                 rows.append({**about, "measure": measure, "share": share})
     return pd.DataFrame(rows)
 
@@ -115,14 +108,6 @@ def plain_attention(key: tuple, estimates: Mapping[tuple, Any]) -> Any:
     return None if found == key else found
 
 
-def predicted_by_run(predictions: pd.DataFrame) -> dict[tuple, dict[str, str]]:
-    """{run: {id: class}} of a frame of predictions."""
-    return {
-        run: frame.set_index("id")["predicted"].to_dict()
-        for run, frame in predictions.groupby(list(RUN))
-    }
-
-
 @command
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the rule salience."""
@@ -130,7 +115,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("rationales", type=Path, metavar="RATIONALES.tsv")
     parser.add_argument("out", type=Path, metavar="SALIENCE.tsv")
     parser.add_argument("--salience", type=Path, nargs="+", required=True, metavar="FOLDER")
-    parser.add_argument("--predictions", type=Path, nargs="+", required=True, metavar="TSV")
     parser.add_argument("--utterances", type=Path, nargs="+", required=True, metavar="TSV")
     parser.add_argument("--segments", type=Path, nargs="+", required=True, metavar="TSV")
     args = parse(parser, argv, {"protocol": TEXT, "selection": TEXT})
@@ -138,10 +122,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     segments = tables.read_all(args.segments, "segments").dropna(subset="seconds").set_index("id")
     texts = utterances["text"].to_dict()
     rationales = read_rationales(args.rationales, texts, segments["seconds"].to_dict())
-    predictions = tables.read_all(args.predictions, "predictions")
-    predicted = predicted_by_run(predictions)
-    files = [path for folder in args.salience for path in sorted(folder.glob("*.h5"))]
-    shares = pd.concat([shares_of(path, predicted, rationales) for path in files])
+    paths = [path for folder in args.salience for path in sorted(folder.glob("*.h5"))]
+    shares, runs = [], []
+    for path in paths:
+        file = SalienceFile(path)
+        shares.append(shares_of(file, rationales))
+        runs.append(file.run)
+    shares, runs = pd.concat(shares), pd.DataFrame(runs)
     if len(shares) == 0:
         log.warning(
             "%s: no test utterance has a rationale of a modality that a variant sees: the table is "
@@ -149,9 +136,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.rationales,
         )
     table = salience_table(shares, utterances["speaker"].to_dict()).assign(
-        folds=predictions["fold"].nunique(),
-        seeds=predictions["seed"].nunique(),
+        folds=runs["fold"].nunique(),
+        seeds=runs["seed"].nunique(),
         **{name: args.config[name] for name in ("protocol", "selection")},
     )
     columns.write(args.out, table, "salience")
-    log.info("%d rows from %d files of salience", len(table), len(files))
+    log.info("%d rows from %d files of salience", len(table), len(paths))

@@ -24,8 +24,8 @@ class SalienceFile(Ragged):
 
     modality   "speech" or "text"
     run        {column: value} of the run, by RUN
-    measures   names of what weighs the rows: salience, pooling, expert_pooling, received and says,
-               as far as the variant has them
+    measures   names of what weighs the rows: salience, pooling, expert_pooling, received and says
+               (of the predicted class), as far as the variant has them
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -39,16 +39,15 @@ class SalienceFile(Ragged):
         self.run = {name: self.attrs[name] for name in RUN}
         self.run |= {name: int(self.run[name]) for name in ("fold", "seed")}
         self.columns = json.loads(self.attrs["columns"])
-        weights = [c for c in self.columns if not c.startswith(f"{SAYS}_")]
-        self.measures = weights + ([SAYS] if len(weights) < len(self.columns) else [])
+        self.measures = [c for c in self.columns if not c.startswith(f"{SAYS}_")]
 
-    def weights(self, name: str, measure: str, label: str) -> np.ndarray:
+    def weights(self, name: str, measure: str) -> np.ndarray:
         """What the rows of an utterance weigh: (rows,), the sum is one.
 
-        label: the class that was predicted, of which says is. Raise InputError if they are not
-        all finite and from zero, or if those of another measure than says do not sum to one.
+        Raise InputError if they are not all finite and from zero, or if those of another measure
+        than says do not sum to one.
         """
-        values = self.says(name, label) if measure == SAYS else self._column(name, measure)
+        values = self.column(name, measure)
         total = values.sum()
         weighs = total > 0 if measure == SAYS else abs(total - 1) < 1e-3
         if not (weighs and (values >= 0).all()):
@@ -59,10 +58,6 @@ class SalienceFile(Ragged):
             )
         return values / total
 
-    def says(self, name: str, label: str) -> np.ndarray:
-        """How sure each row of an utterance is of a class: (rows,), between 0 and 1."""
-        return self._column(name, f"{SAYS}_{label}")
-
     def spans(self, item: str | int) -> np.ndarray:
         """Where the rows stand: (rows, 2), characters of the text, or seconds of the audio."""
         if self.modality == "text":
@@ -70,7 +65,8 @@ class SalienceFile(Ragged):
         edges = np.arange(len(self[item]) + 1) / self.attrs["rate_hz"]
         return np.stack([edges[:-1], edges[1:]], axis=1)
 
-    def _column(self, name: str, column: str) -> np.ndarray:
+    def column(self, name: str, column: str) -> np.ndarray:
+        """A column of an utterance: (rows,), float64."""
         return self[name][:, self.columns.index(column)].astype(float)
 
 

@@ -15,11 +15,12 @@ def utterances_of(session):
     return READER.utterances(ROOT, session)
 
 
-def digest_of(function, *arguments):
-    """Digest of text that a function makes of the corpus. Of bad input it is what the reader says:
+@cache
+def digest_of(function, session):
+    """Digest of text that a function makes of a session. Of bad input it is what the reader says:
     the job will say it, in its log."""
     try:
-        return content_key(*function(*arguments)).hex()
+        return content_key(*function(session)).hex()
     except InputError as error:
         return str(error)
 

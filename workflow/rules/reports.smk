@@ -152,7 +152,6 @@ rule convergence:
 rule salience:
     input:
         salience=every_run(SALIENCE, trained),
-        predictions=every_run(PREDICTIONS, trained),
         rationales=CHECKED_RATIONALES,
         utterances=expand(f"{C}/utterances/{{session}}.tsv", session=SESSIONS),
         segments=expand(f"{C}/segments/{{session}}.tsv", session=SESSIONS),
@@ -168,7 +167,6 @@ rule salience:
         mem_mb=MEMORY["plain"],
     params:
         salience=every_run_short(SALIENCE, trained),
-        predictions=every_run_short(PREDICTIONS, trained),
         config=tracked("salience", **STATED),
     shell:
         """
@@ -176,7 +174,6 @@ rule salience:
             {input.rationales:q} \
             {output:q} \
             --salience {params.salience} \
-            --predictions {params.predictions} \
             --utterances {input.utterances:q} \
             --segments {input.segments:q} \
             --config {params.config:q} \
