@@ -64,7 +64,7 @@ rule rationales:
         """
 
 
-# All tables of all runs in one job: what it reads is most of its work.
+# All of them in one job, so that each file of predictions is read once.
 rule tabulate:
     input:
         predictions=every_run(PREDICTIONS),

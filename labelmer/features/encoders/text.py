@@ -87,16 +87,12 @@ class Text(Encoder):
 
         Special tokens, and what a tokenizer does not find again, cover nothing.
         """
-        return [
-            np.array(
-                [
-                    *[(0, 0)] * len(self.before),
-                    *(_without_blanks(text, *span) for _, *span in self._content(text)),
-                    *[(0, 0)] * len(self.after),
-                ]
-            )
-            for text in inputs
-        ]
+        found = []
+        for text in inputs:
+            words = [_without_blanks(text, *span) for _, *span in self._content(text)]
+            rows = [(0, 0)] * len(self.before) + words + [(0, 0)] * len(self.after)
+            found.append(np.array(rows, dtype=int).reshape(-1, 2))
+        return found
 
     def _ids(self, text):
         return [token for token, *_ in self._content(text)]
@@ -133,8 +129,8 @@ class Text(Encoder):
         for token in self.tokenizer.convert_ids_to_tokens(ids):
             piece = token.removeprefix("##")
             start = text.find(piece, at)
-            at = at if start < 0 else start + len(piece)
-            spans.append((start, at) if start >= 0 else (0, 0))
+            start, at = (start, start + len(piece)) if start >= 0 else (at, at)
+            spans.append((start, at))
         return spans
 
     def _windows(self, text):
