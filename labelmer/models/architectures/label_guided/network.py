@@ -34,13 +34,9 @@ class GuidedState(State):
     """One modality of a batch, its rows label-enhanced where the options say so."""
 
     labels: torch.Tensor | None  # (C, d)
-    says: torch.Tensor | None  # (R, C)
+    says: torch.Tensor | None  # (B, T, C)
     readers: list  # (B, C) each: the expert's logits are their sum
     weights: torch.Tensor | None  # (B, T): the expert's pooling
-
-    def unpacked_says(self):
-        """(B, T, C)"""
-        return self.layout.unpack(self.says)
 
 
 class LabelGuidedFusion(parts.Network):
@@ -84,15 +80,13 @@ class LabelGuidedFusion(parts.Network):
                 z, weights[m] = self.pools[m](enhanced[m], side.layout, similar)
                 pooled.append(z)
             logits = logits + self.joint(torch.cat(pooled, dim=-1)).float()  # (B, C)
-        says = {m: side.unpacked_says() for m, side in sides.items() if side.says is not None}
+        says = {m: side.says for m, side in sides.items() if side.says is not None}
         labels = {m: side.labels for m, side in sides.items() if side.labels is not None}
         return Output(logits, experts, says, weights, asked, received, readers, labels)
 
     def crossed(self, modality, asking, answering):
         """What cross-attention of a modality makes of two states, guided by their labels."""
-        says = None
-        if self.options.label_guidance:
-            says = asking.unpacked_says(), answering.unpacked_says()
+        says = (asking.says, answering.says) if self.options.label_guidance else None
         return self.to_other[modality](asking, answering, says)
 
     def loss(self, output, labels, shares):
@@ -187,6 +181,8 @@ class Side(parts.Side):
                 readers = [logits * present[:, None] for logits in readers]
         if options.joint and options.label_interaction:
             hidden = self.norm(hidden + self.take_up(says @ labels))
+        if says is not None:
+            says = layout.unpack(says)
         return GuidedState(values, hidden, layout, labels, says, readers, weights)
 
     def of_statistics(self, values, layout):
