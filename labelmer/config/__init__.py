@@ -10,7 +10,7 @@ from typing import Any
 from labelmer.base import options
 from labelmer.base.errors import InputError
 from labelmer.config import across
-from labelmer.config.sections import ProductOptions, corpus_schema, model_schema, schema
+from labelmer.config.sections import ProductOptions, corpus_schema, schema
 from labelmer.corpus import readers
 
 
@@ -29,9 +29,8 @@ def _sections(config: dict[str, Any]) -> Iterator[str]:
     properties, corpus = whole["properties"], config.get("corpus")
     if isinstance(corpus, dict) and corpus.get("reader") in readers.names():
         own = corpus_schema(corpus["reader"])["properties"]
-        elsewhere: dict[str, Any] = {
-            key: {} for key in properties["corpus"]["properties"]
-        }  # see across.py
+        # Those of other readers are for across.py to refuse.
+        elsewhere: dict[str, Any] = {key: {} for key in properties["corpus"]["properties"]}
         properties["corpus"] = {**properties["corpus"], "properties": {**elsewhere, **own}}
     # A late fusion or a model: which of the two its keys tell.
     properties["variants"] = {**properties["variants"], "additionalProperties": {"type": "object"}}
@@ -40,5 +39,5 @@ def _sections(config: dict[str, Any]) -> Iterator[str]:
     for name, variant in variants.items() if isinstance(variants, dict) else ():
         if isinstance(variant, dict):
             fused = "product_of" in variant
-            rules = options.schema_of(ProductOptions) if fused else model_schema()
+            rules = options.schema_of(ProductOptions) if fused else properties["model"]
             yield from options.check(rules, variant, f"variants: {name}")

@@ -2,19 +2,17 @@
 
 from typing import Any
 
-from labelmer.base.ragged import FEATURE_DTYPE
-from labelmer.features import encoders
+from labelmer.features.options import extraction_rules
 from labelmer.models import architectures
 
 # What an encoder's entry says where it says nothing: writing it down changes nothing.
-ENCODING = {name: spec["default"] for name, spec in encoders.options().items()}
-ENCODING |= {"dtype": FEATURE_DTYPE, "precision": encoders.PRECISIONS[0]}
+ENCODING = {name: rules.get("default") for name, rules in extraction_rules().items()}
 
 
 def encoding(encoder: dict[str, Any]) -> dict[str, Any]:
     """What an encoder's entry says of how features are made, but for what is so anyway."""
-    said = {key: encoder[key] for key in ("layer", *ENCODING) if key in encoder}
-    return {key: value for key, value in said.items() if value != ENCODING.get(key)}
+    said = {key: encoder[key] for key in ENCODING if key in encoder}
+    return {key: value for key, value in said.items() if value != ENCODING[key]}
 
 
 def architecture_of(config: dict[str, Any], variant: str) -> str:

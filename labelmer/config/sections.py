@@ -171,18 +171,12 @@ def schema() -> dict[str, Any]:
     return closed(properties, needed)
 
 
-_FILLED = {
-    "folds": schema_of(FoldOptions),
-    "training": schema_of(TrainingOptions),
-    "finetuning": schema_of(FinetuningOptions),
-}
-
-
 def with_defaults(config: dict[str, Any]) -> dict[str, Any]:
     """A checked config with what its sections have by default.
 
     Of `model` only what is given stays, as each architecture has defaults of its own.
     """
-    made = {name: filled(parts, config.get(name, {})) for name, parts in _FILLED.items()}
-    top = filled(schema_of(RunOptions), config)
+    parts, flat = sections(), ("folds", "training", "finetuning")
+    made = {name: filled(parts[name], config.get(name, {})) for name in flat}
+    top = filled(parts["run"], config)
     return {**top, **made, "model": config.get("model", {})}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labelmer.base.options import option, schema_of
-from labelmer.base.ragged import FEATURE_DTYPE
+from labelmer.base.ragged import FEATURE_DTYPE, LARGEST
 from labelmer.base.tables import MODALITIES
 from labelmer.features import encoders
 
@@ -34,7 +34,7 @@ class EncoderOptions:
         "of the numbers in its feature files, see below",
         FEATURE_DTYPE,
         "float32",
-        enum=["float16", "bfloat16", "float32"],
+        enum=list(LARGEST),
     )
     precision: str = option(
         "in which a network runs on a CPU, see below",
