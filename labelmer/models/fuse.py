@@ -23,7 +23,7 @@ from labelmer.base.tables import MODALITIES
 from labelmer.scores.calibration import best_temperatures, combined, log_probabilities
 
 CHANGE = ["change", "modality", "share"]
-OF_UTTERANCES = ("session", "dialogue", "speaker", "part", "true")
+OF_UTTERANCES = ["session", "dialogue", "speaker", "part"]  # of predictions, not of perturbed
 Change = namedtuple("Change", CHANGE)
 # Which rows are the most salient is for each model to say, so these deletions are not fused.
 FUSED_CHANGES = ("missing", "transcripts", "random")
@@ -68,7 +68,7 @@ def fuse_perturbed(members, perturbed, temperatures, variant):
         ids = tests[0].index
         logs = [log_probabilities(r.loc[ids, columns].to_numpy()) for r, _ in said]
         frame = saying(tests[0], combined(logs, [t for _, t in said]), variant)
-        said = frame.drop(columns=["session", "dialogue", "speaker", "part"])
+        said = frame.drop(columns=OF_UTTERANCES)
         fused.append(said.assign(**change._asdict()).reset_index())
     return pd.concat(fused)
 
@@ -126,7 +126,7 @@ def matched(a, b, path_a, path_b):
                 "evaluate both models on the same fold"
             )
     b = b.set_index("id").loc[a["id"]].reset_index()
-    for column in (*OF_UTTERANCES, "fold", "seed", "speech", "text", "mode"):
+    for column in (*OF_UTTERANCES, "true", "fold", "seed", "speech", "text", "mode"):
         differs = (a[column] != b[column]).to_numpy()
         if differs.any():
             row = int(differs.argmax())
