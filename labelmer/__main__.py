@@ -21,6 +21,7 @@ VERBS = {
     "train": ("models.train", "one model, one fold, one seed"),
     "evaluate": ("models.evaluate", "a trained model -> predictions"),
     "linear": ("models.linear", "logistic regression on means of features, and its predictions"),
+    "metadata": ("models.metadata", "what can be guessed without features, and its predictions"),
     "fuse": ("models.fuse", "predictions of two models or more -> their late fusion"),
     "tabulate": ("report.tabulate", "predictions -> result tables"),
     "salience": (

@@ -265,6 +265,34 @@ def test_a_code_that_the_corpus_spells_otherwise_is_refused():
         ("labels: sad: codes", ["ang"], "code 'ang' stands in 'angry' and in 'sad'"),
         ("folds: validation", "partner", "partner goes with hold_out: speaker"),
         ("folds: fraction", 0.2, "fraction goes with validation: dialogues"),
+        ("folds: folds", 5, "folds: folds goes with hold_out: speakers; remove it, or change"),
+        ("folds: parts", "p.tsv", "folds: parts goes with hold_out: part"),
+        ("folds: scenario_groups", 5, "folds: scenario_groups goes with scenarios: apart"),
+        ("folds: validation", "speakers", "speakers does not go with hold_out: session"),
+        ("folds: hold_out", "speakers", "session does not go with hold_out: speakers, expected"),
+        ("folds: hold_out", "part", "validation: hold_out: part says itself what validates"),
+        ("folds: scenarios", "alone", "scenarios: 'alone', expected one of ['shared', 'apart']"),
+        ("folds", {"hold_out": "speakers", "folds": 2}, "folds: folds: expected three or more"),
+        (
+            "folds",
+            {"hold_out": "session", "validation": "dialogues", "scenarios": "apart"},
+            "scenarios: apart does not go with validation: dialogues",
+        ),
+        (
+            "folds",
+            {"hold_out": "session", "scenarios": "apart", "scenario_groups": [["a"], ["b", "c"]]},
+            "scenario_groups: expected three or more",
+        ),
+        (
+            "folds",
+            {"hold_out": "session", "scenarios": "apart", "scenario_groups": "five"},
+            "'five', expected a number from 2, or a list of lists of scenarios",
+        ),
+        (
+            "folds",
+            {"hold_out": "part", "shared_scripts": "drop"},
+            "drop would change the parts of hold_out: part",
+        ),
         ("encoders: minilm", {"modality": "text", "source": "path:x"}, "layer is missing"),
         ("encoders: minilm: dtype", "float8", "dtype: 'float8', expected one of ['float16', "),
         ("encoders: minilm: precision", "half", "precision: 'half', expected one of ['float32', "),
@@ -345,7 +373,7 @@ def test_every_problem_is_said_at_once():
 
 def test_a_missing_corpus_says_where_to_put_it_and_how_to_do_without(tmp_path):
     with pytest.raises(InputError) as caught:
-        presence.sessions({"reader": "iemocap", "root": str(tmp_path / "none")})
+        presence.sessions({"reader": "iemocap", "root": str(tmp_path / "none")}, "session")
     said = str(caught.value)
     assert "Session1 ... Session5" in said and "make demo" in said and str(tmp_path) in said
 
@@ -354,11 +382,11 @@ def test_a_session_that_the_corpus_lacks_is_named(tmp_path):
     for number in (1, 2):
         (tmp_path / f"Session{number}").mkdir()
     corpus = {"reader": "iemocap", "root": str(tmp_path)}
-    assert presence.sessions(corpus) == ["Session1", "Session2"]
+    assert presence.sessions(corpus, "session") == ["Session1", "Session2"]
     with pytest.raises(
         InputError, match=r"'Session9' is not defined, expected one of \['Session1'"
     ):
-        presence.sessions({**corpus, "sessions": ["Session1", "Session9"]})
+        presence.sessions({**corpus, "sessions": ["Session1", "Session9"]}, "session")
 
 
 def test_two_folders_of_one_session_are_refused_unless_one_is_chosen(tmp_path):
@@ -366,29 +394,34 @@ def test_two_folders_of_one_session_are_refused_unless_one_is_chosen(tmp_path):
         (tmp_path / name).mkdir()
     corpus = {"reader": "iemocap", "root": str(tmp_path)}
     with pytest.raises(InputError, match="'Ses01F' stands in 'Session1' and in 'Session1_old'"):
-        presence.sessions(corpus)
+        presence.sessions(corpus, "session")
+    for hold_out in ("speakers", "part"):  # who stands where is not for sessions to say
+        assert len(presence.sessions(corpus, hold_out)) == 3
     chosen = {**corpus, "sessions": ["Session1", "Session2"]}
-    assert presence.sessions(chosen) == ["Session1", "Session2"]
+    assert presence.sessions(chosen, "session") == ["Session1", "Session2"]
 
 
 def test_a_path_in_other_case_or_with_backslashes_is_said_to_be_so(tmp_path):
     (tmp_path / "My.tsv").touch()
     with pytest.raises(InputError, match="spelt otherwise there"):
-        presence.sessions({"reader": "manifest", "root": str(tmp_path / "my.tsv")})
+        presence.sessions({"reader": "manifest", "root": str(tmp_path / "my.tsv")}, "session")
     with pytest.raises(InputError, match="backslashes"):
-        presence.check_given({"rationales": f"{tmp_path}\\My.tsv"})
+        presence.check_given({"corpus": {"rationales": f"{tmp_path}\\My.tsv"}, "folds": {}})
 
 
 def test_a_missing_table_of_recognised_words_says_what_is_expected(tmp_path):
-    corpus = {"transcripts": str(tmp_path / "words.tsv")}
+    given = {"corpus": {"transcripts": str(tmp_path / "words.tsv")}, "folds": {}}
     with pytest.raises(InputError) as caught:
-        presence.check_given(corpus)
+        presence.check_given(given)
     said = str(caught.value)
     assert f"corpus: transcripts: there is no file '{tmp_path}/words.tsv'" in said
     assert "a TSV with the columns id and text" in said and "remove the key" in said
     (tmp_path / "words.tsv").touch()
-    presence.check_given(corpus)
-    presence.check_given({})
+    presence.check_given(given)
+    presence.check_given({"corpus": {}, "folds": {}})
+    parts = {"corpus": {}, "folds": {"parts": str(tmp_path / "parts.tsv")}}
+    with pytest.raises(InputError, match=r"folds: parts: there is no file .* id, fold and part"):
+        presence.check_given(parts)
 
 
 def test_the_folder_of_an_encoder_that_is_not_there_is_named():

@@ -48,7 +48,28 @@ def test_utterances_of_a_session(write):
     assert list(table.id) == ["a", "c"]
     assert list(table.text) == ['she said "no"', ""]
     assert table.start_s.isna().all() and table.end_s.isna().all()
-    assert list(table) == list(tables.TABLES["utterances"]) and len(unread) == 0
+    assert set(table) == set(tables.TABLES["utterances"]) - {"passage"} and len(unread) == 0
+
+
+def test_scenario_role_and_part_are_read_where_the_manifest_has_them(write):
+    more = [("d", "caller", "test"), ("d", "", "train"), ("", "agent", "")]
+    rows = [[*row, *cells] for row, cells in zip(ROWS, more, strict=True)]
+    path = write(rows, [*HEADER, "scenario", "role", "part"])
+    table = pd.concat(manifest.utterances(path, s)[0] for s in manifest.sessions(path))
+    table = table.set_index("id")[["scenario", "role", "part"]]
+    wanted = {row[0]: cells for row, cells in zip(ROWS, more, strict=True)}
+    assert dict(zip(table.index, table.itertuples(index=False, name=None), strict=True)) == wanted
+    rows[0][-1] = "dev"
+    with pytest.raises(InputError, match=r":2: id 'b': part is 'dev', expected one of \['train'"):
+        manifest.rows(write(rows, [*HEADER, "scenario", "role", "part"]))
+
+
+def test_without_a_column_session_the_corpus_is_one(write):
+    place = HEADER.index("session")
+    rows = [[cell for n, cell in enumerate(row) if n != place] for row in ROWS]
+    path = write(rows, [name for name in HEADER if name != "session"])
+    assert manifest.sessions(path) == ["all"]
+    assert manifest.utterances(path, "all")[0].id.tolist() == ["a", "b", "c"]
 
 
 def test_a_row_without_a_label_has_none(write):
@@ -113,7 +134,6 @@ TIMES = [*HEADER, "start", "end"]
         (replaced(2, "path", ""), HEADER, ":4: id 'c': path is empty"),
         (replaced(0, "session", ""), HEADER, ":2: id 'b': session is empty"),
         (replaced(0, "id", ""), HEADER, ":2: id '': id is empty"),
-        (replaced(0, "speaker", "Ann"), HEADER, "speaker 'Ann' stands in the sessions ['one', 'tw"),
         (timed(("", ""), ("x", "1"), ("", "")), TIMES, "id 'a': start is 'x', expected seconds"),
         (timed(("", ""), ("0", "inf"), ("", "")), TIMES, "id 'a': end is 'inf', expected seconds"),
         (timed(("", ""), ("2", "1"), ("", "")), TIMES, "id 'a': start '2.0', end '1.0', expected"),

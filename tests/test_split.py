@@ -12,7 +12,7 @@ from test_iemocap import full_release
 
 from labelmer.base import tables
 from labelmer.base.errors import InputError
-from labelmer.corpus import labels, segment, split, utterances
+from labelmer.corpus import folds, labels, segment, split, utterances
 
 CLASSES = {"angry": ["ang"], "happy": ["hap", "exc"], "neutral": ["neu"], "sad": ["sad"]}
 DEFAULTS = {"hold_out": "session", "validation": "session", "shared_scripts": "keep"}
@@ -39,6 +39,7 @@ def corpus(seed=1, sessions=5, dialogues=6, speakers=2, turns=12):
                     "id": f"s{session}d{dialogue}t{turn:02d}",
                     "session": f"s{session}",
                     "dialogue": f"s{session}d{dialogue}",
+                    "scenario": f"d{dialogue}",
                     "speaker": f"s{session}p{speaker}",
                     "text": draw.choice([script, "oh no", f"own words of {len(rows)}"]),
                     "label": draw.choice(["angry", "sad", "sad"]),
@@ -48,7 +49,13 @@ def corpus(seed=1, sessions=5, dialogues=6, speakers=2, turns=12):
 
 
 def made(table, **settings):
-    return split.folds(table, **DEFAULTS | settings)
+    """The folds of settings: a list of (held out, rows, what is left out)."""
+    found = folds.folds(table, folds.FoldOptions(**DEFAULTS | settings))
+    return [(fold.held_out, fold.rows, fold.left_out) for fold in found]
+
+
+def audited(number, held_out, rows):
+    return split.audit(number, folds.Fold(held_out, rows, None), ["angry", "sad"])
 
 
 def parts(fold):
@@ -74,9 +81,9 @@ def test_no_speaker_or_dialogue_of_the_test_part_stands_in_another(settings, see
 
 
 def test_session_folds_validate_on_the_next_session():
-    folds = made(corpus())
-    assert [held_out for held_out, _, _ in folds] == ["s0", "s1", "s2", "s3", "s4"]
-    for number, (_, fold, left_out) in enumerate(folds):
+    found = made(corpus())
+    assert [held_out for held_out, _, _ in found] == ["s0", "s1", "s2", "s3", "s4"]
+    for number, (_, fold, left_out) in enumerate(found):
         assert set(parts(fold)["validation"].session) == {f"s{(number + 1) % 5}"}
         assert parts(fold)["train"].session.nunique() == 3
         assert len(left_out) == 0
@@ -86,9 +93,9 @@ def test_speaker_folds_leave_out_the_partner_or_validate_on_them():
     table = corpus()
     speakers = sorted(table.speaker.unique())
     for validation in ("session", "partner"):
-        folds = made(table, hold_out="speaker", validation=validation)
-        assert [held_out for held_out, _, _ in folds] == speakers and len(speakers) == 10
-        for held_out, fold, left_out in folds:
+        found = made(table, hold_out="speaker", validation=validation)
+        assert [held_out for held_out, _, _ in found] == speakers and len(speakers) == 10
+        for held_out, fold, left_out in found:
             partner = held_out[:-1] + "10"[int(held_out[-1])]
             theirs = set(table.id[table.speaker == partner])
             validating = parts(fold)["validation"]
@@ -116,10 +123,10 @@ def test_folds_depend_on_the_seed_alone():
     table = corpus()
     pick = {}
     for seed in (1, 1, 2):
-        folds = [fold.part for _, fold, _ in made(table, validation="dialogues", seed=seed)]
+        found = [fold.part for _, fold, _ in made(table, validation="dialogues", seed=seed)]
         if seed in pick:
-            assert all(a.equals(b) for a, b in zip(pick[seed], folds, strict=True))
-        pick[seed] = folds
+            assert all(a.equals(b) for a, b in zip(pick[seed], found, strict=True))
+        pick[seed] = found
     assert not all(a.equals(b) for a, b in zip(pick[1], pick[2], strict=True))
 
 
@@ -137,6 +144,7 @@ def say(session, dialogue, lines):
     """Turns of one dialogue, by one speaker per session: lines as (text, label)."""
     return [
         {"id": f"{session}{dialogue}{i}", "session": session, "dialogue": session + dialogue}
+        | {"scenario": ""}
         | {"speaker": f"p{session}", "text": text, "label": label}
         for i, (text, label) in enumerate(lines)
     ]
@@ -174,7 +182,7 @@ def test_audit_by_hand(scripted):
     rows = {}
     for scripts in ("keep", "drop"):
         held_out, fold, _ = made(scripted, shared_scripts=scripts)[0]
-        table = pd.DataFrame(split.audit(1, held_out, fold, ["angry", "sad"]))
+        table = pd.DataFrame(audited(1, held_out, fold))
         assert set(table.held_out) == {"a"} and set(table.fold) == {1}
         rows[scripts] = table.set_index("part")
     kept, dropped = rows["keep"], rows["drop"]
@@ -193,7 +201,7 @@ def test_audit_by_hand(scripted):
 
 def test_audit_shows_the_speakers_that_dialogues_validation_shares_with_training():
     _, fold, _ = made(corpus(), validation="dialogues")[0]
-    row = pd.DataFrame(split.audit(1, "s0", fold, ["angry", "sad"])).set_index("part")
+    row = pd.DataFrame(audited(1, "s0", fold)).set_index("part")
     shared = len(set(parts(fold)["validation"].speaker))
     assert row.speakers_in_train["validation"] == shared > 0
     assert row.speakers_in_test["validation"] == row.speakers_in_test["train"] == 0
@@ -211,13 +219,25 @@ def test_audit_shows_the_speakers_that_dialogues_validation_shares_with_training
     ],
 )
 def test_normalised(text, words):
-    assert split.normalised(text) == words
+    assert folds.normalised(text) == words
 
 
-def test_a_class_that_a_part_lacks_is_named():
-    table = corpus(sessions=3)
+def test_a_class_that_training_lacks_stops_and_one_that_is_not_tested_is_told(caplog):
+    table = corpus(sessions=4)
     table.loc[table.session == "s1", "label"] = "sad"
-    with pytest.raises(InputError, match=r"held out s0: the validation part has no .*\['angry'\]"):
+    rows = [
+        row for n, (name, fold, _) in enumerate(made(table), 1) for row in audited(n, name, fold)
+    ]
+    lacking = [(row["fold"], row["part"]) for row in rows if row["n_angry"] == 0]
+    assert lacking == [(1, "validation"), (2, "test")]
+    for fold, part in lacking:
+        assert (
+            f"fold {fold}, held out s{fold - 1}: the {part} part has no utterance of ['angry']"
+            in (caplog.text)
+        )
+    table.loc[table.session == "s3", "label"] = "sad"
+    table.loc[table.session == "s2", "label"] = "sad"
+    with pytest.raises(InputError, match=r"held out s0: the train part has no .*\['angry'\]"):
         made(table)
     with pytest.raises(InputError, match="the train part has no utterance"):
         made(corpus(sessions=2))
@@ -254,7 +274,7 @@ def test_a_line_that_all_sessions_say_is_counted_in_every_script(line):
     table = corpus(sessions=3)
     table["text"] = ["", *[f"{line}{end}" for end in "!?"]] * (len(table) // 3)
     for number, (held_out, fold, _) in enumerate(made(table), 1):
-        rows = pd.DataFrame(split.audit(number, held_out, fold, ["angry", "sad"]))
+        rows = pd.DataFrame(audited(number, held_out, fold))
         tested = rows[rows.part == "test"].iloc[0]
         assert tested.transcripts_in_train == tested.utterances * 2 / 3 > 0
 

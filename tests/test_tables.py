@@ -10,10 +10,13 @@ import pytest
 from labelmer.base import tables
 from labelmer.base.errors import InputError
 
+HEADER = "\t".join(tables.TABLES["utterances"])
+
 
 def utterances(**columns):
     """Two rows of the table "utterances", with some columns replaced."""
-    frame = {"id": ["a", "b"], "session": "s", "dialogue": "d", "speaker": "p"}
+    frame = {"id": ["a", "b"], "session": "s", "dialogue": "d", "scenario": "", "passage": ""}
+    frame |= {"speaker": "p", "role": "", "part": ""}
     times = {"start_s": [0.5, np.nan], "end_s": [1.25, np.nan], "text": ["yes", ""]}
     return pd.DataFrame({**frame, **times, **columns})
 
@@ -66,9 +69,19 @@ def test_an_empty_table_keeps_its_columns_and_types(tmp_path, name):
         assert column.kind is str or back[key].dtype == column.kind
 
 
+def test_a_column_that_may_lack_is_empty_then(tmp_path):
+    frame = utterances().drop(columns=["scenario", "passage", "role", "part"])
+    tables.write(tmp_path / "t.tsv", frame, "utterances")
+    assert (tmp_path / "t.tsv").read_text().splitlines()[0] == HEADER
+    frame.to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+    back = tables.read(tmp_path / "t.tsv", "utterances")
+    assert set(back.scenario) == set(back.part) == {""}
+
+
 def test_columns_of_the_classes_are_as_many_as_there_are(tmp_path):
     overlaps = [c for c in tables.TABLES["audit"] if "_in_" in c]
     counts = {"fold": 1, "held_out": "S", "part": "test", "utterances": 3, "speakers": 1}
+    counts |= {"scenarios": 1, "known_scenario": 0}
     row = counts | {"dialogues": 1, "n_sad": 2, "n_happy": 1} | dict.fromkeys(overlaps, 0)
     tables.write(tmp_path / "t.tsv", pd.DataFrame([row]), "audit")
     back = tables.read(tmp_path / "t.tsv", "audit")
@@ -133,18 +146,18 @@ def test_a_rationale_s_id_may_stand_once_for_each_modality(tmp_path):
 @pytest.mark.parametrize(
     "old, new, words",
     [
-        ("a\ts", "a\tsurplus\ts", ":2: 8 cells, expected 7 as in the header"),
-        ("b\ts", "b\tsurplus\ts", ":3: 8 cells, expected 7"),
-        ("b\ts", "s", ":3: 6 cells, expected 7"),
+        ("a\ts", "a\tsurplus\ts", ":2: 12 cells, expected 11 as in the header"),
+        ("b\ts", "b\tsurplus\ts", ":3: 12 cells, expected 11"),
+        ("b\ts", "s", ":3: 10 cells, expected 11"),
         ("\nb\t", "\n\nb\t", ":3: an empty line between the rows"),
         ("\nb\t", "\n\r\nb\t", ":3: an empty line between the rows"),
         ("yes", "y\res", "(line 2: a carriage return within the line"),
         ("yes\n", "yes\r\r\n", "(line 2: a carriage return within the line"),
         ("yes", "y\0es", "(line 2: a NUL byte"),
         ("speaker", "dialogue", ":1: the column 'dialogue' stands twice"),
-        ("\tspeaker", "\t", ":1: column 4 has no name"),
+        ("\tspeaker", "\t", ":1: column 6 has no name"),
         ("id\t", "ID\t", "missing ['id'], not known ['ID']"),
-        ("\nb\t", "\nid\tsession\tdialogue\tspeaker\tstart_s\tend_s\ttext\nb\t", ":3: the header"),
+        ("\nb\t", f"\n{HEADER}\nb\t", ":3: the header"),
     ],
 )
 def test_a_malformed_row_or_header_is_refused_by_its_line(tmp_path, old, new, words):

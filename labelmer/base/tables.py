@@ -28,6 +28,7 @@ class Column:
     what: str  # meaning, with the unit
     allowed: tuple = ()  # the only values allowed, if any
     empty: bool = False  # may a cell be empty?
+    lacking: bool = False  # may the column lack? it is empty then
 
 
 Tables = dict[str, dict[str, Column]]  # {table: {column: what it holds}}
@@ -35,6 +36,9 @@ Tables = dict[str, dict[str, Column]]  # {table: {column: what it holds}}
 ID = Column(str, "utterance")
 SESSION = Column(str, "recording session")
 DIALOGUE = Column(str, "dialogue, unique over the corpus")
+SCENARIO = Column(
+    str, "what is played or talked about, in whichever session", empty=True, lacking=True
+)
 SPEAKER = Column(str, "speaker, unique over the corpus")
 
 VARIANT = {
@@ -49,7 +53,15 @@ TABLES = {
         "id": ID,
         "session": SESSION,
         "dialogue": DIALOGUE,
+        "scenario": SCENARIO,
+        "passage": Column(
+            str, "which part of the scenario the dialogue is", empty=True, lacking=True
+        ),
         "speaker": SPEAKER,
+        "role": Column(
+            str, "whom the speaker plays, in whichever session", empty=True, lacking=True
+        ),
+        "part": Column(str, "part in the corpus' own split", PARTS, empty=True, lacking=True),
         "start_s": Column(float, "start in the dialogue, seconds", empty=True),
         "end_s": Column(float, "end in the dialogue, seconds", empty=True),
         "text": Column(str, "transcript without tags", empty=True),
@@ -85,10 +97,16 @@ TABLES = {
         "start": Column(float, "seconds into the audio, or characters before the stretch"),
         "end": Column(float, "the same, of the stretch's end"),
     },
+    "parts": {
+        "id": ID,
+        "fold": Column(int, "fold, from 1"),
+        "part": Column(str, "part of the fold", PARTS),
+    },
     "fold": {
         "id": ID,
         "session": SESSION,
         "dialogue": DIALOGUE,
+        "scenario": SCENARIO,
         "speaker": SPEAKER,
         "part": Column(str, "part of the fold", PARTS),
         "label": Column(str, "class"),
@@ -101,11 +119,12 @@ TABLES = {
     },
     "audit": {
         "fold": Column(int, "fold"),
-        "held_out": Column(str, "session or speaker of the test part"),
+        "held_out": Column(str, "what the test part is: sessions, speakers, scenarios"),
         "part": Column(str, "part of the fold", PARTS),
         "utterances": Column(int, "number of utterances"),
         "speakers": Column(int, "number of speakers"),
         "dialogues": Column(int, "number of dialogues"),
+        "scenarios": Column(int, "number of scenarios"),
         "n_*": Column(int, "number of utterances of the class"),
         "speakers_in_train": Column(int, "this part's speakers that the part train has too"),
         "speakers_in_validation": Column(int, "the same for validation"),
@@ -113,11 +132,15 @@ TABLES = {
         "dialogues_in_train": Column(int, "this part's dialogues that the part train has too"),
         "dialogues_in_validation": Column(int, "the same for validation"),
         "dialogues_in_test": Column(int, "the same for test"),
+        "scenarios_in_train": Column(int, "this part's scenarios that the part train has too"),
+        "scenarios_in_validation": Column(int, "the same for validation"),
+        "scenarios_in_test": Column(int, "the same for test"),
         "transcripts_in_train": Column(
             int, "this part's utterances of four words or more whose words stand in train too"
         ),
         "transcripts_in_validation": Column(int, "the same for validation"),
         "transcripts_in_test": Column(int, "the same for test"),
+        "known_scenario": Column(int, "this part's utterances of scenarios that train has too"),
     },
     "history": {
         **RUN,
@@ -172,6 +195,7 @@ TABLES = {
 # What tells the rows of a table apart, where that is not the id alone.
 KEYS = {
     "left_out": (),
+    "parts": ("id", "fold"),
     "rationales": ("id", "modality"),
     "perturbed": ("id", "change", "modality", "share"),
 }
@@ -194,6 +218,7 @@ def given(path: Path | str, name: str) -> pd.DataFrame:
 
 def write(path: Path | str, frame: pd.DataFrame, name: str, known: Tables = TABLES) -> None:
     """Check a frame against what `known` says and write it as a TSV file, whole or not at all."""
+    frame = _completed(frame, known[name])
     ordered = frame[[c for c in _expected(frame.columns, known[name]) if c in frame.columns]]
     text = {c: ordered[c].map(_cell) for c in ordered.columns}
     checked = typed(pd.DataFrame(text, columns=ordered.columns, dtype=str), name, path, known)
@@ -204,6 +229,7 @@ def write(path: Path | str, frame: pd.DataFrame, name: str, known: Tables = TABL
 
 def typed(raw: pd.DataFrame, name: str, path: Path | str, known: Tables = TABLES) -> pd.DataFrame:
     """A frame of strings with its columns checked and converted to their types."""
+    raw = _completed(raw, known[name])
     expected = _expected(raw.columns, known[name])
     missing = [c for c in expected if c not in raw.columns]
     extra = [c for c in raw.columns if c not in expected]
@@ -219,6 +245,12 @@ def typed(raw: pd.DataFrame, name: str, path: Path | str, known: Tables = TABLES
         raise InputError(f"{path}: {what} stands twice; every {' and '.join(key)} must stand once")
     made = {c: _convert(raw, c, expected[c], path) for c in raw.columns}
     return pd.DataFrame(made).reset_index(drop=True)
+
+
+def _completed(frame: pd.DataFrame, table: dict[str, Column]) -> pd.DataFrame:
+    """A frame with the columns that may lack, and do, as empty ones."""
+    lacking = [c for c, column in table.items() if column.lacking and c not in frame.columns]
+    return frame.assign(**dict.fromkeys(lacking, "")) if lacking else frame
 
 
 def _expected(columns: Iterable[str], table: dict[str, Column]) -> dict[str, Column]:

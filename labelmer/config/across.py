@@ -141,10 +141,50 @@ def _experiments(config: dict[str, Any]) -> Iterator[str]:
 
 def _folds(config: dict[str, Any]) -> Iterator[str]:
     folds = config["folds"]
-    if folds["validation"] == "partner" and folds["hold_out"] != "speaker":
+    hold_out, validation = folds["hold_out"], folds.get("validation")
+    if hold_out == "part" and validation:
+        yield "folds: validation: hold_out: part says itself what validates; remove it"
+    elif validation == "partner" and hold_out != "speaker":
         yield (
-            "folds: validation: partner goes with hold_out: speaker; with hold_out: session "
-            "expected session or dialogues"
+            f"folds: validation: partner goes with hold_out: speaker; with hold_out: {hold_out} "
+            f"expected {'session' if hold_out == 'session' else 'speakers'} or dialogues"
         )
-    if "fraction" in folds and folds["validation"] != "dialogues":
-        yield "folds: fraction goes with validation: dialogues; remove it, or change validation"
+    elif validation in ("session", "speakers") and (hold_out == "speakers") != (
+        validation == "speakers"
+    ):
+        right = "speakers" if hold_out == "speakers" else "session"
+        yield (
+            f"folds: validation: {validation} does not go with hold_out: {hold_out}, expected "
+            f"{right} or dialogues"
+        )
+    if folds.get("scenarios") == "apart" and (hold_out == "part" or validation == "dialogues"):
+        other = "hold_out: part" if hold_out == "part" else "validation: dialogues"
+        yield (
+            f"folds: scenarios: apart does not go with {other}, where parts share scenarios; "
+            "change one of the two"
+        )
+    groups = folds.get("scenario_groups")
+    if (
+        folds.get("scenarios") == "apart"
+        and (len(groups) if isinstance(groups, list) else groups or 3) < 3
+    ):
+        yield (
+            "folds: scenario_groups: expected three or more, so that one tests, one validates and "
+            "the rest trains"
+        )
+    if hold_out == "speakers" and validation != "dialogues" and folds.get("folds", 3) < 3:
+        yield (
+            "folds: folds: expected three or more, so that one group of speakers tests, one "
+            "validates and the rest trains (two, with validation: dialogues)"
+        )
+    if hold_out == "part" and folds.get("shared_scripts") == "drop":
+        yield "folds: shared_scripts: drop would change the parts of hold_out: part; remove it"
+    goes_with = {
+        "fraction": ("validation", "dialogues"),
+        "folds": ("hold_out", "speakers"),
+        "parts": ("hold_out", "part"),
+        "scenario_groups": ("scenarios", "apart"),
+    }
+    for key, (other, value) in goes_with.items():
+        if key in folds and folds.get(other) != value:
+            yield f"folds: {key} goes with {other}: {value}; remove it, or change {other}"

@@ -9,8 +9,12 @@ from labelmer.base.errors import InputError
 from labelmer.corpus import readers
 
 
-def sessions(corpus: dict[str, Any]) -> list[str]:
-    """The names of the corpus' sessions that the config asks for; InputError if it is not there."""
+def sessions(corpus: dict[str, Any], hold_out: str) -> list[str]:
+    """The names of the corpus' sessions that the config asks for.
+
+    InputError: it is not there; a speaker in two sessions where sessions are what `hold_out`, of
+    the config, keeps apart.
+    """
     root, reader = corpus["root"], readers.load(corpus["reader"])
     if not Path(root).exists():
         raise InputError(
@@ -23,13 +27,16 @@ def sessions(corpus: dict[str, Any]) -> list[str]:
     problems = [p for name in wanted for p in unknown(name, present, "corpus: sessions")]
     if problems:
         raise InputError("\n".join(problems))
+    if hold_out in ("speakers", "part"):
+        return sorted(wanted)
     home: dict[str, str] = {}
     for session in sorted(wanted):
         for speaker in reader.speakers(root, session):
             if home.setdefault(speaker, session) != session:
                 raise InputError(
                     f"{root}: speaker '{speaker}' stands in '{home[speaker]}' and in '{session}', "
-                    "and would be tested on and trained on; name one of them under corpus: sessions"
+                    "and would be tested on and trained on; use folds: hold_out: speakers, or name "
+                    "one of the two under corpus: sessions"
                 )
     return sorted(wanted)
 
@@ -50,21 +57,24 @@ def check_codes(labels: dict[str, Any], known: Iterable[str]) -> None:
                 )
 
 
-# Tables that may be given beside the corpus: key of `corpus`, what is expected there.
+# Tables that may be given beside the corpus: section and key, what is expected there.
 GIVEN = {
-    "transcripts": "a TSV with the columns id and text, the words recognised in each utterance",
-    "rationales": "a TSV with the columns id, modality, start and end, stretches that tell labels",
+    ("corpus", "transcripts"): "a TSV with the columns id and text, the words recognised in each "
+    "utterance",
+    ("corpus", "rationales"): "a TSV with the columns id, modality, start and end, stretches that "
+    "tell labels",
+    ("folds", "parts"): "a TSV with the columns id, fold and part, the corpus' own split",
 }
 
 
-def check_given(corpus: dict[str, Any]) -> None:
+def check_given(config: dict[str, Any]) -> None:
     """Raise an InputError if a table that the config gives beside the corpus is not there."""
-    for key, expected in GIVEN.items():
-        if key in corpus and not Path(corpus[key]).is_file():
+    for (section, key), expected in GIVEN.items():
+        path = config[section].get(key)
+        if path is not None and not Path(path).is_file():
             raise InputError(
-                f"corpus: {key}: there is no file '{corpus[key]}' in {Path.cwd()}"
-                f"{names.misspelt(corpus[key])}, expected {expected}; correct the path, or "
-                "remove the key"
+                f"{section}: {key}: there is no file '{path}' in {Path.cwd()}"
+                f"{names.misspelt(path)}, expected {expected}; correct the path, or remove the key"
             )
 
 

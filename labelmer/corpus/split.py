@@ -1,40 +1,20 @@
-"""Labels and utterances -> folds, their audit, and what was left out and why.
+"""Labels and utterances -> folds (folds.py), their audit, and what was left out and why."""
 
-The test part of a fold is a session or a speaker. The validation part is never the test part:
-    session     the next session
-    partner     the held-out speaker's partner in the session
-    dialogues   whole dialogues of the training sessions (their speakers train as well)
-No speaker of the test part ever stands in another part; that is checked, not hoped for.
-"""
-
-import functools
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from labelmer.base import tables
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
-from labelmer.base.stage import command, parse, stage_parser
+from labelmer.base.stage import CARRIED, command, parse, stage_parser
 from labelmer.corpus import readers
-from labelmer.corpus.folds import FoldOptions
-from labelmer.corpus.words import words_of
+from labelmer.corpus.folds import Fold, FoldOptions, folds, normalised
 
 # The classes in their order, each with its codes: [["happy", ["hap", "exc"]], ...].
 CLASSES = {"type": "array", "minItems": 2, "items": {"type": "array", "minItems": 2}}
-SHARED_WORDS = 4  # a transcript this long counts as the same when it stands elsewhere
-SAID_ELSEWHERE = "its words stand in validation or test"
-
-
-@functools.cache
-def normalised(text: str) -> str:
-    """A transcript's words as they are compared (words.py), or "" if they count for under four."""
-    words, count = words_of(text)
-    return " ".join(words) if count >= SHARED_WORDS else ""
 
 
 def usable(
@@ -46,8 +26,8 @@ def usable(
     """The utterances that folds are made of, and those that are left out.
 
     labels: the table "labels" with a column session; classes: {class: [codes of the corpus]}.
-    Returns a frame with id, session, dialogue, speaker, text, label sorted by id, and one with
-    session, id, reason.
+    Returns a frame with id, session, dialogue, scenario, speaker, text, label and the part that the
+    corpus' own split gives, sorted by id; and one with session, id, reason.
     """
     classes_of = {code: name for name, codes in classes.items() for code in codes}
     coded = labels[["id", "code", "session"]]
@@ -88,8 +68,9 @@ def usable(
         raise InputError(
             f"labels: no utterance of the class '{name}', codes {classes[name]}; {found}"
         )
+    columns = ["id", "session", "dialogue", "scenario", "speaker", "part", "text", "label"]
     return (
-        kept[["id", "session", "dialogue", "speaker", "text", "label"]],
+        kept[columns],
         left_out[["session", "id", "reason"]],
     )
 
@@ -106,136 +87,64 @@ def check_held_out(utterances: pd.DataFrame, table: pd.DataFrame, hold_out: str)
         )
 
 
-def folds(
-    table: pd.DataFrame,
-    hold_out: str,
-    validation: str,
-    shared_scripts: str,
-    fraction: float,
-    seed: int,
-) -> list[tuple[str, pd.DataFrame, pd.DataFrame]]:
-    """All folds: a list of (held out, frame of the fold with parts, frame of what it leaves out).
+def official_parts(
+    utterances: pd.DataFrame, path: Path | None, others: Iterable[str] = ()
+) -> pd.DataFrame:
+    """The split that is given, id, fold and part: the table "parts", or the corpus' own split.
 
-    table: from usable(). The fold's frame has the columns of the table "fold" and text.
+    others: ids of sessions that are left out, which the table may have. InputError: neither is
+    there; ids of no utterance; folds that are not 1, 2, and so on.
     """
-    sessions = sorted(table.session.unique())
-    if hold_out == "session":
-        tests = [(name, table.session == name) for name in sessions]
-    else:
-        speakers = (
-            table[["session", "speaker"]].drop_duplicates().sort_values(["session", "speaker"])
+    if path is None:
+        own = utterances[utterances.part != ""]
+        if len(own) == 0:
+            raise InputError(
+                "folds: hold_out: part needs a split, and no utterance of the corpus has a part; "
+                "add the column part to the manifest (train, validation or test), or give a table "
+                "by folds: parts:"
+            )
+        return own[["id", "part"]].assign(fold=1)
+    table = tables.given(path, "parts")
+    unknown = sorted(set(table.id) - set(utterances.id) - set(others))
+    if unknown:
+        raise InputError(
+            f"{path}: id '{unknown[0]}' ({len(unknown)} in all) is no utterance of the corpus, "
+            "expected ids that it has; correct the ids"
         )
-        tests = [(name, table.speaker == name) for name in speakers.speaker]
-    made: list[tuple[str, pd.DataFrame, pd.DataFrame]] = []
-    for held_out, test in tests:
-        home = table.session[test].iloc[0]
-        part = pd.Series("train", index=table.index)
-        reason = pd.Series("", index=table.index)
-        partners = (table.session == home) & ~test
-        reason[partners] = "shares its dialogues with the test speaker"
-        if validation == "partner":
-            _check_partner(table, home, held_out)
-            part[partners], reason[partners] = "validation", ""
-        elif validation == "session":
-            following = sessions[(sessions.index(home) + 1) % len(sessions)]
-            part[table.session == following] = "validation"
-        else:
-            training = table[table.session != home]
-            part[_whole_dialogues(training, fraction, seed)] = "validation"
-        part[test] = "test"
-        if shared_scripts == "drop":
-            reason[_said_elsewhere(table.text, part)] = SAID_ELSEWHERE
-        _check_fold(table.assign(part=part), reason, f"fold {len(made) + 1}, held out {held_out}")
-        fold = table.assign(part=part)[reason == ""]
-        left_out = table.assign(reason=reason)[reason != ""]
-        made.append((held_out, fold, left_out[["session", "id", "reason"]]))
-    return made
+    numbers = sorted(table.fold.unique().tolist())
+    if numbers != list(range(1, len(numbers) + 1)):
+        raise InputError(f"{path}: has the folds {numbers}, expected 1, 2 and so on; renumber them")
+    return table
 
 
-def audit(number: int, held_out: str, fold: pd.DataFrame, classes: Iterable[str]) -> list[dict]:
+def audit(number: int, fold: Fold, classes: Iterable[str]) -> list[dict]:
     """What a fold holds: rows of the table "audit", one per part."""
-    scripts = fold.text.map(normalised)
+    held_out, table = fold.held_out, fold.rows
+    scripts = table.text.map(normalised)
+    scenarios = {p: set(table.scenario[table.part == p]) - {""} for p in tables.PARTS}
     rows = []
     for part in tables.PARTS:
-        mine = fold.part == part
+        mine = table.part == part
         row = {
             "fold": number,
             "held_out": held_out,
             "part": part,
             "utterances": mine.sum(),
-            "speakers": fold.speaker[mine].nunique(),
-            "dialogues": fold.dialogue[mine].nunique(),
+            "speakers": table.speaker[mine].nunique(),
+            "dialogues": table.dialogue[mine].nunique(),
+            "scenarios": len(scenarios[part]),
         }
-        row |= {f"n_{name}": (fold.label[mine] == name).sum() for name in classes}
+        row |= {f"n_{name}": (table.label[mine] == name).sum() for name in classes}
         for other in tables.PARTS:
-            theirs = fold.part == other
-            row[f"speakers_in_{other}"] = _common(fold.speaker[mine], fold.speaker[theirs])
-            row[f"dialogues_in_{other}"] = _common(fold.dialogue[mine], fold.dialogue[theirs])
+            theirs = table.part == other
+            row[f"speakers_in_{other}"] = _common(table.speaker[mine], table.speaker[theirs])
+            row[f"dialogues_in_{other}"] = _common(table.dialogue[mine], table.dialogue[theirs])
+            row[f"scenarios_in_{other}"] = len(scenarios[part] & scenarios[other])
             said = set(scripts[theirs]) - {""}
             row[f"transcripts_in_{other}"] = scripts[mine].isin(said).sum()
+        row["known_scenario"] = table.scenario[mine].isin(scenarios["train"]).sum()
         rows.append(row)
     return rows
-
-
-def _whole_dialogues(training: pd.DataFrame, fraction: float, seed: int) -> pd.Index:
-    """Index of whole dialogues: about `fraction` of the utterances, classes in proportion."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    # The training sessions are dealt into small stratified groups of dialogues, and as many of
-    # these are taken as come nearest to the share.
-    groups = min(20, training.dialogue.nunique(), training.label.value_counts().min())
-    if groups < 2:
-        raise InputError(
-            "folds: validation: dialogues needs two dialogues, and two utterances of every class, "
-            f"in the training sessions; {sorted(training.session.unique())} have "
-            f"{training.dialogue.nunique()} dialogues; use validation: session"
-        )
-    splitter = StratifiedGroupKFold(groups, shuffle=True, random_state=seed)
-    dealt = [rows for _, rows in splitter.split(training, training.label, training.dialogue)]
-    shares = np.cumsum([len(rows) for rows in dealt[:-1]]) / len(training)
-    count = 1 + int(np.abs(shares - fraction).argmin())
-    return training.index[np.concatenate(dealt[:count])]
-
-
-def _said_elsewhere(text: pd.Series, part: pd.Series) -> pd.Series:
-    """Training turns whose words also stand in the validation or the test part."""
-    scripts = text.map(normalised)
-    return (part == "train") & scripts.isin(set(scripts[part != "train"]) - {""})
-
-
-def _check_partner(table: pd.DataFrame, home: str, held_out: str) -> None:
-    speakers = sorted(table.speaker[table.session == home].unique())
-    if len(speakers) != 2:
-        raise InputError(
-            f"folds: validation: partner needs two speakers in each session; {home} has "
-            f"{speakers} (held out: {held_out}); use validation: session"
-        )
-
-
-def _check_fold(table: pd.DataFrame, reason: pd.Series, name: str) -> None:
-    """Raise InputError if a test speaker is heard elsewhere, or a class is not taught or validated.
-
-    table: usable() with parts; reason: why a row is left out of the fold, else "".
-    """
-    by_part = {part: table[(table.part == part) & (reason == "")] for part in tables.PARTS}
-    heard = set(by_part["train"].speaker) | set(by_part["validation"].speaker)
-    leak = sorted(heard & set(by_part["test"].speaker))
-    if leak:
-        raise InputError(
-            f"{name}: speakers {leak} of the test part also stand in training or "
-            "validation; a speaker must keep to one session"
-        )
-    for part in ("train", "validation"):
-        absent = sorted(set(table.label) - set(by_part[part].label))
-        if absent:
-            gone = reason[(table.part == part) & table.label.isin(absent) & (reason != "")]
-            shared = (gone == SAID_ELSEWHERE).any()
-            raise InputError(
-                f"{name}: the {part} part has no utterance of {absent}; "
-                + (f"left out of it: {gone.value_counts().to_dict()}; " if len(gone) else "")
-                + ("set folds: shared_scripts: keep, or " if shared else "")
-                + "choose other labels: or another folds: validation:"
-            )
 
 
 def _common(mine: pd.Series, theirs: pd.Series) -> int:
@@ -285,10 +194,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = stage_parser(__doc__)
     for name in ("utterances", "unread", "segments", "labels"):
         parser.add_argument(f"--{name}", type=Path, nargs="+", required=True, metavar="TSV")
+    parser.add_argument("--parts", type=Path, metavar="TSV", help="the split, where it is given")
+    parser.add_argument(
+        "--left-out", type=Path, nargs="*", default=[], metavar="TSV", help="other utterances"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the fold tables")
     told = {"classes": CLASSES, "folds": FoldOptions, "reader": {"enum": readers.names()}}
-    args = parse(parser, argv, told)
-    classes, settings = dict(args.config["classes"]), asdict(FoldOptions(**args.config["folds"]))
+    args = parse(parser, argv, told, {"parts": CARRIED})
+    classes, options = dict(args.config["classes"]), FoldOptions(**args.config["folds"])
     given = {
         name: _concatenate(getattr(args, name), name)
         for name in ("utterances", "unread", "segments", "labels")
@@ -298,16 +211,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         for difference in reader.release_differences(given["utterances"], given["labels"]):
             log.warning("NOT THE FULL RELEASE: %s", difference)
     table, dropped = usable(given["utterances"], given["labels"], given["segments"], classes)
-    check_held_out(given["utterances"], table, settings["hold_out"])
-    made = folds(table, **settings)
+    official = None
+    if options.hold_out == "part":
+        others = [name for path in args.left_out for name in tables.read(path, "utterances")["id"]]
+        official = official_parts(given["utterances"], args.parts, others)
+    elif options.hold_out in ("session", "speaker"):
+        check_held_out(given["utterances"], table, options.hold_out)
+    made = folds(table, options, official)
     rows = []
-    for number, (held_out, fold, left_out) in enumerate(made, 1):
-        rows += audit(number, held_out, fold, classes)
-        tables.write(args.out / f"fold{number}.tsv", fold.drop(columns="text"), "fold")
-        log.info("fold %d: %s held out, %d left out", number, held_out, len(left_out))
+    for number, fold in enumerate(made, 1):
+        rows += audit(number, fold, classes)
+        columns = fold.rows.drop(columns="text")
+        tables.write(args.out / f"fold{number}.tsv", columns, "fold")
+        log.info("fold %d: %s held out, %d left out", number, fold.held_out, len(fold.left_out))
     _remove_earlier(args.out, len(made))
     tables.write(args.out / "audit.tsv", pd.DataFrame(rows), "audit")
-    report = _left_out(given["unread"], dropped, [left_out for _, _, left_out in made])
+    report = _left_out(given["unread"], dropped, [fold.left_out for fold in made])
     tables.write(args.out / "left_out.tsv", report, "left_out")
     for reason, count in report.reason.value_counts().items():
         log.info("left out: %d x %s", count, reason)

@@ -3,14 +3,25 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from labelmer.figures.style import BLUE, INK, PALE, brief, design, entitle, experiment
+from labelmer.figures.style import (
+    BLUE,
+    INK,
+    PALE,
+    VERMILION,
+    brief,
+    design,
+    entitle,
+    experiment,
+)
+from labelmer.report.columns import without_features
 
 FIGURE = {
     "reads": "folds",
     "alt": "Unweighted accuracy of every fold, per variant",
     "caption": (
         "Unweighted accuracy of every fold (mean over seeds), with mean and standard deviation "
-        "over folds. {{ scope }}."
+        "over folds. A dashed line is what can be guessed from metadata alone, which a model must "
+        "beat. {{ scope }}."
     ),
 }
 
@@ -39,6 +50,8 @@ def draw(rows):
             transform=axes.get_yaxis_transform(),
             va="center",
         )
+    for variant in without_features(rows):
+        axes.axvline(mean[variant], color=VERMILION, lw=1, ls="--", zorder=0)
     axes.set_yticks(places, [brief(name) for name in per_fold.index])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)

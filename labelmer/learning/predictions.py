@@ -12,14 +12,17 @@ from labelmer.base.ragged import Ragged
 
 
 def check_classes(table: pd.DataFrame, classes: Sequence[str], path: Path | str) -> None:
-    """InputError unless a fold's training and validation part have each class, and no other."""
-    for part in ("train", "validation"):
-        labels = set(table["label"][table["part"] == part])
-        for name in [name for name in classes if name not in labels]:
-            raise InputError(
-                f"{path}: no row of class '{name}' in part {part}, expected some of each of "
-                f"{classes}; correct the classes, or split anew"
-            )
+    """InputError unless a fold trains each class, and no other, and has something to validate."""
+    taught = set(table["label"][table["part"] == "train"])
+    for name in [name for name in classes if name not in taught]:
+        raise InputError(
+            f"{path}: no row of class '{name}' in part train, expected some of each of {classes}; "
+            "correct the classes, or split anew"
+        )
+    if not (table["part"] == "validation").any():
+        raise InputError(
+            f"{path}: no row has part validation, expected the part that chooses; split anew"
+        )
     unknown = sorted(set(table["label"]) - set(classes))
     if unknown:
         raise InputError(
@@ -63,7 +66,9 @@ def perturbed_table(
         )
         for (change, modality, share), p in changed.items()
     ]
-    return pd.concat(frames).assign(**run)
+    nothing = predicted(test[["id", "label"]][:0], np.empty((0, len(classes))), classes)
+    nothing = nothing.assign(change="", modality="", share=0.0)
+    return pd.concat(frames or [nothing]).assign(**run)
 
 
 def check_recognised(ids: Iterable[str], paths: Sequence[Path]) -> None:

@@ -18,15 +18,6 @@ class Options:
     """What a variant of any architecture may change."""
 
     architecture: str = option("what the model is; see method.md")
-    modalities: tuple = option(
-        "what the model sees",
-        MODALITIES,
-        ["speech"],
-        minItems=1,
-        uniqueItems=True,
-        items={"enum": list(MODALITIES)},
-    )
-    frame_stride: int = option("speech frames averaged into one", 4, 2, enum=[1, 2, 4, 8])
 
     kind: ClassVar[str] = "network"  # made by the stage train; or the stage that does it all
 
@@ -43,13 +34,32 @@ class Options:
         options that do not go together.
         """
         refuse(check(schema_of(cls), given, "model"))
-        seen = given.get("modalities", MODALITIES)
-        options = cls(**{**given, "modalities": tuple(m for m in MODALITIES if m in seen)})
+        options = cls(**given)
         options.check()
         return options
 
     def check(self) -> None:
         """InputError if options do not go together; nothing can be wrong with these alone."""
+
+
+@dataclass(frozen=True)
+class FeatureOptions(Options):
+    """What a variant of any architecture that reads features may change."""
+
+    modalities: tuple = option(
+        "what the model sees",
+        MODALITIES,
+        ["speech"],
+        minItems=1,
+        uniqueItems=True,
+        items={"enum": list(MODALITIES)},
+    )
+    frame_stride: int = option("speech frames averaged into one", 4, 2, enum=[1, 2, 4, 8])
+
+    def __post_init__(self) -> None:
+        """Modalities stand in one order, however they are given."""
+        ordered = tuple(m for m in MODALITIES if m in self.modalities)
+        object.__setattr__(self, "modalities", ordered)
 
     @property
     def joint(self) -> bool:
@@ -58,7 +68,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class NetworkOptions(Options):
+class NetworkOptions(FeatureOptions):
     """What a variant of any network may change."""
 
     width: int = option("of the model, d; a multiple of `heads`", 128, 64, minimum=4)

@@ -30,6 +30,7 @@ CONDITIONS = {  # of a robustness table, and how a reader is told of them
 }
 OTHERS = [name for name in METRICS if name not in ("ua", "wa")]  # fold mean alone
 MEASURES = ("salience", "pooling", "expert_pooling", "received", "says")
+INPUTS = {"inputs": Column(str, "what the variant is given: modalities, or columns of metadata")}
 SPEAKERS = {"speakers": Column(int, "number of test speakers")}
 
 
@@ -79,8 +80,9 @@ def against_random(prefix: str, what: str) -> dict[str, Column]:
 RESULTS = {
     "folds": {
         **VARIANT,
+        **INPUTS,
         "fold": Column(int, "fold"),
-        "held_out": Column(str, "session or speaker of the test part"),
+        "held_out": tables.TABLES["audit"]["held_out"],
         "seed": Column(int, "seed"),
         **{name: Column(float, metric.words) for name, metric in METRICS.items()},
         **PROTOCOL,
@@ -126,6 +128,7 @@ RESULTS = {
     },
     "compare": {
         **VARIANT,
+        **INPUTS,
         "ua": Column(float, "unweighted accuracy, fold mean"),
         "ua_sd": Column(float, "over folds", empty=True),
         "wa": Column(float, "weighted accuracy, fold mean"),
@@ -240,6 +243,16 @@ def read(path: Path | str, name: str) -> pd.DataFrame:
 def write(path: Path | str, frame: pd.DataFrame, name: str) -> None:
     """Check a frame against RESULTS and write it as a TSV file, whole or not at all."""
     tables.write(path, frame, name, RESULTS)
+
+
+def without_features(table: pd.DataFrame) -> dict[str, str]:
+    """The variants of a table "compare" or "folds" that are given no modality, and their inputs."""
+    inputs = dict(zip(table["variant"], table["inputs"], strict=True))
+    return {
+        variant: names
+        for variant, names in inputs.items()
+        if not set(names.split(", ")) & set(MODALITIES)
+    }
 
 
 def reference_of(variants: Sequence[str]) -> str:

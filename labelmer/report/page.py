@@ -98,6 +98,7 @@ def experiment(names: Any, results: dict[str, pd.DataFrame]) -> dict[str, Any]:
     compared = deletion[(deletion["order"] == "most-salient") & (deletion["share"] > 0)]
     labels = classes.drop_duplicates("label")[["label", "support"]]
     return {
+        "without_features": columns.without_features(of_experiment["compare"]),
         **{name: [] for name in SOMETIMES},
         **{name: table.to_dict("records") for name, table in of_experiment.items()},
         "name": f"{names.speech} + {names.text}, {names.mode} encoders",

@@ -1,27 +1,67 @@
-"""What the config says of folds and training, as the sentences that every result table states."""
+"""What config and audit say of folds and training, as the sentences of every result table."""
 
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
 from labelmer.scores.accuracy import SELECTION
+
+HELD_OUT = {
+    "session": "one session held out",
+    "speaker": "one speaker held out",
+    "speakers": "a group of speakers held out",
+    "part": "the parts are given",
+}
+VALIDATES = {
+    "session": "the next session validates",
+    "speakers": "the next group of speakers validates",
+    "partner": "the other speaker of the session validates",
+    "dialogues": "whole dialogues of the training speakers validate (a share of {fraction:g}; "
+    "their speakers train as well)",
+}
+SCENARIOS = {
+    "shared": "",
+    "apart": " with one of {groups} groups of scenarios; training, validation and test share no "
+    "scenario",
+}
+SCRIPTS = {
+    "keep": "scripts that several speakers share are kept",
+    "drop": "training turns whose words stand in validation or test are dropped",
+}
 
 
 def protocol(folds: Mapping[str, Any], number: int) -> str:
     """What is held out, what validates, what becomes of shared scripts.
 
-    folds: that section of the config; number: of folds.
+    folds: that section of the config, with its defaults; number: of folds.
     """
-    validation = {
-        "session": "the next session validates",
-        "partner": "the other speaker of the session validates",
-        "dialogues": f"whole dialogues of the training sessions validate (a share of "
-        f"{folds['fraction']:g}; their speakers train as well)",
-    }[folds["validation"]]
-    scripts = {
-        "keep": "scripts that several sessions share are kept",
-        "drop": "training turns whose words stand in validation or test are dropped",
-    }[folds["shared_scripts"]]
-    return f"{number} folds, one {folds['hold_out']} held out; {validation}; {scripts}"
+    said = dict(folds)
+    usual = "speakers" if said["hold_out"] == "speakers" else "session"
+    groups = said.get("scenario_groups")
+    said["groups"] = len(groups) if isinstance(groups, list) else groups
+    parts = [HELD_OUT[said["hold_out"]] + SCENARIOS[said["scenarios"]]]
+    if said["hold_out"] != "part":
+        parts.append(VALIDATES[said.get("validation", usual)])
+    parts.append(SCRIPTS[said["shared_scripts"]])
+    return f"{number} fold{'s' * (number > 1)}, " + "; ".join(parts).format_map(said)
+
+
+def with_audit(protocol: str, audit: pd.DataFrame) -> str:
+    """A protocol with what the audit shows that test and training share.
+
+    audit: the table "audit". Numbers are sums over folds.
+    """
+    test = audit[audit["part"] == "test"]
+    tested = test["utterances"].sum()
+    if known := test["known_scenario"].sum():
+        protocol += (
+            f"; {known:,} of {tested:,} test utterances are of scenarios that training knows"
+        )
+    for column, where in (("speakers_in_train", "train"), ("speakers_in_validation", "validate")):
+        if shared := test[column].sum():
+            protocol += f"; {shared:,} of {test['speakers'].sum():,} test speakers {where} as well"
+    return protocol
 
 
 def selection(refit: bool) -> str:

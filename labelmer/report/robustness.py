@@ -37,7 +37,8 @@ def robustness_tables(
 
     config: as tabulate has it.
     """
-    found = measured(predictions, perturbed, config["classes"])
+    undisturbed = [v for v, names in config["inputs"].items() if not set(names) & set(MODALITIES)]
+    found = measured(predictions, perturbed, config["classes"], undisturbed)
     design = runs.protocol(predictions, config) | {
         "utterances": len(predictions[["fold", "id"]].drop_duplicates()),
         "speakers": predictions["speaker"].nunique(),
@@ -76,15 +77,19 @@ def measured(
     predictions: pd.DataFrame,
     perturbed: pd.DataFrame,
     classes: Sequence[str],
+    undisturbed: Sequence[str] = (),
 ) -> dict[tuple, dict]:
     """{variant: {(change, modality, share): measure()}}, the unchanged predictions among them.
 
     predictions: the test part of a complete grid (runs.grid); perturbed: the tables "perturbed" of
-    the same runs. Raise InputError unless each change of a variant has all that it predicts.
+    the same runs; undisturbed: variants that are given nothing to change. Raise InputError unless
+    each change of a variant has all that it predicts.
     """
     of_variants = dict(iter(perturbed.groupby(VARIANT)))
     expected = dict(iter(predictions.groupby(VARIANT, sort=False)))
     for speech, text, mode, variant in sorted(of_variants.keys() ^ expected.keys()):
+        if variant in undisturbed:
+            continue
         raise InputError(
             f"{speech}+{text}, {mode}, {variant}: only its disturbed or only its "
             "undisturbed inputs have predictions, expected both; evaluate its runs"
@@ -94,7 +99,7 @@ def measured(
         pooled = runs.pool(unchanged, classes)
         found[variant] = {UNCHANGED: measure(pooled, pooled)} | {
             change: measure(runs.pool(matched(frame, unchanged, change), classes), pooled)
-            for change, frame in of_variants[variant].groupby(CHANGE)
+            for change, frame in of_variants.get(variant, perturbed[:0]).groupby(CHANGE)
         }
     return found
 

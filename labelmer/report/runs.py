@@ -10,12 +10,12 @@ import pandas as pd
 
 from labelmer.base import tables
 from labelmer.base.errors import InputError
-from labelmer.base.options import NAMES, TEXT
+from labelmer.base.options import NAMES, OBJECT, TEXT
 from labelmer.scores import intervals
 
 VARIANT, RUN = list(tables.VARIANT), list(tables.RUN)
 # What a stage is told to state with its results, and the classes that these are of.
-STATED = {"protocol": TEXT, "selection": TEXT, "classes": NAMES}
+STATED = {"protocol": TEXT, "selection": TEXT, "classes": NAMES, "inputs": OBJECT}
 
 
 def read(path: Path | str, classes: Sequence[str]) -> pd.DataFrame:

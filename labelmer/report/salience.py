@@ -21,6 +21,7 @@ from labelmer.base.log import log
 from labelmer.base.options import TEXT
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.report import columns
+from labelmer.report.protocol import with_audit
 from labelmer.report.runs import VARIANT
 from labelmer.report.salience_file import SalienceFile, read_rationales, share_within
 from labelmer.scores import intervals
@@ -117,6 +118,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--salience", type=Path, nargs="+", required=True, metavar="FOLDER")
     parser.add_argument("--utterances", type=Path, nargs="+", required=True, metavar="TSV")
     parser.add_argument("--segments", type=Path, nargs="+", required=True, metavar="TSV")
+    parser.add_argument("--audit", type=Path, required=True, metavar="AUDIT.tsv")
     args = parse(parser, argv, {"protocol": TEXT, "selection": TEXT})
     utterances = tables.read_all(args.utterances, "utterances").set_index("id")
     segments = tables.read_all(args.segments, "segments").dropna(subset="seconds").set_index("id")
@@ -138,7 +140,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     table = salience_table(shares, utterances["speaker"].to_dict()).assign(
         folds=runs["fold"].nunique(),
         seeds=runs["seed"].nunique(),
-        **{name: args.config[name] for name in ("protocol", "selection")},
+        protocol=with_audit(args.config["protocol"], tables.read(args.audit, "audit")),
+        selection=args.config["selection"],
     )
     columns.write(args.out, table, "salience")
     log.info("%d rows from %d files of salience", len(table), len(paths))

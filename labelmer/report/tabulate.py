@@ -9,11 +9,13 @@ for each seed, and averages over seeds; so do intervals and tests (statistics) a
 calibration error, after each run's temperature was fitted on its validation part. Every table
 states protocol, selection rule, numbers of folds, seeds and utterances.
 
---config holds {"protocol": sentence, "selection": sentence, "classes": [names in order]}.
+--config holds {"protocol": sentence, "selection": sentence, "classes": [names in order], "inputs":
+{variant: ["speech", "text"], or ["metadata"] where --metadata tells its columns}}.
 With --show, a compare table that exists is printed and nothing is computed.
 """
 
 import itertools
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ from labelmer.base.log import log
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.report import columns, robustness, runs, slices
 from labelmer.report.columns import EXPERIMENT, SCALINGS
+from labelmer.report.protocol import with_audit
 from labelmer.report.runs import RUN, VARIANT
 from labelmer.report.text import percent, percent_interval
 from labelmer.scores import calibration, intervals
@@ -251,8 +254,24 @@ def all_tables(
     built = {name: table.assign(**protocol) for name, table in built.items()}
     built["folds"] = folds.assign(**{k: protocol[k] for k in protocol if k != "utterances"})
     built["compare"] = compare_table(built["summary"], built["calibration"], predictions)
+    for name in ("folds", "compare"):
+        inputs = built[name]["variant"].map(config["inputs"])
+        built[name] = built[name].assign(inputs=inputs.map(", ".join))
     built["pairs"] = pair_table(built["summary"], estimates)
     return built
+
+
+def named_inputs(inputs: Mapping[str, list[str]], paths: Sequence[Path]) -> dict[str, list[str]]:
+    """What each variant is given, with the columns that models of metadata used in any fold.
+
+    paths: the config.json of these models.
+    """
+    told = [json.loads(path.read_text(encoding="utf-8"))["columns"] for path in paths]
+    used = list(dict.fromkeys(name for columns in told for name in columns))
+    return {
+        variant: [name for each in names for name in (used if each == "metadata" else [each])]
+        for variant, names in inputs.items()
+    }
 
 
 def compare_text(compare: pd.DataFrame) -> str:
@@ -274,6 +293,10 @@ def compare_text(compare: pd.DataFrame) -> str:
         ]
         blocks.append(f"{speech} + {text}, {mode} encoders, in percent\n\n{aligned(rows)}")
     first = compare.iloc[0]
+    blocks += [
+        f"{variant} neither hears nor reads: it is given {names}."
+        for variant, names in columns.without_features(compare).items()
+    ]
     blocks.append(
         "Mean ± standard deviation over folds; pooled: over all folds at once, with its 95%\n"
         f"interval over {first['speakers']} speakers; ECE: expected calibration error.\n"
@@ -300,8 +323,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = stage_parser(__doc__)
     parser.add_argument("--predictions", type=Path, nargs="+", metavar="FILE", help="one per run")
     parser.add_argument("--perturbed", type=Path, nargs="+", metavar="FILE", help="one per run")
+    parser.add_argument("--metadata", type=Path, nargs="*", default=[], metavar="CONFIG.json")
     parser.add_argument("--segments", type=Path, nargs="+", metavar="SESSION.tsv")
-    parser.add_argument("--audit", type=Path, metavar="AUDIT.tsv", help="names what is held out")
+    parser.add_argument(
+        "--audit", type=Path, metavar="AUDIT.tsv", help="what is held out and shared"
+    )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="gets the tables")
     parser.add_argument("--show", type=Path, metavar="COMPARE.tsv", help="print this and stop")
     args = parse(parser, argv, optional=runs.STATED)
@@ -313,15 +339,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error(f"without --show, {', '.join(absent)} must be given")
     audit = tables.read(args.audit, "audit")
     held_out = dict(zip(audit["fold"], audit["held_out"], strict=True))
-    classes = args.config["classes"]
+    config = {
+        **args.config,
+        "protocol": with_audit(args.config["protocol"], audit),
+        "inputs": named_inputs(args.config["inputs"], args.metadata),
+    }
+    classes = config["classes"]
     read = [read_run(path, classes) for path in args.predictions]
     predictions = runs.grid(read, sorted(held_out))
     perturbed = pd.concat(runs.read_run(path, "perturbed", classes) for path in args.perturbed)
     seconds = slices.read_seconds(args.segments)
     built = {
-        **all_tables(predictions, held_out, args.config),
-        "slices": slices.slice_table(predictions, seconds, args.config),
-        **robustness.robustness_tables(predictions, perturbed, args.config),
+        **all_tables(predictions, held_out, config),
+        "slices": slices.slice_table(predictions, seconds, config),
+        **robustness.robustness_tables(predictions, perturbed, config),
     }
     for name, table in built.items():
         columns.write(args.out / f"{name}.tsv", table, name)

@@ -56,3 +56,8 @@ def segment_params(wildcards):
     corpus = {**READING, **READER_OPTIONS}
     digest = digest_of(cuts, wildcards.session)
     return tracked("segment", READER_MODULE, corpus=corpus, cuts=digest)
+
+
+def other_utterances():
+    """The utterances of the sessions that the study leaves out, which tables beside it may name."""
+    return expand(f"{C}/utterances/{{session}}.tsv", session=SESSIONS_LEFT_OUT)

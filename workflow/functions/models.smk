@@ -13,6 +13,16 @@ def modalities(variant):
     return options_of(config, variant).get("modalities", ["speech", "text"])
 
 
+def session_tables(folder):
+    """The tables in a folder of the sessions that stand in a fold, and of no other."""
+
+    def paths(wildcards):
+        sessions = sessions_of(wildcards, *tables.PARTS)
+        return [f"{C}/{folder}/{session}.tsv" for session in sessions]
+
+    return paths
+
+
 def features_of(modality, *parts):
     """The feature files of one modality, of the sessions that stand in some parts of a fold and of
     no other; or none where the variant does without it."""

@@ -10,6 +10,18 @@ STATED = {
     "protocol": protocol(config["folds"], len(FOLDS)),
     "selection": selection(config["training"]["refit"]),
 }
+config["protocol"] = STATED["protocol"]  # for the captions of a report
+
+
+def inputs_of(variant):
+    """What a variant is made from: modalities; of metadata tabulate names the columns."""
+    if KINDS[variant] == "product":
+        parts = config["variants"][variant]["product_of"]
+        return sorted({name for part in parts for name in inputs_of(part)})
+    return ["metadata"] if KINDS[variant] == "metadata" else modalities(variant)
+
+
+ALL_INPUTS = {v: inputs_of(v) for e in config["experiments"] for v in e["variants"]}
 
 
 def every_run_short(pattern, variants=all_variants):

@@ -27,6 +27,7 @@ from labelmer.config.files import check_files
 from labelmer.config.presence import check_codes, check_given, check_sources, sessions
 from labelmer.config.sections import with_defaults
 from labelmer.corpus import readers
+from labelmer.corpus.folds import FoldOptions
 
 ENVIRONMENT = workflow.source_path("../../envs/labelmer.yaml")
 
@@ -50,23 +51,21 @@ CORPUS = config["corpus"]
 ROOT = CORPUS["root"]
 READER = readers.load(CORPUS["reader"])
 READER_OPTIONS = readers.options_of(CORPUS)
-SESSIONS = told(sessions, CORPUS)
+FOLDING = FoldOptions(**config["folds"])
+SESSIONS = told(sessions, CORPUS, FOLDING.hold_out)
 SESSIONS_OF_CORPUS = told(READER.sessions, ROOT)
 SESSIONS_LEFT_OUT = sorted(set(SESSIONS_OF_CORPUS) - set(SESSIONS))  # by the study
-told(check_given, CORPUS)
+told(check_given, config)
 told(check_sources, config)
 if hasattr(READER, "codes"):
     told(check_codes, config["labels"], told(READER.codes, ROOT))
 for session in SESSIONS:
     told(READER.audio_files, ROOT, session, **READER_OPTIONS)  # are the folders there?
-SPEAKERS = [speaker for session in SESSIONS for speaker in told(READER.speakers, ROOT, session)]
-if len(SESSIONS) < (3 if config["folds"]["validation"] == "session" else 2):
-    raise WorkflowError(
-        f"folds: the corpus has the sessions {SESSIONS}; expected three or more, so that one tests, "
-        "one validates and the rest trains (two, with validation: partner or dialogues); group its "
-        "speakers into more sessions"
-    )
-FOLDS = range(1, 1 + len(SESSIONS if config["folds"]["hold_out"] == "session" else SPEAKERS))
+SPEAKERS = {speaker for session in SESSIONS for speaker in told(READER.speakers, ROOT, session)}
+told(FOLDING.check, SESSIONS, SPEAKERS)
+PARTS_OF_CORPUS = config["folds"].get("parts")
+OFFICIAL = told(tables.given, PARTS_OF_CORPUS, "parts")["fold"].nunique() if PARTS_OF_CORPUS else 1
+FOLDS = range(1, 1 + FOLDING.number(SESSIONS, SPEAKERS, OFFICIAL))
 SEEDS = config["seeds"]
 CLASSES = list(config["labels"])
 GPU = int(config["gpu"])
@@ -87,7 +86,7 @@ TUNED = "fold{fold}.seed{seed}"  # an encoder, for this fold and seed
 EXPERIMENT = "{speech}+{text}/{mode}"
 RUN = f"{EXPERIMENT}/{{variant}}/fold{{fold}}.seed{{seed}}"
 PREDICTIONS = f"{S}/predictions/{RUN}.tsv"
-HISTORY = f"{S}/models/{RUN}/history.tsv"
+ABOUT, HISTORY = f"{S}/models/{RUN}/config.json", f"{S}/models/{RUN}/history.tsv"
 PERTURBED = f"{S}/perturbed/{RUN}.tsv"
 SALIENCE = f"{S}/salience/{RUN}"
 
@@ -102,8 +101,9 @@ def encoders_of(modality):
 
 
 KINDS = {variant: kind_of(config, variant) for variant in config["variants"]}
-TRAINED, LINEAR, FUSED = (
-    one_of(v for v in KINDS if KINDS[v] == kind) for kind in ("network", "linear", "product")
+TRAINED, LINEAR, METADATA, FUSED = (
+    one_of(v for v in KINDS if KINDS[v] == kind)
+    for kind in ("network", "linear", "metadata", "product")
 )
 
 
@@ -188,6 +188,10 @@ def trained(experiment):
 
 def all_variants(experiment):
     return experiment["variants"]
+
+
+def from_metadata(experiment):
+    return [v for v in experiment["variants"] if KINDS[v] == "metadata"]
 
 
 def every_run(pattern, variants=all_variants):

@@ -4,18 +4,19 @@ REQUIRED INPUTS:
 
     corpus: root: of the config     the release's folder, or a manifest and its audio
     corpus: transcripts:            recognised words, if there are any
+    folds: parts:                   the corpus' own split, if it is to be obeyed
 
 They stand in no `input:`; digests of what the jobs read of them are params.
 
 OUTPUTS:
 
-    C/utterances/{session}.tsv          id, session, dialogue, speaker, times, words
+    C/utterances/{session}.tsv          id, session, dialogue, scenario, speaker, times, words
     C/utterances/{session}.unread.tsv   lines that are no utterance
     C/transcripts/{session}.tsv         the same with the recognised words
     C/labels/{session}.tsv              id, code, dimensions, raters
     C/segments/{session}.h5             the audio of every utterance
     C/segments/{session}.tsv            where it came from
-    S/splits/fold{fold}.tsv             id, speaker, part, label
+    S/splits/fold{fold}.tsv             id, scenario, speaker, part, label
     S/splits/audit.tsv                  what each fold holds, what its parts share
     S/splits/left_out.tsv               what is in no fold, and why
 """
@@ -130,6 +131,7 @@ checkpoint split:
         unread=expand(f"{C}/utterances/{{session}}.unread.tsv", session=SESSIONS),
         segments=expand(f"{C}/segments/{{session}}.tsv", session=SESSIONS),
         labels=expand(f"{C}/labels/{{session}}.tsv", session=SESSIONS),
+        left_out=other_utterances() if PARTS_OF_CORPUS else [],
     output:
         folds=expand(f"{S}/splits/fold{{fold}}.tsv", fold=FOLDS),
         audit=report(
@@ -151,6 +153,7 @@ checkpoint split:
     resources:
         mem_mb=MEMORY["plain"],
     params:
+        parts=["--parts", PARTS_OF_CORPUS] if PARTS_OF_CORPUS else [],
         config=tracked(
             "split",
             READER_MODULE,
@@ -158,6 +161,7 @@ checkpoint split:
             # pairs, as JSON with sorted keys would lose the order of the classes
             classes=[(name, config["labels"][name]["codes"]) for name in CLASSES],
             folds=config["folds"],
+            parts=file_digest(PARTS_OF_CORPUS) if PARTS_OF_CORPUS else None,
         ),
     shell:
         """
@@ -166,6 +170,8 @@ checkpoint split:
             --unread {input.unread:q} \
             --segments {input.segments:q} \
             --labels {input.labels:q} \
+            {params.parts:q} \
+            --left-out {input.left_out:q} \
             --out "$(dirname {output.audit:q})" \
             --config {params.config:q} \
             --log {log:q}

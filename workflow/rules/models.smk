@@ -27,7 +27,7 @@ rule train:
         label_words=label_words,
     output:
         model=f"{S}/models/{RUN}/model.safetensors",
-        config=f"{S}/models/{RUN}/config.json",
+        config=ABOUT,
         history=HISTORY,
         validation=f"{S}/models/{RUN}/validation.tsv",
     log:
@@ -122,7 +122,7 @@ rule linear:
         transcripts=transcript_features,
     output:
         model=f"{S}/models/{RUN}/model.safetensors",
-        config=f"{S}/models/{RUN}/config.json",
+        config=ABOUT,
         predictions=PREDICTIONS,
         perturbed=PERTURBED,
     log:
@@ -154,6 +154,46 @@ rule linear:
             --speech {input.speech:q} \
             --text {input.text:q} \
             --transcripts {input.transcripts:q} \
+            --run {wildcards.speech:q} {wildcards.text:q} {wildcards.mode:q} \
+            {wildcards.variant:q} {wildcards.fold} {wildcards.seed} \
+            --threads {threads} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
+rule metadata:
+    input:
+        fold=split_table("fold{fold}"),
+        utterances=session_tables("utterances"),
+        segments=session_tables("segments"),
+    output:
+        model=f"{S}/models/{RUN}/model.safetensors",
+        config=ABOUT,
+        predictions=PREDICTIONS,
+        perturbed=PERTURBED,
+    log:
+        f"{LOGS}/models/{RUN}.log",
+    benchmark:
+        f"{BENCHMARKS}/models/{RUN}.tsv"
+    wildcard_constraints:
+        variant=METADATA,
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=MEMORY["plain"],
+    params:
+        config=tracked("metadata", classes=CLASSES, refit=config["training"]["refit"]),
+    shell:
+        """
+        python -m labelmer metadata \
+            {input.fold:q} \
+            "$(dirname {output.model:q})" \
+            {output.predictions:q} \
+            --perturbed {output.perturbed:q} \
+            --utterances {input.utterances:q} \
+            --segments {input.segments:q} \
             --run {wildcards.speech:q} {wildcards.text:q} {wildcards.mode:q} \
             {wildcards.variant:q} {wildcards.fold} {wildcards.seed} \
             --threads {threads} \

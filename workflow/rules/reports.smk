@@ -5,7 +5,7 @@ REQUIRED INPUTS:
     S/predictions/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
     S/perturbed/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
     S/salience/.../speech.h5, text.h5
-    S/models/.../history.tsv
+    S/models/.../history.tsv, of models of metadata config.json
     C/utterances/{session}.tsv
     C/segments/{session}.tsv
     S/reports/figures/
@@ -36,7 +36,7 @@ rule rationales:
     input:
         utterances=expand(f"{C}/utterances/{{session}}.tsv", session=SESSIONS),
         segments=expand(f"{C}/segments/{{session}}.tsv", session=SESSIONS),
-        left_out=expand(f"{C}/utterances/{{session}}.tsv", session=SESSIONS_LEFT_OUT),
+        left_out=other_utterances(),
     output:
         f"{S}/rationales.tsv",
     log:
@@ -69,6 +69,7 @@ rule tabulate:
     input:
         predictions=every_run(PREDICTIONS),
         perturbed=every_run(PERTURBED),
+        metadata=every_run(ABOUT, from_metadata),
         audit=split_table("audit"),
         segments=expand(f"{C}/segments/{{session}}.tsv", session=SESSIONS),
     output:
@@ -107,12 +108,14 @@ rule tabulate:
     params:
         predictions=every_run_short(PREDICTIONS),
         perturbed=every_run_short(PERTURBED),
-        config=tracked("tabulate", *MODULES, **STATED, classes=CLASSES),
+        metadata=every_run_short(ABOUT, from_metadata),
+        config=tracked("tabulate", *MODULES, **STATED, classes=CLASSES, inputs=ALL_INPUTS),
     shell:
         """
         python -m labelmer tabulate \
             --predictions {params.predictions} \
             --perturbed {params.perturbed} \
+            --metadata {params.metadata} \
             --segments {input.segments:q} \
             --audit {input.audit:q} \
             --out "$(dirname {output.compare:q})" \
@@ -155,6 +158,7 @@ rule salience:
         rationales=CHECKED_RATIONALES,
         utterances=expand(f"{C}/utterances/{{session}}.tsv", session=SESSIONS),
         segments=expand(f"{C}/segments/{{session}}.tsv", session=SESSIONS),
+        audit=split_table("audit"),
     output:
         report(f"{S}/reports/salience.tsv", category="Tables", caption="../report/salience.rst"),
     log:
@@ -176,6 +180,7 @@ rule salience:
             --salience {params.salience} \
             --utterances {input.utterances:q} \
             --segments {input.segments:q} \
+            --audit {input.audit:q} \
             --config {params.config:q} \
             --log {log:q}
         """

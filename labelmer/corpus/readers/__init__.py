@@ -7,7 +7,8 @@ A reader is a module of this folder; `reader:` in the config names it by its fil
                                     them: with `description` and `default`
     sessions(root)                  names of the sessions
     speakers(root, session)         names of the session's speakers
-    utterances(root, session)       the tables "utterances" and "unread"
+    utterances(root, session)       the tables "utterances" and "unread"; of the first, scenario,
+                                    passage, role and part may lack
     labels(root, session)           the table "labels"
     clips(root, table, **options)   where the audio is: a list of (id, path, start_s, end_s)
     audio_files(root, session, **options)    what must be there before anything is cut

@@ -29,6 +29,7 @@ EVALUATION = re.compile(
     r"\[(?P<valence>[\d.]+), (?P<activation>[\d.]+), (?P<dominance>[\d.]+)\]"
 )
 RATER = re.compile(r"C-E\d+:\t(?P<labels>[^(]*)")
+SCENARIO = re.compile(r"Ses\d\d[FM]_((?:impro|script)\d+)")
 TAG = re.compile(r"\[[^\]]*\]")
 DIMENSIONS = ("valence", "activation", "dominance")
 
@@ -143,6 +144,12 @@ def dialogue_of(utterance: str) -> str:
     return utterance.rsplit("_", 1)[0]
 
 
+def scenario_of(dialogue: str) -> str:
+    """Scenario of a dialogue: Ses01F_script01_2 -> script01; "" where its name has none."""
+    match = SCENARIO.match(dialogue)
+    return match[1] if match else ""
+
+
 def utterances(root: Path | str, session: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Utterances of a session and the transcription lines that are none: two frames.
 
@@ -177,7 +184,10 @@ def utterances(root: Path | str, session: str) -> tuple[pd.DataFrame, pd.DataFra
             "id": name,
             "session": session,
             "dialogue": dialogue_of(name),
+            "scenario": scenario_of(dialogue_of(name)),
+            "passage": dialogue_of(name).partition("_")[2],
             "speaker": speaker_of(name),
+            "role": speaker_of(name)[-1],
             "start_s": float(match["start"]),
             "end_s": float(match["end"]),
             "text": " ".join(TAG.sub(" ", match["text"]).split()),

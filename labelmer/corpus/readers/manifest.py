@@ -1,7 +1,8 @@
 """Any corpus given as a table -> rows.
 
-The manifest is a TSV with the columns id, path, speaker, session, label, text and, where wanted,
-start and end (seconds in the file) and dialogue (else each audio file is a dialogue of its own).
+The manifest is a TSV with the columns id, path, speaker, label, text and, where wanted, session
+(else all is one), start and end (seconds in the file), dialogue (else each audio file is a dialogue
+of its own), scenario, role, and part (train, validation or test, where the corpus has a split).
 Paths are relative to the manifest's folder. Further columns are ignored.
 """
 
@@ -16,14 +17,15 @@ from labelmer.base import names, tables
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
 
-COLUMNS = ["id", "path", "speaker", "session", "label", "text"]
-FURTHER = ["start", "end", "dialogue"]  # which may be left out
+COLUMNS = ["id", "path", "speaker", "label", "text"]
+FURTHER = ["session", "start", "end", "dialogue", "scenario", "role", "part"]  # may be left out
 FILLED = ["id", "path", "speaker", "session"]
+ONE_SESSION = "all"  # the name of the only session, where none are given
 LONGEST = 200  # bytes of a session; a file's name may have 255
-NAMED = ["speaker", "session", "dialogue"]
-TIDIED = ["id", "speaker", "session", "label", "text", "dialogue"]
+NAMED = ["speaker", "session", "dialogue", "scenario", "role"]
+TIDIED = ["id", "label", "text", "part", *NAMED]
 
-ROOT = "the manifest (a TSV with the columns id, path, speaker, session, label, text)"
+ROOT = f"the manifest (a TSV with the columns {', '.join(COLUMNS)})"
 OPTIONS: dict[str, dict] = {}
 
 
@@ -45,6 +47,11 @@ def rows(root: Path | str) -> pd.DataFrame:
     if table.empty:
         raise InputError(f"{root}: no rows under the header; expected one for each utterance")
     _check_columns(root, table)
+    if "session" not in table:
+        table["session"] = ONE_SESSION
+    for column in ("dialogue", "scenario", "role", "part"):
+        if column not in table:
+            table[column] = ""
     # As the tables are written, or "Ann" and "Ann " would be two speakers.
     for column in table.columns.intersection(TIDIED):
         table[column] = table[column].map(lambda cell: " ".join(cell.split()))
@@ -63,7 +70,6 @@ def rows(root: Path | str) -> pd.DataFrame:
             "every id must stand once"
         )
     _check_sessions(root, table)
-    _check_speakers(root, table)
     _check_spellings(root, table)
     for column in ("start", "end"):
         table[column] = _seconds(root, table, column)
@@ -74,8 +80,7 @@ def rows(root: Path | str) -> pd.DataFrame:
             f"{root}:{row.name}: id '{row.id}': start '{row.start}', end '{row.end}', expected "
             "both in seconds with 0 <= start < end, or both empty for a whole file"
         )
-    if "dialogue" not in table:
-        table["dialogue"] = ""
+    _check_parts(root, table)
     table["recording"] = table.path.map(_recordings(root, table.path))
     table["dialogue"] = table.dialogue.where(table.dialogue != "", table.recording)
     return table.sort_values("id", ignore_index=True)
@@ -127,8 +132,10 @@ def utterances(root: Path | str, session: str) -> tuple[pd.DataFrame, pd.DataFra
     """
     table = _of_session(root, session).rename(columns={"start": "start_s", "end": "end_s"})
     _warn_of_recordings(root, table)
-    columns = ["id", "session", "dialogue", "speaker", "start_s", "end_s", "text"]
-    return table[columns], pd.DataFrame(columns=["file", "line", "text", "reason"])
+    columns = ["id", "session", "dialogue", "scenario", "speaker", "role", "part"]
+    return table[[*columns, "start_s", "end_s", "text"]], pd.DataFrame(
+        columns=["file", "line", "text", "reason"]
+    )
 
 
 def labels(root: Path | str, session: str) -> pd.DataFrame:
@@ -244,15 +251,14 @@ def _check_sessions(root: Path | str, table: pd.DataFrame) -> None:
         )
 
 
-def _check_speakers(root: Path | str, table: pd.DataFrame) -> None:
-    """A speaker in two sessions would stand in two parts of a fold."""
-    homes = table.groupby("speaker").session.unique()
-    for speaker, found in homes.items():
-        if len(found) > 1:
-            raise InputError(
-                f"{root}: speaker '{speaker}' stands in the sessions {sorted(found)}; a speaker "
-                "must stand in one session, so that no fold trains on a test speaker"
-            )
+def _check_parts(root: Path | str, table: pd.DataFrame) -> None:
+    """The corpus' own split, obeyed to the letter, needs the right words."""
+    odd = table[~table.part.isin(["", *tables.PARTS])]
+    if len(odd):
+        raise InputError(
+            f"{root}:{odd.index[0]}: id '{odd.id.iloc[0]}': part is '{odd.part.iloc[0]}', expected "
+            f"one of {list(tables.PARTS)}, or nothing for an utterance in none; correct the cell"
+        )
 
 
 def _seconds(root: Path | str, table: pd.DataFrame, column: str) -> pd.Series | float:

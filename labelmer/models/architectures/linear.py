@@ -8,7 +8,7 @@ from labelmer.models import options
 
 
 @dataclass(frozen=True)
-class Options(options.Options):
+class Options(options.FeatureOptions):
     """What a variant of the baseline may change."""
 
     architecture: str = option("what the model is", "linear")

@@ -1,0 +1,130 @@
+"""What can be guessed without hearing or reading: the baseline "metadata".
+
+The model `linear` on what is known of an utterance beside its features, if the corpus has it:
+
+    scenario    what is played; a column of zeros and ones for each that trains
+    passage     which part of it, where a scenario is played in several
+    role        whom the speaker plays
+    quarter     of the dialogue, by the order in which its turns start
+    seconds     of audio, log(1 + s)
+    words       how many, log(1 + n)
+
+What the training part does not have, such as a scenario that is held out, has zeros everywhere.
+What such a model is worth, a corpus gives away; a model that listens must beat it.
+
+--config holds {"classes": [names in order], "refit": true or false}.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from labelmer.base import tables
+from labelmer.base.errors import InputError
+from labelmer.base.log import log
+from labelmer.base.options import NAMES
+from labelmer.base.stage import RUN, command, parse, stage_parser
+from labelmer.learning.predictions import check_classes, perturbed_table, predictions_table
+from labelmer.models.linear import chosen, fit, save
+
+CATEGORIES = ("scenario", "passage", "role", "quarter")
+NUMBERS = ("seconds", "words")
+
+
+def metadata_of(utterances: pd.DataFrame, segments: pd.DataFrame) -> pd.DataFrame:
+    """What is known of utterances, by id: categories ("" for none) and numbers.
+
+    utterances, segments: the tables of these names, of whole dialogues. Columns that the corpus
+    does not have, and those that are the same everywhere, are left out.
+    """
+    table = utterances.set_index("id")
+    known = table[["scenario", "passage", "role"]].assign(quarter=_quarters(table))
+    known["seconds"] = segments.set_index("id")["seconds"].reindex(table.index)
+    known["words"] = table["text"].str.split().str.len()
+    return known.loc[:, known.nunique() > 1]
+
+
+def _quarters(table: pd.DataFrame) -> pd.Series:
+    """In which quarter of its dialogue each turn starts: "1" to "4", "" where times lack."""
+    turns = table.groupby("dialogue")["start_s"]
+    number, place = turns.transform("size"), turns.rank(method="first")
+    timed = turns.transform("count") == number
+    quarter = (4 * (place - 1) // number + 1).where(timed & (number > 1))
+    return quarter.map(lambda q: "" if pd.isna(q) else f"{q:.0f}")
+
+
+def as_inputs(known: pd.DataFrame, teaching: pd.Index) -> tuple[np.ndarray, list[str]]:
+    """What is known as numbers (N, columns), and the columns' names.
+
+    known: of metadata_of; teaching: ids of the training part, which say which values there are.
+    """
+    made = {}
+    for name in known.columns.intersection(CATEGORIES):
+        for value in sorted(set(known.loc[teaching, name]) - {""}):
+            made[f"{name} {value}"] = (known[name] == value).astype(float)
+    for name in known.columns.intersection(NUMBERS):
+        made[name] = np.log1p(known[name].astype(float))
+    return np.column_stack(list(made.values())), list(made)
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line of the rule metadata."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("fold", type=Path, help="fold table")
+    parser.add_argument("folder", type=Path, help="the model's folder")
+    parser.add_argument("out", type=Path, help="table of predictions to write")
+    parser.add_argument("--perturbed", type=Path, required=True, metavar="TSV", help="to write")
+    for name in ("utterances", "segments"):
+        parser.add_argument(f"--{name}", type=Path, nargs="+", required=True, metavar="TSV")
+    parser.add_argument("--run", nargs=len(RUN), required=True, metavar=tuple(map(str.upper, RUN)))
+    parser.add_argument("--threads", type=int, default=1, help="of the CPU")
+    args = parse(parser, argv, {"classes": NAMES, "refit": {"type": "boolean"}})
+    run, classes = dict(zip(RUN, args.run, strict=True)), args.config["classes"]
+    table = tables.read(args.fold, "fold")
+    check_classes(table, classes, args.fold)
+    known = metadata_of(
+        tables.read_all(args.utterances, "utterances"), tables.read_all(args.segments, "segments")
+    )
+    absent = table["id"][~table["id"].isin(known.index)]
+    if len(absent):
+        raise InputError(
+            f"{args.fold}: id '{absent.iloc[0]}' is in no table of utterances, expected those of "
+            "all its sessions; split the corpus anew"
+        )
+    if known.columns.empty:
+        raise InputError(
+            f"{args.fold}: the corpus has no metadata: its utterances have no scenario, role or "
+            "times, and are all as long; take the variant out"
+        )
+    known = known.loc[table["id"]]
+    inputs, names = as_inputs(known, pd.Index(table["id"][table["part"] == "train"]))
+
+    def of(*parts: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        mask = table["part"].isin(parts).to_numpy()
+        return {"metadata": inputs[mask]}, table["label"].to_numpy()[mask]
+
+    with threadpool_limits(args.threads):
+        first, c, scores = chosen(of("train"), of("validation"), classes)
+        model = fit(*of("train", "validation"), classes, c) if args.config["refit"] else first
+    said = [
+        (table[table["part"] == part], which.probabilities(of(part)[0]))
+        for part, which in (("validation", first), ("test", model))
+    ]
+    about = {
+        "classes": classes,
+        "columns": list(known.columns),
+        "inputs": names,
+        "c": c,
+        "scores": {f"{c:g}": score for c, score in scores.items()},
+        "refit": args.config["refit"],
+        "run": run,
+    }
+    save(args.folder, model, about)
+    tables.write(args.out, predictions_table(said, classes, run), "predictions")
+    nothing = perturbed_table(table[:0], {}, classes, run)
+    tables.write(args.perturbed, nothing, "perturbed")
+    log.info("C = %g, on %s", c, ", ".join(known.columns))

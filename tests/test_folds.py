@@ -1,0 +1,292 @@
+"""Groups of speakers and of scenarios, and splits that are given: who stands where."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_split import audited, corpus, made, parts
+
+from labelmer.base.errors import InputError
+from labelmer.corpus import folds, split
+from labelmer.corpus.groups import even_groups
+
+APART = {"scenarios": "apart", "scenario_groups": 3}
+
+
+def lonely(speakers=12, seed=1):
+    """A corpus without sessions: each speaker has dialogues of their own, of uneven sizes."""
+    draw = np.random.default_rng(seed)
+    rows = [
+        {
+            "id": f"p{speaker:02d}u{turn:03d}",
+            "session": "all",
+            "dialogue": f"p{speaker:02d}d{turn // 4}",
+            "scenario": f"c{turn % 5}",
+            "speaker": f"p{speaker:02d}",
+            "text": "",
+            "label": ["angry", "sad", "sad"][(turn + speaker) % 3],
+        }
+        for speaker in range(speakers)
+        for turn in range(draw.integers(12, 60))
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("validation", ["speakers", "dialogues"])
+@pytest.mark.parametrize("number", [3, 5, 12])
+def test_each_speaker_of_a_group_is_tested_once_and_stands_nowhere_else(validation, number):
+    table = lonely()
+    settings = {"hold_out": "speakers", "validation": validation, "folds": number}
+    found = made(table, **settings)
+    assert len(found) == number
+    tested = []
+    for held_out, fold, left_out in found:
+        part = parts(fold)
+        assert set(held_out.split(", ")) == set(part["test"].speaker)
+        others = set(part["train"].speaker) | set(part["validation"].speaker)
+        assert not set(part["test"].speaker) & others
+        shared = set(part["train"].speaker) & set(part["validation"].speaker)
+        assert bool(shared) == (validation == "dialogues")
+        assert len(left_out) == 0
+        tested += list(part["test"].id)
+    assert sorted(tested) == sorted(table.id)
+
+
+def test_groups_of_speakers_are_even_in_size_and_classes_and_depend_on_the_seed_alone():
+    table = lonely(speakers=30)
+    found = made(table, hold_out="speakers", validation="speakers", folds=5)
+    sizes = [parts(fold)["test"].label.value_counts() for _, fold, _ in found]
+    for label in ("angry", "sad"):
+        counts = np.array([size[label] for size in sizes])
+        assert np.ptp(counts) / counts.mean() < 0.05
+    again = made(table, hold_out="speakers", validation="speakers", folds=5)
+    assert [fold.part.tolist() for _, fold, _ in again] == [f.part.tolist() for _, f, _ in found]
+    other = made(table, hold_out="speakers", validation="speakers", folds=5, seed=2)
+    assert {name for name, _, _ in other} != {name for name, _, _ in found}
+
+
+def test_who_talk_with_each_other_stay_in_one_group():
+    table = corpus()  # two speakers in each of five sessions
+    for _, fold, left_out in made(table, hold_out="speakers", validation="speakers", folds=4):
+        for rows in parts(fold).values():
+            assert rows.speaker.nunique() == 2 * rows.session.nunique()
+        assert len(left_out) == 0
+
+
+def test_where_all_talk_with_all_shared_dialogues_of_the_others_are_left_out():
+    table = lonely(6)
+    pairs = list(itertools.combinations(sorted(table.speaker.unique()), 2))
+    table["dialogue"] = [  # each speaker's turns are spread over dialogues with each other speaker
+        "-".join(pair)
+        for turn, speaker in enumerate(table.speaker)
+        for pair in [[p for p in pairs if speaker in p][turn % 5]]
+    ]
+    found = made(table, hold_out="speakers", validation="speakers", folds=3)
+    for _, fold, left_out in found:
+        part = parts(fold)
+        for a, b in itertools.combinations(part, 2):
+            assert not set(part[a].dialogue) & set(part[b].dialogue)
+        assert set(left_out.reason) == {
+            "shares its dialogues with a test speaker",
+            "shares its dialogues with a validating speaker",
+        }
+        assert sorted([*fold.id, *left_out.id]) == sorted(table.id)
+    assert sum(len(parts(fold)["test"]) for _, fold, _ in found) == len(table)
+
+
+def test_even_groups_name_what_cannot_be_grouped():
+    counts = pd.crosstab(lonely(3).speaker, lonely(3).label)
+    with pytest.raises(InputError, match=r"3 speakers \(p00, p01, p02\) cannot make 4 groups"):
+        even_groups(counts, 4, 1, "speakers")
+    assert even_groups(counts, 3, 1, "speakers") == [["p00"], ["p01"], ["p02"]]
+    with pytest.raises(InputError, match=r"1 speakers \(p00\) cannot make 3 groups"):
+        made(lonely(1), hold_out="speakers", validation="speakers", folds=3)
+
+
+SCHEMES = [
+    {"hold_out": "session", "validation": "session"},
+    {"hold_out": "speaker", "validation": "session"},
+    {"hold_out": "speaker", "validation": "partner"},
+]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=lambda s: "-".join(s.values()))
+@pytest.mark.parametrize("scripts", ["keep", "drop"])
+def test_scenarios_apart_no_two_parts_share_a_speaker_or_a_scenario(scheme, scripts):
+    table = corpus(turns=30)
+    found = made(table, **scheme, **APART, shared_scripts=scripts)
+    units = table.session.nunique() if scheme["hold_out"] == "session" else table.speaker.nunique()
+    assert len(found) == 3 * units
+    tested = []
+    for _, fold, left_out in found:
+        part = parts(fold)
+        for a, b in itertools.combinations(part, 2):
+            assert not set(part[a].speaker) & set(part[b].speaker)
+            assert not set(part[a].scenario) & set(part[b].scenario)
+        tested += list(part["test"].id)
+        assert sorted([*fold.id, *left_out.id]) == sorted(table.id)
+        assert (left_out.reason != "").all()
+    assert sorted(tested) == sorted(table.id)
+
+
+def test_scenarios_apart_of_groups_of_speakers():
+    table = lonely()
+    found = made(table, hold_out="speakers", validation="speakers", folds=3, **APART)
+    assert len(found) == 9
+    assert sorted(name for _, fold, _ in found for name in parts(fold)["test"].id) == sorted(
+        table.id
+    )
+    held_out, fold, left_out = found[0]
+    speakers, scenarios = held_out.split(" in ")
+    assert set(speakers.split(", ")) == set(parts(fold)["test"].speaker)
+    assert set(scenarios.split(", ")) == set(parts(fold)["test"].scenario)
+    assert set(left_out.reason) == {
+        "its speaker is tested, in other scenarios",
+        "its speaker validates, in other scenarios",
+        "its scenario is tested or validates, by other speakers",
+    }
+
+
+def test_the_next_group_of_scenarios_validates_by_the_validating_speakers():
+    groups = [["d0", "d1"], ["d2", "d3"], ["d4"], ["d5"]]
+    found = made(corpus(turns=30), scenarios="apart", scenario_groups=groups)
+    sessions = [f"s{i}" for i in range(5)]
+    for number, (_, fold, _) in enumerate(found):
+        session, group = divmod(number, len(groups))
+        following, then = (session + 1) % 5, (group + 1) % len(groups)
+        part = parts(fold)
+        assert set(part["test"].session) == {sessions[session]}
+        assert set(part["test"].scenario) == set(groups[group])
+        assert set(part["validation"].session) == {sessions[following]}
+        assert set(part["validation"].scenario) == set(groups[then])
+        assert set(part["train"].session) == set(sessions) - {
+            sessions[session],
+            sessions[following],
+        }
+
+
+def test_a_changed_group_changes_the_folds_that_hold_it_out_and_no_other():
+    table = corpus(turns=30)
+    before = [["d0"], ["d1"], ["d2"], ["d3"], ["d4", "d5"]]
+    after = [["d0"], ["d1"], ["d2"], ["d3", "d5"], ["d4"]]
+    a, b = (made(table, scenarios="apart", scenario_groups=groups) for groups in (before, after))
+    same = [x[1].equals(y[1]) for x, y in zip(a, b, strict=True)]
+    # Held out or validating are groups n and n + 1: those of neither 3 nor 4 are as before.
+    assert same == [group in (0, 1) for _ in range(5) for group in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ([["d0", "d1"], ["d2"], ["d3", "d4"]], r"\['d5'\] stand in no group"),
+        ([["d0", "d1"], ["d2"], ["d3", "d4", "d5", "d0"]], r"\['d0'\] stand twice"),
+        ([["d0", "d1"], ["d2"], ["d3", "d4", "d5", "x"]], r"\['x'\] stand at no utterance"),
+        (7, "6 scenarios .* cannot make 7 groups"),
+    ],
+)
+def test_groups_of_scenarios_that_do_not_fit_the_corpus_are_refused(groups, said):
+    with pytest.raises(InputError, match=said):
+        made(corpus(), scenarios="apart", scenario_groups=groups)
+
+
+def test_an_utterance_without_a_scenario_cannot_be_kept_apart():
+    table = corpus()
+    table.loc[3, "scenario"] = ""
+    with pytest.raises(InputError, match=rf"id '{table.id[3]}' has none \(1 of {len(table)}\)"):
+        made(table, **APART)
+
+
+def test_a_class_that_no_other_scenario_has_stops_with_the_groups_to_change():
+    table = corpus(turns=30)
+    table["label"] = np.where(table.scenario == "d0", "angry", "sad")
+    with pytest.raises(InputError, match=r"train part has no .*\['angry'\].*name other .*groups:"):
+        made(table, scenarios="apart", scenario_groups=3)
+
+
+def test_audit_counts_scenarios_and_the_test_turns_that_training_knows():
+    table = corpus(turns=30)
+    for settings, known in (({}, True), (APART, False)):
+        for number, (held_out, fold, _) in enumerate(made(table, **settings), 1):
+            rows = pd.DataFrame(audited(number, held_out, fold)).set_index("part")
+            test = rows.loc["test"]
+            assert test.scenarios == parts(fold)["test"].scenario.nunique()
+            assert (test.known_scenario == test.utterances) == known
+            assert (test.scenarios_in_train > 0) == known
+            assert rows.known_scenario["train"] == rows.utterances["train"]
+    bare = table.assign(scenario="")
+    rows = pd.DataFrame(audited(1, *made(bare)[0][:2]))
+    assert rows[["scenarios", "known_scenario"]].to_numpy().max() == 0
+
+
+def given(table, part):
+    return pd.DataFrame({"id": table.id, "fold": 1, "part": part})
+
+
+def test_a_split_that_is_given_is_obeyed_and_what_it_shares_is_counted():
+    table = corpus(sessions=3)
+    part = (["train", "train", "validation", "test", ""] * len(table))[: len(table)]
+    official = given(table, part)
+    official = official[official.part != ""]
+    [fold] = folds.folds(table, folds.FoldOptions("part"), official)
+    assert dict(zip(fold.rows.id, fold.rows.part, strict=True)) == dict(
+        zip(official.id, official.part, strict=True)
+    )
+    assert set(fold.left_out.id) == set(table.id) - set(official.id)
+    assert set(fold.left_out.reason) == {"in no part of this fold"}
+    rows = pd.DataFrame(split.audit(1, fold, ["angry", "sad"])).set_index("part")
+    assert rows.speakers_in_train["test"] == rows.speakers["test"] == 6
+
+
+def test_several_folds_may_be_given_and_a_part_may_not_be_empty():
+    table = corpus(sessions=2)
+    first = given(table, np.where(table.session == "s0", "train", "test"))
+    first.loc[first.index[:20], "part"] = "validation"
+    second = first.assign(fold=2, part=first.part[::-1].to_numpy())
+    both = pd.concat([first, second])
+    made = folds.folds(table, folds.FoldOptions("part"), both)
+    assert [fold.held_out for fold in made] == ["the given test part 1", "the given test part 2"]
+    for fold, wanted in zip(made, (first, second), strict=True):
+        assert fold.rows.part.tolist() == wanted.part.tolist()
+    first["part"] = first.part.replace("validation", "train")
+    with pytest.raises(
+        InputError, match=r"validation part has no utterance of .*; correct the parts"
+    ):
+        folds.folds(table, folds.FoldOptions("part"), first)
+
+
+def test_a_table_of_parts_is_held_against_the_corpus(tmp_path):
+    table = corpus(sessions=2).assign(part="")
+    path = tmp_path / "parts.tsv"
+
+    def of(frame, others=()):
+        path.write_text(frame.to_csv(sep="\t", index=False))
+        return split.official_parts(table, path, others)
+
+    whole = given(table, "train")
+    assert of(whole).equals(whole)
+    strange = pd.concat([whole, whole[:1].assign(id="x9")])
+    with pytest.raises(InputError, match=r"parts.tsv: id 'x9' \(1 in all\) is no utterance"):
+        of(strange)
+    assert len(of(strange, ["x9"])) == len(strange)
+    with pytest.raises(InputError, match=r"has the folds \[1, 3\], expected 1, 2 and so on"):
+        of(pd.concat([whole, whole.assign(fold=3)]))
+    with pytest.raises(InputError, match="part is 'dev', expected one of"):
+        of(whole.assign(part="dev"))
+    with pytest.raises(InputError, match="stands twice"):
+        of(pd.concat([whole, whole[:1]]))
+    with pytest.raises(InputError, match="no utterance of the corpus has a part; add the column"):
+        split.official_parts(table, None)
+    table.loc[0, "part"] = "test"
+    own = split.official_parts(table, None)
+    assert own.to_numpy().tolist() == [[table.id[0], "test", 1]]
+
+
+def test_number_of_folds():
+    sessions, speakers = ["a", "b", "c"], ["1", "2", "3", "4"]
+    wanted = {"session": 3, "speaker": 4, "speakers": 5, "part": 2}
+    for hold_out, number in wanted.items():
+        options = folds.FoldOptions(hold_out)
+        assert options.number(sessions, speakers, 2) == number
+        apart = folds.FoldOptions(hold_out, scenarios="apart", scenario_groups=[["x"]] * 4)
+        assert apart.number(sessions, speakers, 2) == 4 * number
