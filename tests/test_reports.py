@@ -17,8 +17,11 @@ from jinja2 import Environment, StrictUndefined
 from matplotlib.image import imread
 
 from labelmer.base import tables
+from labelmer.base.options import filled, schema_of
+from labelmer.corpus.folds import FoldOptions
 from labelmer.figures import FIGURES, plot
 from labelmer.report import columns, page, tabulate
+from labelmer.report.protocol import protocol, with_audit
 from labelmer.report.text import points
 from labelmer.scores import calibration
 
@@ -43,6 +46,7 @@ SAID = {
     (ODD, 2, 2): ["sad", "sad"],
 }
 ENCODERS = {"speech": "fbank", "text": "minilm", "mode": "frozen"}
+CONFIG["inputs"] = {"full": ["speech", "text"], ODD: ["speech"]}
 OPTIONS = ["--speech", "fbank", "--text", "minilm", "--mode", "frozen"]
 # Those of tables; salience is tested in test_salience.py.
 KINDS = {n for n, f in FIGURES.items() if f.reads in columns.RESULTS} - {"salience", "confusion"}
@@ -119,12 +123,13 @@ def history(seed, variant="full"):
     ).assign(**ENCODERS, variant=variant, fold=1, seed=seed)
 
 
-def write_splits(folder):
+def write_splits(folder, known_scenario=0):
     overlaps = {
         f"{what}_in_{part}": 0
-        for what in ("speakers", "dialogues", "transcripts")
+        for what in ("speakers", "dialogues", "scenarios", "transcripts")
         for part in tables.PARTS
     }
+    overlaps |= {"scenarios": 0, "known_scenario": known_scenario}
     rows = [
         {"fold": fold, "held_out": f"Session{fold}", "part": part, "utterances": 40 + fold}
         | {"speakers": 2, "dialogues": 3, "n_angry": 30, "n_sad": 10 + fold}
@@ -157,8 +162,9 @@ def write_runs(folder, name, made, runs):
     return paths
 
 
-def run_tabulate(paths, root, config=CONFIG, changed=None):
-    """Write the tables into root/reports; changed: paths of the disturbed predictions.
+def run_tabulate(paths, root, config=CONFIG, changed=None, metadata=None):
+    """Write the tables into root/reports; changed: paths of the disturbed predictions; metadata: a
+    model's config.json.
 
     Each utterance of a fold is a second longer than the one before.
     """
@@ -173,6 +179,7 @@ def run_tabulate(paths, root, config=CONFIG, changed=None):
         "--config": json.dumps(config),
         "--log": root / "log",
     }
+    options |= {"--metadata": metadata} if metadata else {}
     files = ["--predictions", *map(str, paths), "--perturbed", *map(str, changed)]
     tabulate.main([*files, *words(options)])
 
@@ -309,7 +316,8 @@ def test_pairs_of_one_table_are_corrected_together(tmp_path):
             tables.write(paths[-1], predictions(*run).assign(**twin), "predictions")
             changed.append(tmp_path / f"{text}{number}.changed.tsv")
             tables.write(changed[-1], perturbed(*run).assign(**twin), "perturbed")
-    run_tabulate(paths, tmp_path, changed=changed)
+    inputs = {**CONFIG["inputs"], "twin": ["speech", "text"], "odd": ["speech"]}
+    run_tabulate(paths, tmp_path, {**CONFIG, "inputs": inputs}, changed)
     pairs = read(tmp_path, "pairs")
     assert list(pairs["text"]) == ["minilm"] * 6 + ["bert"]
     lowest = pairs.loc[pairs["p_mcnemar"].idxmin()]
@@ -353,6 +361,69 @@ def test_compare_as_text(root, capsys):
     assert len({len(line) for line in lines[2:5]}) == 1  # aligned
     assert f"Protocol: {CONFIG['protocol']}." in lines
     assert f"Selection: {CONFIG['selection']}." in lines
+
+
+def test_every_protocol_says_how_many_test_turns_are_of_scenarios_that_training_knows(tmp_path):
+    write_splits(tmp_path / "splits", known_scenario=7)
+    run_tabulate(write_predictions(tmp_path / "predictions"), tmp_path)
+    said = f"{CONFIG['protocol']}; 14 of 83 test utterances are of scenarios that training knows"
+    for name in ("compare", "folds", "slices", "robustness", "pairs"):
+        assert set(read(tmp_path, name)["protocol"]) == {said}
+
+
+def test_test_speakers_of_a_given_split_that_train_are_told():
+    rows = [
+        {"part": part, "utterances": 9, "speakers": 4, "known_scenario": 0}
+        | {"speakers_in_train": train, "speakers_in_validation": validation}
+        for part, train, validation in (("train", 4, 0), ("test", 3, 0), ("test", 0, 1))
+    ]
+    assert with_audit("the parts are given", pd.DataFrame(rows)) == (
+        "the parts are given; 3 of 8 test speakers train as well; 1 of 8 test speakers validate as "
+        "well"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"hold_out": "session"}, "5 folds, one session held out; the next session validates;"),
+        ({"hold_out": "speakers"}, "a group of speakers held out; the next group of speakers val"),
+        ({"hold_out": "part"}, "5 folds, the parts are given; scripts that several speakers share"),
+        (
+            {"hold_out": "speaker", "validation": "partner", "scenarios": "apart"},
+            "one speaker held out with one of 5 groups of scenarios; training, validation and test "
+            "share no scenario; the other speaker",
+        ),
+        (
+            {"hold_out": "session", "scenarios": "apart", "scenario_groups": [["a"], ["b"], ["c"]]},
+            "with one of 3 groups",
+        ),
+        (
+            {"hold_out": "session", "validation": "dialogues", "fraction": 0.25},
+            "whole dialogues of the training speakers validate (a share of 0.25; their",
+        ),
+    ],
+)
+def test_the_protocol_in_words(options, said):
+    assert said in protocol(filled(schema_of(FoldOptions), options), 5)
+
+
+def test_what_is_given_no_modality_is_named_with_its_columns(tmp_path, capsys):
+    write_splits(tmp_path / "splits")
+    about = tmp_path / "config.json"
+    about.write_text(json.dumps({"columns": ["scenario", "role"]}))
+    config = {**CONFIG, "inputs": {"full": ["speech", "text"], ODD: ["metadata"]}}
+    disturbed = [run for run in SAID if run[0] == "full"]
+    changed = write_perturbed(tmp_path / "perturbed", disturbed)
+    paths = write_predictions(tmp_path / "predictions")
+    run_tabulate(paths, tmp_path, config, changed, metadata=about)
+    for name in ("compare", "folds"):
+        inputs = dict(read(tmp_path, name)[["variant", "inputs"]].to_numpy())
+        assert inputs == {"full": "speech, text", ODD: "scenario, role"}
+    found = read(tmp_path, "robustness", variant=ODD)
+    assert list(found["condition"]) == ["all"]
+    tabulate.main(["--show", str(tmp_path / "reports/compare.tsv")])
+    assert f"{ODD} neither hears nor reads: it is given scenario, role." in capsys.readouterr().out
 
 
 def test_one_fold_and_one_seed_have_no_spread(tmp_path):
@@ -655,7 +726,9 @@ def test_the_page_shows_salience_where_there_are_rationales(root, tmp_path):
 @pytest.mark.parametrize("path", sorted((ROOT / "workflow/report").glob("*.rst")), ids=str)
 def test_captions_render_with_what_snakemake_gives_them(path):
     publish_parts = pytest.importorskip("docutils.core").publish_parts
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config = yaml.safe_load((ROOT / "config.yaml").read_text()) | {
+        "protocol": "one session held out"
+    }
     wildcards = {"corpus": "iemocap", "variant": "full", **ENCODERS}
     snakemake = SimpleNamespace(config=config, wildcards=SimpleNamespace(**wildcards))
     text = Environment(undefined=StrictUndefined).from_string(path.read_text())
@@ -664,4 +737,4 @@ def test_captions_render_with_what_snakemake_gives_them(path):
         text.render(snakemake=snakemake), writer="html", settings_overrides=strict
     )["body"]
     assert "{{" not in body
-    assert path.stem == "left_out" or "holds out one session" in body
+    assert path.stem == "left_out" or "one session held out" in body

@@ -106,6 +106,11 @@ def weigh(root):
     folders = [str(root / f"{variant}{seed}") for variant, seed in LAST]
     arguments = [root / "rationales.tsv", root / "salience.tsv", "--utterances"]
     arguments += [root / "utterances.tsv", "--segments", root / "segments.tsv"]
+    overlaps = [c for c in tables.TABLES["audit"] if "_in_" in c]
+    audit = {"fold": 1, "held_out": "s", "part": "test", "utterances": 3, "speakers": 3}
+    audit |= {"dialogues": 1, "scenarios": 0, "known_scenario": 0} | dict.fromkeys(overlaps, 0)
+    tables.write(root / "audit.tsv", pd.DataFrame([audit]), "audit")
+    arguments += ["--audit", root / "audit.tsv"]
     salience.main([*map(str, arguments), "--salience", *folders, "--config", json.dumps(CONFIG)])
     return columns.read(root / "salience.tsv", "salience")
 
