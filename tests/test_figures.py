@@ -113,7 +113,7 @@ def tables_of_names(names):
     bins = bins.assign(confidence=0.8, accuracy=0.7, ece=0.1)
     return {
         confusion.draw: counted.reset_index().assign(variant=names[0], **ENCODERS, **DESIGN),
-        folds.draw: rows.assign(fold=1, ua=share),
+        folds.draw: rows.assign(fold=1, ua=share, inputs="speech"),
         pairs.draw: compared.assign(detectable=np.nan, p_jackknife_holm=0.01),
         slices.draw: sliced.assign(
             slicing="class",
@@ -170,10 +170,17 @@ def test_the_lowest_fold_stands_within_the_frame():
     # Of "same" all folds are equal, and lower than all others: dots and line lie on one number.
     rows = pd.DataFrame(
         [
-            {**ENCODERS, **DESIGN, "variant": variant, "fold": fold, "ua": ua}
-            for variant, values in {"same": (0.375, 0.375), "other": (0.4, 0.5)}.items()
+            {**ENCODERS, **DESIGN, "variant": variant, "fold": fold, "ua": ua, "inputs": inputs}
+            for variant, (inputs, *values) in {
+                "same": ("speech", 0.375, 0.375),
+                "other": ("scenario, role", 0.4, 0.5),
+            }.items()
             for fold, ua in enumerate(values, start=1)
         ]
     )
-    left, right = folds.draw(rows).axes[0].get_xlim()
+    axes = folds.draw(rows).axes[0]
+    left, right = axes.get_xlim()
     assert left < 37.5 - 0.4 and right > 50 + 0.4
+    # What metadata alone can guess is a line through all rows.
+    [line] = [x for x in axes.lines if x.get_linestyle() == "--"]
+    assert line.get_xdata() == [45, 45]

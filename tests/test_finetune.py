@@ -570,13 +570,24 @@ def test_a_filterbank_has_nothing_to_fine_tune(bench, caplog):
     assert "use mode: frozen" in caplog.text
 
 
-@pytest.mark.parametrize("part", ["train", "validation"])
-def test_a_class_that_a_part_lacks_is_named(part, bench, caplog):
+def test_a_class_that_training_lacks_is_named(bench, caplog):
     made = bench()
     of_class = made.table.label == made.classes[0]
-    made.table = made.table[~(of_class & (made.table.part == part))]
+    made.table = made.table[~(of_class & (made.table.part == "train"))]
     made.write()
-    assert f"no row of class '{made.classes[0]}' in part {part}" in refusal(made, caplog)
+    assert f"no row of class '{made.classes[0]}' in part train" in refusal(made, caplog)
+
+
+def test_a_class_may_lack_in_validation_but_not_all_of_it(bench, caplog):
+    made = bench()
+    validates = made.table.part == "validation"
+    made.table = made.table[~(validates & (made.table.label == made.classes[0]))]
+    made.write()
+    made.tune("out")
+    assert (made.folder / "out" / "config.json").exists()
+    made.table = made.table[made.table.part != "validation"]
+    made.write()
+    assert "no row has part validation" in refusal(made, caplog)
 
 
 def test_a_folder_of_something_else_is_not_replaced(bench):
