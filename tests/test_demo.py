@@ -317,6 +317,10 @@ def test_the_summary_counts_them(corpus):
     assert "\nimpro 213, script 140, long 140, clash 540\n" in release.summary(corpus)
 
 
+def test_the_summary_of_an_empty_folder_counts_nothing(tmp_path):
+    assert release.summary(tmp_path).startswith("0 sessions, 0 utterances, 0.00 hours\n")
+
+
 def test_each_session_has_as_many_long_turns_of_each_class(turns):
     found = Counter((turn.id[:5], turn.emotion) for turn in turns["long"])
     assert len(found) == 5 * 4 and set(found.values()) == {7}

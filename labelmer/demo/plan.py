@@ -1,6 +1,7 @@
 """Which dialogues the demo corpus has, which turns, and what tells the emotion of each."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,16 +46,16 @@ class Turn:
     emotion: str
     words: str
     prosody: str
-    before: tuple = ()
-    after: tuple = ()
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
     @property
-    def text(self):
+    def text(self) -> str:
         """All that is said, as transcribed."""
         return " ".join((*self.before, self.sentence, *self.after))
 
     @property
-    def shows(self):
+    def shows(self) -> str | None:
         """Where the emotion shows: `words`, `prosody`, `both`, `clash` or None (xxx).
 
         clash: each tells another emotion, and only the two together tell this one.
@@ -68,7 +69,7 @@ class Turn:
         return "clash" if self.emotion in EMOTIONAL else None
 
     @property
-    def characters(self):
+    def characters(self) -> tuple[int, int]:
         """Where `sentence` stands in `text`: (start, end)."""
         start = sum(len(sentence) + 1 for sentence in self.before)
         return start, start + len(self.sentence)
@@ -80,16 +81,16 @@ class Dialogue:
 
     name: str
     session: int
-    turns: tuple
+    turns: tuple[Turn, ...]
 
 
-def dealt(rng, cards):
+def dealt(rng: np.random.Generator, cards: Sequence[str]) -> Iterator[str]:
     """Endless cards in random order; every card is dealt before one comes again."""
     while True:
         yield from rng.permutation(cards).tolist()
 
 
-def lines(rng, kind):
+def lines(rng: np.random.Generator, kind: str) -> Iterator[str]:
     """Endless sentences of one kind, none of them twice."""
     seen = set()
     for template in dealt(rng, [line.strip() for line in LINES[kind].strip().splitlines()]):
@@ -101,18 +102,18 @@ def lines(rng, kind):
             yield text
 
 
-def other_class(rng, emotion):
+def other_class(rng: np.random.Generator, emotion: str) -> str:
     """One of the four classes that is neither neutral nor the emotion's own."""
     own = FOUR_CLASSES.get(emotion)
     return str(rng.choice([kind for kind in EMOTIONAL if kind != own]))
 
 
-def told(emotion, shown, silent="neu"):
+def told(emotion: str, shown: str, silent: str = "neu") -> tuple[str, str]:
     """What the words and what the prosody tell (two emotions) of one that shows as in SHOWN."""
     return silent if shown == "prosody" else emotion, silent if shown == "words" else emotion
 
 
-def telling(rng, emotion, shown):
+def telling(rng: np.random.Generator, emotion: str, shown: str) -> tuple[str, str]:
     """What the words and what the prosody of a turn tell (two emotions); shown as in SHOWN."""
     if emotion == "xxx":
         return str(rng.choice(["neu", "ang", "sad"])), str(rng.choice(["neu", "hap", "fru"]))
@@ -120,7 +121,7 @@ def telling(rng, emotion, shown):
     return told(emotion, shown, other_class(rng, emotion) if misleads else "neu")
 
 
-def tagged(rng, text, prosody):
+def tagged(rng: np.random.Generator, text: str, prosody: str) -> str:
     """The sentence, sometimes with a tag of what else is heard before or after it."""
     if rng.random() > 0.1:
         return text
@@ -129,23 +130,24 @@ def tagged(rng, text, prosody):
     return f"{tag} {text}" if rng.random() < 0.5 else f"{text} {tag}"
 
 
-def session_emotions(rng, session):
+def session_emotions(rng: np.random.Generator, session: int) -> list[str]:
     """The emotions of a session's turns, scripted lines aside, in random order."""
-    counts = {kind: n + rng.integers(-1, 2) for kind, n in TURNS.items()}
+    counts = {kind: n + int(rng.integers(-1, 2)) for kind, n in TURNS.items()}
     counts |= OTHER_TURNS | {RARE[session % len(RARE)]: 1}
     return rng.permutation([kind for kind, n in counts.items() for _ in range(n)]).tolist()
 
 
-def numbered(name, drafts):
+def numbered(name: str, drafts: Iterable[tuple]) -> list[Turn]:
     """Give drafts, a turn's fields from `speaker` on, their ids: a count per speaker."""
-    counts, turns = Counter(), []
+    counts: Counter[str] = Counter()
+    turns = []
     for speaker, *rest in drafts:
         turns.append(Turn(f"{name}_{speaker}{counts[speaker]:03d}", speaker, *rest))
         counts[speaker] += 1
     return turns
 
 
-def with_oddities(rng, name, turns):
+def with_oddities(rng: np.random.Generator, name: str, turns: Iterable[Turn]) -> tuple[Turn, ...]:
     """Add what the release's transcriptions hold beside labelled utterances.
 
     A line without an id, in some dialogues a turn with an XX id and no label, and in some a
@@ -171,7 +173,9 @@ def with_oddities(rng, name, turns):
     return tuple(turns)
 
 
-def long_draft(rng, bank, emotion, shown):
+def long_draft(
+    rng: np.random.Generator, bank: Mapping[str, Iterator[str]], emotion: str, shown: str
+) -> tuple:
     """A long turn: one sentence tells the emotion (shown as in SHOWN), all others are neutral."""
     low, high = NEUTRAL_SENTENCES
     neutral = [next(bank["neu"]) for _ in range(rng.integers(low, high + 1))]
@@ -182,7 +186,9 @@ def long_draft(rng, bank, emotion, shown):
     return speaker, next(bank[words]), emotion, words, prosody, *around
 
 
-def long_scenes(rng, bank, shown):
+def long_scenes(
+    rng: np.random.Generator, bank: Mapping[str, Iterator[str]], shown: Mapping[str, Iterator[str]]
+) -> list[list[tuple]]:
     """Two scenes of long turns, all four classes equally often: lists of drafts."""
     kinds = ("neu", *EMOTIONAL)
     drafts = [
@@ -192,7 +198,7 @@ def long_scenes(rng, bank, shown):
     return [[drafts[index] for index in half] for half in np.array_split(order, 2)]
 
 
-def clash(words, prosody):
+def clash(words: str, prosody: str) -> str:
     """The emotion of a clash turn: what the two tell if they agree, else the third of the three.
 
     That is a Latin square. No sum of a score of the words and a score of the prosody has its
@@ -204,7 +210,7 @@ def clash(words, prosody):
     return next(kind for kind in EMOTIONAL if kind not in (words, prosody))
 
 
-def clash_scene(rng, bank):
+def clash_scene(rng: np.random.Generator, bank: Mapping[str, Iterator[str]]) -> list[tuple]:
     """A scene in which both speakers say each sentence in three tones: a list of drafts."""
     drafts = [
         (speaker, sentence, clash(words, prosody), words, prosody)
@@ -216,7 +222,9 @@ def clash_scene(rng, bank):
     return [drafts[index] for index in rng.permutation(len(drafts))]
 
 
-def special_dialogues(rng, bank, shown):
+def special_dialogues(
+    rng: np.random.Generator, bank: Mapping[str, Iterator[str]], shown: Mapping[str, Iterator[str]]
+) -> list[Dialogue]:
     """The dialogues of long turns and of clash turns: two of each per session."""
     made = []
     for session in SESSIONS:
@@ -229,19 +237,19 @@ def special_dialogues(rng, bank, shown):
     return made
 
 
-def dialogues(seed):
+def dialogues(seed: int) -> list[Dialogue]:
     """Plan the corpus, from the seed alone: a list of Dialogue, six per session, then four more."""
     rng = np.random.default_rng(seed)
     bank = {kind: lines(rng, kind) for kind in LINES}
     kinds = (*TURNS, *OTHER_TURNS, *RARE)
     shown = {kind: dealt(rng, NEUTRAL if kind == "neu" else SHOWN) for kind in kinds}
 
-    def draft(emotion):
+    def draft(emotion: str) -> tuple:
         words, prosody = telling(rng, emotion, next(shown[emotion]))
         text = tagged(rng, next(bank[words]), prosody)
         return str(rng.choice(["F", "M"])), text, emotion, words, prosody
 
-    def replay(line):
+    def replay(line: tuple) -> tuple:
         if rng.random() > REPLAYED:
             return line
         speaker, text, _, words, _ = line
@@ -251,7 +259,9 @@ def dialogues(seed):
     scripts = [[draft(emotion) for emotion in SHARED_LINES] for _ in "FM"]
     made = []
     for session in SESSIONS:
-        scenes = [(f"{w}_impro0{n}", []) for n in (1, 2) for w in "FM"]
+        scenes: list[tuple[str, list[tuple]]] = [
+            (f"{w}_impro0{n}", []) for n in (1, 2) for w in "FM"
+        ]
         scenes += [("F_script01_1", scripts[0]), ("M_script02_1", scripts[1])]
         shares = np.array_split(session_emotions(rng, session), len(scenes))
         for (scene, shared), emotions in zip(scenes, shares, strict=True):

@@ -12,7 +12,9 @@ the corpus is free to keep, to cut and to pass on.
 import json
 import tempfile
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,7 +56,7 @@ RATER_NAMES = {
 COMMENTS = ("tired", "a little ironic", "hard to hear", "between the two", "resigned")
 
 
-def rater_lines(rng, turn):
+def rater_lines(rng: np.random.Generator, turn: plan.Turn) -> tuple[np.ndarray, list[str]]:
     """A turn's ratings: the mean (valence, activation, dominance), and the lines that give them."""
     names = list(RATER_NAMES.values())
     if turn.emotion == "xxx":
@@ -73,15 +75,15 @@ def rater_lines(rng, turn):
 
     scores = np.clip(np.round(rng.normal(RATINGS[turn.emotion], 0.6, size=(3, 3))), 1, 5)
     missing = rng.integers(3) if rng.random() < 0.05 else None
-    for rater, score in zip(("E1", "E2", f"{turn.speaker}1"), scores, strict=True):
-        if rater == "E2" and missing is not None:
+    for who, score in zip(("E1", "E2", f"{turn.speaker}1"), scores, strict=True):
+        if who == "E2" and missing is not None:
             score[missing] = np.nan
         val, act, dom = ("" if np.isnan(value) else f"{value:.0f}" for value in score)
-        rows.append(f"A-{rater}:\tval {val}; act {act}; dom  {dom};\t()")
+        rows.append(f"A-{who}:\tval {val}; act {act}; dom  {dom};\t()")
     return np.nanmean(scores[:2], axis=0), rows
 
 
-def evaluation(rng, dialogue, spans):
+def evaluation(rng: np.random.Generator, dialogue: plan.Dialogue, spans: np.ndarray) -> str:
     """The text of EmoEvaluation/{dialogue}.txt; spans (turns, 2) in samples."""
     text = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
     for turn, (start, end) in zip(dialogue.turns, spans / RATE, strict=True):
@@ -92,7 +94,7 @@ def evaluation(rng, dialogue, spans):
     return text
 
 
-def transcription(dialogue, spans):
+def transcription(dialogue: plan.Dialogue, spans: np.ndarray) -> str:
     """The text of transcriptions/{dialogue}.txt; spans (turns, 2) in samples."""
     text = ""
     for turn, (start, end) in zip(dialogue.turns, spans / RATE, strict=True):
@@ -104,7 +106,13 @@ def transcription(dialogue, spans):
     return text
 
 
-def write_dialogue(session, dialogue, audio, spans, rng):
+def write_dialogue(
+    session: Path,
+    dialogue: plan.Dialogue,
+    audio: np.ndarray,
+    spans: np.ndarray,
+    rng: np.random.Generator,
+) -> None:
     """Write one dialogue's files into its Session folder."""
     name = dialogue.name
     evaluations = session / "dialog" / "EmoEvaluation"
@@ -134,7 +142,7 @@ def write_dialogue(session, dialogue, audio, spans, rng):
         soundfile.write(path, samples, RATE, subtype="PCM_16")
 
 
-def rationales(dialogue, sentences):
+def rationales(dialogue: plan.Dialogue, sentences: np.ndarray) -> list[tuple]:
     """Which stretch of a long turn tells its emotion: rows of the table "rationales".
 
     sentences: (turns, 2) in samples, from speak_dialogue().
@@ -149,7 +157,7 @@ def rationales(dialogue, sentences):
     return rows
 
 
-def litter(session):
+def litter(session: Path) -> None:
     """Leave an AppleDouble file beside the first file of each folder, as the release has them."""
     for pattern in (
         "dialog/EmoEvaluation/*.txt",
@@ -162,7 +170,7 @@ def litter(session):
         first.with_name("._" + first.name).write_bytes(double)
 
 
-def write_release(folder, dialogues, seed):
+def write_release(folder: Path, dialogues: Sequence[plan.Dialogue], seed: int) -> None:
     """Speak the dialogues into an empty folder; demo.json, the ground truth, comes last."""
     synthesiser, rows = Synthesiser(), []
     for index, dialogue in enumerate(dialogues):
@@ -190,7 +198,7 @@ def write_release(folder, dialogues, seed):
     (folder / "demo.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def release_files(folder, ids):
+def release_files(folder: Path, ids: Iterable[str]) -> list[Path]:
     """The files that a reader of these utterances opens."""
     files = {folder / "rationales.tsv"}
     for utterance in ids:
@@ -205,7 +213,7 @@ def release_files(folder, ids):
     return sorted(files)
 
 
-def read_truth(folder):
+def read_truth(folder: Path) -> dict[str, Any] | None:
     """demo.json of a folder that holds a demo corpus, or None for a new or an empty folder.
 
     Raises InputError for a folder that holds anything else: it is not ours to replace.
@@ -214,7 +222,9 @@ def read_truth(folder):
         return None
     try:
         truth = json.loads((folder / "demo.json").read_text(encoding="utf-8"))
-        return truth if {"seed", "recipe", "utterances"} <= set(truth) else {}["recipe"]
+        if not {"seed", "recipe", "utterances"} <= set(truth):
+            raise KeyError("recipe")
+        return truth
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder} is there and is not a demo corpus (it has no demo.json of ours); "
@@ -222,7 +232,7 @@ def read_truth(folder):
         ) from error
 
 
-def make(folder, seed):
+def make(folder: Path | str, seed: int) -> bool:
     """Make the demo corpus in folder, whole or not at all. Returns whether anything was written.
 
     A folder that holds the same seed and recipe already stays untouched.
@@ -246,9 +256,10 @@ def make(folder, seed):
     return True
 
 
-def summary(folder):
+def summary(folder: Path | str) -> str:
     """A few lines about the corpus in folder: sessions, utterances, hours, turns per kind."""
-    truth = read_truth(Path(folder))["utterances"]
+    found = read_truth(Path(folder))
+    truth = found["utterances"] if found else {}
     kinds = Counter(utterance.split("_")[1].rstrip("0123456789") for utterance in truth)
     emotions = Counter(entry["emotion"] for entry in truth.values())
     wavs = Path(folder).glob("Session*/sentences/wav/*/Ses*.wav")
@@ -265,7 +276,7 @@ def summary(folder):
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     parser = stage_parser(__doc__)
     parser.add_argument(
         "folder", type=Path, help="the release's folder, made or brought up to date"

@@ -4,13 +4,15 @@ import ctypes
 import re
 import shutil
 import tempfile
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.signal import lfilter, resample_poly
 
 from labelmer.base.errors import InputError
 from labelmer.demo.lines import TAGS
+from labelmer.demo.plan import Dialogue, Turn
 
 RATE = 16000  # Hz, the release's own
 PAUSE = (0.15, 0.3)  # seconds between the sentences of a turn
@@ -71,7 +73,7 @@ class Synthesiser:
     RATE, VOLUME, PITCH, RANGE = 1, 2, 3, 4  # espeak_PARAMETER
     SYNCHRONOUS, CHARS_UTF8, DONT_EXIT = 2, 1, 0x8000
 
-    def __init__(self):
+    def __init__(self) -> None:
         try:
             import espeakng_loader
         except ImportError as error:
@@ -89,19 +91,21 @@ class Synthesiser:
         )
         if self._rate <= 0:
             raise InputError(f"espeak-ng cannot read its data in {data}; reinstall espeakng_loader")
-        self._chunks = []
+        self._chunks: list[bytes] = []
         receiver = ctypes.CFUNCTYPE(
             ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
         )
         self._receive = receiver(self._receive_chunk)  # kept: ctypes does not own callbacks
         self._espeak.espeak_SetSynthCallback(self._receive)
 
-    def _receive_chunk(self, samples, count, events):
+    def _receive_chunk(self, samples: Any, count: int, events: Any) -> int:
         if samples and count > 0:
             self._chunks.append(ctypes.string_at(samples, 2 * count))
         return 0
 
-    def speak(self, text, voice, *, pitch, range, rate, volume):
+    def speak(
+        self, text: str, voice: str, *, pitch: float, range: float, rate: float, volume: float
+    ) -> np.ndarray:
         """Speak one text: float samples (n,) at 16 kHz, full scale 1, silence around it cut."""
         if self._espeak.espeak_SetVoiceByName(voice.encode()):
             raise InputError(f"espeak-ng has no voice {voice!r}; reinstall espeakng_loader")
@@ -120,19 +124,21 @@ class Synthesiser:
         return resample_poly(np.trim_zeros(samples), RATE, self._rate)
 
 
-def spoken(text):
+def spoken(text: str) -> str:
     """What is said where the transcription says this: tags become their sounds."""
     return re.sub(r"\[[A-Z]+\]", lambda tag: TAGS[tag[0]], text)
 
 
-def tilted(samples, decibel):
+def tilted(samples: np.ndarray, decibel: float) -> np.ndarray:
     """Raise what lies above about 1 kHz by so many dB; samples (n,) at 16 kHz."""
     pole = np.exp(-2 * np.pi * 1000 / RATE)
     low = lfilter([1 - pole], [1, -pole], samples)
     return low + (samples - low) * 10 ** (decibel / 20)
 
 
-def speak_sentence(synthesiser, rng, voice, text, prosody):
+def speak_sentence(
+    synthesiser: Synthesiser, rng: np.random.Generator, voice: Voice, text: str, prosody: str
+) -> np.ndarray:
     """Speak one sentence in a speaker's voice with jittered prosody: samples (n,) at 16 kHz."""
     noise = rng.normal(size=len(JITTER)) * JITTER
     tone = Prosody(*(np.array(PROSODY[prosody]) + noise))
@@ -147,7 +153,9 @@ def speak_sentence(synthesiser, rng, voice, text, prosody):
     return tilted(samples, tone.tilt) * 10 ** (tone.level / 20)
 
 
-def speak_turn(synthesiser, rng, voice, turn):
+def speak_turn(
+    synthesiser: Synthesiser, rng: np.random.Generator, voice: Voice, turn: Turn
+) -> tuple[np.ndarray, tuple[int, int]]:
     """Speak one turn, sentence by sentence, with some silence around it.
 
     Returns samples (n,) at 16 kHz, and where turn.sentence is in them: (start, stop) in samples.
@@ -166,7 +174,7 @@ def speak_turn(synthesiser, rng, voice, turn):
     return np.concatenate([*pieces, margin]), (start, start + len(pieces[own]))
 
 
-def placed(rng, turns, lengths):
+def placed(rng: np.random.Generator, turns: Iterable[Turn], lengths: Iterable[int]) -> np.ndarray:
     """When each turn starts and ends: (turns, 2) int, in samples; some answers come too early.
 
     Times are whole hundredths of a second, so that what the files print is exact. Nobody
@@ -185,14 +193,16 @@ def placed(rng, turns, lengths):
     return np.array(spans)
 
 
-def room(rng, samples):
+def room(rng: np.random.Generator, samples: int) -> np.ndarray:
     """A dialogue's background, one level per microphone: (samples, 2), F first, full scale 1."""
     level = 10 ** (rng.uniform(-69, -51, size=2) / 20)
     noise = lfilter([1], [1, -0.9], rng.normal(size=(samples, 2)), axis=0)
     return noise * level * np.sqrt(1 - 0.9**2)
 
 
-def speak_dialogue(synthesiser, rng, dialogue):
+def speak_dialogue(
+    synthesiser: Synthesiser, rng: np.random.Generator, dialogue: Dialogue
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Speak a dialogue. Returns int16 (samples, 2), F's microphone first, and two (turns, 2).
 
     The first are the turns' spans in the dialogue, the second the spans of each turn's `sentence`

@@ -1,5 +1,7 @@
 """Accuracy by confidence, per variant."""
 
+import pandas as pd
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from labelmer.figures.style import (
@@ -31,7 +33,7 @@ FIGURE = {
 LEAST_JOINED = 0.01  # share of the utterances in a bin from which on a line goes through its dot
 
 
-def draw(rows):
+def draw(rows: pd.DataFrame) -> Figure:
     """Accuracy by confidence, and how often, per variant, from the table "calibration"."""
     rows = rows.assign(share=rows["count"] / rows["utterances"])
     variants = list(dict.fromkeys(rows["variant"]))

@@ -1,6 +1,10 @@
 """Confusion matrix of each variant."""
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labelmer.figures.style import INK, brief, design, entitle, experiment, percent
@@ -19,7 +23,7 @@ FIGURE = {
 NUMBERED = 16  # classes up to which a confusion matrix has its numbers written in
 
 
-def draw(rows):
+def draw(rows: pd.DataFrame) -> Figure:
     """Row-normalised confusion matrix of one variant, from its rows of the table "confusion"."""
     classes = list(dict.fromkeys(rows["true"]))
     share = rows.pivot(index="true", columns="predicted", values="share").loc[classes, classes]
@@ -37,9 +41,12 @@ def draw(rows):
     else:
         bar = figure.colorbar(image, ax=axes, shrink=0.4, label="percent of the true class")
         bar.outline.set_visible(False)
-    fitting = {"fontsize": min(9, 58 * cell)}
+    fitting: dict[str, Any] = {"fontsize": min(9, 58 * cell)}
     wide = 9 * 0.65 * longest > 72 * cell
-    slanted = {"rotation": 45 if numbered else 90, "ha": "right" if numbered else "center"}
+    slanted: dict[str, Any] = {
+        "rotation": 45 if numbered else 90,
+        "ha": "right" if numbered else "center",
+    }
     slanted |= {"va": "top"} if not numbered else {"rotation_mode": "anchor"}
     axes.set_xticks(range(len(classes)), names, **fitting, **(slanted if wide else {}))
     totals = [f"(n = {number(total)})" for total in count.sum(axis=1)]
@@ -61,14 +68,14 @@ def draw(rows):
     return figure
 
 
-def write_numbers(axes, share, count):
+def write_numbers(axes: Axes, share: np.ndarray, count: np.ndarray) -> None:
     """Write percent and number of utterances into the cells of a confusion matrix, (C, C) each."""
     for (i, j), of_true in np.ndenumerate(share):
-        cell = {"ha": "center", "color": "white" if of_true > 0.62 else INK}
+        cell: dict[str, Any] = {"ha": "center", "color": "white" if of_true > 0.62 else INK}
         axes.text(j, i, percent(of_true), va="bottom", **cell)
-        axes.text(j, i + 0.08, number(count[i, j]), va="top", fontsize=7, **cell)
+        axes.text(j, i + 0.08, number(float(count[i, j])), va="top", fontsize=7, **cell)
 
 
-def number(count):
+def number(count: float) -> str:
     """A count; one decimal if, as a mean over seeds, it is not whole."""
     return f"{count:,.0f}" if abs(count - round(count)) < 1e-3 else f"{count:,.1f}"

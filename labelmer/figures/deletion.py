@@ -1,5 +1,8 @@
 """Accuracy by the share of tokens or frames that is deleted, per variant."""
 
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from labelmer.base.tables import ORDERS
@@ -26,7 +29,7 @@ FIGURE = {
 }
 
 
-def draw(rows):
+def draw(rows: pd.DataFrame) -> Figure:
     """UA by the share deleted, most salient first or at random, from the table "deletion".
 
     Text above, speech below; a variant that does without a modality has no curve there.
@@ -53,7 +56,7 @@ def draw(rows):
     return figure
 
 
-def draw_deletion(panel, rows):
+def draw_deletion(panel: Axes, rows: pd.DataFrame) -> None:
     """Draw one variant's accuracy by the share deleted from one modality, a curve per order."""
     if len(rows) == 0:
         panel.text(0.5, 0.5, "not used", transform=panel.transAxes, color=GREY, ha="center")

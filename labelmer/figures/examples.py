@@ -12,11 +12,16 @@ token or frame says of the predicted class. A line above is the rationale.
 
 import re
 import unicodedata
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from matplotlib import rcParams
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -59,10 +64,17 @@ class Weighed:
     spans: np.ndarray  # (rows, 2): characters or seconds
     salience: np.ndarray  # (rows,), in times of an even share
     says: np.ndarray  # (rows,), between 0 and 1; nan without labels
-    rationale: tuple | None  # (start, end)
+    rationale: tuple[float, float] | None  # (start, end)
 
 
-def chosen(predictions, classes, explained):
+# An utterance's transcript, its samples (int16), and what weighs its words and its sound.
+Shown = tuple[str, np.ndarray, Weighed | None, Weighed | None]
+File = TypeVar("File", bound=Ragged)
+
+
+def chosen(
+    predictions: pd.DataFrame, classes: Sequence[str], explained: Collection[str]
+) -> pd.DataFrame:
     """The rows of the predictions to draw, by the rule above; fewer where there are too few.
 
     predictions: columns id, true, predicted, confidence, seconds; explained: ids with a rationale.
@@ -77,7 +89,7 @@ def chosen(predictions, classes, explained):
     return pd.concat([*rows, typical(predictions[~right], WRONG)])
 
 
-def typical(candidates, count):
+def typical(candidates: pd.DataFrame, count: int) -> pd.DataFrame:
     """Up to `count` rows of middling length, evenly spread over the ranks of confidence."""
     distance = (candidates["seconds"] - candidates["seconds"].median()).abs()
     near = candidates.assign(distance=distance).sort_values(["distance", "id"])
@@ -86,7 +98,11 @@ def typical(candidates, count):
     return half.iloc[sorted(ranks)[: len(half)]]
 
 
-def weighed(file, name, rationales):
+def weighed(
+    file: SalienceFile | None,
+    name: str,
+    rationales: Mapping[str, Mapping[str, tuple[float, float]]],
+) -> Weighed | None:
     """An utterance's rows in a file of salience: a Weighed, or None where there is no file."""
     if file is None:
         return None
@@ -95,7 +111,7 @@ def weighed(file, name, rationales):
     return Weighed(file.spans(name), salience, says, rationales[file.modality].get(name))
 
 
-def draw(examples):
+def draw(examples: tuple[pd.DataFrame, list[Shown], str]) -> Figure:
     """The figure of the chosen rows, from (rows, utterances, scope), as read() has them.
 
     utterances: for each row its transcript, samples (int16), and Weighed or None of words and of
@@ -130,14 +146,14 @@ def draw(examples):
     return figure
 
 
-def heading(row):
+def heading(row: Any) -> str:
     """What stands above an utterance."""
     verdict = "right" if row.true == row.predicted else "WRONG"
     said = f"{brief(row.true, 20)}, predicted {brief(row.predicted, 20)} ({row.confidence:.0%})"
     return f"{brief(row.id)}: {said}: {verdict}"
 
 
-def beside_words(words):
+def beside_words(words: Weighed | None) -> str:
     """How much of the salience no word shows: that of special tokens."""
     if words is None:
         return "the variant sees no words"
@@ -145,7 +161,7 @@ def beside_words(words):
     return f"{words.salience[nowhere].sum() / len(nowhere):.0%} of the salience on no word"
 
 
-def edges_of(text):
+def edges_of(text: str) -> np.ndarray:
     """The columns between which the characters of a text stand, one behind the other: (N + 1,)."""
     none, two = ("Mn", "Me", "Cf"), ("W", "F")  # marks on others; characters as wide as high
     widths = [
@@ -155,7 +171,7 @@ def edges_of(text):
     return np.concatenate([[0], np.cumsum(widths, dtype=int)])
 
 
-def lines_of(text):
+def lines_of(text: str) -> list[tuple[int, str]]:
     """A text in lines of at most COLUMNS columns: [(place of the line's first character, line)].
 
     Between words, or within one that is longer than a line.
@@ -171,16 +187,19 @@ def lines_of(text):
     return found or [(0, "")]
 
 
-def is_right_to_left(text):
+def is_right_to_left(text: str) -> bool:
     """Does the first letter of a text belong to a script that is read from right to left?"""
     directions = map(unicodedata.bidirectional, text)
     return next((d in ("R", "AL") for d in directions if d in ("L", "R", "AL")), False)
 
 
-def draw_words(axes, lines, words):
+def draw_words(axes: Axes, lines: list[tuple[int, str]], words: Weighed | None) -> None:
     """Draw the lines of a transcript, each character with the salience of its token behind it."""
     backwards = is_right_to_left("".join(line for _, line in lines))
-    font = {"family": ["DejaVu Sans Mono", *rcParams["font.family"]], "fontsize": POINTS}
+    font: dict[str, Any] = {
+        "family": ["DejaVu Sans Mono", *rcParams["font.family"]],
+        "fontsize": POINTS,
+    }
     font |= {"va": "center", "ha": "right" if backwards else "left"}
     for number, (_, line) in enumerate(lines):
         edges = edges_of(line)
@@ -190,14 +209,15 @@ def draw_words(axes, lines, words):
         draw_band(axes, np.concatenate([band_of_line(*line, words) for line in lines]), COLUMNS)
         for number, (first, line) in enumerate(lines):
             stretch = np.clip(words.rationale or (0, 0), first, first + len(line)) - first
-            draw_rationale(axes, *edges_of(line)[stretch.astype(int)], STRIPES * number)
+            draw_rationale(axes, edges_of(line)[stretch.astype(int)], STRIPES * number)
     axes.set(xlim=(COLUMNS, 0) if backwards else (0, COLUMNS), ylim=(STRIPES * len(lines), 0))
     axes.axis("off")
 
 
-def pieces(line):
+def pieces(line: str) -> list[tuple[int, str]]:
     """What is drawn as a whole: [(place in the line, word or wide character)]."""
-    found, blank, narrow = [], True, False
+    found: list[tuple[int, str]] = []
+    blank, narrow = True, False
     for place, (character, columns) in enumerate(zip(line, np.diff(edges_of(line)), strict=True)):
         if character.isspace():
             blank = True
@@ -210,7 +230,7 @@ def pieces(line):
     return found
 
 
-def band_of_line(first, line, words):
+def band_of_line(first: int, line: str, words: Weighed) -> np.ndarray:
     """The band behind a line that starts at character `first`: (STRIPES, COLUMNS, 4)."""
     salience, says = np.full((2, COLUMNS), np.nan)
     edges = edges_of(line)
@@ -220,7 +240,7 @@ def band_of_line(first, line, words):
     return band(salience, says)
 
 
-def draw_sound(axes, samples, sound):
+def draw_sound(axes: Axes, samples: np.ndarray, sound: Weighed | None) -> None:
     """Draw the waveform of int16 samples over the salience of its frames."""
     starts = np.arange(0, len(samples), max(1, len(samples) // 800))  # finer would not be seen
     scale = MIDDLE / max(1, np.abs(samples.astype(int)).max())
@@ -230,7 +250,7 @@ def draw_sound(axes, samples, sound):
     axes.fill_between(starts / RATE, low, high, color=INK, lw=0.3)
     if sound is not None:
         draw_band(axes, band(sound.salience, sound.says), sound.spans[-1, 1])
-        draw_rationale(axes, *(sound.rationale or (0, 0)), 0)
+        draw_rationale(axes, sound.rationale or (0, 0), 0)
     axes.set(xlim=(0, len(samples) / RATE), ylim=(STRIPES - 1, -1))
     seconds = len(samples) / RATE
     axes.set(yticks=[], xticks=np.arange(0, seconds, max(1, round(seconds / 40))))
@@ -238,7 +258,7 @@ def draw_sound(axes, samples, sound):
     axes.spines[:].set_visible(False)
 
 
-def band(salience, says):
+def band(salience: np.ndarray, says: np.ndarray) -> np.ndarray:
     """Colours (STRIPES, n, 4) of n places; nothing where there is nan."""
     above, below = (
         colours(np.ma.masked_invalid(values))
@@ -247,20 +267,21 @@ def band(salience, says):
     return np.stack([*[above] * (STRIPES - 2), below, np.zeros_like(below)])
 
 
-def draw_band(axes, colours, width):
+def draw_band(axes: Axes, colours: np.ndarray, width: float) -> None:
     """Draw bands (stripes, n, 4) from the upper edge on, as wide as said."""
     extent = (0, width, len(colours), 0)
     axes.imshow(colours, extent=extent, aspect="auto", interpolation="nearest", zorder=0)
 
 
-def draw_rationale(axes, start, end, upper_edge):
+def draw_rationale(axes: Axes, stretch: Iterable[float], upper_edge: float) -> None:
     """Draw the line above a stretch of a band."""
+    start, end = stretch
     if end > start:
         place = [upper_edge - 0.4] * 2
         axes.plot([start, end], place, color=INK, lw=1.5, solid_capstyle="butt", clip_on=False)
 
 
-def keys():
+def keys() -> list[Artist]:
     """The entries of the legend."""
     salience = [
         Patch(facecolor=EVEN(times / MOST), edgecolor=GREY, lw=0.4, label=label)
@@ -273,7 +294,9 @@ def keys():
     return [*salience, *says, Line2D([], [], color=INK, lw=1.5, label="rationale")]
 
 
-def read_predictions(paths, seconds):
+def read_predictions(
+    paths: Iterable[Path], seconds: Mapping[str, float]
+) -> tuple[pd.DataFrame, list[str]]:
     """The test predictions of all folds, as chosen() takes them, and the names of the classes."""
     table = tables.read_all(paths, "predictions")
     p = [column for column in table.columns if column.startswith("p_")]
@@ -282,19 +305,19 @@ def read_predictions(paths, seconds):
     return test, [name.removeprefix("p_") for name in p]
 
 
-def scope_of(predictions):
+def scope_of(predictions: pd.DataFrame) -> str:
     """What the title says of the predictions that the utterances were chosen from."""
     first, right = predictions.iloc[0], predictions["true"] == predictions["predicted"]
     whence = f"of n = {len(predictions):,} test utterances {right.sum():,} are right"
     return f"{experiment(first)}; seed {first['seed']}; {whence}"
 
 
-def by_id(files):
+def by_id(files: Iterable[File]) -> dict[str, File]:
     """{id: file} of ragged files."""
     return {name: file for file in files for name in file.ids}
 
 
-def read(files):
+def read(files: Mapping[str, list[Path]]) -> tuple[pd.DataFrame, list[Shown], str]:
     """What draw() is given: the rows of the predictions to draw, what is shown of each, the scope.
 
     files: paths of the reference variant's predictions and salience with the first seed, and of all
@@ -304,7 +327,7 @@ def read(files):
     texts = dict(zip(utterances["id"], utterances["text"], strict=True))
     audio = by_id(map(Ragged, files["segments"]))
     seconds = {name: len(file[name]) / RATE for name, file in audio.items()}
-    rationales = {"speech": {}, "text": {}}
+    rationales: dict[str, dict] = {"speech": {}, "text": {}}
     for path in files["rationales"]:
         rationales = read_rationales(path, texts, seconds)
     stored = [SalienceFile(path) for folder in files["salience"] for path in folder.glob("*.h5")]

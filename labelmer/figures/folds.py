@@ -26,7 +26,7 @@ FIGURE = {
 }
 
 
-def draw(rows):
+def draw(rows: pd.DataFrame) -> Figure:
     """UA of every fold (mean over seeds), mean and sd per variant, from the table "folds"."""
     per_fold = rows.groupby(["variant", "fold"])["ua"].mean().unstack() * 100  # (variants, folds)
     per_fold = per_fold.loc[per_fold.mean(axis=1).sort_values(kind="stable").index]

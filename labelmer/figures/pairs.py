@@ -1,5 +1,8 @@
 """Differences from the reference variant."""
 
+from typing import Any
+
+import pandas as pd
 from matplotlib.figure import Figure
 
 from labelmer.figures.style import BLUE, GREY, INK, PALE, brief, entitle, speakers_design
@@ -19,7 +22,7 @@ FIGURE = {
 }
 
 
-def draw(rows):
+def draw(rows: pd.DataFrame) -> Figure:
     """UA of each variant minus that of the reference, with its interval, from the table "pairs"."""
     reference = rows.iloc[0]["other"]  # the reference stands before all others (tabulate)
     rows = rows[rows["other"] == reference].sort_values("difference", kind="stable")
@@ -67,6 +70,6 @@ def draw(rows):
     return figure
 
 
-def pair_texts(row):
+def pair_texts(row: Any) -> tuple[str, str, str]:
     """What stands beside a row of the table "pairs": difference, interval, corrected p."""
     return points(row.difference), points_interval(row.low, row.high), p_text(row.p_jackknife_holm)

@@ -10,22 +10,25 @@ give the same bytes.
 """
 
 import importlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from labelmer import figures
 from labelmer.base import tables
 from labelmer.base.errors import InputError
 from labelmer.base.stage import command, parse, stage_parser
-from labelmer.figures import FIGURES
 from labelmer.figures.style import entitle, experiment, save
 from labelmer.report import columns
 
 OF_UTTERANCES = ("predictions", "salience", "utterances", "segments", "rationales")
 
 
-def read_rows(reads, paths, names, variant=None):
+def read_rows(
+    reads: str, paths: Sequence[Path], names: Mapping[str, str], variant: str | None = None
+) -> pd.DataFrame:
     """The rows of one experiment, and of one variant if it is given; none if all are of others.
 
     reads: name of a result table, of which there is one path, or "histories", which get a column
@@ -48,7 +51,13 @@ def read_rows(reads, paths, names, variant=None):
     return rows[rows["variant"] == variant]
 
 
-def draw_rows(figure, draw, rows, paths, names):
+def draw_rows(
+    figure: figures.Figure,
+    draw: Callable[[pd.DataFrame], Figure],
+    rows: pd.DataFrame,
+    paths: Sequence[Path],
+    names: Mapping[str, str],
+) -> Figure:
     """The figure of an experiment's rows; without any, what stands for it.
 
     Raise InputError where nothing does.
@@ -66,10 +75,12 @@ def draw_rows(figure, draw, rows, paths, names):
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Draw one figure."""
     parser = stage_parser(__doc__)
-    parser.add_argument("figure", choices=FIGURES, metavar="FIGURE", help=", ".join(FIGURES))
+    parser.add_argument(
+        "figure", choices=figures.FIGURES, metavar="FIGURE", help=", ".join(figures.FIGURES)
+    )
     parser.add_argument("tables", type=Path, nargs="*", metavar="TABLE.tsv")
     parser.add_argument("out", type=Path, metavar="OUT_STEM")
     for name in ("speech", "text", "mode"):
@@ -78,13 +89,14 @@ def main(argv=None):
     for name in OF_UTTERANCES:
         parser.add_argument(f"--{name}", type=Path, nargs="*", default=[], metavar="PATH")
     args = parse(parser, argv)
-    figure = FIGURES[args.figure]
+    figure = figures.FIGURES[args.figure]
     draw = importlib.import_module(f"labelmer.figures.{args.figure}")
     names = {"speech": args.speech, "text": args.text, "mode": args.mode}
     if figure.each_variant != (args.variant is not None):
         parser.error(
             f"plot {args.figure}: --variant {args.variant}, expected one with "
-            f"{[name for name in FIGURES if FIGURES[name].each_variant]}, and with them alone"
+            f"{[name for name, of in figures.FIGURES.items() if of.each_variant]}, and with them "
+            "alone"
         )
     if figure.reads == "utterances":
         read = draw.read({name: getattr(args, name) for name in OF_UTTERANCES})

@@ -1,5 +1,6 @@
 """Accuracy without a modality and on recognised words, per variant."""
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from labelmer.figures.style import (
@@ -27,7 +28,7 @@ FIGURE = {
 }
 
 
-def draw(rows):
+def draw(rows: pd.DataFrame) -> Figure:
     """UA under each condition with its interval, per variant, from the table "robustness"."""
     whole = rows[rows["condition"] == "all"].sort_values("ua", kind="stable")
     places = {variant: place for place, variant in enumerate(whole["variant"])}

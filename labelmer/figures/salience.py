@@ -1,6 +1,9 @@
 """Share of salience on the rationales, per variant."""
 
+from typing import Any
+
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -30,7 +33,7 @@ FIGURE = {
 }
 
 
-def draw(rows):
+def draw(rows: pd.DataFrame) -> Figure:
     """Share of salience on the rationale per variant, by modality, from the table "salience"."""
     rows = rows[rows["measure"] == "salience"]
     variants = list(dict.fromkeys(rows["variant"]))[::-1]  # the first one above
@@ -63,14 +66,14 @@ def draw(rows):
     return figure
 
 
-def draw_shares(axes, rows, variants):
+def draw_shares(axes: Axes, rows: pd.DataFrame, variants: list[str]) -> None:
     """Draw the shares of one modality, a place for each of the variants."""
     places = rows["variant"].map(variants.index)
     share, low, high, uniform = (100 * rows[c] for c in ("share", "low", "high", "uniform"))
     axes.vlines(uniform, places - 0.5, places + 0.5, color=VERMILION, lw=1.5)
     axes.hlines(places, low, high, color=BLUE, lw=2)
     axes.scatter(share, places, s=22, color=BLUE, zorder=3)
-    beside = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
+    beside: dict[str, Any] = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
     beside |= {"xytext": (28, 0), "va": "center", "ha": "right"}
     for place, ratio in zip(places, rows["ratio"], strict=True):
         axes.annotate("" if pd.isna(ratio) else f"{ratio:.1f}", (1, place), **beside)

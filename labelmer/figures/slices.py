@@ -1,7 +1,10 @@
 """Accuracy on slices of the test utterances, per variant."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
@@ -23,8 +26,9 @@ FIGURE = {
 }
 
 # Worse than the reference, the same, better: pale enough for ink on it, the same in all figures.
-DIFFERENCES = LinearSegmentedColormap.from_list("differences", ["#e69e66", "white", "#66aad1"])
-DIFFERENCES = DIFFERENCES.with_extremes(bad=PALE)  # the reference itself
+DIFFERENCES = LinearSegmentedColormap.from_list(
+    "differences", ["#e69e66", "white", "#66aad1"]
+).with_extremes(bad=PALE)  # the reference itself
 DIFFERENCE_SCALE = Normalize(-10, 10)  # percentage points
 SLICINGS_IN_WORDS = {
     "class": "true class (its recall)",
@@ -34,7 +38,7 @@ SLICINGS_IN_WORDS = {
 }
 
 
-def draw(rows):
+def draw(rows: pd.DataFrame) -> Figure:
     """UA of each variant on each slice, coloured by its difference from the reference.
 
     rows: of the table "slices", in which the reference stands before the other variants.
@@ -73,13 +77,18 @@ def draw(rows):
     return figure
 
 
-def draw_slicing(panel, rows, variants):
+def draw_slicing(panel: Axes, rows: pd.DataFrame, variants: list[str]) -> None:
     """Draw the slices of one slicing into its axes: a row for each slice, a column per variant."""
     slices = rows.drop_duplicates("slice")
     rows = rows.assign(place=pd.factorize(rows["slice"])[0])
     difference = rows.pivot(index="place", columns="variant", values="difference")[variants]
     edges = (np.arange(count + 1) - 0.5 for count in (len(variants), len(slices)))
-    colours = {"cmap": DIFFERENCES, "norm": DIFFERENCE_SCALE, "edgecolors": "white", "lw": 1}
+    colours: dict[str, Any] = {
+        "cmap": DIFFERENCES,
+        "norm": DIFFERENCE_SCALE,
+        "edgecolors": "white",
+        "lw": 1,
+    }
     panel.pcolormesh(*edges, 100 * difference, **colours)
     panel.invert_yaxis()
     for row in rows.itertuples():
@@ -98,7 +107,7 @@ def draw_slicing(panel, rows, variants):
     panel.spines[:].set_visible(False)
 
 
-def draw_scale_of_differences(figure, panels, label):
+def draw_scale_of_differences(figure: Figure, panels: np.ndarray, label: str) -> None:
     """Draw below the panels what their colours mean."""
     bar = figure.colorbar(
         ScalarMappable(DIFFERENCE_SCALE, DIFFERENCES),

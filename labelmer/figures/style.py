@@ -4,12 +4,17 @@ import os
 import re
 import textwrap
 import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, fontManager, get_font
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from labelmer.base.log import log
 
@@ -40,46 +45,52 @@ STYLE = {
 }
 
 
-def entitle(figure, *lines):
+def entitle(figure: Figure, *lines: str) -> None:
     """Give a figure its title; a line that is wider than the figure goes on below."""
     width = int(figure.get_figwidth() * 72 / (0.5 * 9.5))  # characters
     wrapped = [part for line in lines for part in textwrap.wrap(line, width)]
     figure.suptitle("\n".join(wrapped), fontsize=9.5, linespacing=1.5)
 
 
-def brief(name, most=36):
+def brief(name: str, most: int = 36) -> str:
     """A name in at most so many characters: what is too long lacks its middle."""
     tail = most // 2 - 1
     return name if len(name) <= most else f"{name[: most - tail - 1]}…{name[-tail:]}"
 
 
-def experiment(row):
+def experiment(row: Mapping[str, Any] | pd.Series) -> str:
     """How a title names a row's encoders."""
     return f"{brief(row['speech'])} + {brief(row['text'])}, {row['mode']}"
 
 
-def design(folds, seeds, utterances):
+def design(folds: int, seeds: int, utterances: int) -> str:
     """How a title says what the numbers rest on."""
     return f"{counted(folds, 'fold')}, {counted(seeds, 'seed')}, n = {utterances:,} utterances"
 
 
-def speakers_design(row):
+def speakers_design(row: pd.Series) -> str:
     """How a title says what a row with an interval over speakers rests on."""
     folds, seeds, utterances, speakers = row[["folds", "seeds", "utterances", "speakers"]]
     return f"{experiment(row)}; {design(folds, seeds, utterances)}, {counted(speakers, 'speaker')}"
 
 
-def counted(count, noun):
+def counted(count: int, noun: str) -> str:
     """'1 fold', '5 folds'."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def percent(share):
+def percent(share: float) -> str:
     """A share as percent with one decimal; nothing where there is no share."""
     return "" if pd.isna(share) else f"{100 * share:.1f}"
 
 
-def panels_of(variants, block_height, heights, labels, bottom):
+def panels_of(
+    variants: Sequence[str],
+    block_height: float,
+    heights: list[float],
+    labels: tuple[str, str],
+    bottom: str,
+) -> tuple[Figure, list[tuple[str, Axes, Axes]]]:
     """A figure with a panel above another for each variant, four across.
 
     block_height in inches; heights: of the upper and the lower panel, as a ratio; labels: of their
@@ -113,7 +124,7 @@ def panels_of(variants, block_height, heights, labels, bottom):
     return figure, pairs
 
 
-def laid_out(figure):
+def laid_out(figure: Figure) -> Figure:
     """A figure with its layout worked out and its axes where that puts them, to nine decimals.
 
     The solver's last bits depend on where objects lie in memory; ids in the SVG depend on them.
@@ -121,16 +132,17 @@ def laid_out(figure):
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:
-        axes.set_position([round(number, 9) for number in axes.get_position().bounds])
+        bounds = (round(number, 9) for number in axes.get_position().bounds)
+        axes.set_position(Bbox.from_bounds(*bounds))
     return figure
 
 
-def letters_of(figure):
+def letters_of(figure: Figure) -> set[str]:
     """All characters of a figure's texts."""
     return set("".join(text.get_text() for text in figure.findobj(Text))) - {"\n"}
 
 
-def fallbacks(letters):
+def fallbacks(letters: Iterable[str]) -> tuple[list[str], set[str]]:
     """Installed fonts for the letters that FONT has not, and the letters that no font has."""
     missing, found = {c for c in letters if not has(findfont(FONT), c)}, []
     for font in sorted(fontManager.ttflist, key=lambda font: (font.name, font.fname)):
@@ -141,12 +153,12 @@ def fallbacks(letters):
     return found, missing
 
 
-def has(path, letter):
+def has(path: str, letter: str) -> bool:
     """Does the font in a file have a letter?"""
     return ord(letter) in get_font(path).get_charmap()
 
 
-def save(draw, stem):
+def save(draw: Callable[[], Figure], stem: Path) -> None:
     """Write the figure that draw() returns as stem.svg and stem.png, without dates or versions.
 
     What the font lacks is drawn in other installed fonts; the log names what none of them has.

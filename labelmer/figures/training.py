@@ -1,5 +1,8 @@
 """Loss and accuracy over the epochs, per variant."""
 
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
@@ -26,7 +29,7 @@ FIGURE = {
 }
 
 
-def draw(histories):
+def draw(histories: pd.DataFrame) -> Figure:
     """Loss (above) and validation UA (below) over epochs: a pair of panels for every variant.
 
     histories: rows of the table "history" with a column run, the number of their file.
@@ -53,7 +56,7 @@ def draw(histories):
     return figure
 
 
-def draw_training(loss, accuracy, histories):
+def draw_training(loss: Axes, accuracy: Axes, histories: pd.DataFrame) -> None:
     """Draw one variant's runs into its two axes."""
     for _, run in histories.groupby("run"):
         chosen = run[run["chosen"] == 1]

@@ -7,7 +7,7 @@ from labelmer.base.digest import content_key
 SHARES = (0.1, 0.2, 0.3, 0.5)  # of the rows, that are deleted
 
 
-def chances_of(name, modality, rows):
+def chances_of(name: str, modality: str, rows: int) -> np.ndarray:
     """A number in [0, 1) for each row of an utterance, by which rows are deleted at random.
 
     It depends on the utterance's id, the modality and the row alone: each model, seed and share
@@ -17,8 +17,8 @@ def chances_of(name, modality, rows):
     return np.random.default_rng(seed).random(rows)
 
 
-def left_at_random(name, modality, rows):
+def left_at_random(name: str, modality: str, rows: int) -> np.ndarray:
     """Rows that stay, for each of SHARES: (shares, rows) bool; at least one goes, one stays."""
     order = np.argsort(-chances_of(name, modality, rows), kind="stable")
-    gone = np.round(np.float32(rows) * np.float32(SHARES)).clip(1, rows - 1)
+    gone = np.round(np.float32(rows) * np.array(SHARES, np.float32)).clip(1, rows - 1)
     return np.argsort(order) >= gone[:, None]

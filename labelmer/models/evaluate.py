@@ -7,8 +7,10 @@ predictions came about.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -19,7 +21,7 @@ from labelmer.base.errors import InputError
 from labelmer.base.log import log
 from labelmer.base.ragged_writer import Writer
 from labelmer.base.stage import RUN, command, parse, run_parser
-from labelmer.learning.batches import load_part, passes, predict, probabilities
+from labelmer.learning.batches import Part, load_part, passes, predict, probabilities
 from labelmer.learning.device import device_of, make_deterministic
 from labelmer.learning.predictions import check_recognised, perturbed_table, predictions_table
 from labelmer.models.perturbations import perturbed
@@ -31,13 +33,15 @@ class Examined:
     """What a model says of N utterances, in their order."""
 
     logits: torch.Tensor  # (N, C)
-    columns: dict  # {modality: names of the columns of salience}
-    salience: dict  # {modality: [(T, columns) of each utterance]}
-    changed: dict  # {(change, modality, share): logits (N, C)}
+    columns: dict[str, list[str]]  # {modality: names of the columns of salience}
+    salience: dict[str, list]  # {modality: [(T, columns) of each utterance]}
+    changed: dict[tuple, torch.Tensor]  # {(change, modality, share): logits (N, C)}
 
 
 @torch.inference_mode()
-def examine(model, part, ids, classes):
+def examine(
+    model: torch.nn.Module, part: Part, ids: Sequence[str], classes: Sequence[str]
+) -> Examined:
     """Predict a part, and once more under each change of its inputs: an Examined."""
     size = len(ids), len(classes)
     found = Examined(torch.zeros(size), {}, {m: [None] * len(ids) for m in part.features}, {})
@@ -57,7 +61,9 @@ def examine(model, part, ids, classes):
     return found
 
 
-def salience_columns(output, salience, modality, classes):
+def salience_columns(
+    output: Any, salience: Mapping[str, torch.Tensor], modality: str, classes: Sequence[str]
+) -> dict[str, torch.Tensor]:
     """The columns of a file of salience that a model has: {name: (B, T)}."""
     columns = {"salience": salience[modality]}
     for name in ("pooling", "expert_pooling", "received"):
@@ -70,14 +76,22 @@ def salience_columns(output, salience, modality, classes):
     return columns
 
 
-def write_salience(folder, found, part, test, classes, run, model_digest):
+def write_salience(
+    folder: Path,
+    found: Examined,
+    part: Part,
+    test: pd.DataFrame,
+    classes: Sequence[str],
+    run: Mapping[str, str],
+    model_digest: str,
+) -> None:
     """Write a ragged file of salience for each modality into a folder."""
     order = sorted(range(len(test)), key=test["id"].tolist().__getitem__)
     ids = [test["id"].iloc[i] for i in order]
     for m, columns in found.columns.items():
         features = part.features[m]
         items = [found.salience[m][i] for i in order]
-        attrs = {
+        attrs: dict[str, str | float] = {
             "kind": "salience",
             "modality": m,
             "columns": json.dumps(columns),
@@ -97,12 +111,12 @@ def write_salience(folder, found, part, test, classes, run, model_digest):
                 writer.write(place, item, content_key(model_digest, name))
 
 
-def heard(table):
+def heard(table: pd.DataFrame) -> pd.Series:
     """The ids of a fold table's validation and test part, in its order."""
     return table["id"][table["part"].isin(["validation", "test"])]
 
 
-def of_validation(path, table):
+def of_validation(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     """The predictions of the validation part that training wrote; InputError if it was another."""
     found = tables.read(path, "predictions")
     part = table[table["part"] == "validation"].set_index("id")["label"]
@@ -115,7 +129,7 @@ def of_validation(path, table):
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the rule evaluate."""
     parser = run_parser(__doc__)
     parser.add_argument("out", type=Path, help="table of predictions to write")

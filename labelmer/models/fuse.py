@@ -9,8 +9,9 @@ Disturbed inputs are fused with the same temperatures: what a change leaves alon
 said before, and a model whose only modality is missing is left out of the product.
 """
 
-from collections import namedtuple
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,14 +23,25 @@ from labelmer.base.stage import command, parse, stage_parser
 from labelmer.base.tables import MODALITIES
 from labelmer.scores.calibration import best_temperatures, combined, log_probabilities
 
-CHANGE = ["change", "modality", "share"]
 OF_UTTERANCES = ["session", "dialogue", "speaker", "part"]  # of predictions, not of perturbed
-Change = namedtuple("Change", CHANGE)
+
+
+class Change(NamedTuple):
+    """What was done to the inputs: the columns of perturbed that say so."""
+
+    change: str
+    modality: str
+    share: float
+
+
+CHANGE = list(Change._fields)
 # Which rows are the most salient is for each model to say, so these deletions are not fused.
 FUSED_CHANGES = ("missing", "transcripts", "random")
 
 
-def fuse_tables(members, variant):
+def fuse_tables(
+    members: Sequence[pd.DataFrame], variant: str
+) -> tuple[pd.DataFrame, tuple[float, ...]]:
     """Fuse tables of predictions (M frames); return the fused table and the M temperatures.
 
     Ids, parts, true classes and probability columns of all must agree (see `matched`). The
@@ -44,7 +56,7 @@ def fuse_tables(members, variant):
     return saying(first, combined(logs, temperatures), variant), temperatures
 
 
-def saying(rows, logs, variant):
+def saying(rows: pd.DataFrame, logs: np.ndarray, variant: str) -> pd.DataFrame:
     """Rows of predictions with other log probabilities (N, C), and the class that these name."""
     columns, p = probability_columns(rows), np.exp(logs)
     classes = np.array([c.removeprefix("p_") for c in columns])
@@ -53,7 +65,12 @@ def saying(rows, logs, variant):
     return said
 
 
-def fuse_perturbed(members, perturbed, temperatures, variant):
+def fuse_perturbed(
+    members: Sequence[pd.DataFrame],
+    perturbed: Sequence[pd.DataFrame],
+    temperatures: Sequence[float],
+    variant: str,
+) -> pd.DataFrame:
     """The table "perturbed" of a late fusion.
 
     members: the models' predictions; perturbed: their tables "perturbed"; temperatures: those
@@ -73,7 +90,7 @@ def fuse_perturbed(members, perturbed, temperatures, variant):
     return pd.concat(fused)
 
 
-def changes_of(perturbed):
+def changes_of(perturbed: pd.DataFrame) -> list[Change]:
     """The changes that a late fusion is tested under, each a Change.
 
     perturbed: the tables "perturbed" of its models, as one. Together they may see both modalities
@@ -85,7 +102,7 @@ def changes_of(perturbed):
     return list(dict.fromkeys([*missing, *map(Change._make, known)]))
 
 
-def under(change, test, perturbed):
+def under(change: Change, test: pd.DataFrame, perturbed: pd.DataFrame) -> pd.DataFrame | None:
     """What a model says under a change, by id; None if it is left with nothing to go by.
 
     test: its test predictions, by id, which hold where the change does not touch it.
@@ -97,7 +114,9 @@ def under(change, test, perturbed):
     return None if change.change == "missing" and alone else test
 
 
-def check_perturbed(table, path, test, path_of_test):
+def check_perturbed(
+    table: pd.DataFrame, path: Path, test: pd.DataFrame, path_of_test: Path
+) -> None:
     """InputError unless each change of a table "perturbed" has what the model predicts of a test.
 
     test: the model's test predictions.
@@ -111,7 +130,7 @@ def check_perturbed(table, path, test, path_of_test):
             )
 
 
-def matched(a, b, path_a, path_b):
+def matched(a: pd.DataFrame, b: pd.DataFrame, path_a: Path, path_b: Path) -> pd.DataFrame:
     """Table b in the order of table a; InputError unless both predict the same utterances."""
     if set(probability_columns(a)) != set(probability_columns(b)):
         raise InputError(
@@ -137,7 +156,7 @@ def matched(a, b, path_a, path_b):
     return b
 
 
-def check(table, path):
+def check(table: pd.DataFrame, path: Path) -> None:
     """Raise InputError unless the true classes have probabilities and a validation part exists."""
     columns = probability_columns(table)
     unknown = table[~("p_" + table["true"]).isin(columns)]
@@ -153,13 +172,13 @@ def check(table, path):
         )
 
 
-def probability_columns(table):
+def probability_columns(table: pd.DataFrame) -> list[str]:
     """Names of the columns p_<class>, in the table's order."""
     return [c for c in table.columns if c.startswith("p_")]
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Fuse files of predictions of one fold and seed."""
     parser = stage_parser(__doc__)
     parser.add_argument("predictions", type=Path, nargs="+", metavar="PREDICTIONS.tsv")

@@ -26,10 +26,11 @@ class Layout:
              length, as in training
     """
 
-    def __init__(self, mask):
+    def __init__(self, mask: torch.Tensor) -> None:
         self.mask = self.inside = mask
         self.places = places_of(mask)
-        self.groups, self.longest = [slice(None)], [mask.shape[1]]
+        self.groups: list[slice] = [slice(None)]
+        self.longest = [mask.shape[1]]
         if self.places is not None:
             self.owner = self.places // mask.shape[1]  # (R,): the number of a row's utterance
             ends = (mask * torch.arange(1, 1 + mask.shape[1])).amax(1).tolist()
@@ -41,12 +42,12 @@ class Layout:
             self.pack(there)[:, None].float() for there in (edged[:, :-2], edged[:, 2:])
         )
 
-    def pack(self, values):
+    def pack(self, values: torch.Tensor) -> torch.Tensor:
         """(R, ...) of values (B, T, ...)."""
         rows = values.flatten(0, 1)
         return rows if self.places is None else rows.index_select(0, self.places)
 
-    def unpack(self, rows):
+    def unpack(self, rows: torch.Tensor) -> torch.Tensor:
         """(B, T, ...) of rows (R, ...)."""
         shape = self.inside.shape
         if self.places is None:
@@ -55,24 +56,24 @@ class Layout:
         empty = rows.new_zeros(shape.numel(), *rows.shape[1:])
         return empty.index_copy(0, self.places, rows).unflatten(0, shape)
 
-    def each(self, values):
+    def each(self, values: torch.Tensor) -> torch.Tensor:
         """(R, ...): for each row what values (B, ...) have for its utterance."""
         if self.places is None:
             return values.repeat_interleave(self.mask.shape[1], 0)
         return values.index_select(0, self.owner)
 
-    def mean(self, rows, weights=None):
+    def mean(self, rows: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
         """(B, d): the means of each utterance's rows (R, d), by weights (B, T) that sum to one."""
         if weights is not None:
             return self._sums(rows * self.pack(weights)[:, None])
         return self._sums(rows) / self.inside.sum(1, keepdim=True)
 
-    def _sums(self, rows):
+    def _sums(self, rows: torch.Tensor) -> torch.Tensor:
         if self.places is None:
             return self.unpack(rows).sum(1)
         return rows.new_zeros(len(self.mask), rows.shape[1]).index_add(0, self.owner, rows)
 
-    def first_where(self, missing):
+    def first_where(self, missing: torch.Tensor) -> "Layout":
         """The same rows, of which the first alone counts where missing (B,) is True."""
         other = copy.copy(self)
         first = torch.arange(self.mask.shape[1], device=self.mask.device) == 0
@@ -80,6 +81,6 @@ class Layout:
         return other
 
 
-def places_of(mask):
+def places_of(mask: torch.Tensor) -> torch.Tensor | None:
     """Where rows stand among all places of a batch (B T): (R,), or None on a GPU."""
     return mask.flatten().nonzero()[:, 0] if mask.device.type == "cpu" else None

@@ -14,8 +14,10 @@ A missing modality is at its mean: it adds nothing. The test part chooses nothin
 
 import json
 import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import save as to_bytes
@@ -54,24 +56,24 @@ class Means:
     stride  rows that are deleted together, as a model sees them as one
     """
 
-    def __init__(self, modality, paths, stride):
+    def __init__(self, modality: str, paths: Iterable[Path | str], stride: int) -> None:
         self.modality, self.stride = modality, stride
         self.files = opened(paths)
         self.encoder = origin(self.files[0])
 
-    def of(self, ids):
+    def of(self, ids: Sequence[str]) -> np.ndarray:
         """Means of utterances: (N, width)."""
         return self._means(ids, lambda name, rows: np.ones((1, rows)))[0]
 
-    def left_at_random(self, ids):
+    def left_at_random(self, ids: Sequence[str]) -> np.ndarray:
         """Means of what is left when each of SHARES is deleted at random: (shares, N, width)."""
         return self._means(ids, self._left)
 
-    def _left(self, name, rows):
+    def _left(self, name: str, rows: int) -> np.ndarray:
         left = left_at_random(name, self.modality, -(-rows // self.stride))
         return left.repeat(self.stride, axis=1)[:, :rows]
 
-    def _means(self, ids, kept):
+    def _means(self, ids: Sequence[str], kept: Callable[[str, int], np.ndarray]) -> np.ndarray:
         """Means (K, N, width) over the rows that kept(id, rows) says, (K, rows)."""
         found = []
         for name, (file, index) in zip(ids, located(self.files, ids), strict=True):
@@ -93,24 +95,26 @@ class Means:
 class Linear:
     """A fitted logistic regression; logits are the intercept and a sum over modalities."""
 
-    mean: dict  # {modality: (width,)}
-    sd: dict  # {modality: (width,)}
-    weights: dict  # {modality: (C, width)}
+    mean: dict[str, np.ndarray]  # {modality: (width,)}
+    sd: dict[str, np.ndarray]  # {modality: (width,)}
+    weights: dict[str, np.ndarray]  # {modality: (C, width)}
     intercept: np.ndarray  # (C,)
 
-    def probabilities(self, means):
+    def probabilities(self, means: Mapping[str, np.ndarray]) -> np.ndarray:
         """Probabilities (N, C) of {modality: (N, width)}; one that is missing adds nothing."""
         terms = [((x - self.mean[m]) / self.sd[m]) @ self.weights[m].T for m, x in means.items()]
         return softmax(self.intercept + sum(terms), axis=1)
 
-    def tensors(self):
+    def tensors(self) -> dict[str, np.ndarray]:
         """All of it by name, as it is saved."""
         of_modality = {"mean": self.mean, "sd": self.sd, "weights": self.weights}
         tensors = {f"{m}.{k}": x[m] for k, x in of_modality.items() for m in x}
         return {**tensors, "intercept": self.intercept}
 
 
-def fit(means, labels, classes, c):
+def fit(
+    means: Mapping[str, np.ndarray], labels: np.ndarray, classes: Sequence[str], c: float
+) -> Linear:
     """Fit a Linear to the means {modality: (N, width)} of utterances with labels (N,).
 
     A dimension that never changes has sd 1. Each class counts alike, whatever its number.
@@ -132,7 +136,11 @@ def fit(means, labels, classes, c):
     return Linear(mean, sd, weights, intercept[order])
 
 
-def chosen(train, validation, classes):
+def chosen(
+    train: tuple[Mapping[str, np.ndarray], np.ndarray],
+    validation: tuple[Mapping[str, np.ndarray], np.ndarray],
+    classes: Sequence[str],
+) -> tuple[Linear, float, dict[float, float]]:
     """The fit on the training part that is best on validation, its C, and {C: score}.
 
     train, validation: means {modality: (N, width)} and labels (N,).
@@ -143,11 +151,13 @@ def chosen(train, validation, classes):
         best = model.probabilities(means).argmax(axis=1)
         found = accuracies(labels, np.array(classes)[best])
         scores[c] = (found["wa"] + found["ua"]) / 2
-    c = max(GRID, key=scores.get)
+    c = max(GRID, key=scores.__getitem__)
     return fits[c], c, scores
 
 
-def disturbed(model, means, of_test, ids):
+def disturbed(
+    model: Linear, means: Mapping[str, Means], of_test: Mapping[str, np.ndarray], ids: Sequence[str]
+) -> dict[tuple[str, str, float], np.ndarray]:
     """What a model says of the test part under each change: {(change, modality, share): p}.
 
     means: {modality: Means}; of_test: {modality: (N, width)} of the utterances ids.
@@ -162,7 +172,7 @@ def disturbed(model, means, of_test, ids):
     return changed
 
 
-def save(folder, model, about):
+def save(folder: Path, model: Linear, about: Mapping[str, Any]) -> None:
     """Write model.safetensors and config.json, as training does."""
     tensors = {name: np.ascontiguousarray(x) for name, x in model.tensors().items()}
     write_atomically(folder / "model.safetensors", to_bytes(tensors))
@@ -171,7 +181,7 @@ def save(folder, model, about):
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the rule linear."""
     parser = run_parser(__doc__)
     parser.add_argument("out", type=Path, help="table of predictions to write")
@@ -190,7 +200,7 @@ def main(argv=None):
     means = {m: file.of(table["id"]) for m, file in files.items()}
     rows = {name: table[table["part"] == name] for name in ("train", "validation", "test")}
 
-    def of(*parts):
+    def of(*parts: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
         mask = table["part"].isin(parts).to_numpy()
         return {m: x[mask] for m, x in means.items()}, table["label"].to_numpy()[mask]
 

@@ -4,7 +4,7 @@ An architecture (labelmer/models/architectures) has a class of its own that adds
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from labelmer.base.errors import InputError
 from labelmer.base.options import check, option, refuse, schema_of
@@ -27,7 +27,7 @@ class Options:
         return sorted(field.name for field in fields(cls))
 
     @classmethod
-    def of(cls, given: dict[str, Any]) -> "Options":
+    def of(cls, given: dict[str, Any]) -> Self:
         """Options from a dict, as config.yaml has it; what is not given has its default.
 
         InputError: options that the architecture does not have, values that they do not take, or

@@ -6,7 +6,9 @@ padding.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from torch.nn import functional as F
 
 from labelmer.base.tables import MODALITIES
 from labelmer.models.layout import Layout
+from labelmer.models.options import NetworkOptions
 
 
 @dataclass
@@ -31,7 +34,7 @@ class Output:
     expert_pooling: dict = field(default_factory=dict)  # (B, T): weights of the expert's pooling
     received: dict = field(default_factory=dict)  # (B, T): mean cross-attention that a row received
 
-    def salience(self):
+    def salience(self) -> dict[str, torch.Tensor]:
         """How much each token or frame counts for the predicted class: {modality: (B, T)}.
 
         The mean of the pooling weights, times what the row says of the class where labels are
@@ -46,7 +49,7 @@ class Output:
             found[m] = salience / salience.sum(-1, keepdim=True)
         return found
 
-    def says_of_predicted(self, modality):
+    def says_of_predicted(self, modality: str) -> torch.Tensor:
         """What each token or frame says of the predicted class: (B, T)."""
         says = self.says[modality]
         predicted = self.logits.argmax(-1)[:, None, None]  # (B, 1, 1)
@@ -69,7 +72,7 @@ class Side(nn.Module):
     2021).
     """
 
-    def __init__(self, options, row, classes):
+    def __init__(self, options: NetworkOptions, row: Sequence[int], classes: int) -> None:
         super().__init__()
         self.options = options
         self.register_buffer("mean", torch.zeros(*row))
@@ -79,7 +82,14 @@ class Side(nn.Module):
         if options.joint:
             self.null = nn.Parameter(torch.randn(options.width) / math.sqrt(options.width))
 
-    def start(self, modality, mean, sd, prototypes, words):
+    def start(
+        self,
+        modality: str,
+        mean: np.ndarray,
+        sd: np.ndarray,
+        prototypes: np.ndarray,
+        words: np.ndarray | None,
+    ) -> None:
         """Take over what is known of a training part before training, in numpy.
 
         mean, sd (*row): to standardise by; prototypes (C, *row): the classes' means; words
@@ -88,7 +98,9 @@ class Side(nn.Module):
         self.mean.copy_(torch.from_numpy(mean))
         self.sd.copy_(torch.from_numpy(sd))
 
-    def forward(self, values, mask, present=None):
+    def forward(
+        self, values: torch.Tensor, mask: torch.Tensor, present: torch.Tensor | None = None
+    ) -> State:
         """The State of a batch; a modality that is missing becomes one null token."""
         options, layout = self.options, Layout(mask)
         values = layout.pack(values)  # (R, *row)
@@ -116,13 +128,23 @@ class Network(nn.Module):
     mask (B, T))}; present: {modality: (B,) bool}, all there if not given.
     """
 
-    def __init__(self, options, rows, classes, side=Side):
+    def __init__(
+        self,
+        options: NetworkOptions,
+        rows: Mapping[str, Sequence[int]],
+        classes: int,
+        side: type[Side] = Side,
+    ) -> None:
         super().__init__()
         self.options, self.classes = options, classes
         self.rows = {m: list(row) for m, row in rows.items()}
         self.sides = nn.ModuleDict({m: side(options, rows[m], classes) for m in options.modalities})
 
-    def start(self, statistics, words=None):
+    def start(
+        self,
+        statistics: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
+        words: np.ndarray | None = None,
+    ) -> None:
         """Take over what is known of a training part before training, in numpy.
 
         statistics: {modality: mean (*row), sd (*row) and the classes' means (C, *row)}; words
@@ -134,32 +156,41 @@ class Network(nn.Module):
                 mean, sd = np.zeros_like(mean), np.ones_like(sd)
             side.start(m, mean, sd, prototypes, words)
 
-    def states(self, inputs, present):
+    def states(
+        self,
+        inputs: Mapping[str, tuple[torch.Tensor, torch.Tensor]],
+        present: Mapping[str, torch.Tensor] | None,
+    ) -> dict[str, Any]:
         """What the sides make of a batch: {modality: State}; arguments as of forward()."""
         return {
             m: side(*inputs[m], None if present is None else present[m])
             for m, side in self.sides.items()
         }
 
-    def loss(self, output, labels, shares):
-        """Weighted cross-entropy. labels (B,); shares: what loss_shares() says of them."""
+    def loss(
+        self, output: Any, labels: torch.Tensor, shares: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
+        """Weighted cross-entropy.
+
+        output: what forward() gives; labels (B,); shares: what loss_shares() says of them.
+        """
         return entropy(output.logits, shares["all"], labels)
 
-    def after_batch(self):
+    def after_batch(self) -> None:
         """What is to be done after loss() has seen all pieces of a training batch: nothing."""
 
 
 class Projection(nn.Module):
     """a = LN(GELU(W x)); LN(a + Drop(GELU(W' conv(a)))), conv depthwise of width 3 over time."""
 
-    def __init__(self, width, d, dropout):
+    def __init__(self, width: int, d: int, dropout: float) -> None:
         super().__init__()
         self.inward = inward(width, d)
         self.over_time = Neighbours(d)
         self.mix = nn.Sequential(nn.Linear(d, d), nn.GELU(), nn.Dropout(dropout))
         self.norm = nn.LayerNorm(d)
 
-    def forward(self, values, layout=None):
+    def forward(self, values: torch.Tensor, layout: Layout | None = None) -> torch.Tensor:
         """(R, d) of rows (R, D); without a layout each is an utterance of its own."""
         a = self.inward(values)
         return self.norm(a + self.mix(self.over_time(a, layout)))
@@ -171,10 +202,10 @@ class Neighbours(nn.Conv1d):
     As sums of shifted rows, which are quick for batches of a few utterances too.
     """
 
-    def __init__(self, d):
+    def __init__(self, d: int) -> None:
         super().__init__(d, d, 3, groups=d)
 
-    def forward(self, rows, layout=None):
+    def forward(self, rows: torch.Tensor, layout: Layout | None = None) -> torch.Tensor:
         before, here, after = self.weight[:, 0].unbind(-1)  # (d,) each
         alone = rows * here + self.bias
         if layout is None:
@@ -190,7 +221,7 @@ class Pooling(nn.Module):
     with any label. mean: equal weights. leam: similarity convolved over time, its greatest label.
     """
 
-    def __init__(self, kind, d, classes):
+    def __init__(self, kind: str, d: int, classes: int) -> None:
         super().__init__()
         self.kind = kind
         if kind in ("attention", "label-attention"):
@@ -200,7 +231,9 @@ class Pooling(nn.Module):
         elif kind == "leam":
             self.over_time = nn.Conv1d(classes, classes, 5, padding=2)
 
-    def forward(self, hidden, layout, similar=None):
+    def forward(
+        self, hidden: torch.Tensor, layout: Layout, similar: Any = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """hidden (R, d) and its Layout; similar (R, C): with the labels, if they are asked."""
         if self.kind == "mean":
             logits = torch.zeros_like(layout.mask, dtype=hidden.dtype)
@@ -222,7 +255,7 @@ class CrossAttention(nn.Module):
     The logit of token i for frame j in head k is q k' / sqrt(d / K) + g_k agree[i, j].
     """
 
-    def __init__(self, d, heads, dropout, guided=False):
+    def __init__(self, d: int, heads: int, dropout: float, guided: bool = False) -> None:
         super().__init__()
         self.heads = heads
         self.query, self.value = nn.Linear(d, d), nn.Linear(d, d)
@@ -232,7 +265,9 @@ class CrossAttention(nn.Module):
         self.norm = nn.LayerNorm(d)
         self.guidance = nn.Parameter(torch.ones(heads)) if guided else None
 
-    def forward(self, asking, answering, says=None):
+    def forward(
+        self, asking: State, answering: State, says: Any = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """New (R, d) of the State that asks, and what the other one's (B, T') received.
 
         says: P of both, (B, T, C) and (B, T', C), where guided; agree is their product.
@@ -259,11 +294,15 @@ class CrossAttention(nn.Module):
         answer = ask.pack(torch.cat(answers))  # (R, d)
         return self.norm(asking.hidden + self.dropout(self.outward(answer))), torch.cat(received)
 
-    def _split(self, x):
+    def _split(self, x: torch.Tensor) -> torch.Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
-def loss_shares(labels, class_weights, present=None):
+def loss_shares(
+    labels: torch.Tensor,
+    class_weights: torch.Tensor,
+    present: Mapping[str, torch.Tensor] | None = None,
+) -> dict[str, torch.Tensor]:
     """How much each utterance of a batch counts in each term of the loss: {term: (B,)}.
 
     labels (B,), class_weights (C,). "all": by class weight; "even": equally; a modality: by class
@@ -276,23 +315,23 @@ def loss_shares(labels, class_weights, present=None):
     return {term: counts / counts.sum().clamp_min(1e-8) for term, counts in terms.items()}
 
 
-def entropy(logits, shares, labels):
+def entropy(logits: torch.Tensor, shares: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of logits (B, C), each utterance counted by its share (B,)."""
     return (shares * F.cross_entropy(logits, labels, reduction="none")).sum()
 
 
-def inward(width, d):
+def inward(width: int, d: int) -> nn.Sequential:
     """Linear, GELU, layer norm: from an encoder's width to the model's."""
     return nn.Sequential(nn.Linear(width, d), nn.GELU(), nn.LayerNorm(d))
 
 
-def mlp(width, hidden, outward, dropout):
+def mlp(width: int, hidden: int, outward: int, dropout: float) -> nn.Sequential:
     """Linear, GELU, dropout, linear."""
     return nn.Sequential(
         nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, outward)
     )
 
 
-def parameter_count(model):
+def parameter_count(model: nn.Module) -> int:
     """Number of learned parameters."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)

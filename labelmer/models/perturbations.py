@@ -1,11 +1,15 @@
 """A batch with some of its tokens or frames deleted, or with a modality missing."""
 
+from collections.abc import Iterator, Mapping, Sequence
+
 import torch
 
 from labelmer.models.deletions import SHARES, chances_of
 
+Inputs = Mapping[str, tuple[torch.Tensor, torch.Tensor]]  # by modality: values and mask
 
-def chances(ids, modality, mask):
+
+def chances(ids: Sequence[str], modality: str, mask: torch.Tensor) -> torch.Tensor:
     """The chances_of the rows of a batch, zero on padding: (B, T) on the CPU."""
     drawn = torch.zeros(mask.shape, dtype=torch.float64)
     for place, (name, length) in enumerate(zip(ids, mask.sum(1).tolist(), strict=True)):
@@ -13,7 +17,9 @@ def chances(ids, modality, mask):
     return drawn
 
 
-def without_highest(values, mask, scores, share):
+def without_highest(
+    values: torch.Tensor, mask: torch.Tensor, scores: torch.Tensor, share: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Inputs without that share of the rows of each utterance with the highest scores.
 
     values (B, T, ...), mask (B, T), scores (B, T). At least one row goes and at least one stays;
@@ -28,7 +34,9 @@ def without_highest(values, mask, scores, share):
     return values[utterances, front], keep[utterances, front]
 
 
-def perturbed(inputs, salience, ids):
+def perturbed(
+    inputs: Inputs, salience: Mapping[str, torch.Tensor], ids: Sequence[str]
+) -> Iterator[tuple[str, str, float, Inputs, dict[str, torch.Tensor] | None]]:
     """Each change of a batch: (change, modality, share, inputs, present).
 
     inputs: {modality: (values, mask)}; salience: {modality: (B, T)}; ids: names of the utterances;

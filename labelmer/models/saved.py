@@ -1,22 +1,28 @@
 """A trained model on disk: model.safetensors and config.json, which together are the model."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 
 from labelmer.base.errors import InputError
 from labelmer.base.files import write_atomically
+from labelmer.learning.batches import Part
 from labelmer.learning.origin import check_origin
 from labelmer.models import architectures
 
 FORMAT = 1  # of a saved model
 
 
-def save(folder, model, classes, about):
+def save(
+    folder: Path | str, model: torch.nn.Module, classes: Sequence[str], about: Mapping[str, Any]
+) -> None:
     """Write a model into a folder.
 
     classes: names in order; about: what else is worth knowing of it, for people and for predict.
@@ -36,7 +42,7 @@ def save(folder, model, classes, about):
     write_atomically(folder / "config.json", text + "\n")
 
 
-def load(folder):
+def load(folder: Path | str) -> tuple[torch.nn.Module, list[str]]:
     """A saved model, ready to predict, and the names of its classes."""
     folder = Path(folder)
     try:
@@ -62,7 +68,7 @@ def load(folder):
     return model.eval(), classes
 
 
-def check_encoders(folder, part):
+def check_encoders(folder: Path | str, part: Part) -> None:
     """InputError unless a part's features are by the encoders that a saved model was trained on."""
     trained_on = _description(Path(folder))["encoders"]
     for m, features in part.features.items():
@@ -70,5 +76,5 @@ def check_encoders(folder, part):
             check_origin(file, trained_on[m], f"of {m}, on which the model in {folder} was trained")
 
 
-def _description(folder):
+def _description(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "config.json").read_text(encoding="utf-8"))

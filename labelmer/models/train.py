@@ -10,9 +10,11 @@ import inspect
 import resource
 import sys
 import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +29,7 @@ from labelmer.base.progress import Progress
 from labelmer.base.ragged import Ragged
 from labelmer.base.stage import RUN, command, parse, run_parser
 from labelmer.learning import batches
-from labelmer.learning.batches import class_weights, load_part, predict, probabilities
+from labelmer.learning.batches import Part, class_weights, load_part, predict, probabilities
 from labelmer.learning.device import (
     decayed,
     device_of,
@@ -37,7 +39,8 @@ from labelmer.learning.device import (
 from labelmer.learning.origin import check_origin, origin
 from labelmer.learning.predictions import check_classes, predictions_table
 from labelmer.models import architectures
-from labelmer.models.parts import loss_shares, parameter_count
+from labelmer.models.options import Options
+from labelmer.models.parts import Network, loss_shares, parameter_count
 from labelmer.models.saved import save
 from labelmer.models.training import TrainingOptions
 from labelmer.scores.accuracy import accuracies, best_epoch
@@ -54,14 +57,19 @@ class AdamW(torch.optim.AdamW):
     step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
 
 
-def build(options, train, classes, label_words=None):
+def build(
+    options: Options,
+    train: Part,
+    classes: Sequence[str],
+    label_words: Mapping[str, np.ndarray] | None = None,
+) -> Network:
     """A model with the statistics and label embeddings of a training part.
 
     label_words: {class: (tokens, width)}, needed where the options start from words.
     """
     rows = {m: f.row for m, f in train.features.items()}
     model = architectures.untrained(options, rows, len(classes))
-    words = label_words and np.stack([label_words[name].mean(0) for name in classes])
+    words = np.stack([label_words[c].mean(0) for c in classes]) if label_words else None
     found = {
         m: batches.statistics(f, train.labels, len(classes)) for m, f in train.features.items()
     }
@@ -69,13 +77,17 @@ def build(options, train, classes, label_words=None):
     return model
 
 
-def missing(size, probability, generator):
+def missing(
+    size: int, probability: float, generator: np.random.Generator
+) -> dict[str, torch.Tensor]:
     """Who lacks which modality in a training batch: {modality: (B,) bool}, never both missing."""
     draw = torch.from_numpy(generator.random(size))
     return {"speech": draw >= probability, "text": draw < 1 - probability}
 
 
-def fit(model, train, validation, options, seed):
+def fit(
+    model: Network, train: Part, validation: Part, options: TrainingOptions, seed: int
+) -> tuple[list[dict[str, Any]], torch.Tensor]:
     """Fit a model in place and leave it at its best epoch (accuracy.best_epoch).
 
     Returns the history's rows and that epoch's logits of the validation part (N, C).
@@ -86,7 +98,8 @@ def fit(model, train, validation, options, seed):
     weights = class_weights(train.labels, model.classes)
     target = torch.from_numpy(validation.labels)
     steps = updates(model, train, options, seed, epochs * batches_)
-    history, kept = [], None
+    history: list[dict[str, Any]] = []
+    kept: Any = None  # parameters and logits of the best epoch so far
     with Progress("training", epochs, "epochs") as progress:
         for epoch in range(1, epochs + 1):
             start, waited = time.perf_counter(), train.waited + validation.waited
@@ -118,7 +131,7 @@ def fit(model, train, validation, options, seed):
     return [{**row, "chosen": int(row is best)} for row in history], kept[1]
 
 
-def refit(model, part, options, seed, count):
+def refit(model: Network, part: Part, options: TrainingOptions, seed: int, count: int) -> None:
     """Train an untrained model in place by `count` updates."""
     losses = []
     with Progress("training anew", count, "updates") as progress:
@@ -128,7 +141,9 @@ def refit(model, part, options, seed, count):
     finite(torch.stack(losses).mean().item(), "the refit", options)
 
 
-def updates(model, train, options, seed, total):
+def updates(
+    model: Network, train: Part, options: TrainingOptions, seed: int, total: int
+) -> Iterator[tuple[torch.Tensor, float]]:
     """Train a model in place: a generator of (loss, learning rate) of `total` updates."""
     device = next(model.parameters()).device
     weights = class_weights(train.labels, model.classes).to(device)
@@ -164,7 +179,14 @@ def updates(model, train, options, seed, total):
         left -= len(shuffled)
 
 
-def backward(model, labels, places, made, weights, present):
+def backward(
+    model: Network,
+    labels: np.ndarray,
+    places: Iterable[np.ndarray],
+    made: Iterator[tuple[dict[str, Any], torch.Tensor]],
+    weights: torch.Tensor,
+    present: Mapping[str, torch.Tensor] | None,
+) -> torch.Tensor:
     """Add the gradient of a batch's loss to the parameters; returns the loss.
 
     labels (B,) numpy; places: the batch cut into pieces, arrays of places in it; made: an iterator
@@ -188,7 +210,7 @@ def backward(model, labels, places, made, weights, present):
 
 
 @contextmanager
-def memory_advised():
+def memory_advised() -> Iterator[None]:
     """Where memory runs out, an InputError that says what to lower."""
     try:
         yield
@@ -201,13 +223,13 @@ def memory_advised():
         ) from None
 
 
-def warn_of_few(count, what):
+def warn_of_few(count: int, what: str) -> None:
     """Warn if a training makes fewer updates than a model needs."""
     if count < FEW_UPDATES:
         log.warning("%s makes %d updates only, seldom enough; raise training: updates", what, count)
 
 
-def finite(loss, when, options):
+def finite(loss: float, when: str, options: TrainingOptions) -> float:
     """The loss; InputError if it is no number, as after steps that were too large."""
     if not np.isfinite(loss):
         raise InputError(
@@ -217,7 +239,7 @@ def finite(loss, when, options):
     return loss
 
 
-def peak_memory(device):
+def peak_memory(device: torch.device) -> float:
     """Most memory so far in MB: resident, of the process; on a GPU, of its tensors there."""
     if device.type != "cpu":
         return torch.cuda.max_memory_allocated(device) / 1e6
@@ -227,7 +249,7 @@ def peak_memory(device):
 
 @command
 @memory_advised()
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the rule train."""
     parser = run_parser(__doc__)
     parser.add_argument("--label-words", type=Path, nargs="*", default=[], metavar="H5")

@@ -11,18 +11,25 @@ The workflow imports it to check a config, so it imports torch within untrained(
 
 import importlib
 import pkgutil
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from labelmer.base.errors import InputError
+from labelmer.models.options import Options
+
+if TYPE_CHECKING:
+    from torch import nn
 
 DEFAULT = "label-guided"
 
 
-def names():
+def names() -> list[str]:
     """The names of the architectures that there are, sorted."""
     return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
 
 
-def module_of(name):
+def module_of(name: str) -> str:
     """Dotted name, within the package, of an architecture's module; InputError: there is none."""
     if name not in names():
         raise InputError(
@@ -32,17 +39,17 @@ def module_of(name):
     return f"models.architectures.{name.replace('-', '_')}"
 
 
-def module(name):
+def module(name: str) -> ModuleType:
     """The module of an architecture."""
     return importlib.import_module(f"labelmer.{module_of(name)}")
 
 
-def options(given):
+def options(given: Mapping[str, Any]) -> Options:
     """The options of a variant: those of its architecture, from a dict as config.yaml has it."""
     given = {"architecture": DEFAULT, **given}
     return module(given["architecture"]).Options.of(given)
 
 
-def untrained(options, rows, classes):
+def untrained(options: Options, rows: Mapping[str, Sequence[int]], classes: int) -> "nn.Module":
     """An untrained network of the options' architecture; arguments as of parts.Network."""
     return module(options.architecture).untrained(options, rows, classes)

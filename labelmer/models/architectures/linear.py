@@ -1,6 +1,7 @@
 """The baseline without a network. The stage `linear` (labelmer/models/linear.py) fits it."""
 
 from dataclasses import dataclass
+from typing import NoReturn
 
 from labelmer.base.errors import InputError
 from labelmer.base.options import option
@@ -16,7 +17,7 @@ class Options(options.FeatureOptions):
     kind = "linear"
 
 
-def untrained(*_):
+def untrained(*_: object) -> NoReturn:
     """There is none: InputError."""
     raise InputError(
         "model: architecture linear is no network, expected one that can be trained; "

@@ -1,10 +1,15 @@
 """The label-guided model of docs/method.md, with every piece that its options leave in it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from labelmer.base.options import option
 from labelmer.models import options
 from labelmer.models.options import POOLINGS, check_heads
+
+if TYPE_CHECKING:
+    from labelmer.models.architectures.label_guided.network import LabelGuidedFusion
 
 
 @dataclass(frozen=True)
@@ -48,17 +53,17 @@ class Options(options.NetworkOptions):
     label_loss: float = option("weight of telling the labels apart", 0.1, 0, minimum=0)
 
     @classmethod
-    def of(cls, given):
+    def of(cls, given: dict[str, Any]) -> "Options":
         """As in Options; a modality that label_start does not name has its default."""
         made = super().of(given)
         return replace(made, label_start={**cls().label_start, **made.label_start})
 
-    def check(self):
+    def check(self) -> None:
         """InputError unless the heads share the width equally."""
         check_heads(self)
 
     @property
-    def labels(self):
+    def labels(self) -> bool:
         """Does anything in the model use label embeddings?"""
         pools = [self.expert_pooling, self.pooling] if self.joint else [self.expert_pooling]
         guided = self.label_guidance and self.cross_attention
@@ -66,7 +71,9 @@ class Options(options.NetworkOptions):
         return inside or any(pool in ("label-attention", "leam") for pool in pools)
 
 
-def untrained(options, rows, classes):
+def untrained(
+    options: Options, rows: Mapping[str, Sequence[int]], classes: int
+) -> "LabelGuidedFusion":
     """An untrained LabelGuidedFusion; arguments as of parts.Network."""
     from labelmer.models.architectures.label_guided.network import LabelGuidedFusion
 

@@ -10,14 +10,18 @@ encoder width, d model width, C labels.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from labelmer.base.tables import MODALITIES
 from labelmer.models import parts
+from labelmer.models.architectures.label_guided import Options
+from labelmer.models.layout import Layout
 from labelmer.models.parts import CrossAttention, Pooling, State, entropy, inward, mlp
 
 
@@ -35,14 +39,16 @@ class GuidedState(State):
 
     labels: torch.Tensor | None  # (C, d)
     says: torch.Tensor | None  # (B, T, C)
-    readers: list  # (B, C) each: the expert's logits are their sum
+    readers: list[torch.Tensor]  # (B, C) each: the expert's logits are their sum
     weights: torch.Tensor | None  # (B, T): the expert's pooling
 
 
 class LabelGuidedFusion(parts.Network):
     """The sum of a joint term, which sees both modalities, and of an expert on each of them."""
 
-    def __init__(self, options, rows, classes):
+    options: Options
+
+    def __init__(self, options: Options, rows: Mapping[str, Sequence[int]], classes: int) -> None:
         super().__init__(options, rows, classes, Side)
         d = options.width
         if not options.joint:
@@ -59,7 +65,11 @@ class LabelGuidedFusion(parts.Network):
         )
         self.joint = mlp(2 * d, d, classes, options.dropout)
 
-    def forward(self, inputs, present=None):
+    def forward(
+        self,
+        inputs: Mapping[str, tuple[torch.Tensor, torch.Tensor]],
+        present: Mapping[str, torch.Tensor] | None = None,
+    ) -> Output:
         """Output of a batch; arguments as in parts.Network."""
         options, sides = self.options, self.states(inputs, present)
         readers = {m: side.readers for m, side in sides.items() if side.readers}
@@ -84,12 +94,16 @@ class LabelGuidedFusion(parts.Network):
         labels = {m: side.labels for m, side in sides.items() if side.labels is not None}
         return Output(logits, experts, says, weights, asked, received, readers, labels)
 
-    def crossed(self, modality, asking, answering):
+    def crossed(
+        self, modality: str, asking: GuidedState, answering: GuidedState
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """What cross-attention of a modality makes of two states, guided by their labels."""
         says = (asking.says, answering.says) if self.options.label_guidance else None
         return self.to_other[modality](asking, answering, says)
 
-    def loss(self, output, labels, shares):
+    def loss(
+        self, output: Output, labels: torch.Tensor, shares: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
         """Weighted cross-entropy of the sum, of each reader, and of the labels among themselves.
 
         Arguments as in parts.Network.
@@ -113,7 +127,9 @@ class LabelGuidedFusion(parts.Network):
 class Side(parts.Side):
     """One modality: compare its tokens or frames with the labels, and the expert on it alone."""
 
-    def __init__(self, options, row, classes):
+    options: Options
+
+    def __init__(self, options: Options, row: Sequence[int], classes: int) -> None:
         super().__init__(options, row, classes)
         d, width = options.width, row[-1]
         if options.labels:
@@ -132,7 +148,14 @@ class Side(parts.Side):
                 self.deviation = inward(width, d)
                 self.expert_of_statistics = mlp(2 * d, d, classes, options.dropout)
 
-    def start(self, modality, mean, sd, prototypes, words):
+    def start(
+        self,
+        modality: str,
+        mean: np.ndarray,
+        sd: np.ndarray,
+        prototypes: np.ndarray,
+        words: np.ndarray | None,
+    ) -> None:
         """As in parts.Side; the label embeddings start where the options say."""
         super().start(modality, mean, sd, prototypes, words)
         kind = self.options.label_start[modality]
@@ -142,33 +165,35 @@ class Side(parts.Side):
                 starts = starts.mean(1)
             self.start_labels(torch.from_numpy(starts).float())
 
-    def start_labels(self, embeddings):
+    def start_labels(self, embeddings: torch.Tensor) -> None:
         """Start the label embeddings (C, D): what all labels share is taken off, then unit RMS."""
         with torch.no_grad():
             self.label_embeddings.copy_(unit(embeddings - embeddings.mean(0)))
 
-    def labels(self):
+    def labels(self) -> torch.Tensor:
         """The label embeddings in the model's space (C, d): sequences of length one."""
         return self.project(self.label_embeddings)
 
-    def similarity(self, hidden, labels):
+    def similarity(self, hidden: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor | None:
         """Sharpened cosine of every token or frame (R, d) with every label: a G (R, C)."""
         if labels is None:
             return None
         cosine = F.normalize(hidden, dim=-1) @ F.normalize(labels, dim=-1).T
         return self.log_sharpness.exp() * cosine
 
-    def label_loss(self, labels):
+    def label_loss(self, labels: torch.Tensor) -> torch.Tensor:
         """Cross-entropy of the labels' (C, d) similarity among themselves with the identity."""
         target = torch.arange(len(labels), device=labels.device)
         return F.cross_entropy(self.similarity(labels, labels), target)
 
-    def forward(self, values, mask, present=None):
+    def forward(
+        self, values: torch.Tensor, mask: torch.Tensor, present: torch.Tensor | None = None
+    ) -> GuidedState:
         options, state = self.options, super().forward(values, mask, present)
         values, hidden, layout = state.values, state.hidden, state.layout
         labels = self.labels() if options.labels else None
         similar = self.similarity(hidden, labels)
-        says = similar.softmax(-1) if labels is not None else None  # P (R, C)
+        says = similar.softmax(-1) if similar is not None else None  # P (R, C)
         readers, weights = [], None
         if options.experts or not options.joint:
             z, weights = self.expert_pool(hidden, layout, similar)
@@ -179,13 +204,13 @@ class Side(parts.Side):
             readers = [logits.float() for logits in readers]
             if present is not None:
                 readers = [logits * present[:, None] for logits in readers]
-        if options.joint and options.label_interaction:
-            hidden = self.norm(hidden + self.take_up(says @ labels))
         if says is not None:
+            if options.joint and options.label_interaction:
+                hidden = self.norm(hidden + self.take_up(says @ labels))
             says = layout.unpack(says)
         return GuidedState(values, hidden, layout, labels, says, readers, weights)
 
-    def of_statistics(self, values, layout):
+    def of_statistics(self, values: torch.Tensor, layout: Layout) -> torch.Tensor:
         """Logits (B, C) of the mean and the deviation over time of values (R, D)."""
         mean = layout.mean(values)  # (B, D)
         variance = layout.mean((values - layout.each(mean)).square())
@@ -194,6 +219,6 @@ class Side(parts.Side):
         return self.expert_of_statistics(torch.cat(both, dim=-1))
 
 
-def unit(embeddings):
+def unit(embeddings: torch.Tensor) -> torch.Tensor:
     """Each row scaled to unit root mean square."""
     return embeddings / embeddings.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-8)

@@ -1,12 +1,17 @@
 """LSGMER (arXiv 2504.05158), a neighbour to compare with: label signals."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from labelmer.base.errors import InputError
 from labelmer.base.options import option
 from labelmer.base.tables import MODALITIES
 from labelmer.models import options
 from labelmer.models.options import check_heads
+
+if TYPE_CHECKING:
+    from labelmer.models.architectures.lsgmer.network import LSGMER
 
 
 @dataclass(frozen=True)
@@ -17,7 +22,7 @@ class Options(options.NetworkOptions):
     heads: int = option("of the cross-attention", 4, 2, minimum=1)
     label_loss: float = option("weight of the divergence", 0.1, 0, minimum=0)
 
-    def check(self):
+    def check(self) -> None:
         """InputError unless both modalities are there and the heads share the width equally."""
         if not self.joint:
             raise InputError(
@@ -27,7 +32,7 @@ class Options(options.NetworkOptions):
         check_heads(self)
 
 
-def untrained(options, rows, classes):
+def untrained(options: Options, rows: Mapping[str, Sequence[int]], classes: int) -> "LSGMER":
     """An untrained LSGMER; arguments as of parts.Network."""
     from labelmer.models.architectures.lsgmer.network import LSGMER
 

@@ -4,6 +4,7 @@ Shapes: B utterances, T tokens or frames, d model width, C labels.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,14 +13,15 @@ from torch.nn import functional as F
 
 from labelmer.base.tables import MODALITIES
 from labelmer.models import parts
+from labelmer.models.architectures.lsgmer import Options
 from labelmer.models.parts import CrossAttention, entropy
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Output(parts.Output):
     """As of every model, and what is compared with the labels."""
 
-    fused: torch.Tensor | None = None  # (B, d)
+    fused: torch.Tensor  # (B, d)
 
 
 class LSGMER(parts.Network):
@@ -33,8 +35,10 @@ class LSGMER(parts.Network):
     """
 
     KEPT = 0.9  # a
+    options: Options
+    label_signals: torch.Tensor
 
-    def __init__(self, options, rows, classes):
+    def __init__(self, options: Options, rows: Mapping[str, Sequence[int]], classes: int) -> None:
         super().__init__(options, rows, classes)
         d = options.width
         self.to_other = nn.ModuleDict(
@@ -46,9 +50,14 @@ class LSGMER(parts.Network):
         self.fuse = nn.Sequential(nn.Linear(2 * d, d), nn.GELU(), nn.Dropout(options.dropout))
         self.classify = nn.Linear(d, classes)
         self.register_buffer("label_signals", torch.randn(classes, d))
-        self.seen = []  # of the training batch: (fused (B, d), labels (B,)) of each of its pieces
+        # Of the training batch: (fused (B, d), labels (B,)) of each of its pieces.
+        self.seen: list[tuple[torch.Tensor, torch.Tensor]] = []
 
-    def forward(self, inputs, present=None):
+    def forward(
+        self,
+        inputs: Mapping[str, tuple[torch.Tensor, torch.Tensor]],
+        present: Mapping[str, torch.Tensor] | None = None,
+    ) -> Output:
         """Output of a batch; arguments as in parts.Network."""
         sides = self.states(inputs, present)
         received, weights, enhanced = {}, {}, []
@@ -67,7 +76,9 @@ class LSGMER(parts.Network):
         logits = self.classify(fused)
         return Output(logits, pooling=weights, received=received, fused=fused)
 
-    def loss(self, output, labels, shares):
+    def loss(
+        self, output: Output, labels: torch.Tensor, shares: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
         """Weighted cross-entropy, and the divergence; arguments as in parts.Network."""
         if self.training:
             self.seen.append((output.fused.detach(), labels))
@@ -76,7 +87,7 @@ class LSGMER(parts.Network):
         divergence = (shares["even"] * apart).sum()
         return entropy(output.logits, shares["all"], labels) + self.options.label_loss * divergence
 
-    def after_batch(self):
+    def after_batch(self) -> None:
         """Move the signal of each class in the batch towards the mean of its utterances."""
         fused, labels = map(torch.cat, zip(*self.seen, strict=True))
         self.seen = []
@@ -87,7 +98,7 @@ class LSGMER(parts.Network):
         self.label_signals = torch.where(counts > 0, moved, self.label_signals)
 
 
-def jensen_shannon(log_p, log_q):
+def jensen_shannon(log_p: torch.Tensor, log_q: torch.Tensor) -> torch.Tensor:
     """Jensen-Shannon divergence (B,) of two sets of log probabilities (B, C)."""
     log_middle = torch.logaddexp(log_p, log_q) - math.log(2)
     halves = [
