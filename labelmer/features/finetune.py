@@ -16,8 +16,10 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -42,17 +44,22 @@ from labelmer.learning.device import decayed, device_of, make_deterministic, mix
 from labelmer.learning.predictions import check_classes
 from labelmer.scores.accuracy import accuracies, best_epoch
 
+if TYPE_CHECKING:
+    from labelmer.features.encoders.base import Encoder
+
 
 @dataclass(frozen=True)
 class Utterances:
     """A part of a fold, as an encoder takes it."""
 
-    ids: list
-    inputs: list  # samples or strings
+    ids: list[str]
+    inputs: list[Any]  # samples or strings
     labels: np.ndarray  # class numbers (N,)
-    lengths: list  # rows of each
+    lengths: list[int]  # rows of each
 
-    def batch(self, numbers, device):
+    def batch(
+        self, numbers: np.ndarray, device: torch.device | str
+    ) -> tuple[list[Any], torch.Tensor]:
         """Inputs and labels (B,) of some utterances."""
         labels = torch.from_numpy(self.labels[numbers]).to(device)
         return [self.inputs[i] for i in numbers], labels
@@ -61,7 +68,7 @@ class Utterances:
 class Classifier(torch.nn.Module):
     """An encoder, the mean over an utterance's rows, and a linear layer on it."""
 
-    def __init__(self, encoder, classes, options):
+    def __init__(self, encoder: "Encoder", classes: int, options: FinetuningOptions) -> None:
         super().__init__()
         self.encoder = encoder
         self.network = encoder.model
@@ -76,14 +83,14 @@ class Classifier(torch.nn.Module):
         if options.gradient_checkpointing:
             self.network.gradient_checkpointing_enable({"use_reentrant": False})
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> Self:
         """As torch.nn.Module.train(), but for what runs in training as it runs in use."""
         super().train(mode)
         for module in self.as_used:
             module.eval()
         return self
 
-    def forward(self, inputs):
+    def forward(self, inputs: list[Any]) -> torch.Tensor:
         """Logits (B, C) of B inputs, as the encoder takes them."""
         with mixed_precision(self.encoder.device, self.encoder.mixed):
             states = self.encoder.states(inputs)
@@ -91,7 +98,7 @@ class Classifier(torch.nn.Module):
         return self.head(self.dropout(means))
 
 
-def load_encoder(folder, device, **options):
+def load_encoder(folder: Path, device: str, **options: Any) -> "Encoder":
     """The whole encoder of a snapshot, up to its last layer; InputError if it cannot be tuned."""
     family = encoders.family_of(folder)
     if not family.network:
@@ -106,7 +113,14 @@ def load_encoder(folder, device, **options):
     return encoder
 
 
-def fit(classifier, train, validation, options, seed, checkpoints):
+def fit(
+    classifier: Classifier,
+    train: Utterances,
+    validation: Utterances,
+    options: FinetuningOptions,
+    seed: int,
+    checkpoints: Checkpoints,
+) -> list[dict[str, Any]]:
     """Fine-tune in place, leave the best epoch, and return the history's rows.
 
     The best epoch is that of accuracy.best_epoch. Epochs that `checkpoints` holds are not computed
@@ -124,7 +138,7 @@ def fit(classifier, train, validation, options, seed, checkpoints):
     schedule = get_linear_schedule_with_warmup(optimiser, round(options.warm_up * updates), updates)
     history = []
     done, state = checkpoints.last()
-    if done:
+    if state is not None:
         log.info("going on after epoch %d of %d", done, options.epochs)
         checkpoints.load(done, classifier)
         optimiser.load_state_dict(state["optimiser"])
@@ -159,14 +173,23 @@ def fit(classifier, train, validation, options, seed, checkpoints):
     return [{**row, "chosen": int(row["epoch"] == chosen)} for row in history]
 
 
-def reseeded(seed, epoch):
+def reseeded(seed: int, epoch: int) -> np.random.Generator:
     """numpy's generator of an epoch, from which PyTorch's starts as well."""
     generator = np.random.default_rng([seed, epoch])
     torch.manual_seed(int(generator.integers(2**63)))
     return generator
 
 
-def train_epoch(classifier, train, weights, optimiser, schedule, options, generator, progress):
+def train_epoch(
+    classifier: Classifier,
+    train: Utterances,
+    weights: torch.Tensor,
+    optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    options: FinetuningOptions,
+    generator: np.random.Generator,
+    progress: Progress,
+) -> float:
     """One pass over the training part; returns the mean loss of its updates."""
     classifier.train()
     batches = shuffled(len(train.ids), options.batch_size, generator)
@@ -192,7 +215,7 @@ def train_epoch(classifier, train, weights, optimiser, schedule, options, genera
     return finite(torch.stack(losses).mean().item(), "training")
 
 
-def finite(loss, part):
+def finite(loss: float, part: str) -> float:
     """The loss; InputError if it is no number, as after steps that were too large."""
     if not np.isfinite(loss):
         raise InputError(
@@ -202,7 +225,13 @@ def finite(loss, part):
     return loss
 
 
-def backward(classifier, part, group, weights, progress):
+def backward(
+    classifier: Classifier,
+    part: Utterances,
+    group: list[np.ndarray],
+    weights: torch.Tensor,
+    progress: Progress,
+) -> torch.Tensor:
     """Add the gradient of an update's loss, batch by batch; returns the loss, on the device.
 
     group: the update's batches, arrays of utterance numbers. The loss is the weighted mean over all
@@ -219,7 +248,9 @@ def backward(classifier, part, group, weights, progress):
     return loss
 
 
-def validate(classifier, part, weights, size, progress):
+def validate(
+    classifier: Classifier, part: Utterances, weights: torch.Tensor, size: int, progress: Progress
+) -> dict[str, float]:
     """Loss, weighted and unweighted accuracy on a part, as the history's columns."""
     logits = predict(classifier, part, size, progress)
     loss = F.cross_entropy(logits, torch.from_numpy(part.labels), weights)
@@ -232,7 +263,9 @@ def validate(classifier, part, weights, size, progress):
 
 
 @torch.inference_mode()
-def predict(classifier, part, size, progress):
+def predict(
+    classifier: Classifier, part: Utterances, size: int, progress: Progress
+) -> torch.Tensor:
     """Logits of every utterance of a part, in its order: (N, C) on the CPU."""
     classifier.eval()
     logits = [None] * len(part.labels)
@@ -244,19 +277,26 @@ def predict(classifier, part, size, progress):
     return torch.stack(logits).cpu()
 
 
-def load_part(rows, items, encoder, classes):
+def load_part(
+    rows: pd.DataFrame,
+    items: Mapping[str, tuple[Any, Any]],
+    encoder: "Encoder",
+    classes: Sequence[str],
+) -> Utterances:
     """The utterances of a fold table's rows, out of items by id."""
     inputs = [items[name][0] for name in rows.id]
     labels = class_numbers(rows.label, classes)
     return Utterances(list(rows.id), inputs, labels, encoder.lengths(inputs))
 
 
-def load_items(paths, ids, modality):
+def load_items(
+    paths: Sequence[Path], ids: Iterable[str], modality: str
+) -> dict[str, tuple[Any, Any]]:
     """{id: (input, content)} of some utterances, out of files of segments or of utterances.
 
     InputError: a file for an encoder of the other modality, an id that is in none of the files.
     """
-    found = {}
+    found: dict[str, tuple[Any, Any]] = {}
     for path in paths:
         items = read_items(path)
         if items.modality != modality:
@@ -274,7 +314,9 @@ def load_items(paths, ids, modality):
     return {name: found[name] for name in ids}
 
 
-def write_snapshot(network, base, folder, facts):
+def write_snapshot(
+    network: torch.nn.Module, base: Path, folder: Path, facts: Mapping[str, Any]
+) -> None:
     """Write a network as a snapshot with the settings of the one that it was made from.
 
     base   the other's folder: its config, tokenizer and feature extractor are taken as they are
@@ -294,7 +336,7 @@ def write_snapshot(network, base, folder, facts):
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the stage."""
     parser = stage_parser(__doc__)
     parser.add_argument("table", type=Path, metavar="FOLD", help="fold table")

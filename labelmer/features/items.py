@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from labelmer.base import tables
 from labelmer.base.errors import InputError
@@ -15,12 +16,12 @@ class Items:
     """What features are made of: ids (sorted), inputs, and what says when an input changed."""
 
     modality: str  # "speech" or "text"
-    ids: list
-    inputs: Sequence  # int16 samples at 16 kHz, or strings
-    contents: Sequence  # bytes or strings, the items' part of their keys
+    ids: list[str]
+    inputs: Sequence[Any]  # int16 samples at 16 kHz, or strings
+    contents: Sequence[bytes] | Sequence[str]  # the items' part of their keys
 
 
-def read_items(path):
+def read_items(path: Path | str) -> Items:
     """Items of a segments file (.h5) or of a table of utterances."""
     if Path(path).suffix == ".h5":
         segments = Ragged(path)
@@ -35,14 +36,14 @@ def read_items(path):
     return text_items(dict(zip(table["id"], table["text"], strict=True)))
 
 
-def text_items(texts):
+def text_items(texts: dict[str, str]) -> Items:
     """Items of a dict of id and text."""
     ids = sorted(texts)
     inputs = [texts[i] for i in ids]
     return Items("text", ids, inputs, inputs)
 
 
-def read_facts(folder, name):
+def read_facts(folder: Path | str, name: str) -> dict[str, Any]:
     """What source.json says of an encoder's folder, with its name in the config."""
     path = Path(folder) / "source.json"
     try:
