@@ -49,42 +49,23 @@ class Window:
 
 
 class Encoder:
-    """What every encoder answers.
+    """What every encoder answers. A family's class has its own __init__, _windows and _run."""
 
-    A family's class has the methods that have nothing in them here.
-
-    family     the Family that it is of, and
-    options    of it what it runs with, by name: load() sets both
-    modality   "speech" or "text"
-    width      numbers per row, and per layer where all are kept
-    rate_hz    frames per second; None for text
-    layer      index of the hidden states, from 0, or "all"
-    depth      layers of the whole network
-    row        shape of a row: (width,), or (layers, width) where all are kept
-    budget     padded rows of a batch; halved, with a line in the log, when memory runs out
-    repeated   windows (of items) that ran more than once for that reason
-    on         "cpu" or "cuda", where it runs
-    on_cpu     precision that is wanted on a CPU: "float32" or "bfloat16"
-    mixed      can it run in mixed precision on a GPU?
-    precision  in which it runs: "float16" where it does, on_cpu on a CPU, else "float32"
-    model      the whole network, None for the filterbank
-    front_end  its modules below the transformer, which fine-tuning may leave as they are
-    tokenizer  the snapshot's, and
-    unknown    its token for what the vocabulary does not have; None for speech
-    """
-
-    family: Any  # a Family, whose module is no part of an encoder's code
-    options: dict[str, Any]
-    width: int
-    depth: int
-    layer: int | str
-    rate_hz: float | None = None
-    on_cpu = "float32"
-    mixed = True
-    model: Any = None
-    front_end: Sequence[torch.nn.Module] = ()
-    tokenizer: Any = None
-    unknown: str | None = None
+    family: Any  # the Family that it is of, whose module is no part of an encoder's code, and
+    options: dict[str, Any]  # of it what it runs with, by name: load() sets both
+    width: int  # numbers per row, and per layer where all are kept
+    depth: int  # layers of the whole network
+    layer: int | str  # index of the hidden states, from 0, or "all"
+    rate_hz: float | None = None  # frames per second; None for text
+    model: Any = None  # the whole network; None for the filterbank
+    front_end: Sequence[torch.nn.Module] = ()  # below the transformer; may be left as it is
+    tokenizer: Any = None  # of a text encoder, and
+    unknown: str | None = None  # its token for what the vocabulary does not have
+    mixed = True  # can it run in mixed precision on a GPU?
+    on_cpu = "float32"  # precision that is wanted on a CPU, or "bfloat16"
+    device: str  # where it runs: _place() sets it and the next two
+    budget: int  # padded rows of a batch; halved, with a line in the log, when memory runs out
+    repeated: int  # windows (of items) that ran more than once for that reason
 
     def __init__(self, folder: Path, layer: int | str | None, device: str, **options: Any) -> None:
         """Read a snapshot, and end with _place(). options: all that the family has."""
@@ -120,18 +101,22 @@ class Encoder:
 
     @property
     def modality(self) -> str:
+        """What goes in: "speech" or "text"."""
         return self.family.modality
 
     @property
     def on(self) -> str:
+        """Where it runs, "cpu" or "cuda"."""
         return kind(self.device)
 
     @property
     def row(self) -> tuple[int, ...]:
+        """Shape of a row: (width,), or (layers, width) where all are kept."""
         return (self.depth + 1, self.width) if self.layer == ALL else (self.width,)
 
     @property
     def precision(self) -> str:
+        """In which it runs: "float16" where it can on a GPU, on_cpu on a CPU, else "float32"."""
         if self.on == "cpu":
             return self.on_cpu
         return "float16" if self.mixed else "float32"
