@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -15,9 +14,8 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from labelmer.base.errors import InputError, lacks_memory
+from labelmer.base.log import log
 from labelmer.features.encoders.onednn import through_onednn
-
-log = logging.getLogger("labelmer")
 
 ALL = "all"  # as a layer: every one of them
 # Padded rows of a batch. Half a minute of speech fills a CPU; a GPU wants ten.

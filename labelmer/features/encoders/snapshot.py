@@ -1,6 +1,5 @@
 """What is read of a Hugging Face snapshot: the network, its tokenizer, its feature extractor."""
 
-import logging
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from labelmer.base.errors import InputError
+from labelmer.base.log import log
 from labelmer.base.ragged import RATE
 from labelmer.features.encoders.base import explained, settings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, SequenceFeatureExtractor
-
-log = logging.getLogger("labelmer")
 
 # The pooler and the mask of pretraining are not used here, and many checkpoints lack them.
 UNUSED = ("pooler", "masked_spec_embed")
