@@ -32,9 +32,9 @@ from labelmer.base.options import TEXT
 from labelmer.base.progress import Progress
 from labelmer.base.ragged import FEATURE_DTYPE, LARGEST, RATE, feature_key, feature_params
 from labelmer.base.ragged_writer import Writer
-from labelmer.base.stage import command, parse, stage_parser
+from labelmer.base.stage import add_device, command, parse, stage_parser
 from labelmer.features import encoders
-from labelmer.features.items import Items, read_facts, read_items, text_items
+from labelmer.features.items import Items, add_encoder, read_facts, read_items, text_items
 from labelmer.features.options import extraction_rules
 
 if TYPE_CHECKING:
@@ -259,11 +259,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the stage."""
     parser = stage_parser(__doc__)
     parser.add_argument("input", type=Path, nargs="?", help="segments or utterances; see above")
-    parser.add_argument("folder", type=Path, help="the encoder's, as `labelmer fetch` wrote it")
+    add_encoder(parser)
     parser.add_argument("out", type=Path, help="ragged file to write")
-    parser.add_argument("--encoder", required=True, metavar="NAME", help="its name in the config")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of the CPU")
-    parser.add_argument("--gpu", type=int, choices=(0, 1), default=0, help="1: use a GPU")
+    add_device(parser, os.cpu_count())
     words = {"type": "object", "additionalProperties": TEXT}
     args = parse(parser, argv, optional={"labels": words, **extraction_rules()})
     labels = args.config.get("labels")

@@ -34,10 +34,10 @@ from labelmer.base.lock import alone
 from labelmer.base.log import log
 from labelmer.base.options import NAMES
 from labelmer.base.progress import Progress
-from labelmer.base.stage import command, parse, stage_parser
+from labelmer.base.stage import add_device, command, parse, stage_parser
 from labelmer.features import encoders
 from labelmer.features.finetuning import FinetuningOptions
-from labelmer.features.items import read_facts, read_items
+from labelmer.features.items import add_encoder, read_facts, read_items
 from labelmer.learning.batches import class_numbers, class_weights, in_order, shuffled
 from labelmer.learning.checkpoints import Checkpoints
 from labelmer.learning.device import decayed, device_of, make_deterministic, mixed_precision
@@ -340,15 +340,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the stage."""
     parser = stage_parser(__doc__)
     parser.add_argument("table", type=Path, metavar="FOLD", help="fold table")
-    parser.add_argument("folder", type=Path, help="the encoder's, as `labelmer fetch` wrote it")
+    add_encoder(parser)
     parser.add_argument("out", type=Path, help="folder to make, or to replace")
     parser.add_argument("--history", type=Path, required=True, metavar="TSV")
     parser.add_argument("--inputs", type=Path, nargs="+", required=True, help="see above")
-    parser.add_argument("--encoder", required=True, metavar="NAME", help="its name in the config")
     parser.add_argument("--fold", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--threads", type=int, default=1, help="of the CPU")
-    parser.add_argument("--gpu", type=int, choices=(0, 1), default=0, help="1: use a GPU")
+    add_device(parser)
     told = {"classes": NAMES, "finetuning": FinetuningOptions}
     args = parse(parser, argv, told, encoders.options())
     refuse_foreign(args.out)

@@ -1,6 +1,7 @@
-"""What an encoder reads: the audio or the words of utterances, by id."""
+"""What an encoder reads: the audio or the words of utterances, by id; and which encoder it is."""
 
 import json
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,12 @@ def text_items(texts: dict[str, str]) -> Items:
     ids = sorted(texts)
     inputs = [texts[i] for i in ids]
     return Items("text", ids, inputs, inputs)
+
+
+def add_encoder(parser: ArgumentParser) -> None:
+    """The arguments that say which encoder a stage runs; read_facts() takes them."""
+    parser.add_argument("folder", type=Path, help="the encoder's, as `labelmer fetch` wrote it")
+    parser.add_argument("--encoder", required=True, metavar="NAME", help="its name in the config")
 
 
 def read_facts(folder: Path | str, name: str) -> dict[str, Any]:
