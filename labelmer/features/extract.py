@@ -34,7 +34,7 @@ from labelmer.base.ragged import FEATURE_DTYPE, LARGEST, RATE, feature_key, feat
 from labelmer.base.ragged_writer import Writer
 from labelmer.base.stage import add_device, command, parse, stage_parser
 from labelmer.features import encoders
-from labelmer.features.items import Items, add_encoder, read_facts, read_items, text_items
+from labelmer.features.items import Items, read_items, text_items
 from labelmer.features.options import extraction_rules
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the stage."""
     parser = stage_parser(__doc__)
     parser.add_argument("input", type=Path, nargs="?", help="segments or utterances; see above")
-    add_encoder(parser)
+    encoders.add_encoder(parser)
     parser.add_argument("out", type=Path, help="ragged file to write")
     add_device(parser, os.cpu_count())
     words = {"type": "object", "additionalProperties": TEXT}
@@ -272,7 +272,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{args.out}: expected a file of its own that ends in .h5; correct the name"
         )
     items = text_items(labels) if args.input is None else read_items(args.input)
-    facts, family = read_facts(args.folder, args.encoder), encoders.family_of(args.folder)
+    facts = encoders.read_facts(args.folder, args.encoder)
+    family = encoders.family_of(args.folder)
 
     os.environ["HF_HUB_OFFLINE"] = "1"  # read when it is imported
     import torch

@@ -57,13 +57,12 @@ def fetch(source: str, folder: Path | str) -> dict[str, Any]:
     part.mkdir(parents=True)
     try:
         revision = _fill(part, source)
-        facts = {"source": source, "revision": revision, **encoders.describe(part)}
+        facts = encoders.write_facts(part, {"source": source, "revision": revision})
         encoder = encoders.load(part, -1 if encoders.family_of(part).network else None)
         if encoder.modality == "text":
             known = encoder.model.get_input_embeddings().num_embeddings
             for fault in word_faults(part, encoder.tokenizer, known):
                 log.warning("encoder %s, source '%s': %s", folder.name, source, fault)
-        (part / "source.json").write_text(json.dumps(facts, indent=1) + "\n")
         if folder.exists():
             shutil.rmtree(folder)
         part.rename(folder)

@@ -11,7 +11,6 @@ INPUTS are segments (.h5) or tables of utterances (.tsv) of the sessions that tr
 OUT.part; a run that was killed goes on there and ends in the same bytes.
 """
 
-import json
 import os
 import shutil
 import time
@@ -42,7 +41,6 @@ from labelmer.features.classifier import (
     load_part,
 )
 from labelmer.features.finetuning import FinetuningOptions
-from labelmer.features.items import add_encoder, read_facts
 from labelmer.learning.batches import class_weights, in_order, shuffled
 from labelmer.learning.checkpoints import Checkpoints
 from labelmer.learning.device import decayed, device_of, make_deterministic
@@ -215,12 +213,12 @@ def predict(
 
 
 def write_snapshot(
-    network: torch.nn.Module, base: Path, folder: Path, facts: Mapping[str, Any]
+    network: torch.nn.Module, base: Path, folder: Path, origin: Mapping[str, Any]
 ) -> None:
     """Write a network as a snapshot with the settings of the one that it was made from.
 
-    base   the other's folder: its config, tokenizer and feature extractor are taken as they are
-    facts  what source.json says beside the description of the files
+    base    the other's folder: its config, tokenizer and feature extractor are taken as they are
+    origin  what source.json says beside the description of the files
     """
     saved = folder / "saved"
     network.save_pretrained(saved)
@@ -231,8 +229,7 @@ def write_snapshot(
         other = ".safetensors" in path.name or path.name == "source.json"
         if path.is_file() and not other and not path.name.startswith("."):  # Snakemake's time stamp
             shutil.copyfile(path, folder / path.name)
-    facts = {**facts, **encoders.describe(folder)}
-    (folder / "source.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    encoders.write_facts(folder, origin)
 
 
 @command
@@ -240,7 +237,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the stage."""
     parser = stage_parser(__doc__)
     parser.add_argument("table", type=Path, metavar="FOLD", help="fold table")
-    add_encoder(parser)
+    encoders.add_encoder(parser)
     parser.add_argument("out", type=Path, help="folder to make, or to replace")
     parser.add_argument("--history", type=Path, required=True, metavar="TSV")
     parser.add_argument("--inputs", type=Path, nargs="+", required=True, help="see above")
@@ -253,7 +250,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers is imported
     make_deterministic(args.seed, args.threads)
     classes, options = args.config["classes"], FinetuningOptions(**args.config["finetuning"])
-    facts = read_facts(args.folder, args.encoder)
+    facts = encoders.read_facts(args.folder, args.encoder)
     device = device_of(args.gpu)
     encoder = load_encoder(args.folder, device, **encoders.options_in(args.config))
 

@@ -1,7 +1,5 @@
-"""What an encoder reads: the audio or the words of utterances, by id; and which encoder it is."""
+"""What an encoder reads: the audio or the words of utterances, by id."""
 
-import json
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,21 +40,3 @@ def text_items(texts: dict[str, str]) -> Items:
     ids = sorted(texts)
     inputs = [texts[i] for i in ids]
     return Items("text", ids, inputs, inputs)
-
-
-def add_encoder(parser: ArgumentParser) -> None:
-    """The arguments that say which encoder a stage runs; read_facts() takes them."""
-    parser.add_argument("folder", type=Path, help="the encoder's, as `labelmer fetch` wrote it")
-    parser.add_argument("--encoder", required=True, metavar="NAME", help="its name in the config")
-
-
-def read_facts(folder: Path | str, name: str) -> dict[str, Any]:
-    """What source.json says of an encoder's folder, with its name in the config."""
-    path = Path(folder) / "source.json"
-    try:
-        return {"encoder": name, **json.loads(path.read_text(encoding="utf-8"))}
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: cannot be read ({error}); expected a folder that `labelmer fetch` wrote: "
-            f"labelmer fetch {folder} --source SOURCE"
-        ) from None

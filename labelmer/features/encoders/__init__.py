@@ -32,6 +32,7 @@ import functools
 import hashlib
 import importlib
 import json
+from argparse import ArgumentParser
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -197,3 +198,28 @@ def describe(folder: Path | str) -> dict[str, Any]:
         "weights": " ".join(digests[n] for n in names if n.endswith(".safetensors")),
         "content": hashlib.sha256(canonical_json(digests).encode()).hexdigest(),
     }
+
+
+def write_facts(folder: Path, origin: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a snapshot's source.json: where it comes from, and what describe() says; return it."""
+    facts = {**origin, **describe(folder)}
+    (folder / "source.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    return facts
+
+
+def read_facts(folder: Path | str, name: str) -> dict[str, Any]:
+    """What source.json says of an encoder's folder, with its name in the config."""
+    path = Path(folder) / "source.json"
+    try:
+        return {"encoder": name, **json.loads(path.read_text(encoding="utf-8"))}
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({error}); expected a folder that `labelmer fetch` wrote: "
+            f"labelmer fetch {folder} --source SOURCE"
+        ) from None
+
+
+def add_encoder(parser: ArgumentParser) -> None:
+    """The arguments that say which encoder a stage runs; read_facts() takes them."""
+    parser.add_argument("folder", type=Path, help="the encoder's, as `labelmer fetch` wrote it")
+    parser.add_argument("--encoder", required=True, metavar="NAME", help="its name in the config")
