@@ -63,7 +63,7 @@ def load_encoder(folder: Path, device: str, **options: Any) -> "Encoder":
             "frozen with it, or choose another encoder"
         )
     encoder = encoders.load(folder, -1, device, **options)
-    if torch.device(device).type == "cuda":
+    if encoder.on == "cuda":
         # A batch goes in one piece, however much memory is free: equal seeds give equal bytes.
         encoder.budget = sys.maxsize
     return encoder

@@ -226,15 +226,15 @@ class Encoder:
     def _place(self, device: str, network: torch.nn.Module | None = None) -> None:
         """Move the network to the device, and take batches that fit it."""
         self.device, self.lock, self.repeated = device, threading.Lock(), 0
-        self.budget = ROWS_PER_BATCH[kind(device)]
-        if kind(device) == "cuda":
+        self.budget = ROWS_PER_BATCH[self.on]
+        if self.on == "cuda":
             # All of it, not what is free: a run that goes on must find the batches it began with.
             memory = torch.cuda.get_device_properties(device).total_memory
             self.budget = min(self.budget, memory // GPU_MEMORY_PER_ROW)
             self.budget = max(1, self.budget // (self.depth + 1 if self.layer == ALL else 1))
         if network is not None:
             network.to(device)
-        if network is not None and kind(device) == "cpu":
+        if network is not None and self.on == "cpu":
             through_onednn(network)
 
 

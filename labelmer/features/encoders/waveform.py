@@ -14,7 +14,6 @@ from labelmer.features.encoders.base import (
     ZeroPadding,
     at_least,
     cut,
-    kind,
     padded,
     sent,
     spans,
@@ -73,7 +72,7 @@ class Waveform(Encoder):
         self.longest = self._rows(round(window_s * RATE))
         self._place(device, self.model)
         # A CPU's cache holds the convolutions of one utterance; a GPU waits for its commands.
-        self.one_by_one = kind(device) == "cpu"
+        self.one_by_one = self.on == "cpu"
 
     def _rows(self, samples: int) -> int:
         rows = max(samples, self.field)
