@@ -39,7 +39,7 @@ from labelmer.corpus import segment  # noqa: E402
 from labelmer.corpus.readers import manifest  # noqa: E402
 from labelmer.features import encoders, fetch  # noqa: E402
 from labelmer.features.extract import extract  # noqa: E402
-from labelmer.features.items import read_facts, read_items  # noqa: E402
+from labelmer.features.items import read_items  # noqa: E402
 
 WAYS = ("none", "compact", "full")
 
@@ -73,7 +73,8 @@ def segments_of(root, folder):
 
 def features_of(segments, folder, place):
     """({way: seconds}, {way: {id: means over a clip's frames (layers, width)}})."""
-    facts, code = read_facts(folder, "whisper"), code_digest(encoders.family_of(folder).module)
+    facts = encoders.read_facts(folder, "whisper")
+    code = code_digest(encoders.family_of(folder).module)
     ways = {way: encoders.load(folder, "all", silence=way) for way in WAYS}
     taken, means = dict.fromkeys(WAYS, 0.0), {way: {} for way in WAYS}
     warm_up = read_items(segments[0]).inputs[:2]

@@ -41,7 +41,7 @@ VERBS = {
 USAGE = "usage: labelmer VERB ...\n\n" + "\n".join(f"  {v:12}{w}" for v, (_, w) in VERBS.items())
 
 
-def main():
+def main() -> None:
     """Run the verb named first on the command line with the arguments that follow it."""
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         print(USAGE)

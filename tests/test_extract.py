@@ -69,7 +69,7 @@ def hearing(tmp_path, snapshot):  # noqa: F811
 def runner(tmp_path, origin, write, name):
     folder = tmp_path / "encoder"
     fetch.fetch(f"path:{origin}", folder)
-    facts = items.read_facts(folder, "tiny")
+    facts = encoders.read_facts(folder, "tiny")
 
     def run(content, layer=2, code="c0de", out="out.h5", dtype="float16", **options):
         # options: the encoder's precision on a CPU, and those of its family
@@ -228,7 +228,7 @@ def test_another_tokenizer_computes_all(text):
     settings = text.folder / "tokenizer_config.json"
     settings.write_text(settings.read_text() + " ")
     fetch.fetch(f"path:{text.folder}", text.folder.with_name("other"))
-    facts = items.read_facts(text.folder.with_name("other"), "tiny")
+    facts = encoders.read_facts(text.folder.with_name("other"), "tiny")
     found, encoder = items.text_items(TEXTS), encoders.load(text.folder, 2)
     assert extract.extract(found, encoder, facts, text.out, "c0de") == (0, 4)
 
@@ -481,7 +481,7 @@ def test_wrong_input_is_an_error(text, tmp_path):
     with pytest.raises(InputError, match="a file of features, expected segments"):
         items.read_items(text.out)
     with pytest.raises(InputError, match="labelmer fetch"):
-        items.read_facts(tmp_path / "nowhere", "x")
+        encoders.read_facts(tmp_path / "nowhere", "x")
 
 
 def fetched(folder):

@@ -93,6 +93,11 @@ def run_parser(docstring: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--speech", type=Path, nargs="*", default=[], metavar="H5")
     parser.add_argument("--text", type=Path, nargs="*", default=[], metavar="H5")
     parser.add_argument("--run", nargs=len(RUN), required=True, metavar=tuple(map(str.upper, RUN)))
-    parser.add_argument("--threads", type=int, default=1, help="of the CPU")
-    parser.add_argument("--gpu", type=int, choices=(0, 1), default=0, help="1: use a GPU")
+    add_device(parser)
     return parser
+
+
+def add_device(parser: argparse.ArgumentParser, threads: int | None = 1) -> None:
+    """The arguments that say on what a stage computes. threads: so many, where none are given."""
+    parser.add_argument("--threads", type=int, default=threads, help="of the CPU")
+    parser.add_argument("--gpu", type=int, choices=(0, 1), default=0, help="1: use a GPU")

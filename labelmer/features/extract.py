@@ -16,8 +16,10 @@ import importlib.metadata
 import os
 import unicodedata
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,15 +32,25 @@ from labelmer.base.options import TEXT
 from labelmer.base.progress import Progress
 from labelmer.base.ragged import FEATURE_DTYPE, LARGEST, RATE, feature_key, feature_params
 from labelmer.base.ragged_writer import Writer
-from labelmer.base.stage import command, parse, stage_parser
+from labelmer.base.stage import add_device, command, parse, stage_parser
 from labelmer.features import encoders
-from labelmer.features.items import read_facts, read_items, text_items
+from labelmer.features.items import Items, read_items, text_items
 from labelmer.features.options import extraction_rules
+
+if TYPE_CHECKING:
+    from labelmer.features.encoders.base import Encoder
 
 UNITS = {"speech": "frames", "text": "tokens"}
 
 
-def extract(items, encoder, facts, out, code, dtype=FEATURE_DTYPE):
+def extract(
+    items: Items,
+    encoder: "Encoder",
+    facts: Mapping[str, Any],
+    out: Path,
+    code: str,
+    dtype: str = FEATURE_DTYPE,
+) -> tuple[int, int]:
     """Write the features of items to a ragged file; return how many were kept and computed.
 
     Of an item that mixed precision makes infinite the features are computed again in float32, and
@@ -79,8 +91,8 @@ def extract(items, encoder, facts, out, code, dtype=FEATURE_DTYPE):
         if finished:
             log.info("%s: %d items were left by an interrupted run", out, len(finished))
         counts = _compute(items, left, encoder, writer, keys, dtype)
-    begun = sum(i in finished for batch in left for i in batch)
-    counts["once more, as an interrupted run had done a part of their batch"] = begun
+    repeated = sum(i in finished for batch in left for i in batch)
+    counts["once more, as an interrupted run had done a part of their batch"] = repeated
     counts["once more in smaller batches, as memory ran out"] = encoder.repeated
     computed = sum(map(len, left))
     log.info("%s: %d items kept, %d computed", out, len(keys) - computed, computed)
@@ -93,13 +105,16 @@ def extract(items, encoder, facts, out, code, dtype=FEATURE_DTYPE):
 NAMED = 5  # texts of a kind that are named
 
 
-def tell_of_lost_words(items, marks, unknown, out):
+def tell_of_lost_words(
+    items: Items, marks: list[list[str]], unknown: str | None, out: Path
+) -> None:
     """Warn of what the encoder does not see of the words as they stand.
 
     marks: tokens of each text; unknown: the token for what the vocabulary does not have, or None
     """
     tokens = dict(zip(items.ids, marks, strict=True))
-    lost = {name: count for name, of in tokens.items() if (count := of.count(unknown))}
+    counts = {name: sum(token == unknown for token in of) for name, of in tokens.items()}
+    lost = {name: count for name, count in counts.items() if count}
     if lost:
         worst = sorted(lost, key=lambda name: -lost[name] / len(tokens[name]))[:NAMED]
         log.warning(
@@ -119,7 +134,7 @@ def tell_of_lost_words(items, marks, unknown, out):
         )
 
 
-def _odd(text):
+def _odd(text: str) -> str | None:
     """The first character that is not seen (a control, a mark of format), or None.
 
     But for joiners, which belong to words of some scripts and to emoji.
@@ -128,7 +143,7 @@ def _odd(text):
     return next((c for c in found if c not in "\u200c\u200d"), None)
 
 
-def _batches(wanted, lengths, budget):
+def _batches(wanted: list[int], lengths: list[int], budget: int) -> list[list[int]]:
     """The wanted items in batches of similar length."""
     from labelmer.features.encoders.base import batches_by_length
 
@@ -136,16 +151,23 @@ def _batches(wanted, lengths, budget):
     return [[wanted[b] for b in batch] for batch in batches]
 
 
-def _compute(items, batches, encoder, writer, keys, dtype):
+def _compute(
+    items: Items,
+    batches: list[list[int]],
+    encoder: "Encoder",
+    writer: Writer,
+    keys: list[bytes],
+    dtype: str,
+) -> Counter[str]:
     """Encode and write the items of the batches; reading, encoding and writing overlap.
 
     Returns how many items were computed more than once: a Counter by why.
     """
 
-    def read(batch):
+    def read(batch: list[int]) -> list[Any]:
         return [np.array(items.inputs[i]) if speech else items.inputs[i] for i in batch]
 
-    def store(batch, features):
+    def store(batch: list[int], features: Callable[[], list[np.ndarray]]) -> None:
         for i, rows in zip(batch, features(), strict=True):
             low, high = rows.min(initial=0), rows.max(initial=0)
             if not -LARGEST[dtype] <= low <= high <= LARGEST[dtype]:  # NaN is caught too
@@ -155,7 +177,8 @@ def _compute(items, batches, encoder, writer, keys, dtype):
             writer.write(i, rows, keys[i])
         writer.commit()
 
-    speech, counts = items.modality == "speech", Counter()
+    speech = items.modality == "speech"
+    counts: Counter[str] = Counter()
     width = "float32" if dtype == BFLOAT16 else dtype  # numpy knows no bfloat16: the writer rounds
     unit = "seconds of audio" if speech else "texts"
     size = (lambda i: len(items.inputs[i]) / RATE) if speech else (lambda _: 1)
@@ -179,12 +202,12 @@ def _compute(items, batches, encoder, writer, keys, dtype):
             if number > 1:
                 stored[number - 2].result()  # so that no more than three batches are in memory
             progress.advance(sum(size(i) for i in batch))
-        for batch in stored[-2:]:
-            batch.result()
+        for last in stored[-2:]:
+            last.result()
     return counts
 
 
-def _within(features, dtype, name, out):
+def _within(features: np.ndarray, dtype: str, name: str, out: Path) -> np.ndarray:
     """Features within a dtype's range, what is beyond it as its largest number, with a warning.
 
     InputError naming the item if they are not finite in float32 either.
@@ -204,7 +227,9 @@ def _within(features, dtype, name, out):
     return features.clip(-limit, limit)
 
 
-def _attributes(encoder, facts, params, code, dtype):
+def _attributes(
+    encoder: "Encoder", facts: Mapping[str, Any], params: str, code: str, dtype: str
+) -> dict[str, Any]:
     rate = {"rate_hz": encoder.rate_hz} if encoder.rate_hz else {}
     return {
         "kind": "features",
@@ -230,15 +255,13 @@ def _attributes(encoder, facts, params, code, dtype):
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the stage."""
     parser = stage_parser(__doc__)
     parser.add_argument("input", type=Path, nargs="?", help="segments or utterances; see above")
-    parser.add_argument("folder", type=Path, help="the encoder's, as `labelmer fetch` wrote it")
+    encoders.add_encoder(parser)
     parser.add_argument("out", type=Path, help="ragged file to write")
-    parser.add_argument("--encoder", required=True, metavar="NAME", help="its name in the config")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of the CPU")
-    parser.add_argument("--gpu", type=int, choices=(0, 1), default=0, help="1: use a GPU")
+    add_device(parser, os.cpu_count())
     words = {"type": "object", "additionalProperties": TEXT}
     args = parse(parser, argv, optional={"labels": words, **extraction_rules()})
     labels = args.config.get("labels")
@@ -249,7 +272,8 @@ def main(argv=None):
             f"{args.out}: expected a file of its own that ends in .h5; correct the name"
         )
     items = text_items(labels) if args.input is None else read_items(args.input)
-    facts, family = read_facts(args.folder, args.encoder), encoders.family_of(args.folder)
+    facts = encoders.read_facts(args.folder, args.encoder)
+    family = encoders.family_of(args.folder)
 
     os.environ["HF_HUB_OFFLINE"] = "1"  # read when it is imported
     import torch

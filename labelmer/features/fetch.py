@@ -18,14 +18,19 @@ import json
 import re
 import shutil
 import unicodedata
+from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from labelmer.base.errors import InputError
 from labelmer.base.files import refuse_foreign
 from labelmer.base.log import log
 from labelmer.base.stage import CARRIED, command, parse, stage_parser
 from labelmer.features import encoders
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 FORMS = "hub:OWNER/NAME@40-HEX-REVISION, path:DIR, package:MODULE/DIR"
 HUB = re.compile(r"([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
@@ -37,7 +42,7 @@ INDICES = ["model.safetensors.index.json", "pytorch_model.bin.index.json"]
 POINTER = b"version https://git-lfs"  # how a file begins that Git LFS has not brought
 
 
-def fetch(source, folder):
+def fetch(source: str, folder: Path | str) -> dict[str, Any]:
     """Put the snapshot that `source` names into a folder, whole or not at all.
 
     Replaces the encoder that the folder held. Returns what source.json says. InputError: a
@@ -52,13 +57,12 @@ def fetch(source, folder):
     part.mkdir(parents=True)
     try:
         revision = _fill(part, source)
-        facts = {"source": source, "revision": revision, **encoders.describe(part)}
+        facts = encoders.write_facts(part, {"source": source, "revision": revision})
         encoder = encoders.load(part, -1 if encoders.family_of(part).network else None)
         if encoder.modality == "text":
             known = encoder.model.get_input_embeddings().num_embeddings
             for fault in word_faults(part, encoder.tokenizer, known):
                 log.warning("encoder %s, source '%s': %s", folder.name, source, fault)
-        (part / "source.json").write_text(json.dumps(facts, indent=1) + "\n")
         if folder.exists():
             shutil.rmtree(folder)
         part.rename(folder)
@@ -74,7 +78,7 @@ def fetch(source, folder):
     return facts
 
 
-def _fill(folder, source):
+def _fill(folder: Path, source: str) -> str:
     """Put the files of a source into an empty folder; return its revision."""
     form, _, rest = source.partition(":")
     if form == "hub" and (match := HUB.fullmatch(rest)):
@@ -99,11 +103,11 @@ def _fill(folder, source):
     return revision
 
 
-def _download(repository, revision, folder):
+def _download(repository: str, revision: str, folder: Path) -> None:
     """Settings and safetensors of a repository; its pickled weights if it has no others."""
     import huggingface_hub
 
-    def download(patterns):
+    def download(patterns: list[str]) -> Path:
         # Into the hub's own cache, which is asked first: a pinned revision is had only once.
         cached = huggingface_hub.snapshot_download(
             repository, revision=revision, allow_patterns=patterns, ignore_patterns=["*/*"]
@@ -123,7 +127,7 @@ def _download(repository, revision, folder):
     _copy(cached, folder)
 
 
-def _copy(origin, folder):
+def _copy(origin: Path, folder: Path) -> None:
     if not origin.is_dir():
         raise InputError(f"there is no folder {origin}; correct the path")
     weights = _files(origin, SAFE) or _files(origin, PICKLED)
@@ -136,7 +140,7 @@ def _copy(origin, folder):
         shutil.copyfile(path, folder / path.name)
 
 
-def _package(module):
+def _package(module: str) -> tuple[Path, str]:
     """Folder and version of an installed package, found without importing it."""
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
@@ -149,7 +153,7 @@ def _package(module):
     return Path(spec.submodule_search_locations[0]), version
 
 
-def _check_shards(folder):
+def _check_shards(folder: Path) -> None:
     """InputError if an index of weights names a file that is not there."""
     for index in _files(folder, INDICES):
         try:
@@ -169,7 +173,7 @@ KNOWN = 0.5  # share of the embeddings that a tokenizer knows at least; a few ar
 NOTICED = 0.01  # share of the vocabulary from which on a change of its words is said
 
 
-def word_faults(folder, tokenizer, embeddings):
+def word_faults(folder: Path, tokenizer: "PreTrainedTokenizerBase", embeddings: int) -> list[str]:
     """What a snapshot's tokenizer does to words that its own vocabulary has: a list of sentences.
 
     Each says what is done, to how many words, and what to add to the snapshot if it is not meant.
@@ -208,7 +212,9 @@ def word_faults(folder, tokenizer, embeddings):
     return faults
 
 
-def _disagreement(folder, tokenizer, words):
+def _disagreement(
+    folder: Path, tokenizer: "PreTrainedTokenizerBase", words: list[str]
+) -> list[str]:
     """A sentence on the first word that tokenizer.json alone reads otherwise, in a list."""
     from tokenizers import Tokenizer
 
@@ -228,14 +234,14 @@ def _disagreement(folder, tokenizer, words):
     return []
 
 
-def _bare(text):
+def _bare(text: str) -> str:
     """Text without accents."""
     parts = unicodedata.normalize("NFD", text)
     bare = "".join(c for c in parts if unicodedata.category(c) != "Mn")
     return unicodedata.normalize("NFC", bare) if bare != parts else text
 
 
-def _only_safetensors(folder):
+def _only_safetensors(folder: Path) -> None:
     """Convert pickled weights, if that is all there is, and remove them."""
     if not _files(folder, SAFE) and _files(folder, PICKLED):
         import torch
@@ -255,7 +261,7 @@ def _only_safetensors(folder):
         )
 
 
-def _files(folder, patterns):
+def _files(folder: Path, patterns: list[str]) -> list[Path]:
     """Files of a folder, not of its subfolders, that match one of the patterns, sorted."""
     return sorted(
         path
@@ -264,12 +270,12 @@ def _files(folder, patterns):
     )
 
 
-def _first_line(error):
+def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the stage."""
     parser = stage_parser(__doc__)
     parser.add_argument("folder", type=Path, help="folder to make, or to replace")

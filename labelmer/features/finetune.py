@@ -11,13 +11,12 @@ INPUTS are segments (.h5) or tables of utterances (.tsv) of the sessions that tr
 OUT.part; a run that was killed goes on there and ends in the same bytes.
 """
 
-import json
 import os
 import shutil
-import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,81 +31,31 @@ from labelmer.base.lock import alone
 from labelmer.base.log import log
 from labelmer.base.options import NAMES
 from labelmer.base.progress import Progress
-from labelmer.base.stage import command, parse, stage_parser
+from labelmer.base.stage import add_device, command, parse, stage_parser
 from labelmer.features import encoders
+from labelmer.features.classifier import (
+    Classifier,
+    Utterances,
+    load_encoder,
+    load_items,
+    load_part,
+)
 from labelmer.features.finetuning import FinetuningOptions
-from labelmer.features.items import read_facts, read_items
-from labelmer.learning.batches import class_numbers, class_weights, in_order, shuffled
+from labelmer.learning.batches import class_weights, in_order, shuffled
 from labelmer.learning.checkpoints import Checkpoints
-from labelmer.learning.device import decayed, device_of, make_deterministic, mixed_precision
+from labelmer.learning.device import decayed, device_of, make_deterministic
 from labelmer.learning.predictions import check_classes
 from labelmer.scores.accuracy import accuracies, best_epoch
 
 
-@dataclass(frozen=True)
-class Utterances:
-    """A part of a fold, as an encoder takes it."""
-
-    ids: list
-    inputs: list  # samples or strings
-    labels: np.ndarray  # class numbers (N,)
-    lengths: list  # rows of each
-
-    def batch(self, numbers, device):
-        """Inputs and labels (B,) of some utterances."""
-        labels = torch.from_numpy(self.labels[numbers]).to(device)
-        return [self.inputs[i] for i in numbers], labels
-
-
-class Classifier(torch.nn.Module):
-    """An encoder, the mean over an utterance's rows, and a linear layer on it."""
-
-    def __init__(self, encoder, classes, options):
-        super().__init__()
-        self.encoder = encoder
-        self.network = encoder.model
-        self.dropout = torch.nn.Dropout(options.dropout)
-        self.head = torch.nn.Linear(encoder.width, classes, device=encoder.device)
-        frozen = list(encoder.front_end) if options.freeze_front_end else []
-        for module in frozen:
-            module.requires_grad_(False)
-        # The statistics of a few padded utterances are no good to a batch norm.
-        norms = [m for m in self.network.modules() if isinstance(m, torch.nn.BatchNorm1d)]
-        self.as_used = [*frozen, *norms]
-        if options.gradient_checkpointing:
-            self.network.gradient_checkpointing_enable({"use_reentrant": False})
-
-    def train(self, mode=True):
-        """As torch.nn.Module.train(), but for what runs in training as it runs in use."""
-        super().train(mode)
-        for module in self.as_used:
-            module.eval()
-        return self
-
-    def forward(self, inputs):
-        """Logits (B, C) of B inputs, as the encoder takes them."""
-        with mixed_precision(self.encoder.device, self.encoder.mixed):
-            states = self.encoder.states(inputs)
-        means = torch.stack([rows.mean(0) for rows in states])  # (B, width), float32
-        return self.head(self.dropout(means))
-
-
-def load_encoder(folder, device, **options):
-    """The whole encoder of a snapshot, up to its last layer; InputError if it cannot be tuned."""
-    family = encoders.family_of(folder)
-    if not family.network:
-        raise InputError(
-            f"{folder}: {family.title} has nothing to fine-tune, expected a network; use mode: "
-            "frozen with it, or choose another encoder"
-        )
-    encoder = encoders.load(folder, -1, device, **options)
-    if torch.device(device).type == "cuda":
-        # A batch goes in one piece, however much memory is free: equal seeds give equal bytes.
-        encoder.budget = sys.maxsize
-    return encoder
-
-
-def fit(classifier, train, validation, options, seed, checkpoints):
+def fit(
+    classifier: Classifier,
+    train: Utterances,
+    validation: Utterances,
+    options: FinetuningOptions,
+    seed: int,
+    checkpoints: Checkpoints,
+) -> list[dict[str, Any]]:
     """Fine-tune in place, leave the best epoch, and return the history's rows.
 
     The best epoch is that of accuracy.best_epoch. Epochs that `checkpoints` holds are not computed
@@ -124,7 +73,7 @@ def fit(classifier, train, validation, options, seed, checkpoints):
     schedule = get_linear_schedule_with_warmup(optimiser, round(options.warm_up * updates), updates)
     history = []
     done, state = checkpoints.last()
-    if done:
+    if state is not None:
         log.info("going on after epoch %d of %d", done, options.epochs)
         checkpoints.load(done, classifier)
         optimiser.load_state_dict(state["optimiser"])
@@ -159,14 +108,23 @@ def fit(classifier, train, validation, options, seed, checkpoints):
     return [{**row, "chosen": int(row["epoch"] == chosen)} for row in history]
 
 
-def reseeded(seed, epoch):
+def reseeded(seed: int, epoch: int) -> np.random.Generator:
     """numpy's generator of an epoch, from which PyTorch's starts as well."""
     generator = np.random.default_rng([seed, epoch])
     torch.manual_seed(int(generator.integers(2**63)))
     return generator
 
 
-def train_epoch(classifier, train, weights, optimiser, schedule, options, generator, progress):
+def train_epoch(
+    classifier: Classifier,
+    train: Utterances,
+    weights: torch.Tensor,
+    optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    options: FinetuningOptions,
+    generator: np.random.Generator,
+    progress: Progress,
+) -> float:
     """One pass over the training part; returns the mean loss of its updates."""
     classifier.train()
     batches = shuffled(len(train.ids), options.batch_size, generator)
@@ -192,7 +150,7 @@ def train_epoch(classifier, train, weights, optimiser, schedule, options, genera
     return finite(torch.stack(losses).mean().item(), "training")
 
 
-def finite(loss, part):
+def finite(loss: float, part: str) -> float:
     """The loss; InputError if it is no number, as after steps that were too large."""
     if not np.isfinite(loss):
         raise InputError(
@@ -202,7 +160,13 @@ def finite(loss, part):
     return loss
 
 
-def backward(classifier, part, group, weights, progress):
+def backward(
+    classifier: Classifier,
+    part: Utterances,
+    group: list[np.ndarray],
+    weights: torch.Tensor,
+    progress: Progress,
+) -> torch.Tensor:
     """Add the gradient of an update's loss, batch by batch; returns the loss, on the device.
 
     group: the update's batches, arrays of utterance numbers. The loss is the weighted mean over all
@@ -219,7 +183,9 @@ def backward(classifier, part, group, weights, progress):
     return loss
 
 
-def validate(classifier, part, weights, size, progress):
+def validate(
+    classifier: Classifier, part: Utterances, weights: torch.Tensor, size: int, progress: Progress
+) -> dict[str, float]:
     """Loss, weighted and unweighted accuracy on a part, as the history's columns."""
     logits = predict(classifier, part, size, progress)
     loss = F.cross_entropy(logits, torch.from_numpy(part.labels), weights)
@@ -232,7 +198,9 @@ def validate(classifier, part, weights, size, progress):
 
 
 @torch.inference_mode()
-def predict(classifier, part, size, progress):
+def predict(
+    classifier: Classifier, part: Utterances, size: int, progress: Progress
+) -> torch.Tensor:
     """Logits of every utterance of a part, in its order: (N, C) on the CPU."""
     classifier.eval()
     logits = [None] * len(part.labels)
@@ -244,41 +212,13 @@ def predict(classifier, part, size, progress):
     return torch.stack(logits).cpu()
 
 
-def load_part(rows, items, encoder, classes):
-    """The utterances of a fold table's rows, out of items by id."""
-    inputs = [items[name][0] for name in rows.id]
-    labels = class_numbers(rows.label, classes)
-    return Utterances(list(rows.id), inputs, labels, encoder.lengths(inputs))
-
-
-def load_items(paths, ids, modality):
-    """{id: (input, content)} of some utterances, out of files of segments or of utterances.
-
-    InputError: a file for an encoder of the other modality, an id that is in none of the files.
-    """
-    found = {}
-    for path in paths:
-        items = read_items(path)
-        if items.modality != modality:
-            raise InputError(
-                f"{path}: an input for {items.modality} encoders, expected one for {modality}; "
-                "give segments to a speech encoder and utterances to a text encoder"
-            )
-        found.update(zip(items.ids, zip(items.inputs, items.contents, strict=True), strict=True))
-    absent = [name for name in ids if name not in found]
-    if absent:
-        raise InputError(
-            f"id '{absent[0]}' (and {len(absent) - 1} more) of the fold is in none of "
-            f"{[str(path) for path in paths]}; give those of its sessions too"
-        )
-    return {name: found[name] for name in ids}
-
-
-def write_snapshot(network, base, folder, facts):
+def write_snapshot(
+    network: torch.nn.Module, base: Path, folder: Path, origin: Mapping[str, Any]
+) -> None:
     """Write a network as a snapshot with the settings of the one that it was made from.
 
-    base   the other's folder: its config, tokenizer and feature extractor are taken as they are
-    facts  what source.json says beside the description of the files
+    base    the other's folder: its config, tokenizer and feature extractor are taken as they are
+    origin  what source.json says beside the description of the files
     """
     saved = folder / "saved"
     network.save_pretrained(saved)
@@ -289,31 +229,28 @@ def write_snapshot(network, base, folder, facts):
         other = ".safetensors" in path.name or path.name == "source.json"
         if path.is_file() and not other and not path.name.startswith("."):  # Snakemake's time stamp
             shutil.copyfile(path, folder / path.name)
-    facts = {**facts, **encoders.describe(folder)}
-    (folder / "source.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    encoders.write_facts(folder, origin)
 
 
 @command
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the stage."""
     parser = stage_parser(__doc__)
     parser.add_argument("table", type=Path, metavar="FOLD", help="fold table")
-    parser.add_argument("folder", type=Path, help="the encoder's, as `labelmer fetch` wrote it")
+    encoders.add_encoder(parser)
     parser.add_argument("out", type=Path, help="folder to make, or to replace")
     parser.add_argument("--history", type=Path, required=True, metavar="TSV")
     parser.add_argument("--inputs", type=Path, nargs="+", required=True, help="see above")
-    parser.add_argument("--encoder", required=True, metavar="NAME", help="its name in the config")
     parser.add_argument("--fold", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--threads", type=int, default=1, help="of the CPU")
-    parser.add_argument("--gpu", type=int, choices=(0, 1), default=0, help="1: use a GPU")
+    add_device(parser)
     told = {"classes": NAMES, "finetuning": FinetuningOptions}
     args = parse(parser, argv, told, encoders.options())
     refuse_foreign(args.out)
     os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers is imported
     make_deterministic(args.seed, args.threads)
     classes, options = args.config["classes"], FinetuningOptions(**args.config["finetuning"])
-    facts = read_facts(args.folder, args.encoder)
+    facts = encoders.read_facts(args.folder, args.encoder)
     device = device_of(args.gpu)
     encoder = load_encoder(args.folder, device, **encoders.options_in(args.config))
 

@@ -1,9 +1,9 @@
 """What an encoder reads: the audio or the words of utterances, by id."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from labelmer.base import tables
 from labelmer.base.errors import InputError
@@ -15,12 +15,12 @@ class Items:
     """What features are made of: ids (sorted), inputs, and what says when an input changed."""
 
     modality: str  # "speech" or "text"
-    ids: list
-    inputs: Sequence  # int16 samples at 16 kHz, or strings
-    contents: Sequence  # bytes or strings, the items' part of their keys
+    ids: list[str]
+    inputs: Sequence[Any]  # int16 samples at 16 kHz, or strings
+    contents: Sequence[bytes] | Sequence[str]  # the items' part of their keys
 
 
-def read_items(path):
+def read_items(path: Path | str) -> Items:
     """Items of a segments file (.h5) or of a table of utterances."""
     if Path(path).suffix == ".h5":
         segments = Ragged(path)
@@ -35,20 +35,8 @@ def read_items(path):
     return text_items(dict(zip(table["id"], table["text"], strict=True)))
 
 
-def text_items(texts):
+def text_items(texts: dict[str, str]) -> Items:
     """Items of a dict of id and text."""
     ids = sorted(texts)
     inputs = [texts[i] for i in ids]
     return Items("text", ids, inputs, inputs)
-
-
-def read_facts(folder, name):
-    """What source.json says of an encoder's folder, with its name in the config."""
-    path = Path(folder) / "source.json"
-    try:
-        return {"encoder": name, **json.loads(path.read_text(encoding="utf-8"))}
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: cannot be read ({error}); expected a folder that `labelmer fetch` wrote: "
-            f"labelmer fetch {folder} --source SOURCE"
-        ) from None

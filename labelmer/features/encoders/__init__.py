@@ -32,12 +32,18 @@ import functools
 import hashlib
 import importlib
 import json
+from argparse import ArgumentParser
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from labelmer.base.digest import canonical_json, file_digest
 from labelmer.base.errors import InputError
 from labelmer.base.literals import declared
+
+if TYPE_CHECKING:
+    from labelmer.features.encoders.base import Encoder
 
 
 @dataclass(frozen=True)
@@ -48,55 +54,55 @@ class Family:
     encoder: str  # its class there, a base.Encoder
     title: str  # what an error calls it
     modality: str  # "speech" or "text"
-    model_types: list  # of a config.json, that it serves
-    options: dict = field(default_factory=dict)  # {name: rules of base/options.py}, in the config
-    builtins: dict = field(default_factory=dict)  # {NAME: config.json} for source: builtin:NAME
+    model_types: list[str]  # of a config.json, that it serves
+    options: dict[str, Any] = field(default_factory=dict)  # {key of the config: its rules}
+    builtins: dict[str, Any] = field(default_factory=dict)  # {NAME: config.json}, builtin:NAME
     network: bool = True  # are there layers to choose from, and weights to fine-tune?
 
     @property
-    def module(self):
+    def module(self) -> str:
         """Its dotted name within the package, for its digest of code."""
         return f"features.encoders.{self.name}"
 
 
 @functools.cache
-def families():
+def families() -> list[Family]:
     """All families, by the names of their files."""
     found = declared(Path(__file__).parent, "FAMILY")
     return [Family(name, **said) for name, said in found.items()]
 
 
-def options():
+def options() -> dict[str, dict[str, Any]]:
     """The options of all families: {name: rules}."""
     return _one_each((name, spec) for f in families() for name, spec in f.options.items())
 
 
-def options_in(config):
+def options_in(config: Mapping[str, Any]) -> dict[str, Any]:
     """Those of a config's keys that are options of some family."""
     return {name: config[name] for name in options() if name in config}
 
 
-def builtins():
+def builtins() -> dict[str, dict[str, Any]]:
     """What each source builtin:NAME stands for: {source: config.json}."""
     found = ((name, settings) for f in families() for name, settings in f.builtins.items())
     return {f"builtin:{name}": settings for name, settings in _one_each(found).items()}
 
 
-def _serving():
+def _serving() -> dict[str, Family]:
     """The family that serves each model_type."""
     return _one_each((kind, family) for family in families() for kind in family.model_types)
 
 
-def _one_each(pairs):
+def _one_each(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """A dict of names and values; ValueError if a name has two values."""
-    found = {}
+    found: dict[str, Any] = {}
     for name, value in pairs:
         if found.setdefault(name, value) != value:
             raise ValueError(f"two families declare '{name}', each its own; rename one of the two")
     return found
 
 
-def possible(source, modality):
+def possible(source: str, modality: str) -> list[Family]:
     """The families that an encoder may be of, by its entry in the config.
 
     Of a snapshot only its files tell; so it may be any that has a network.
@@ -107,13 +113,13 @@ def possible(source, modality):
     return [family for family in families() if family.network and family.modality == modality]
 
 
-def misplaced(option):
+def misplaced(option: str) -> str:
     """What to say of an option that an encoder does not have."""
     titles = [family.title for family in families() if option in family.options]
     return f"{option} goes with {' and '.join(titles) or 'no encoder'}; remove it"
 
 
-def family_of(folder):
+def family_of(folder: Path | str) -> Family:
     """The family of a snapshot, by its config.json; InputError if it is not a known one."""
     path = Path(folder) / "config.json"
     try:
@@ -131,7 +137,7 @@ def family_of(folder):
     return _serving()[kind]
 
 
-def _class_of(family):
+def _class_of(family: Family) -> "type[Encoder]":
     """Its class, imported by name: so no other file has it in its digest of code."""
     return getattr(importlib.import_module(f"labelmer.{family.module}"), family.encoder)
 
@@ -139,7 +145,13 @@ def _class_of(family):
 PRECISIONS = ("float32", "bfloat16")  # on a CPU; the first is the default
 
 
-def load(folder, layer, device="cpu", precision=PRECISIONS[0], **given):
+def load(
+    folder: Path | str,
+    layer: int | str | None,
+    device: str = "cpu",
+    precision: str = PRECISIONS[0],
+    **given: Any,
+) -> "Encoder":
     """The encoder in a snapshot's folder, cut to give the hidden states of `layer`.
 
     layer  -(N + 1) ... N for a network of N layers, or "all"; None or 0 where there is no network
@@ -168,7 +180,7 @@ def load(folder, layer, device="cpu", precision=PRECISIONS[0], **given):
     return encoder
 
 
-def describe(folder):
+def describe(folder: Path | str) -> dict[str, Any]:
     """What a snapshot holds: its model_type, width, number of layers, and digests (SHA-256).
 
     `weights` is that of each safetensors file, `content` covers every file, so that it changes
@@ -186,3 +198,28 @@ def describe(folder):
         "weights": " ".join(digests[n] for n in names if n.endswith(".safetensors")),
         "content": hashlib.sha256(canonical_json(digests).encode()).hexdigest(),
     }
+
+
+def write_facts(folder: Path, origin: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a snapshot's source.json: where it comes from, and what describe() says; return it."""
+    facts = {**origin, **describe(folder)}
+    (folder / "source.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    return facts
+
+
+def read_facts(folder: Path | str, name: str) -> dict[str, Any]:
+    """What source.json says of an encoder's folder, with its name in the config."""
+    path = Path(folder) / "source.json"
+    try:
+        return {"encoder": name, **json.loads(path.read_text(encoding="utf-8"))}
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({error}); expected a folder that `labelmer fetch` wrote: "
+            f"labelmer fetch {folder} --source SOURCE"
+        ) from None
+
+
+def add_encoder(parser: ArgumentParser) -> None:
+    """The arguments that say which encoder a stage runs; read_facts() takes them."""
+    parser.add_argument("folder", type=Path, help="the encoder's, as `labelmer fetch` wrote it")
+    parser.add_argument("--encoder", required=True, metavar="NAME", help="its name in the config")

@@ -1,5 +1,8 @@
 """Log-mel filterbank frames, which need no weights."""
 
+from pathlib import Path
+
+import numpy as np
 import torch
 
 from labelmer.base.errors import InputError
@@ -27,10 +30,10 @@ class Filterbank(Encoder):
     """As Kaldi computes them, without dither, on the int16 scale."""
 
     @classmethod
-    def size(cls, folder):
+    def size(cls, folder: Path) -> tuple[int, int]:
         return settings(folder)["num_mel_bins"], 0
 
-    def __init__(self, folder, layer, device):
+    def __init__(self, folder: Path, layer: int | str | None, device: str) -> None:
         if layer not in (None, 0):
             raise InputError(
                 f"{folder}: bad layer {layer}, expected 0: a filterbank has no layers; remove it"
@@ -43,11 +46,11 @@ class Filterbank(Encoder):
         self.rate_hz = RATE / self.hop
         self._place("cpu")
 
-    def _windows(self, samples):
+    def _windows(self, samples: np.ndarray) -> list[Window]:
         rows = 1 + (max(len(samples), self.field) - self.field) // self.hop
         return [Window(samples, rows, slice(None))]
 
-    def _run(self, batch):
+    def _run(self, batch: list[np.ndarray]) -> torch.Tensor:
         from torchaudio.compliance import kaldi
 
         return padded(
@@ -65,5 +68,5 @@ class Filterbank(Encoder):
         )[0]
 
 
-def _samples(milliseconds):
+def _samples(milliseconds: float) -> int:
     return round(RATE * milliseconds / 1000)

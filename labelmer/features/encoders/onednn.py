@@ -10,7 +10,7 @@ class Linear(torch.nn.Linear):
     twice as fast (bench/extract.py measures both).
     """
 
-    def forward(self, hidden):  # (..., width)
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:  # (..., width)
         pixels = hidden.reshape(1, -1, 1, self.in_features).permute(0, 3, 1, 2)
         weight = self.weight[:, :, None, None]
         # A dilation changes nothing here, but that a single thread takes oneDNN too.
@@ -19,7 +19,7 @@ class Linear(torch.nn.Linear):
         return rows.reshape(*hidden.shape[:-1], self.out_features)
 
 
-def through_onednn(network):
+def through_onednn(network: torch.nn.Module) -> None:
     """Put Linear in the place of a network's linear layers; the parameters stay what they are."""
     for module in list(network.modules()):
         for name, layer in module.named_children():

@@ -1,15 +1,18 @@
 """What is read of a Hugging Face snapshot: the network, its tokenizer, its feature extractor."""
 
-import logging
 import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from labelmer.base.errors import InputError
+from labelmer.base.log import log
 from labelmer.base.ragged import RATE
 from labelmer.features.encoders.base import explained, settings
 
-log = logging.getLogger("labelmer")
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, SequenceFeatureExtractor
 
 # The pooler and the mask of pretraining are not used here, and many checkpoints lack them.
 UNUSED = ("pooler", "masked_spec_embed")
@@ -18,7 +21,7 @@ LAYER = re.compile(r"encoder\.layers?\.(\d+)\.")
 TOKENIZER = "take the tokenizer's files from the checkpoint that this one was made from"
 
 
-def network(folder, use_safetensors=True, **options):
+def network(folder: Path, use_safetensors: bool = True, **options: Any) -> torch.nn.Module:
     """The whole network of a snapshot in float32, ready for inference.
 
     InputError: no weights, or weights that are not those of the config: tensors that are missing
@@ -44,10 +47,10 @@ def network(folder, use_safetensors=True, **options):
     return model.eval()
 
 
-def _check_weights(folder, model, report):
+def _check_weights(folder: Path, model: torch.nn.Module, report: dict[str, Any]) -> None:
     """Hold what transformers reports of the loading against what the network needs."""
 
-    def used(name):
+    def used(name: str) -> bool:
         return not any(part in name for part in UNUSED)
 
     for name, found, wanted in sorted(report["mismatched_keys"]):
@@ -77,7 +80,7 @@ def _check_weights(folder, model, report):
         )
 
 
-def tokenizer_of(folder):
+def tokenizer_of(folder: Path) -> "PreTrainedTokenizerBase":
     """A snapshot's tokenizer; InputError if it has none, or one that knows no word."""
     from transformers import AutoTokenizer
 
@@ -92,7 +95,7 @@ def tokenizer_of(folder):
     return tokenizer
 
 
-def feature_extractor(folder, bins=None):
+def feature_extractor(folder: Path, bins: int | None = None) -> "SequenceFeatureExtractor":
     """How a snapshot wants its audio; of its preprocessor_config.json the encoders obey
     do_normalize and the sampling rate.
 

@@ -1,6 +1,8 @@
 """The BERT family: tokens, special ones included."""
 
 import functools
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -33,7 +35,7 @@ class Text(Encoder):
     in a text ("[MASK]", "<s>") is words like others, and is split into smaller tokens.
     """
 
-    def __init__(self, folder, layer, device):
+    def __init__(self, folder: Path, layer: int | str | None, device: str) -> None:
         self.tokenizer = tokenizer_of(folder)
         self.model = network(folder)
         config = self.model.config
@@ -46,7 +48,7 @@ class Text(Encoder):
         self.unknown = self.tokenizer.unk_token
         self.special = set(self.tokenizer.all_special_ids) - {unknown}
         # Asked for its length, its marks and its features, a text is tokenised once.
-        self._content = functools.cache(self._content)
+        self._content = functools.cache(self._cut)
         with explained(f"{folder}: the tokenizer cannot read 'a'", TOKENIZER):
             tokens, content = self.tokenizer("a")["input_ids"], [t for t, *_ in self._tokens("a")]
             start = next(i for i in range(len(tokens)) if tokens[i : i + len(content)] == content)
@@ -63,7 +65,7 @@ class Text(Encoder):
                 "tokenizer_config.json"
             )
 
-    def _check_vocabulary(self, folder, needed):
+    def _check_vocabulary(self, folder: Path, needed: list[int | None]) -> None:
         """InputError if the tokenizer gives a token that the network has no embedding for."""
         rows, names = self.model.get_input_embeddings().num_embeddings, self.tokenizer.get_vocab()
         if None in needed:
@@ -75,14 +77,14 @@ class Text(Encoder):
                     f"embeddings for {rows} tokens; {TOKENIZER}"
                 )
 
-    def marks(self, inputs):
+    def marks(self, inputs: Sequence[str]) -> list[list[str]]:
         """Per item its token strings, special tokens included."""
         return [
             self.tokenizer.convert_ids_to_tokens(self.before + self._ids(text) + self.after)
             for text in inputs
         ]
 
-    def token_spans(self, inputs):
+    def token_spans(self, inputs: Sequence[str]) -> list[np.ndarray]:
         """Per item the characters of its text that each token covers, blanks at its ends aside.
 
         Special tokens, and what a tokenizer does not find again, cover nothing.
@@ -94,10 +96,10 @@ class Text(Encoder):
             found.append(np.array(rows, dtype=int).reshape(-1, 2))
         return found
 
-    def _ids(self, text):
+    def _ids(self, text: str) -> list[int]:
         return [token for token, *_ in self._content(text)]
 
-    def _content(self, text):
+    def _cut(self, text: str) -> list[tuple[int, int, int]]:
         """The tokens of a text: a list of (id, start, end)."""
         found = []
         for token, start, end in self._tokens(text):
@@ -110,7 +112,7 @@ class Text(Encoder):
                 found += [(t, at + a, at + b) for t, a, b in self._tokens(piece)]
         return found
 
-    def _tokens(self, text):
+    def _tokens(self, text: str) -> list[tuple[int, int, int]]:
         fast = self.tokenizer.is_fast
         found = self.tokenizer(
             text,
@@ -123,7 +125,7 @@ class Text(Encoder):
         spans = found["offset_mapping"] if fast else self._found_again(ids, text)
         return [(token, *span) for token, span in zip(ids, spans, strict=True)]
 
-    def _found_again(self, ids, text):
+    def _found_again(self, ids: list[int], text: str) -> list[tuple[int, int]]:
         """Where tokens stand by their spelling, of a tokenizer in Python, which does not tell."""
         at, spans = 0, []
         for token in self.tokenizer.convert_ids_to_tokens(ids):
@@ -133,7 +135,7 @@ class Text(Encoder):
             spans.append((start, at))
         return spans
 
-    def _windows(self, text):
+    def _windows(self, text: str) -> list[Window]:
         content = self._ids(text)
         windows = []
         for start, stop, keep in spans(len(content), self.room):
@@ -144,7 +146,7 @@ class Text(Encoder):
             windows.append(Window(tokens, len(tokens), slice(first, last)))
         return windows
 
-    def _run(self, batch):
+    def _run(self, batch: list[list[int]]) -> torch.Tensor:
         padding = self.tokenizer.pad_token_id
         windows = padded([torch.tensor(window) for window in batch], value=padding)
         tokens, mask = (sent(part, self.device) for part in windows)
@@ -153,7 +155,7 @@ class Text(Encoder):
         return torch.stack(states, dim=2) if self.layer == ALL else states[self.layer]
 
 
-def _without_blanks(text, start, end):
+def _without_blanks(text: str, start: int, end: int) -> tuple[int, int]:
     """A span of a text without the blanks at its ends."""
     words = text[start:end]
     start = end - len(words.lstrip())

@@ -1,7 +1,9 @@
 """wav2vec 2.0 and its kin (HuBERT, WavLM, data2vec), which read the samples themselves."""
 
 import math
+from pathlib import Path
 
+import numpy as np
 import torch
 
 from labelmer.base.ragged import RATE
@@ -12,7 +14,6 @@ from labelmer.features.encoders.base import (
     ZeroPadding,
     at_least,
     cut,
-    kind,
     padded,
     sent,
     spans,
@@ -45,7 +46,7 @@ class Waveform(Encoder):
     for an attention mask makes no difference: padding is masked everywhere.
     """
 
-    def __init__(self, folder, layer, device, window_s):
+    def __init__(self, folder: Path, layer: int | str | None, device: str, window_s: float) -> None:
         self.normalise = feature_extractor(folder).do_normalize
         self.model = network(folder)
         config, encoder = self.model.config, self.model.encoder
@@ -55,7 +56,7 @@ class Waveform(Encoder):
         stable = getattr(config, "do_stable_layer_norm", False)
         if self.layer not in (ALL, self.depth) and stable:
             encoder.layer_norm = torch.nn.Identity()
-        self.entered = []  # what enters each layer, where all are kept
+        self.entered: list[torch.Tensor] = []  # what enters each layer, where all are kept
         if self.layer == ALL:
             for block in encoder.layers:
                 block.register_forward_pre_hook(lambda _, given: self.entered.append(given[0]))
@@ -71,15 +72,15 @@ class Waveform(Encoder):
         self.longest = self._rows(round(window_s * RATE))
         self._place(device, self.model)
         # A CPU's cache holds the convolutions of one utterance; a GPU waits for its commands.
-        self.one_by_one = kind(device) == "cpu"
+        self.one_by_one = self.on == "cpu"
 
-    def _rows(self, samples):
+    def _rows(self, samples: int) -> int:
         rows = max(samples, self.field)
         for kernel, stride in self.convolutions:
             rows = (rows - kernel) // stride + 1
         return rows
 
-    def _windows(self, samples):
+    def _windows(self, samples: np.ndarray) -> list[Window]:
         stretches = spans(self._rows(len(samples)), self.longest)
         if len(stretches) == 1:
             return [Window(samples, stretches[0][1], slice(None))]
@@ -88,7 +89,7 @@ class Waveform(Encoder):
             for a, b, keep in stretches
         ]
 
-    def _run(self, batch):
+    def _run(self, batch: list[np.ndarray]) -> torch.Tensor:
         self.entered.clear()  # an attempt for which memory ran out may have left something
         groups = [[samples] for samples in batch] if self.one_by_one else [batch]
         extracted = [rows for group in groups for rows in self._convolved(group)]
@@ -100,7 +101,7 @@ class Waveform(Encoder):
         states, self.entered[:] = [*self.entered, last], []  # nothing of a batch shall outlive it
         return torch.stack(states, dim=2) if self.layer == ALL else last
 
-    def _convolved(self, batch):
+    def _convolved(self, batch: list[np.ndarray]) -> torch.Tensor:
         """Utterances through the convolutions: (batch, longest, channels)."""
         clips = [torch.from_numpy(at_least(unit(samples), self.field)) for samples in batch]
         samples, inside = (sent(part, self.device) for part in padded(clips))
@@ -119,9 +120,9 @@ class _GroupNorm(torch.nn.GroupNorm):
     frames: (batch, 1), how many each item has; set before it runs.
     """
 
-    frames = None
+    frames: torch.Tensor
 
-    def forward(self, hidden):  # (batch, channels, longest)
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:  # (batch, channels, longest)
         if len(hidden) == 1:
             return super().forward(hidden)
         inside = torch.arange(hidden.shape[2], device=hidden.device) < self.frames[:, None]
@@ -133,7 +134,7 @@ class _GroupNorm(torch.nn.GroupNorm):
         return (scaled + self.bias[:, None]).to(hidden.dtype)
 
 
-def _norm_of_each(convolution):
+def _norm_of_each(convolution: torch.nn.Module) -> _GroupNorm | None:
     """Make the group norm of a first convolution one of each item; None if it has no such norm."""
     norm = getattr(convolution, "layer_norm", None)
     if not isinstance(norm, torch.nn.GroupNorm):
@@ -144,7 +145,7 @@ def _norm_of_each(convolution):
     return own
 
 
-def _normalised(samples, inside, counts):
+def _normalised(samples: torch.Tensor, inside: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
     """Utterances (batch, longest) with zero mean and unit variance, as Wav2Vec2FeatureExtractor."""
     centred = (samples - samples.sum(1, keepdim=True) / counts) * inside
     return centred * torch.rsqrt(centred.square().sum(1, keepdim=True) / counts + 1e-7)

@@ -1,6 +1,7 @@
 """Whisper's encoder, which reads log-mel frames of a clip and of the silence behind it."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -37,7 +38,8 @@ FAMILY = {
         }
     },
 }
-SILENCES = FAMILY["options"]["silence"]["enum"]
+# mypy does not look into a literal that holds values of several types.
+SILENCES = FAMILY["options"]["silence"]["enum"]  # type: ignore[index]
 NEAR = 50  # rows of compact silence that stand for themselves: 1 s
 STEP = 10  # rows of it that one stands for from there on
 
@@ -54,7 +56,7 @@ class Whisper(Encoder):
     none     the clip alone, which it was not trained on.
     """
 
-    def __init__(self, folder, layer, device, silence):
+    def __init__(self, folder: Path, layer: int | str | None, device: str, silence: str) -> None:
         if silence not in SILENCES:
             raise InputError(
                 f"{folder}: bad silence {silence!r}, expected one of {sorted(SILENCES)}; correct "
@@ -76,7 +78,7 @@ class Whisper(Encoder):
         self.rate_hz = RATE / self.hop
         self._place(device, self.encoder)  # the decoder never runs
 
-    def _windows(self, samples):
+    def _windows(self, samples: np.ndarray) -> list[Window]:
         windows = []
         for start, stop, keep in spans(self._rows(samples), self.longest):
             content = samples[start * self.hop : stop * self.hop]
@@ -84,10 +86,10 @@ class Whisper(Encoder):
             windows.append(Window(content, through, slice(*keep.indices(stop - start))))
         return windows
 
-    def _rows(self, clip):
+    def _rows(self, clip: np.ndarray) -> int:
         return max(1, -(-len(clip) // self.hop))
 
-    def _plan(self, rows):
+    def _plan(self, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
         """What goes through the network for a clip: (sources, positions, scores, heard).
 
         sources    rows that the convolutions give, for each that goes through the layers
@@ -105,7 +107,7 @@ class Whisper(Encoder):
         heard = min(near + 1, end)
         return np.minimum(positions, near - 1), positions, np.log(counts), heard
 
-    def _run(self, batch):
+    def _run(self, batch: list[np.ndarray]) -> torch.Tensor:
         plans = [self._plan(self._rows(clip)) for clip in batch]
         sources, positions, scores = (
             pad_sequence([torch.from_numpy(plan[part]) for plan in plans], True, padding)
@@ -129,7 +131,7 @@ class Whisper(Encoder):
         hidden = self.encoder.layer_norm(hidden[:, kept])
         return torch.stack([*states, hidden], dim=2) if self.layer == ALL else hidden
 
-    def _mel(self, clips, heard):
+    def _mel(self, clips: list[np.ndarray], heard: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-mel frames of clips, each with zeros behind it up to the rows that are heard.
 
         Returns (batch, bins, longest) and its mask (batch, longest), with self.stride frames for a

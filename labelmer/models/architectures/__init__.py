@@ -44,7 +44,7 @@ def module(name: str) -> ModuleType:
     return importlib.import_module(f"labelmer.{module_of(name)}")
 
 
-def options(given: Mapping[str, Any]) -> Options:
+def options(given: Mapping[str, Any]) -> Any:
     """The options of a variant: those of its architecture, from a dict as config.yaml has it."""
     given = {"architecture": DEFAULT, **given}
     return module(given["architecture"]).Options.of(given)
