@@ -583,8 +583,8 @@ def test_a_class_may_lack_in_validation_but_not_all_of_it(bench, caplog):
     validates = made.table.part == "validation"
     made.table = made.table[~(validates & (made.table.label == made.classes[0]))]
     made.write()
-    made.tune("out")
-    assert (made.folder / "out" / "config.json").exists()
+    made.tune("first")
+    assert (made.folder / "first" / "config.json").exists()
     made.table = made.table[made.table.part != "validation"]
     made.write()
     assert "no row has part validation" in refusal(made, caplog)
