@@ -255,6 +255,12 @@ def test_labels_may_start_from_their_words(corpus, tmp_path):
     np.testing.assert_allclose(saved["sides.text.label_embeddings"], unit(means), atol=1e-4)
 
 
+def test_labels_that_start_from_words_and_have_none_stop(corpus, caplog):
+    with pytest.raises(SystemExit):
+        corpus.train("none", label_start={"text": "words"})
+    assert "label_start: text: words needs the labels' words" in caplog.text
+
+
 def test_random_labels_know_nothing_of_the_classes(corpus):
     options = options_from({**SMALL, "label_start": {"speech": "random"}})
     starts = []

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from labelmer.base.errors import InputError
 from labelmer.base.tables import MODALITIES
 from labelmer.models import parts
 from labelmer.models.architectures.label_guided import Options
@@ -160,6 +161,11 @@ class Side(parts.Side):
         super().start(modality, mean, sd, prototypes, words)
         kind = self.options.label_start[modality]
         if self.options.labels and kind != "random":
+            if kind == "words" and words is None:
+                raise InputError(
+                    f"label_start: {modality}: words needs the labels' words, and there are none; "
+                    "give their features by --label-words, or another label_start"
+                )
             starts = ((words if kind == "words" else prototypes) - mean) / sd
             if starts.ndim == 3:  # all layers count alike at the start
                 starts = starts.mean(1)
