@@ -336,6 +336,7 @@ def test_implausible_sound_is_found(hear, monkeypatch, kind, expected, block):
     assert hear(encoded(samples, format="WAV", **how))[1] == expected
 
 
+@pytest.mark.slow
 def test_odd_rates_are_resampled_in_little_memory(tmp_path):
     rates = [22_254, 11_127, 44_101, 7919, 192_000]
     for rate in rates:

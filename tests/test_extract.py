@@ -381,6 +381,7 @@ def finish(process):
     assert process.exitcode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_a_run_killed_at_random_moments_ends_in_the_same_bytes(seed, speech, small_batches):
     finish(in_another_process(speech, MANY, 2, "c0de", "undisturbed.h5"))
@@ -430,6 +431,7 @@ def test_what_was_finished_before_a_kill_is_not_computed_again(speech, small_bat
     assert kept + computed == len(MANY)
 
 
+@pytest.mark.slow
 def test_what_was_finished_before_a_kill_serves_other_plans(speech, small_batches, monkeypatch):
     done = killed_after(20, speech)
     monkeypatch.setitem(ROWS_PER_BATCH, "cpu", 70)
@@ -438,6 +440,7 @@ def test_what_was_finished_before_a_kill_serves_other_plans(speech, small_batche
     assert kept + computed == len(MANY) + 1 == len(Ragged(speech.out))
 
 
+@pytest.mark.slow
 def test_what_overflows_does_not_change_the_bytes_after_a_kill(speech, small_batches, overflowing):
     overflowing()
     finish(in_another_process(speech, MANY, 2, "c0de", "undisturbed.h5"))

@@ -54,6 +54,7 @@ def weighed(text):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_words_and_ids_are_drawn_as_they_are(tmp_path, caplog):
     rows = pd.DataFrame({"id": list(STRANGE), "confidence": 0.5})
@@ -157,6 +158,7 @@ def test_a_long_name_lacks_its_middle():
     assert style.brief("abcdefg", 7) == "abcdefg"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [8, 40])
 def test_a_confusion_matrix_of_many_classes_stays_small(tmp_path, length):
     names = [f"{i:02d}" + "c" * (length - 2) for i in range(60)]

@@ -417,6 +417,7 @@ def test_every_option_counts(bench):
 # Kills and changes
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(bench):
     made, epochs = bench("wav2vec2-group"), 25
     plain = made.tune("plain", epochs=epochs)
@@ -685,6 +686,7 @@ def assert_it_learned(made, **options):
     assert best > 0.5 and best > found.validation_ua[0] + 0.1  # chance is 0.25
 
 
+@pytest.mark.slow
 def test_a_tiny_text_encoder_learns_on_the_demo_corpus(tmp_path):
     table, turns = demo_turns()
     texts = dict(zip(table.id, (turn.text for turn in turns), strict=True))
@@ -692,6 +694,7 @@ def test_a_tiny_text_encoder_learns_on_the_demo_corpus(tmp_path):
     assert_it_learned(Bench(tmp_path, origin, (table, texts, {})), epochs=6)
 
 
+@pytest.mark.slow
 def test_a_tiny_speech_encoder_learns_on_the_demo_corpus(tmp_path, snapshot):  # noqa: F811
     pytest.importorskip("espeakng_loader")
     table, turns = demo_turns()

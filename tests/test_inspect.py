@@ -496,6 +496,7 @@ def test_damaged_files_are_refused(corpus, said):
     assert "expected one contiguous block" in said(corpus.tokens)
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_never_ends_in_a_traceback(corpus, capsys, caplog):
     draw = random.Random(1)
     refused = 0

@@ -295,6 +295,7 @@ def test_pairs_by_hand(root):
     assert (row["speakers"], row["seeds"], row["utterances"]) == (4, 2, 6)
 
 
+@pytest.mark.slow
 def test_the_reference_stands_first_wherever_it_is_given(tmp_path):
     write_splits(tmp_path / "splits")
     paths = write_predictions(tmp_path, [(ODD, *run[1:]) for run in SAID if run[0] == ODD])
@@ -525,6 +526,7 @@ def test_predictions_of_an_earlier_version_are_named_with_what_they_lack(tmp_pat
     assert "missing ['session', 'dialogue', 'speaker']" in message
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("speakers", [["s1"] * 6, list("abcdef")])
 def test_one_speaker_one_seed_one_variant_and_an_empty_class(tmp_path, speakers):
@@ -592,6 +594,7 @@ def test_figures_are_written_in_both_formats_and_are_not_blank(root):
         assert (figures / f"{stem}.svg").read_text().startswith("<?xml")
 
 
+@pytest.mark.slow
 def test_the_same_tables_give_the_same_bytes(root, tmp_path):
     draw_all(root, tmp_path)
     first = root / "reports/figures/fbank+minilm/frozen"

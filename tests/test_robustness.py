@@ -99,6 +99,7 @@ def refused(tmp_path, caplog, change, runs=SAID):
     return caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "words"),
     [

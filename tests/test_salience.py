@@ -321,6 +321,7 @@ def figures(root, out):
     illustrated(root, out / "examples")
 
 
+@pytest.mark.slow
 def test_figures_are_not_blank_and_the_same_bytes_each_time(root, table, tmp_path):
     for folder in ("once", "again"):
         figures(root, tmp_path / folder)

@@ -199,6 +199,7 @@ def test_a_slice_is_named_with_its_bounds(above, up_to, text):
     assert slice_text(row) == text
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("variants", [tuple(SAID), ("full",)])
 def test_the_figure_is_the_same_each_time_and_not_blank(tmp_path, variants):

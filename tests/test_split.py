@@ -130,6 +130,7 @@ def test_folds_depend_on_the_seed_alone():
     assert not all(a.equals(b) for a, b in zip(pick[1], pick[2], strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: "-".join(s.values()))
 def test_the_labels_of_the_test_part_have_no_say_in_the_other_parts(settings):
     table = corpus()
