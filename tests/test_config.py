@@ -286,7 +286,7 @@ def test_a_code_that_the_corpus_spells_otherwise_is_refused():
         (
             "folds",
             {"hold_out": "session", "scenarios": "apart", "scenario_groups": "five"},
-            "'five', expected a number from 2, or a list of lists of scenarios",
+            "'five', expected a number from 2, or a list of lists of scenarios (put numbers",
         ),
         (
             "folds",

@@ -282,6 +282,21 @@ def test_a_table_of_parts_is_held_against_the_corpus(tmp_path):
     assert own.to_numpy().tolist() == [[table.id[0], "test", 1]]
 
 
+def test_too_few_speakers_or_sessions_are_told_before_anything_runs():
+    groups = folds.FoldOptions("speakers", folds=4)
+    groups.check(["all"], ["a", "b", "c", "d"])
+    with pytest.raises(
+        InputError, match=r"\['a', 'b', 'c'\], 3 in all; ask for 3 or fewer, 3 at least"
+    ):
+        groups.check(["all"], ["a", "b", "c"])
+    with pytest.raises(InputError, match="so few cannot be held out: 3 are needed at least"):
+        groups.check(["all"], ["a", "b"])
+    with pytest.raises(
+        InputError, match=r"sessions \['all'\]; expected three or more, .* speakers do so"
+    ):
+        folds.FoldOptions("session").check(["all"], ["a", "b", "c"])
+
+
 def test_number_of_folds():
     sessions, speakers = ["a", "b", "c"], ["1", "2", "3", "4"]
     wanted = {"session": 3, "speaker": 4, "speakers": 5, "part": 2}

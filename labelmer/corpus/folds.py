@@ -79,7 +79,7 @@ class FoldOptions:
             {"type": "integer", "minimum": 2},
             {"type": "array", "minItems": 2, "items": NAMES},
         ],
-        expected="a number from 2, or a list of lists of scenarios",
+        expected="a number from 2, or a list of lists of scenarios (put numbers in quotes)",
     )
     shared_scripts: str = option(
         "training turns whose words validate or test", "keep", "drop", enum=["keep", "drop"]
@@ -118,9 +118,13 @@ class FoldOptions:
                     "let hold_out: speakers do so"
                 )
         elif self.hold_out == "speakers" and len(speakers) < self.folds:
+            fewest = 2 if self.validating == "dialogues" else 3
+            remedy = f"ask for {len(speakers)} or fewer, {fewest} at least"
+            if len(speakers) < fewest:
+                remedy = f"so few cannot be held out: {fewest} are needed at least"
             raise InputError(
-                f"folds: folds: {self.folds}, but the corpus has {len(speakers)} speakers; ask for "
-                f"{len(speakers)} or fewer, three at least"
+                f"folds: folds: {self.folds}, but the corpus has the speakers {sorted(speakers)}, "
+                f"{len(speakers)} in all; {remedy}"
             )
 
     def number(self, sessions: Collection, speakers: Collection, official: int) -> int:
