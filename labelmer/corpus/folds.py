@@ -25,14 +25,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
 from labelmer.base.options import NAMES, option
 from labelmer.base.tables import PARTS
-from labelmer.corpus.groups import even_groups
+from labelmer.corpus.groups import scenario_groups, speaker_groups
 from labelmer.corpus.words import words_of
 
 SHARED_WORDS = 4  # a transcript this long counts as the same when it stands elsewhere
@@ -166,7 +164,9 @@ def folds(
     """
     if official is not None:
         return list(_official(table, official))
-    groups = _scenario_groups(table, options)
+    groups = []
+    if options.scenarios == "apart":
+        groups = scenario_groups(table, options.scenario_groups, options.seed)
     pairs = itertools.product(_held_out(table, options), range(len(groups) or 1))
     return [
         _fold(number, table, held, groups, place, options)
@@ -228,7 +228,7 @@ def _held_out(table: pd.DataFrame, options: FoldOptions) -> Iterator[Held]:
             else:
                 yield Held(speaker, test, nobody, reason)
     else:
-        groups = _speaker_groups(table, options)
+        groups = speaker_groups(table, options.folds, options.seed)
         for place, group in enumerate(groups):
             following = groups[(place + 1) % len(groups)]
             test = table.speaker.isin(group)
@@ -239,60 +239,6 @@ def _held_out(table: pd.DataFrame, options: FoldOptions) -> Iterator[Held]:
             reason = reason.mask(talked, "shares its dialogues with a test speaker")
             log.info("speakers, group %d of %d: %s", place + 1, len(groups), ", ".join(group))
             yield Held(", ".join(group), test, next_ones, reason)
-
-
-def _speaker_groups(table: pd.DataFrame, options: FoldOptions) -> list[list[str]]:
-    """Speakers in even groups; who talk with each other stay together, if there are enough."""
-    circles = _circles(table)
-    if circles.nunique() < options.folds:
-        counts = pd.crosstab(table.speaker, table.label)
-        return even_groups(counts, options.folds, options.seed, "speakers")
-    counts = pd.crosstab(table.speaker.map(circles), table.label)
-    groups = even_groups(counts, options.folds, options.seed, "circles of speakers")
-    return [sorted(circles.index[circles.isin(group)]) for group in groups]
-
-
-def _circles(table: pd.DataFrame) -> pd.Series:
-    """The first of those with whom each speaker talks, directly or through others: by speaker."""
-    dialogues, speakers = pd.factorize(table.dialogue)[0], pd.Categorical(table.speaker)
-    spoken = coo_array((np.ones(len(table)), (speakers.codes, dialogues)))
-    _, circle = connected_components(spoken @ spoken.T)
-    names = pd.Series(speakers.categories, index=speakers.categories)
-    return names.groupby(circle).transform("first")
-
-
-def _scenario_groups(table: pd.DataFrame, options: FoldOptions) -> list[list[str]]:
-    """The groups of scenarios that are kept apart; none if they are shared."""
-    if options.scenarios == "shared":
-        return []
-    bare = table[table.scenario == ""]
-    if len(bare):
-        raise InputError(
-            f"folds: scenarios: apart needs the scenario of every utterance; id "
-            f"'{bare.id.iloc[0]}' has none ({len(bare)} of {len(table)}); give it, or set "
-            "scenarios: shared"
-        )
-    known, given = sorted(table.scenario.unique()), options.scenario_groups
-    if isinstance(given, int):
-        counts = pd.crosstab(table.scenario, table.label)
-        groups = even_groups(counts, given, options.seed, "scenarios")
-    else:
-        groups = [list(group) for group in given]
-        named = [name for group in groups for name in group]
-        wrong = {
-            "stand twice": {name for name in named if named.count(name) > 1},
-            "stand at no utterance of the classes": set(named) - set(known),
-            "stand in no group": set(known) - set(named),
-        }
-        for what, names in wrong.items():
-            if names:
-                raise InputError(
-                    f"folds: scenario_groups: {sorted(names)} {what}; expected each of {known} in "
-                    "one group"
-                )
-    for place, group in enumerate(groups):
-        log.info("scenarios, group %d of %d: %s", place + 1, len(groups), ", ".join(group))
-    return groups
 
 
 def _official(table: pd.DataFrame, official: pd.DataFrame) -> Iterator[Fold]:

@@ -1,11 +1,73 @@
-"""Names dealt into groups that are as even as can be, in size and in classes."""
+"""Speakers and scenarios, in groups that are as even as can be in size and in classes."""
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from labelmer.base.errors import InputError
+from labelmer.base.log import log
 
 DRAWS = 100  # of which the evenest is taken
+
+
+def speaker_groups(table: pd.DataFrame, number: int, seed: int) -> list[list[str]]:
+    """Speakers in even groups; who talk with each other stay together, if there are enough.
+
+    table: with speaker, dialogue and label.
+    """
+    circles = _circles(table)
+    if circles.nunique() < number:
+        counts = pd.crosstab(table.speaker, table.label)
+        return even_groups(counts, number, seed, "speakers")
+    counts = pd.crosstab(table.speaker.map(circles), table.label)
+    groups = even_groups(counts, number, seed, "circles of speakers")
+    return [sorted(circles.index[circles.isin(group)]) for group in groups]
+
+
+def _circles(table: pd.DataFrame) -> pd.Series:
+    """The first of those with whom each speaker talks, directly or through others: by speaker."""
+    dialogues, speakers = pd.factorize(table.dialogue)[0], pd.Categorical(table.speaker)
+    spoken = coo_array((np.ones(len(table)), (speakers.codes, dialogues)))
+    _, circle = connected_components(spoken @ spoken.T)
+    names = pd.Series(speakers.categories, index=speakers.categories)
+    return names.groupby(circle).transform("first")
+
+
+def scenario_groups(table: pd.DataFrame, given: int | list, seed: int) -> list[list[str]]:
+    """The groups of scenarios that are kept apart.
+
+    given: how many to draw, or the groups. InputError: an utterance without a scenario, groups
+    that are not of the table's scenarios.
+    """
+    bare = table[table.scenario == ""]
+    if len(bare):
+        raise InputError(
+            f"folds: scenarios: apart needs the scenario of every utterance; id "
+            f"'{bare.id.iloc[0]}' has none ({len(bare)} of {len(table)}); give it, or set "
+            "scenarios: shared"
+        )
+    known = sorted(table.scenario.unique())
+    if isinstance(given, int):
+        counts = pd.crosstab(table.scenario, table.label)
+        groups = even_groups(counts, given, seed, "scenarios")
+    else:
+        groups = [list(group) for group in given]
+        named = [name for group in groups for name in group]
+        wrong = {
+            "stand twice": {name for name in named if named.count(name) > 1},
+            "stand at no utterance of the classes": set(named) - set(known),
+            "stand in no group": set(known) - set(named),
+        }
+        for what, names in wrong.items():
+            if names:
+                raise InputError(
+                    f"folds: scenario_groups: {sorted(names)} {what}; expected each of {known} in "
+                    "one group"
+                )
+    for place, group in enumerate(groups):
+        log.info("scenarios, group %d of %d: %s", place + 1, len(groups), ", ".join(group))
+    return groups
 
 
 def even_groups(counts: pd.DataFrame, number: int, seed: int, what: str) -> list[list[str]]:
