@@ -4,7 +4,7 @@
 a file of its own. It holds
 
     Options                            a kind of models.options.Options: its options and its checks
-    untrained(options, rows, classes)  a parts.Network; arguments as there
+    untrained(options, rows, classes)  a parts.Network, where it is one; arguments as there
 
 The workflow imports it to check a config, so it imports torch within untrained() alone.
 """
@@ -51,5 +51,13 @@ def options(given: Mapping[str, Any]) -> Any:
 
 
 def untrained(options: Options, rows: Mapping[str, Sequence[int]], classes: int) -> "nn.Module":
-    """An untrained network of the options' architecture; arguments as of parts.Network."""
+    """An untrained network of the options' architecture; arguments as of parts.Network.
+
+    InputError: the architecture is no network.
+    """
+    if options.kind != "network":
+        raise InputError(
+            f"model: architecture {options.architecture} is no network, expected one that can be "
+            f"trained; `labelmer {options.kind}` fits the baseline"
+        )
     return module(options.architecture).untrained(options, rows, classes)

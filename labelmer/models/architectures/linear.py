@@ -1,9 +1,7 @@
 """The baseline without a network. The stage `linear` (labelmer/models/linear.py) fits it."""
 
 from dataclasses import dataclass
-from typing import NoReturn
 
-from labelmer.base.errors import InputError
 from labelmer.base.options import option
 from labelmer.models import options
 
@@ -15,11 +13,3 @@ class Options(options.FeatureOptions):
     architecture: str = option("what the model is", "linear")
 
     kind = "linear"
-
-
-def untrained(*_: object) -> NoReturn:
-    """There is none: InputError."""
-    raise InputError(
-        "model: architecture linear is no network, expected one that can be trained; "
-        "`labelmer linear` fits the baseline"
-    )

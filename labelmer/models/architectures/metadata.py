@@ -1,9 +1,7 @@
 """What can be guessed without features. The stage `metadata` (labelmer/models/metadata.py)."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from labelmer.base.errors import InputError
 from labelmer.base.options import option
 from labelmer.models import options
 
@@ -15,11 +13,3 @@ class Options(options.Options):
     architecture: str = option("what the model is", "metadata")
 
     kind = "metadata"
-
-
-def untrained(*_: Any) -> None:
-    """There is none: InputError."""
-    raise InputError(
-        "model: architecture metadata is no network, expected one that can be trained; "
-        "`labelmer metadata` fits the baseline"
-    )
