@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from safetensors.numpy import save as to_bytes
 from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
@@ -155,6 +156,41 @@ def chosen(
     return fits[c], c, scores
 
 
+def fitted(
+    means: Mapping[str, np.ndarray],
+    table: pd.DataFrame,
+    classes: Sequence[str],
+    refit: bool,
+    threads: int,
+) -> tuple[Linear, list[tuple[pd.DataFrame, np.ndarray]], dict[str, Any]]:
+    """Fit one fold: the Linear that predicts its test part, what is said, how it was chosen.
+
+    means: {modality: (N, width)} of the rows of a fold table. What is said: the rows and the
+    probabilities (N, C) of the validation part, by the fit on the training part alone, and of the
+    test part. How: {"c", "scores", "refit"}.
+    """
+
+    def of(*parts: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        mask = table["part"].isin(parts).to_numpy()
+        return {m: x[mask] for m, x in means.items()}, table["label"].to_numpy()[mask]
+
+    teaching = ("train", "validation") if refit else ("train",)
+    with threadpool_limits(threads):
+        first, c, scores = chosen(of("train"), of("validation"), classes)
+        model = fit(*of(*teaching), classes, c) if refit else first
+    said = [
+        (table[table["part"] == part], which.probabilities(of(part)[0]))
+        for part, which in (("validation", first), ("test", model))
+    ]
+    how = {"c": c, "scores": {f"{c:g}": s for c, s in scores.items()}, "refit": refit}
+    log.info(
+        "C = %g, chosen on %d validation utterances among %s; the test part is predicted by a fit "
+        "on %d utterances",
+        *(c, len(said[0][0]), how["scores"], table["part"].isin(teaching).sum()),
+    )
+    return model, said, how
+
+
 def disturbed(
     model: Linear, means: Mapping[str, Means], of_test: Mapping[str, np.ndarray], ids: Sequence[str]
 ) -> dict[tuple[str, str, float], np.ndarray]:
@@ -198,45 +234,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     paths, strides = {"speech": args.speech, "text": args.text}, {"speech": options.frame_stride}
     files = {m: Means(m, paths[m], strides.get(m, 1)) for m in options.modalities}
     means = {m: file.of(table["id"]) for m, file in files.items()}
-    rows = {name: table[table["part"] == name] for name in ("train", "validation", "test")}
-
-    def of(*parts: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        mask = table["part"].isin(parts).to_numpy()
-        return {m: x[mask] for m, x in means.items()}, table["label"].to_numpy()[mask]
-
-    with threadpool_limits(args.threads):
-        first, c, scores = chosen(of("train"), of("validation"), classes)
-        model = fit(*of("train", "validation"), classes, c) if args.config["refit"] else first
-    (of_validation, _), (of_test, _) = of("validation"), of("test")
-    said = [
-        (rows["validation"], first.probabilities(of_validation)),
-        (rows["test"], model.probabilities(of_test)),
-    ]
-    changed = disturbed(model, files, of_test, rows["test"]["id"])
+    model, said, how = fitted(means, table, classes, args.config["refit"], args.threads)
+    tested = (table["part"] == "test").to_numpy()
+    test, of_test = table[tested], {m: x[tested] for m, x in means.items()}
+    changed = disturbed(model, files, of_test, test["id"])
     if args.transcripts:
-        check_recognised(rows["test"]["id"], args.transcripts)
+        check_recognised(test["id"], args.transcripts)
         recognised = Means("text", args.transcripts, 1)
         check_origin(recognised.files[0], files["text"].encoder, "as the model was trained on")
-        of_words = {**of_test, "text": recognised.of(rows["test"]["id"])}
+        of_words = {**of_test, "text": recognised.of(test["id"])}
         changed["transcripts", "text", 1.0] = model.probabilities(of_words)
     about = {
         "classes": classes,
         "model": asdict(options),
-        "c": c,
-        "scores": {f"{c:g}": score for c, score in scores.items()},
-        "refit": args.config["refit"],
+        **how,
         "run": run,
         "encoders": {m: file.encoder for m, file in files.items()},
     }
     save(args.folder, model, about)
     tables.write(args.out, predictions_table(said, classes, run), "predictions")
-    changed = perturbed_table(rows["test"], changed, classes, run)
+    changed = perturbed_table(test, changed, classes, run)
     tables.write(args.perturbed, changed, "perturbed")
-    log.info(
-        "C = %g, chosen on %d validation utterances among %s; the test part is predicted by a fit "
-        "on %d utterances",
-        c,
-        len(rows["validation"]),
-        about["scores"],
-        len(of("train", "validation" if args.config["refit"] else "train")[1]),
-    )

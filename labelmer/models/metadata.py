@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
 from labelmer.base import tables
 from labelmer.base.errors import InputError
@@ -28,7 +27,7 @@ from labelmer.base.log import log
 from labelmer.base.options import NAMES
 from labelmer.base.stage import RUN, command, parse, stage_parser
 from labelmer.learning.predictions import check_classes, perturbed_table, predictions_table
-from labelmer.models.linear import chosen, fit, save
+from labelmer.models.linear import fitted, save
 
 CATEGORIES = ("scenario", "passage", "role", "quarter")
 NUMBERS = ("seconds", "words")
@@ -102,29 +101,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     known = known.loc[table["id"]]
     inputs, names = as_inputs(known, pd.Index(table["id"][table["part"] == "train"]))
-
-    def of(*parts: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        mask = table["part"].isin(parts).to_numpy()
-        return {"metadata": inputs[mask]}, table["label"].to_numpy()[mask]
-
-    with threadpool_limits(args.threads):
-        first, c, scores = chosen(of("train"), of("validation"), classes)
-        model = fit(*of("train", "validation"), classes, c) if args.config["refit"] else first
-    said = [
-        (table[table["part"] == part], which.probabilities(of(part)[0]))
-        for part, which in (("validation", first), ("test", model))
-    ]
+    model, said, how = fitted(
+        {"metadata": inputs}, table, classes, args.config["refit"], args.threads
+    )
     about = {
         "classes": classes,
         "columns": list(known.columns),
         "inputs": names,
-        "c": c,
-        "scores": {f"{c:g}": score for c, score in scores.items()},
-        "refit": args.config["refit"],
+        **how,
         "run": run,
     }
     save(args.folder, model, about)
     tables.write(args.out, predictions_table(said, classes, run), "predictions")
     nothing = perturbed_table(table[:0], {}, classes, run)
     tables.write(args.perturbed, nothing, "perturbed")
-    log.info("C = %g, on %s", c, ", ".join(known.columns))
+    log.info("guessed from %s", ", ".join(known.columns))
