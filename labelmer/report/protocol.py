@@ -19,11 +19,12 @@ VALIDATES = {
     "partner": "the other speaker of the session validates",
     "dialogues": "whole dialogues of the training speakers validate (a share of {fraction:g}; "
     "their speakers train as well)",
+    "part": "",
 }
 SCENARIOS = {
     "shared": "",
-    "apart": " with one of {groups} groups of scenarios; training, validation and test share no "
-    "scenario",
+    "apart": " with one of {scenario_parts} groups of scenarios; training, validation and test "
+    "share no scenario",
 }
 SCRIPTS = {
     "keep": "scripts that several speakers share are kept",
@@ -34,17 +35,13 @@ SCRIPTS = {
 def protocol(folds: Mapping[str, Any], number: int) -> str:
     """What is held out, what validates, what becomes of shared scripts.
 
-    folds: that section of the config, with its defaults; number: of folds.
+    folds: that section of the config, with its defaults, what is `validating`, and how many groups
+    of scenarios there are (`scenario_parts`); number: of folds.
     """
-    said = dict(folds)
-    usual = "speakers" if said["hold_out"] == "speakers" else "session"
-    groups = said.get("scenario_groups")
-    said["groups"] = len(groups) if isinstance(groups, list) else groups
-    parts = [HELD_OUT[said["hold_out"]] + SCENARIOS[said["scenarios"]]]
-    if said["hold_out"] != "part":
-        parts.append(VALIDATES[said.get("validation", usual)])
-    parts.append(SCRIPTS[said["shared_scripts"]])
-    return f"{number} fold{'s' * (number > 1)}, " + "; ".join(parts).format_map(said)
+    parts = [HELD_OUT[folds["hold_out"]] + SCENARIOS[folds["scenarios"]]]
+    parts += [VALIDATES[folds["validating"]], SCRIPTS[folds["shared_scripts"]]]
+    said = "; ".join(part for part in parts if part)
+    return f"{number} fold{'s' * (number > 1)}, {said.format_map(folds)}"
 
 
 def with_audit(protocol: str, audit: pd.DataFrame) -> str:

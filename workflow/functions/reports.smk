@@ -5,9 +5,10 @@ from dataclasses import asdict
 from labelmer.report.protocol import protocol, selection
 from labelmer.scores.metrics import MODULES
 
+FOLDED = {"validating": FOLDING.validating, "scenario_parts": FOLDING.scenario_parts}
 # What every result table states.
 STATED = {
-    "protocol": protocol(config["folds"], len(FOLDS)),
+    "protocol": protocol({**config["folds"], **FOLDED}, len(FOLDS)),
     "selection": selection(config["training"]["refit"]),
 }
 config["protocol"] = STATED["protocol"]  # for the captions of a report
