@@ -183,7 +183,7 @@ TABLES = {
     "perturbed": {
         "id": ID,
         "change": Column(str, "what is done to the modality", CHANGES),
-        "modality": Column(str, "what is changed", MODALITIES),
+        "modality": Column(str, "what is changed", (*MODALITIES, "context")),
         "share": Column(float, "of the modality's tokens or frames that is changed"),
         "true": Column(str, "class"),
         "predicted": Column(str, "class"),

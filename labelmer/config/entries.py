@@ -45,3 +45,10 @@ def kind_of(config: dict[str, Any], variant: str) -> str:
 def starts_from_words(options: dict[str, Any]) -> bool:
     """Do the label embeddings of the text side start from the labels' words?"""
     return options.get("label_start", {}).get("text") == "words"
+
+
+def turns_of(config: dict[str, Any], variant: str) -> tuple[int, bool]:
+    """How many turns before an utterance a variant's network looks at; as many after it, too?"""
+    if kind_of(config, variant) != "network":
+        return 0, False
+    return architectures.options(options_of(config, variant)).turns

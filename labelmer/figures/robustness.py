@@ -9,6 +9,7 @@ from labelmer.figures.style import (
     INK,
     PALE,
     PURPLE,
+    SKY,
     VERMILION,
     brief,
     entitle,
@@ -27,6 +28,8 @@ FIGURE = {
     ),
 }
 
+COLOURS = (BLUE, VERMILION, GREEN, SKY, PURPLE)
+
 
 def draw(rows: pd.DataFrame) -> Figure:
     """UA under each condition with its interval, per variant, from the table "robustness"."""
@@ -37,7 +40,7 @@ def draw(rows: pd.DataFrame) -> Figure:
     rows = rows.assign(at=rows["variant"].map(places) - 0.19 * steps)
     figure = Figure(figsize=(7.2, 1.6 + 0.55 * len(places)), layout="constrained")
     axes = figure.subplots()
-    for condition, colour in zip(CONDITIONS, (BLUE, VERMILION, GREEN, PURPLE), strict=True):
+    for condition, colour in zip(CONDITIONS, COLOURS, strict=True):
         given = rows[rows["condition"] == condition]
         if len(given):
             axes.barh(

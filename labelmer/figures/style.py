@@ -19,7 +19,7 @@ from matplotlib.transforms import Bbox
 from labelmer.base.log import log
 
 # Okabe and Ito's palette: told apart by colour-blind readers, too.
-BLUE, VERMILION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
+BLUE, VERMILION, GREEN, PURPLE, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9"
 GREY, PALE, INK = "#8a8a8a", "#d5d9dd", "#222222"
 
 PANEL = 22  # characters of a name above a narrow panel

@@ -4,7 +4,7 @@ import copy
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -201,16 +201,20 @@ def statistics(
 
 @dataclass
 class Part:
-    """Utterances of a part of a fold: {modality: Features} and class numbers (N,)."""
+    """Utterances of a part of a fold: {modality: Features}, class numbers (N,), {modality: Turns}.
+
+    The turns around them (context.py) are there for models that look at these.
+    """
 
     features: dict
     labels: np.ndarray
+    context: dict = field(default_factory=dict)
     waited: float = 0.0  # seconds for which a batch was waited for, so far
 
     @property
     def size(self) -> int:
         """Bytes of the features that a model sees."""
-        return sum(f.size for f in self.features.values())
+        return sum(f.size for f in [*self.features.values(), *self.context.values()])
 
     def lengths(self) -> np.ndarray:
         """Rows of each utterance, all modalities together."""
@@ -219,8 +223,11 @@ class Part:
     def subset(self, chosen: np.ndarray | pd.Series) -> "Part":
         """The part's utterances that a mask (N,) chooses, with the same rows."""
         numbers = np.flatnonzero(chosen)
-        features = {m: f.subset(numbers) for m, f in self.features.items()}
-        return Part(features, self.labels[numbers])
+        features, context = (
+            {m: of_modality.subset(numbers) for m, of_modality in both.items()}
+            for both in (self.features, self.context)
+        )
+        return Part(features, self.labels[numbers], context)
 
     def keep(self, device: torch.device | str) -> None:
         """Keep all rows on a device, averaged once, if they take a fair share of its memory."""
@@ -236,13 +243,15 @@ class Part:
                 # Where nothing is averaged, the system's page cache does as well.
                 if device.type == "cuda" or features.stride > 1:
                     features.keep(device)
+            self.context = {m: turns.keep(device) for m, turns in self.context.items()}
 
     def batches(
         self, groups: Iterable[np.ndarray], device: torch.device | str
     ) -> Iterator[tuple[dict[str, Any], torch.Tensor]]:
         """Inputs {modality: (values, mask)} and labels (B,) of each group of utterance numbers.
 
-        Rows that a GPU does not keep are made ready in pinned memory while it still computes.
+        Of a part with context they have {modality: (values, who)} as "context", too. Rows that a
+        GPU does not keep are made ready in pinned memory while it still computes.
         """
         device = torch.device(device)
         if device.type == "cpu" or all(f.kept for f in self.features.values()):
@@ -255,19 +264,28 @@ class Part:
             self.waited += time.perf_counter() - start
             if batch is None:
                 return
-            inputs, labels = batch
-            inputs = {
-                m: tuple(x.to(device, non_blocking=True) for x in pair)
-                for m, pair in inputs.items()
-            }
-            floats = {m: (values.float(), mask) for m, (values, mask) in inputs.items()}
-            yield floats, labels.to(device, non_blocking=True)
+            inputs, context, labels = batch
+            given = _floats(inputs, device)
+            if context:
+                given["context"] = _floats(context, device)
+            yield given, labels.to(device, non_blocking=True)
 
     def _made(
         self, numbers: np.ndarray, pinned: bool = False
-    ) -> tuple[dict[str, Any], torch.Tensor]:
-        inputs = {m: f.batch(numbers, pinned) for m, f in self.features.items()}
-        return inputs, torch.from_numpy(self.labels[numbers])
+    ) -> tuple[dict[str, Any], dict[str, Any], torch.Tensor]:
+        inputs, context = (
+            {m: of_modality.batch(numbers, pinned) for m, of_modality in both.items()}
+            for both in (self.features, self.context)
+        )
+        return inputs, context, torch.from_numpy(self.labels[numbers])
+
+
+def _floats(
+    pairs: Mapping[str, tuple[torch.Tensor, torch.Tensor]], device: torch.device
+) -> dict[str, Any]:
+    """{modality: (values, which)} on a device, the values as float32."""
+    moved = {m: [x.to(device, non_blocking=True) for x in pair] for m, pair in pairs.items()}
+    return {m: (values.float(), which) for m, (values, which) in moved.items()}
 
 
 def _ahead(make: Callable[[Any], Any], groups: Iterable[Any]) -> Iterator[Any]:

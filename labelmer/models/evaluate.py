@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -22,6 +23,7 @@ from labelmer.base.log import log
 from labelmer.base.ragged_writer import Writer
 from labelmer.base.stage import RUN, command, parse, run_parser
 from labelmer.learning.batches import Part, load_part, passes, predict, probabilities
+from labelmer.learning.context import context_of
 from labelmer.learning.device import device_of, make_deterministic
 from labelmer.learning.predictions import check_recognised, perturbed_table, predictions_table
 from labelmer.models.perturbations import perturbed
@@ -35,6 +37,7 @@ class Examined:
     logits: torch.Tensor  # (N, C)
     columns: dict[str, list[str]]  # {modality: names of the columns of salience}
     salience: dict[str, list]  # {modality: [(T, columns) of each utterance]}
+    turns: dict[str, torch.Tensor]  # {modality: (N, P)}: attention to the turns around
     changed: dict[tuple, torch.Tensor]  # {(change, modality, share): logits (N, C)}
 
 
@@ -44,11 +47,15 @@ def examine(
 ) -> Examined:
     """Predict a part, and once more under each change of its inputs: an Examined."""
     size = len(ids), len(classes)
-    found = Examined(torch.zeros(size), {}, {m: [None] * len(ids) for m in part.features}, {})
+    found = Examined(torch.zeros(size), {}, {m: [None] * len(ids) for m in part.features}, {}, {})
     for numbers, inputs, output in passes(model, part):
         found.logits[numbers] = output.logits.cpu()
         salience = output.salience()
-        for m, (_, mask) in inputs.items():
+        for m, weights in output.turns.items():
+            turns = found.turns.setdefault(m, torch.zeros(len(ids), weights.shape[1]))
+            turns[numbers] = weights.cpu()
+        for m in part.features:
+            mask = inputs[m][1]
             named = salience_columns(output, salience, m, classes)
             found.columns[m] = list(named)
             values = torch.stack(list(named.values()), dim=-1).cpu()  # (B, T, columns)
@@ -111,6 +118,31 @@ def write_salience(
                 writer.write(place, item, content_key(model_digest, name))
 
 
+def write_turns(
+    path: Path,
+    found: Examined,
+    names: np.ndarray,
+    ids: Sequence[str],
+    run: Mapping[str, str],
+    model_digest: str,
+) -> None:
+    """Write a ragged file of the attention to the turns around each utterance that has some.
+
+    names: ids of the turns (N, P), nearest first; they are the marks of the rows, in that order.
+    """
+    columns = list(found.turns)
+    weights = torch.stack([found.turns[m] for m in columns], -1).numpy()  # (N, P, modalities)
+    there = names != ""
+    order = sorted(np.flatnonzero(there.any(1)).tolist(), key=ids.__getitem__)
+    attrs = {"kind": "salience", "modality": "context", "columns": json.dumps(columns), **run}
+    lengths, marks = there.sum(1)[order], [names[i][there[i]].tolist() for i in order]
+    named = [ids[i] for i in order]
+    with Writer(path, named, lengths, (len(columns),), "float32", attrs, marks) as writer:
+        for place, number in enumerate(order):
+            key = content_key(model_digest, ids[number])
+            writer.write(place, weights[number][there[number]], key)
+
+
 def heard(table: pd.DataFrame) -> pd.Series:
     """The ids of a fold table's validation and test part, in its order."""
     return table["id"][table["part"].isin(["validation", "test"])]
@@ -138,6 +170,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--transcripts", type=Path, nargs="*", default=[], metavar="H5", help="recognised words"
     )
+    parser.add_argument(
+        "--utterances", type=Path, nargs="*", default=[], metavar="TSV", help="for context_turns"
+    )
     args = parse(parser, argv)
     make_deterministic(0, args.threads, onednn=False)
     model, classes = load(args.folder)
@@ -146,14 +181,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     table = tables.read(args.fold, "fold")
     test = table[table.part == "test"]
     validated = of_validation(args.folder / "validation.tsv", table)
-    paths = {"speech": args.speech, "text": args.text}
-    seen = classes, model.options.modalities, model.options.frame_stride
+    ids, options = test["id"].tolist(), model.options
+    paths = {m: {"speech": args.speech, "text": args.text}[m] for m in options.modalities}
+    seen = classes, options.modalities, options.frame_stride
     of_test = load_part(test, paths, *seen)
+    names = None
+    if options.turns[0]:
+        names, of_test.context = context_of(args.utterances, ids, paths, *options.turns)
     check_encoders(args.folder, of_test)
-    found = examine(model, of_test, test["id"].tolist(), classes)
+    found = examine(model, of_test, ids, classes)
     if args.transcripts:
-        check_recognised(test["id"], args.transcripts)
-        recognised = load_part(test, {**paths, "text": args.transcripts}, *seen)
+        check_recognised(ids, args.transcripts)
+        paths["text"] = args.transcripts
+        recognised = load_part(test, paths, *seen)
+        if options.turns[0]:
+            _, recognised.context = context_of(args.utterances, ids, paths, *options.turns)
         check_encoders(args.folder, recognised)
         found.changed["transcripts", "text", 1.0] = predict(model, recognised)
 
@@ -162,6 +204,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     changed = {change: probabilities(logits) for change, logits in found.changed.items()}
     digest = file_digest(args.folder / "model.safetensors")
     write_salience(args.salience, found, of_test, test, classes, run, digest)
+    if names is not None:
+        write_turns(args.salience / "context.h5", found, names, ids, run, digest)
     tables.write(args.out, frame.assign(**run), "predictions")
     tables.write(args.perturbed, perturbed_table(test, changed, classes, run), "perturbed")
     log.info("%d utterances, %s", len(frame), frame.part.value_counts().to_dict())

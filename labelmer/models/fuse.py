@@ -110,7 +110,7 @@ def under(change: Change, test: pd.DataFrame, perturbed: pd.DataFrame) -> pd.Dat
     changed = (perturbed[CHANGE] == list(change)).all(axis=1)
     if changed.any():
         return perturbed[changed].set_index("id")
-    alone = set(perturbed["modality"]) == {change.modality}
+    alone = set(perturbed["modality"]) & set(MODALITIES) == {change.modality}
     return None if change.change == "missing" and alone else test
 
 

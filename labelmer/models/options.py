@@ -82,8 +82,17 @@ class NetworkOptions(FeatureOptions):
     )
     standardise: bool = option("by the training part's mean and deviation", True, False)
     modality_dropout: float = option(
-        "chance in training that one modality is missing", 0.1, 0, minimum=0, maximum=0.5
+        "chance in training that one modality is missing, and that the context is",
+        0.1,
+        0,
+        minimum=0,
+        maximum=0.5,
     )
+
+    @property
+    def turns(self) -> tuple[int, bool]:
+        """How many turns before an utterance are looked at, and whether as many after it."""
+        return 0, False
 
 
 def check_heads(options: Any) -> None:

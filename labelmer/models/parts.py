@@ -33,6 +33,7 @@ class Output:
     pooling: dict = field(default_factory=dict)  # (B, T): weights of the joint term's pooling
     expert_pooling: dict = field(default_factory=dict)  # (B, T): weights of the expert's pooling
     received: dict = field(default_factory=dict)  # (B, T): mean cross-attention that a row received
+    turns: dict = field(default_factory=dict)  # (B, P): mean attention to the turns around
 
     def salience(self) -> dict[str, torch.Tensor]:
         """How much each token or frame counts for the predicted class: {modality: (B, T)}.
@@ -98,16 +99,20 @@ class Side(nn.Module):
         self.mean.copy_(torch.from_numpy(mean))
         self.sd.copy_(torch.from_numpy(sd))
 
+    def standardised(self, values: torch.Tensor) -> torch.Tensor:
+        """Rows (..., *row) by the training part's mean and deviation, layers mixed: (..., D)."""
+        if self.options.standardise:
+            values = (values - self.mean) / self.sd
+        if self.layer_mix is not None:
+            values = torch.einsum("...ld,l->...d", values, self.layer_mix.softmax(0))
+        return values
+
     def forward(
         self, values: torch.Tensor, mask: torch.Tensor, present: torch.Tensor | None = None
     ) -> State:
         """The State of a batch; a modality that is missing becomes one null token."""
         options, layout = self.options, Layout(mask)
-        values = layout.pack(values)  # (R, *row)
-        if options.standardise:
-            values = (values - self.mean) / self.sd
-        if self.layer_mix is not None:
-            values = torch.einsum("rld,l->rd", values, self.layer_mix.softmax(0))  # (R, D)
+        values = self.standardised(layout.pack(values))  # (R, D)
         if self.training and options.input_dropout:
             everyone = values.new_ones(len(mask), values.shape[-1])  # (B, D): one mask for all rows
             values = values * layout.each(F.dropout(everyone, options.input_dropout))
@@ -125,7 +130,9 @@ class Network(nn.Module):
     features hold all layers}; classes: C; side: the class of its sides.
 
     forward(inputs, present=None) is the Output of a batch. inputs: {modality: (values (B, T, *row),
-    mask (B, T))}; present: {modality: (B,) bool}, all there if not given.
+    mask (B, T))}, and with turns around the utterances also "context": {modality: (values
+    (B, P, *row), who (B, P))} (learning/context.py); present: {modality or "context": (B,) bool},
+    all there if not given.
     """
 
     def __init__(
@@ -163,7 +170,7 @@ class Network(nn.Module):
     ) -> dict[str, Any]:
         """What the sides make of a batch: {modality: State}; arguments as of forward()."""
         return {
-            m: side(*inputs[m], None if present is None else present[m])
+            m: side(*inputs[m], present.get(m) if present else None)
             for m, side in self.sides.items()
         }
 
@@ -306,12 +313,13 @@ def loss_shares(
     """How much each utterance of a batch counts in each term of the loss: {term: (B,)}.
 
     labels (B,), class_weights (C,). "all": by class weight; "even": equally; a modality: by class
-    weight where it is present, as the expert of a missing one is not to blame. Each sums to one,
-    so that the losses of the pieces of a batch add up to that of the batch.
+    weight where it is present, as the expert of a missing one is not to blame; so too "context".
+    Each sums to one, so that the losses of the pieces of a batch add up to that of the batch.
     """
     weights = class_weights[labels]
     terms = {"all": weights, "even": torch.ones_like(weights)}
-    terms |= {m: weights if present is None else weights * present[m] for m in MODALITIES}
+    there = present or {}
+    terms |= {m: weights * there.get(m, 1) for m in (*MODALITIES, "context")}
     return {term: counts / counts.sum().clamp_min(1e-8) for term, counts in terms.items()}
 
 

@@ -1,12 +1,14 @@
 """A batch with some of its tokens or frames deleted, or with a modality missing."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 
+from labelmer.base.tables import MODALITIES
 from labelmer.models.deletions import SHARES, chances_of
 
-Inputs = Mapping[str, tuple[torch.Tensor, torch.Tensor]]  # by modality: values and mask
+Inputs = Mapping[str, Any]  # as of parts.Network
 
 
 def chances(ids: Sequence[str], modality: str, mask: torch.Tensor) -> torch.Tensor:
@@ -39,14 +41,18 @@ def perturbed(
 ) -> Iterator[tuple[str, str, float, Inputs, dict[str, torch.Tensor] | None]]:
     """Each change of a batch: (change, modality, share, inputs, present).
 
-    inputs: {modality: (values, mask)}; salience: {modality: (B, T)}; ids: names of the utterances;
-    present: as the model takes it.
+    inputs, present: as the model takes them; salience: {modality: (B, T)}; ids: names of the
+    utterances. Where the context is missing, `inputs` are without it; a modality that is missing
+    is so in the turns around the utterances, too.
     """
+    seen = {m: inputs[m] for m in MODALITIES if m in inputs}
     everyone = {
-        m: torch.ones(len(ids), dtype=torch.bool, device=x.device) for m, (x, _) in inputs.items()
+        m: torch.ones(len(ids), dtype=torch.bool, device=x.device) for m, (x, _) in seen.items()
     }
-    for m, (values, mask) in inputs.items():
-        if len(inputs) > 1:
+    if "context" in inputs:
+        yield "missing", "context", 1.0, seen, None
+    for m, (values, mask) in seen.items():
+        if len(seen) > 1:
             yield "missing", m, 1.0, inputs, {**everyone, m: ~everyone[m]}
         chance = chances(ids, m, mask).to(mask.device)
         # Equal salience, as mean pooling has it, says nothing of the order: chance decides.

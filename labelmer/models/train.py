@@ -30,6 +30,7 @@ from labelmer.base.ragged import Ragged
 from labelmer.base.stage import RUN, command, parse, run_parser
 from labelmer.learning import batches
 from labelmer.learning.batches import Part, class_weights, load_part, predict, probabilities
+from labelmer.learning.context import context_of
 from labelmer.learning.device import (
     decayed,
     device_of,
@@ -78,11 +79,23 @@ def build(
 
 
 def missing(
-    size: int, probability: float, generator: np.random.Generator
+    size: int,
+    probability: float,
+    generator: np.random.Generator,
+    joint: bool = True,
+    context: bool = False,
 ) -> dict[str, torch.Tensor]:
-    """Who lacks which modality in a training batch: {modality: (B,) bool}, never both missing."""
-    draw = torch.from_numpy(generator.random(size))
-    return {"speech": draw >= probability, "text": draw < 1 - probability}
+    """Who lacks what in a training batch: {modality or "context": (B,) bool that it is there}.
+
+    joint: are there both modalities? Never are both missing; context: are there turns around?
+    """
+    present = {}
+    if joint:
+        draw = torch.from_numpy(generator.random(size))
+        present = {"speech": draw >= probability, "text": draw < 1 - probability}
+    if context:
+        present["context"] = torch.from_numpy(generator.random(size) >= probability)
+    return present
 
 
 def fit(
@@ -159,6 +172,7 @@ def updates(
     )
     lengths = train.lengths()
     rows = batches.rows_at_once(device)
+    droppable = model.options.joint or train.context
     left = total
     while left:
         shuffled = batches.shuffled(len(train.labels), options.batch_size, generator)[:left]
@@ -167,8 +181,9 @@ def updates(
         made = train.batches(groups, device)
         for numbers, places in zip(shuffled, cut, strict=True):
             present = None
-            if model.options.joint and model.options.modality_dropout:
-                present = missing(len(numbers), model.options.modality_dropout, generator)
+            if droppable and model.options.modality_dropout:
+                dropout = len(numbers), model.options.modality_dropout
+                present = missing(*dropout, generator, model.options.joint, bool(train.context))
             model.train()
             optimiser.zero_grad()
             loss = backward(model, train.labels[numbers], places, made, weights, present)
@@ -253,6 +268,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the rule train."""
     parser = run_parser(__doc__)
     parser.add_argument("--label-words", type=Path, nargs="*", default=[], metavar="H5")
+    parser.add_argument(
+        "--utterances", type=Path, nargs="*", default=[], metavar="TSV", help="for context_turns"
+    )
     told = {"classes": NAMES, "model": OBJECT, "training": TrainingOptions}
     args = parse(parser, argv, told)
     run = dict(zip(RUN, args.run, strict=True))
@@ -264,9 +282,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     device = device_of(args.gpu)
     table = tables.read(args.fold, "fold")
     check_classes(table, classes, args.fold)
-    table = table[table.part.isin(["train", "validation"])]
-    paths = {"speech": args.speech, "text": args.text}
+    fold, table = table, table[table.part.isin(["train", "validation"])]
+    paths = {m: {"speech": args.speech, "text": args.text}[m] for m in options.modalities}
     whole = load_part(table, paths, classes, options.modalities, options.frame_stride)
+    count, after = options.turns
+    if count:
+        ids = table["id"].tolist()
+        _, whole.context = context_of(args.utterances, ids, paths, count, after, fold)
     whole.keep(device)
     train, validation = (whole.subset(table.part == name) for name in ("train", "validation"))
     encoders = {m: origin(features.files[0]) for m, features in whole.features.items()}

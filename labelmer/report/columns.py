@@ -26,11 +26,16 @@ CONDITIONS = {  # of a robustness table, and how a reader is told of them
     "all": "all",
     "speech missing": "speech missing",
     "text missing": "text missing",
+    "context missing": "turns around missing",
     "transcripts": "recognised words",
 }
 OTHERS = [name for name in METRICS if name not in ("ua", "wa")]  # fold mean alone
 MEASURES = ("salience", "pooling", "expert_pooling", "received", "says")
-INPUTS = {"inputs": Column(str, "what the variant is given: modalities, or columns of metadata")}
+INPUTS = {
+    "inputs": Column(
+        str, "what the variant is given: modalities, turns around, or columns of metadata"
+    )
+}
 SPEAKERS = {"speakers": Column(int, "number of test speakers")}
 
 

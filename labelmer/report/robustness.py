@@ -24,6 +24,7 @@ CHANGE_OF = {
     "all": UNCHANGED,
     "speech missing": ("missing", "speech", 1.0),
     "text missing": ("missing", "text", 1.0),
+    "context missing": ("missing", "context", 1.0),
     "transcripts": ("transcripts", "text", 1.0),
 }
 

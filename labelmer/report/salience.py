@@ -20,6 +20,7 @@ from labelmer.base.errors import InputError
 from labelmer.base.log import log
 from labelmer.base.options import TEXT
 from labelmer.base.stage import command, parse, stage_parser
+from labelmer.base.tables import MODALITIES
 from labelmer.report import columns
 from labelmer.report.protocol import with_audit
 from labelmer.report.runs import VARIANT
@@ -124,7 +125,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     segments = tables.read_all(args.segments, "segments").dropna(subset="seconds").set_index("id")
     texts = utterances["text"].to_dict()
     rationales = read_rationales(args.rationales, texts, segments["seconds"].to_dict())
-    paths = [path for folder in args.salience for path in sorted(folder.glob("*.h5"))]
+    places = ((folder / f"{m}.h5") for folder in args.salience for m in MODALITIES)
+    paths = [path for path in places if path.exists()]
     shares, runs = [], []
     for path in paths:
         file = SalienceFile(path)

@@ -1,6 +1,6 @@
 """What the rules of models and predictions are given."""
 
-from labelmer.config.entries import architecture_of, options_of, starts_from_words
+from labelmer.config.entries import architecture_of, options_of, starts_from_words, turns_of
 from labelmer.models.architectures import module_of
 
 
@@ -19,6 +19,18 @@ def session_tables(folder):
     def paths(wildcards):
         sessions = sessions_of(wildcards, *tables.PARTS)
         return [f"{C}/{folder}/{session}.tsv" for session in sessions]
+
+    return paths
+
+
+def dialogues_of(*parts):
+    """The utterances of the sessions that stand in some parts of a fold, where the variant looks at
+    the turns around one; else none."""
+
+    def paths(wildcards):
+        if not turns_of(config, wildcards.variant)[0]:
+            return []
+        return [f"{C}/utterances/{session}.tsv" for session in sessions_of(wildcards, *parts)]
 
     return paths
 

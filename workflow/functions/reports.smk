@@ -19,7 +19,11 @@ def inputs_of(variant):
     if KINDS[variant] == "product":
         parts = config["variants"][variant]["product_of"]
         return sorted({name for part in parts for name in inputs_of(part)})
-    return ["metadata"] if KINDS[variant] == "metadata" else modalities(variant)
+    if KINDS[variant] == "metadata":
+        return ["metadata"]
+    count, after = turns_of(config, variant)
+    around = [f"{count} turns before" + (" and after" if after else "")] if count else []
+    return modalities(variant) + around
 
 
 ALL_INPUTS = {v: inputs_of(v) for e in config["experiments"] for v in e["variants"]}

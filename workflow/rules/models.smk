@@ -3,6 +3,7 @@
 REQUIRED INPUTS:
 
     S/splits/fold{fold}.tsv
+    C/utterances/{session}.tsv
     C/features/{encoder}/frozen/{session}.h5
     S/features/{encoder}/finetuned/fold{fold}.seed{seed}/{session}.h5
 
@@ -13,9 +14,9 @@ OUTPUTS:
     S/predictions/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
     S/perturbed/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
     S/salience/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}/
-        speech.h5, text.h5
+        speech.h5, text.h5, context.h5
 
-The baseline `linear` has no history and no salience, a late fusion no model either.
+Utterances are for context_turns alone, and so is context.h5. The baseline `linear` has no history and no salience, a late fusion no model either.
 """
 
 
@@ -25,6 +26,7 @@ rule train:
         speech=features_of("speech", "train", "validation"),
         text=features_of("text", "train", "validation"),
         label_words=label_words,
+        utterances=dialogues_of("train", "validation"),
     output:
         model=f"{S}/models/{RUN}/model.safetensors",
         config=ABOUT,
@@ -58,6 +60,7 @@ rule train:
             --speech {input.speech:q} \
             --text {input.text:q} \
             --label-words {input.label_words:q} \
+            --utterances {input.utterances:q} \
             --run {wildcards.speech:q} {wildcards.text:q} {wildcards.mode:q} \
             {wildcards.variant:q} {wildcards.fold} {wildcards.seed} \
             --threads {threads} \
@@ -73,6 +76,7 @@ rule evaluate:
         speech=features_of("speech", "test"),
         text=features_of("text", "test"),
         transcripts=transcript_features,
+        utterances=dialogues_of("test"),
         model=rules.train.output.model,
         config=rules.train.output.config,
         validation=rules.train.output.validation,
@@ -105,6 +109,7 @@ rule evaluate:
             --speech {input.speech:q} \
             --text {input.text:q} \
             --transcripts {input.transcripts:q} \
+            --utterances {input.utterances:q} \
             --run {wildcards.speech:q} {wildcards.text:q} {wildcards.mode:q} \
             {wildcards.variant:q} {wildcards.fold} {wildcards.seed} \
             --threads {threads} \

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from labelmer.base.errors import InputError
 from labelmer.base.options import option
 from labelmer.models import options
 from labelmer.models.options import POOLINGS, check_heads
@@ -51,6 +52,16 @@ class Options(options.NetworkOptions):
     )
     expert_loss: float = option("weight of the losses of the experts' readers", 1.0, 0.5, minimum=0)
     label_loss: float = option("weight of telling the labels apart", 0.1, 0, minimum=0)
+    context_turns: int = option(
+        "turns of the dialogue that are looked at as well, at most", 0, 8, minimum=0, maximum=64
+    )
+    context: str = option(
+        "which turns: those that ended before the utterance began, or as many later ones, too, "
+        "which are not there while people talk",
+        "past",
+        "both",
+        enum=["past", "both"],
+    )
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> "Options":
@@ -59,16 +70,28 @@ class Options(options.NetworkOptions):
         return replace(made, label_start={**cls().label_start, **made.label_start})
 
     def check(self) -> None:
-        """InputError unless the heads share the width equally."""
+        """InputError unless the heads share the width equally, or if context says nothing."""
         check_heads(self)
+        if self.context == "both" and not self.context_turns:
+            raise InputError(
+                "model: context: both goes with context_turns, and there are none; say how many "
+                "turns, or take context out"
+            )
 
     @property
     def labels(self) -> bool:
         """Does anything in the model use label embeddings?"""
         pools = [self.expert_pooling, self.pooling] if self.joint else [self.expert_pooling]
-        guided = self.label_guidance and self.cross_attention
-        inside = self.joint and (self.label_interaction or guided)
+        around = self.context_turns > 0
+        crossed = self.joint and self.cross_attention
+        inside = self.label_interaction and (self.joint or around)
+        inside = inside or (self.label_guidance and (crossed or around))
         return inside or any(pool in ("label-attention", "leam") for pool in pools)
+
+    @property
+    def turns(self) -> tuple[int, bool]:
+        """As in NetworkOptions."""
+        return self.context_turns, self.context == "both"
 
 
 def untrained(

@@ -22,6 +22,7 @@ from labelmer.base.errors import InputError
 from labelmer.base.tables import MODALITIES
 from labelmer.models import parts
 from labelmer.models.architectures.label_guided import Options
+from labelmer.models.architectures.label_guided.context import ContextExpert
 from labelmer.models.layout import Layout
 from labelmer.models.parts import CrossAttention, Pooling, State, entropy, inward, mlp
 
@@ -41,17 +42,23 @@ class GuidedState(State):
     labels: torch.Tensor | None  # (C, d)
     says: torch.Tensor | None  # (B, T, C)
     readers: list[torch.Tensor]  # (B, C) each: the expert's logits are their sum
+    pooled: torch.Tensor | None  # (B, d), and
     weights: torch.Tensor | None  # (B, T): the expert's pooling
 
 
 class LabelGuidedFusion(parts.Network):
-    """The sum of a joint term, which sees both modalities, and of an expert on each of them."""
+    """The sum of a joint term, which sees both modalities, and of an expert on each of them.
+
+    With context_turns another expert looks at the turns around the utterance.
+    """
 
     options: Options
 
     def __init__(self, options: Options, rows: Mapping[str, Sequence[int]], classes: int) -> None:
         super().__init__(options, rows, classes, Side)
         d = options.width
+        if options.context_turns:
+            self.context = ContextExpert(options, classes)
         if not options.joint:
             return
         if options.cross_attention:
@@ -78,6 +85,7 @@ class LabelGuidedFusion(parts.Network):
         asked = {m: side.weights for m, side in sides.items() if side.weights is not None}
         received, weights = {}, {}
         logits = sum(experts.values())
+        pooled = {m: side.pooled for m, side in sides.items()}
         if options.joint:
             enhanced = {m: side.hidden for m, side in sides.items()}
             if options.cross_attention:
@@ -85,15 +93,19 @@ class LabelGuidedFusion(parts.Network):
                 for m, other in (MODALITIES, MODALITIES[::-1]):
                     fused[m], received[other] = self.crossed(m, sides[m], sides[other])
                 enhanced = fused
-            pooled = []
             for m, side in sides.items():
                 similar = self.sides[m].similarity(enhanced[m], side.labels)
-                z, weights[m] = self.pools[m](enhanced[m], side.layout, similar)
-                pooled.append(z)
-            logits = logits + self.joint(torch.cat(pooled, dim=-1)).float()  # (B, C)
+                pooled[m], weights[m] = self.pools[m](enhanced[m], side.layout, similar)
+            both = torch.cat(list(pooled.values()), dim=-1)
+            logits = logits + self.joint(both).float()  # (B, C)
+        turns: dict[str, torch.Tensor] = {}
+        if options.context_turns and "context" in inputs:
+            of_labels = {m: side.labels for m, side in sides.items()}
+            said, turns = self.context(inputs["context"], self.sides, pooled, of_labels, present)
+            logits, readers["context"] = logits + said, [said]
         says = {m: side.says for m, side in sides.items() if side.says is not None}
         labels = {m: side.labels for m, side in sides.items() if side.labels is not None}
-        return Output(logits, experts, says, weights, asked, received, readers, labels)
+        return Output(logits, experts, says, weights, asked, received, turns, readers, labels)
 
     def crossed(
         self, modality: str, asking: GuidedState, answering: GuidedState
@@ -111,7 +123,8 @@ class LabelGuidedFusion(parts.Network):
         """
         options = self.options
         terms = [(output.logits, shares["all"])]
-        if options.joint or options.expert_statistics:  # else the one reader is the sum itself
+        if options.joint or options.expert_statistics or options.context_turns:
+            # Else the one reader is the sum itself.
             terms += [
                 (logits, options.expert_loss * shares[m])
                 for m, readers in output.readers.items()
@@ -139,7 +152,7 @@ class Side(parts.Side):
             )
             self.start_labels(torch.randn(classes, width))
             self.log_sharpness = nn.Parameter(torch.tensor(math.log(5.0)))
-        if options.joint and options.label_interaction:
+        if options.label_interaction and (options.joint or options.context_turns):
             self.take_up = nn.Linear(d, d, bias=False)  # W_e
             self.norm = nn.LayerNorm(d)
         if options.experts or not options.joint:
@@ -181,7 +194,7 @@ class Side(parts.Side):
         return self.project(self.label_embeddings)
 
     def similarity(self, hidden: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor | None:
-        """Sharpened cosine of every token or frame (R, d) with every label: a G (R, C)."""
+        """Sharpened cosine of every token, frame or turn (..., d) with every label: (..., C)."""
         if labels is None:
             return None
         cosine = F.normalize(hidden, dim=-1) @ F.normalize(labels, dim=-1).T
@@ -200,10 +213,10 @@ class Side(parts.Side):
         labels = self.labels() if options.labels else None
         similar = self.similarity(hidden, labels)
         says = similar.softmax(-1) if similar is not None else None  # P (R, C)
-        readers, weights = [], None
+        readers, pooled, weights = [], None, None
         if options.experts or not options.joint:
-            z, weights = self.expert_pool(hidden, layout, similar)
-            readers = [self.expert(z)]
+            pooled, weights = self.expert_pool(hidden, layout, similar)
+            readers = [self.expert(pooled)]
             if options.expert_statistics:
                 readers.append(self.of_statistics(values, layout))
             # Mixed precision does not round the sum of logits. A missing modality says nothing.
@@ -214,7 +227,7 @@ class Side(parts.Side):
             if options.joint and options.label_interaction:
                 hidden = self.norm(hidden + self.take_up(says @ labels))
             says = layout.unpack(says)
-        return GuidedState(values, hidden, layout, labels, says, readers, weights)
+        return GuidedState(values, hidden, layout, labels, says, readers, pooled, weights)
 
     def of_statistics(self, values: torch.Tensor, layout: Layout) -> torch.Tensor:
         """Logits (B, C) of the mean and the deviation over time of values (R, D)."""
