@@ -273,7 +273,7 @@ def test_every_label_guided_variant_takes_context(corpus, options):
         assert same[first].all()
     assert not same[~first].any()
     turns = Ragged(corpus.folder / "model/salience/context.h5")
-    assert json.loads(turns.attrs["columns"]) == heard
+    assert json.loads(turns.attrs["columns"]) == ["salience", *heard]
     for name in turns.ids:
         np.testing.assert_allclose(turns[name].sum(axis=0), 1, atol=1e-5)
         assert all(mark[:-3] == name[:-3] and mark != name for mark in turns.marks(name))

@@ -7,7 +7,8 @@ median is kept, and of these the one with the median confidence is drawn; of the
 a quarter and at three quarters.
 
 Behind the words and the audio stands the salience, in times of an even share; below it, what each
-token or frame says of the predicted class. A line above is the rationale.
+token or frame says of the predicted class. A line above is the rationale. The turns around an
+utterance, where the variant looks at them, stand below (turns.py).
 """
 
 import re
@@ -29,7 +30,8 @@ from matplotlib.patches import Patch
 
 from labelmer.base import tables
 from labelmer.base.ragged import RATE, Ragged
-from labelmer.figures.style import BLUE, GREY, INK, VERMILION, brief, entitle, experiment
+from labelmer.figures.style import BLUE, EVEN, GREY, INK, MOST, brief, entitle, experiment
+from labelmer.figures.turns import HEIGHT, Turn, draw_turns, turns_of
 from labelmer.report.salience_file import SAYS, SalienceFile, read_rationales
 
 FIGURE = {
@@ -39,9 +41,11 @@ FIGURE = {
     "caption": (
         "Test utterances that a rule chose, with the salience of their tokens and frames "
         "(orange, in times of an even share), what these say of the predicted class (blue), "
-        "and the rationale where it is known (line). Right ones: of middling length and median "
-        "confidence, where there are some with a rationale; wrong ones: at a quarter and at "
-        "three quarters of the confidences. n = 6 of the test utterances of one seed."
+        "and the rationale where it is known (line); below, where the variant looks at the turns "
+        "around an utterance, how much at each (-1 is the turn before). Right ones: of middling "
+        "length and median confidence, where there are some with a rationale; wrong ones: at a "
+        "quarter and at three quarters of the confidences. n = 6 of the test utterances of one "
+        "seed."
     ),
 }
 
@@ -52,8 +56,6 @@ WIDTH, LINE, SOUND, GAP = COLUMNS * 0.602 * POINTS / 72, 0.21, 0.55, 0.5  # inch
 MARGIN, TOP, BOTTOM = 0.2, 0.9, 0.2  # inches
 STRIPES = 6  # of a band: salience four, what is said one, one stays empty
 MIDDLE = 2  # of the stripes of salience
-MOST = 4  # times an even share: full colour
-EVEN = LinearSegmentedColormap.from_list("salience", ["white", VERMILION])
 SURE = LinearSegmentedColormap.from_list("says", ["white", BLUE])
 
 
@@ -67,8 +69,9 @@ class Weighed:
     rationale: tuple[float, float] | None  # (start, end)
 
 
-# An utterance's transcript, its samples (int16), and what weighs its words and its sound.
-Shown = tuple[str, np.ndarray, Weighed | None, Weighed | None]
+# An utterance's transcript, its samples (int16), what weighs its words and its sound, and the turns
+# around it.
+Shown = tuple[str, np.ndarray, Weighed | None, Weighed | None, list[Turn] | None]
 File = TypeVar("File", bound=Ragged)
 
 
@@ -114,12 +117,12 @@ def weighed(
 def draw(examples: tuple[pd.DataFrame, list[Shown], str]) -> Figure:
     """The figure of the chosen rows, from (rows, utterances, scope), as read() has them.
 
-    utterances: for each row its transcript, samples (int16), and Weighed or None of words and of
-    sound; scope: what the title says of what they were chosen from.
+    utterances: a Shown for each row; scope: what the title says of what they were chosen from.
     """
     rows, utterances, scope = examples
     lines = [lines_of(text) for text, *_ in utterances]
-    heights = [height for wrapped in lines for height in (LINE * len(wrapped), SOUND, GAP)]
+    below = HEIGHT + GAP if any(turns is not None for *_, turns in utterances) else GAP
+    heights = [height for wrapped in lines for height in (LINE * len(wrapped), SOUND, below)]
     width, height = WIDTH + 2 * MARGIN, TOP + sum(heights) + BOTTOM
     figure = Figure(figsize=(width, height))
     panels = figure.subplots(
@@ -128,14 +131,17 @@ def draw(examples: tuple[pd.DataFrame, list[Shown], str]) -> Figure:
         | {"left": MARGIN / width, "right": 1 - MARGIN / width}
         | {"bottom": BOTTOM / height, "top": 1 - TOP / height},
     ).reshape(-1, 3)
-    for row, (_, samples, words, sound), wrapped, (upper, lower, gap) in zip(
+    for row, (_, samples, words, sound, turns), wrapped, (upper, lower, gap) in zip(
         rows.itertuples(), utterances, lines, panels, strict=True
     ):
         draw_words(upper, wrapped, words)
         upper.set_title(heading(row), loc="left", fontsize=POINTS, pad=6)
         upper.set_title(beside_words(words), loc="right", fontsize=POINTS - 1, color=GREY, pad=6)
         draw_sound(lower, samples, sound)
-        gap.remove()
+        if turns is None:
+            gap.remove()
+        else:
+            draw_turns(gap, turns, below, POINTS - 1)
     about = {"frameon": False, "fontsize": POINTS, "handlelength": 1.5, "columnspacing": 1.2}
     figure.legend(handles=keys(), loc="lower center", ncols=7, **about)
     entitle(
@@ -332,10 +338,14 @@ def read(files: Mapping[str, list[Path]]) -> tuple[pd.DataFrame, list[Shown], st
         rationales = read_rationales(path, texts, seconds)
     stored = [SalienceFile(path) for folder in files["salience"] for path in folder.glob("*.h5")]
     homes = [by_id(f for f in stored if f.modality == m) for m in ("text", "speech")]
+    context = [file for file in stored if file.modality == "context"]
+    spoken = {row["id"]: row for _, row in utterances.iterrows()} if context else {}
+    around = by_id(context)
     predictions, classes = read_predictions(files["predictions"], seconds)
     rows = chosen(predictions, classes, set(rationales["speech"]) | set(rationales["text"]))
     shown = []
     for name in rows["id"]:
         sides = [weighed(home.get(name), name, rationales) for home in homes]
-        shown.append((texts[name], audio[name][name], *sides))
+        turns = turns_of(around.get(name), name, spoken) if context else None
+        shown.append((texts[name], audio[name][name], *sides, turns))
     return rows, shown, scope_of(predictions)

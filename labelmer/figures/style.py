@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, fontManager, get_font
 from matplotlib.text import Text
@@ -21,6 +22,8 @@ from labelmer.base.log import log
 # Okabe and Ito's palette: told apart by colour-blind readers, too.
 BLUE, VERMILION, GREEN, PURPLE, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9"
 GREY, PALE, INK = "#8a8a8a", "#d5d9dd", "#222222"
+EVEN = LinearSegmentedColormap.from_list("salience", ["white", VERMILION])
+MOST = 4  # of a salience, in times an even share: full colour
 
 PANEL = 22  # characters of a name above a narrow panel
 FONT = "DejaVu Sans"  # comes with matplotlib: the same on every machine

@@ -128,13 +128,17 @@ def write_turns(
 ) -> None:
     """Write a ragged file of the attention to the turns around each utterance that has some.
 
-    names: ids of the turns (N, P), nearest first; they are the marks of the rows, in that order.
+    Its columns: salience, the mean over modalities, and that of each modality. names: ids of the
+    turns (N, P), nearest first; they are the marks of the rows, in that order.
     """
-    columns = list(found.turns)
-    weights = torch.stack([found.turns[m] for m in columns], -1).numpy()  # (N, P, modalities)
+    looked = torch.stack(list(found.turns.values()), -1)  # (N, P, modalities)
+    total = looked.sum(-1, keepdim=True)
+    total = total / total.sum(1, keepdim=True).clamp_min(1e-8)
+    weights, columns = torch.cat([total, looked], -1).numpy(), ["salience", *found.turns]
     there = names != ""
     order = sorted(np.flatnonzero(there.any(1)).tolist(), key=ids.__getitem__)
-    attrs = {"kind": "salience", "modality": "context", "columns": json.dumps(columns), **run}
+    attrs = {"kind": "salience", "modality": "context", "columns": json.dumps(columns)}
+    attrs |= run
     lengths, marks = there.sum(1)[order], [names[i][there[i]].tolist() for i in order]
     named = [ids[i] for i in order]
     with Writer(path, named, lengths, (len(columns),), "float32", attrs, marks) as writer:

@@ -1,6 +1,6 @@
 """What config and audit say of folds and training, as the sentences of every result table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -32,16 +32,19 @@ SCRIPTS = {
 }
 
 
-def protocol(folds: Mapping[str, Any], number: int) -> str:
-    """What is held out, what validates, what becomes of shared scripts.
+def protocol(folds: Mapping[str, Any], number: int, later: Sequence[str] = ()) -> str:
+    """What is held out, what validates, what becomes of shared scripts, who looks ahead.
 
     folds: that section of the config, with its defaults, what is `validating`, and how many groups
-    of scenarios there are (`scenario_parts`); number: of folds.
+    of scenarios there are (`scenario_parts`); number: of folds; later: variants that are given
+    turns after the utterance.
     """
     parts = [HELD_OUT[folds["hold_out"]] + SCENARIOS[folds["scenarios"]]]
     parts += [VALIDATES[folds["validating"]], SCRIPTS[folds["shared_scripts"]]]
-    said = "; ".join(part for part in parts if part)
-    return f"{number} fold{'s' * (number > 1)}, {said.format_map(folds)}"
+    said = "; ".join(part for part in parts if part).format_map(folds)
+    if later:
+        said += f"; {', '.join(later)}: given later turns as well, for offline use alone"
+    return f"{number} fold{'s' * (number > 1)}, {said}"
 
 
 def with_audit(protocol: str, audit: pd.DataFrame) -> str:

@@ -7,11 +7,14 @@ SUFFIXES = ("svg", "png")
 
 
 def examples_of(pattern):
-    """Paths of the runs that the examples are of: the reference variant's, with the first seed."""
+    """Paths of the runs that the examples are of, with the first seed: of the first variant that
+    looks at the turns around an utterance, else of the reference."""
 
     def paths(wildcards):
         experiment = experiment_of(wildcards)
-        return runs(pattern, experiment, reference_of(trained(experiment)), SEEDS[0])
+        networks = trained(experiment)
+        around = [v for v in networks if turns_of(config, v)[0]]
+        return runs(pattern, experiment, [*around, reference_of(networks)][0], SEEDS[0])
 
     return paths
 

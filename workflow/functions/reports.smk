@@ -5,15 +5,6 @@ from dataclasses import asdict
 from labelmer.report.protocol import protocol, selection
 from labelmer.scores.metrics import MODULES
 
-FOLDED = {"validating": FOLDING.validating, "scenario_parts": FOLDING.scenario_parts}
-# What every result table states.
-STATED = {
-    "protocol": protocol({**config["folds"], **FOLDED}, len(FOLDS)),
-    "selection": selection(config["training"]["refit"]),
-}
-config["protocol"] = STATED["protocol"]  # for the captions of a report
-
-
 def inputs_of(variant):
     """What a variant is made from: modalities; of metadata tabulate names the columns."""
     if KINDS[variant] == "product":
@@ -27,6 +18,14 @@ def inputs_of(variant):
 
 
 ALL_INPUTS = {v: inputs_of(v) for e in config["experiments"] for v in e["variants"]}
+LATER = [v for v, names in ALL_INPUTS.items() if any(n.endswith("and after") for n in names)]
+FOLDED = {"validating": FOLDING.validating, "scenario_parts": FOLDING.scenario_parts}
+# What every result table states.
+STATED = {
+    "protocol": protocol({**config["folds"], **FOLDED}, len(FOLDS), LATER),
+    "selection": selection(config["training"]["refit"]),
+}
+config["protocol"] = STATED["protocol"]  # for the captions of a report
 
 
 def every_run_short(pattern, variants=all_variants):
