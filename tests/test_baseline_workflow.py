@@ -1,8 +1,7 @@
 """The baseline and late fusions of any kind, through the whole workflow to the page."""
 
 import pytest
-import yaml
-from conftest import REPOSITORY, Workspace
+from conftest import Workspace, tiny_config
 from corpora import turns_of, write_release
 from test_reruns import change, configure, write_recognised
 
@@ -27,12 +26,8 @@ def finished(tmp_path_factory):
     workspace = Workspace(tmp_path_factory.mktemp("finished"))
     write_release(workspace.folder / "corpus", turns_of(sessions=2))
     write_recognised(workspace.folder / "recognised.tsv", turns_of(sessions=2))
-    config = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
-    config["corpus"].update(name="tiny", root="corpus", transcripts="recognised.tsv")
-    del config["corpus"]["rationales"]
+    config = tiny_config(transcripts="recognised.tsv")
     config["folds"].update(validation="dialogues", fraction=0.5)
-    config["model"] = {"width": 8, "heads": 2, "frame_stride": 8}
-    config["training"] = {"epochs": 1, "updates": 1}
     config["variants"] = VARIANTS
     config["experiments"][0]["variants"] = [v for v in VARIANTS if v != "linear-speech"]
     workspace.configure(config)

@@ -2,8 +2,7 @@
 
 import pandas as pd
 import pytest
-import yaml
-from conftest import REPOSITORY, Workspace
+from conftest import Workspace, tiny_config
 from corpora import turns_of, write_release
 from test_reruns import configure
 
@@ -26,9 +25,7 @@ def workspace(tmp_path_factory):
     """A workspace in which the workflow has run with scenarios apart; no network trains."""
     workspace = Workspace(tmp_path_factory.mktemp("apart"))
     write_release(workspace.folder / "corpus", TURNS)
-    config = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
-    config["corpus"].update(name="tiny", root="corpus")
-    del config["corpus"]["rationales"]
+    config = tiny_config()
     config["folds"] = APART
     config["variants"] = VARIANTS
     config["experiments"][0]["variants"] = list(VARIANTS)
