@@ -84,10 +84,20 @@ def test_the_baselines_code_runs_it_again_and_trains_no_network(copy):
 
 
 def test_without_any_network_there_are_reports_all_the_same(copy):
+    metadata = {name: {"architecture": "metadata"} for name in ("metadata-only", "again")}
+    products = {"linear-sum": {"product_of": ["linear-speech", "metadata-only"]}}
+    products["guesses"] = {"product_of": ["again", "metadata-only"]}
     experiment = copy.config()["experiments"][0]
-    configure(copy, variants={"linear-sum": {"product_of": ["linear-speech", "linear"]}})
-    configure(copy, experiments=[{**experiment, "variants": ["linear", "linear-sum"]}])
+    configure(copy, variants={**metadata, **products})
+    configure(copy, experiments=[{**experiment, "variants": ["linear", *products]}])
     copy.snakemake()
-    assert set(table(copy, "compare")["variant"]) == {"linear", "linear-sum"}
+    inputs = table(copy, "compare").set_index("variant")["inputs"].to_dict()
+    # Metadata that stands in a late fusion alone is named too; one dialogue trains, so its scenario
+    # tells nothing.
+    given = "role, quarter, seconds, words"
+    fused = {"linear-sum": f"{given}, speech", "guesses": given}
+    assert inputs == {"linear": "speech, text", **fused}
+    conditions = table(copy, "robustness").groupby("variant")["condition"].agg(set)
+    assert conditions["linear-sum"] == conditions["guesses"] == {"all"}
     one = tables.read(copy.folder / RUNS / "linear-sum/fold1.seed1.tsv", "predictions")
     assert set(one["part"]) == {"validation", "test"}

@@ -17,8 +17,7 @@ config["protocol"] = STATED["protocol"]  # for the captions of a report
 def inputs_of(variant):
     """What a variant is made from: modalities; of metadata tabulate names the columns."""
     if KINDS[variant] == "product":
-        parts = config["variants"][variant]["product_of"]
-        return sorted({name for part in parts for name in inputs_of(part)})
+        return sorted({name for part in parts_of(variant) for name in inputs_of(part)})
     return ["metadata"] if KINDS[variant] == "metadata" else modalities(variant)
 
 
