@@ -88,6 +88,19 @@ class Workspace:
         return {(rule, path.rstrip(",")) for rule, path in found}
 
 
+def tiny_config(**corpus):
+    """demo.yaml on a tiny corpus in the folder `corpus`, its networks tiny and hardly trained.
+
+    corpus: more keys of that section.
+    """
+    config = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
+    config["corpus"].update(name="tiny", root="corpus", **corpus)
+    del config["corpus"]["rationales"]
+    config["model"] = {"width": 8, "heads": 2, "frame_stride": 8}
+    config["training"] = {"epochs": 1, "updates": 1}
+    return config
+
+
 def made_once(tmp_path_factory, name, make):
     """The workspace that make(folder) makes: once, for all the processes that run the tests.
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import pytest
 import yaml
-from conftest import REPOSITORY, Workspace
+from conftest import REPOSITORY, Workspace, tiny_config
 from corpora import turns_of, write_release
 from test_train import CLASSES, Corpus, made_features, made_fold
 
@@ -102,12 +102,8 @@ def test_one_file_is_an_architecture_that_trains_and_predicts(workspace, tmp_pat
 
 def test_one_file_and_a_variant_in_the_config_are_a_variant_of_the_workflow(workspace):
     write_release(workspace.folder / "corpus", turns_of(sessions=2))
-    given = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
-    given["corpus"].update(name="tiny", root="corpus")
-    del given["corpus"]["rationales"]
+    given = tiny_config()
     given["folds"].update(validation="dialogues", fraction=0.5)
-    given["model"] = {"width": 8, "heads": 2, "frame_stride": 8}
-    given["training"] = {"epochs": 1, "updates": 1}
     means = {"architecture": "mean-linear", "modalities": ["speech"], "bias": False}
     given["variants"] = {"means": means, "speech-only": {"modalities": ["speech"]}}
     given["experiments"][0]["variants"] = ["means"]

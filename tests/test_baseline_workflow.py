@@ -1,8 +1,7 @@
 """The baseline and late fusions of any kind, through the whole workflow to the page."""
 
 import pytest
-import yaml
-from conftest import REPOSITORY, Workspace
+from conftest import Workspace, tiny_config
 from corpora import turns_of, write_release
 from test_reruns import change, configure, write_recognised
 
@@ -27,12 +26,8 @@ def finished(tmp_path_factory):
     workspace = Workspace(tmp_path_factory.mktemp("finished"))
     write_release(workspace.folder / "corpus", turns_of(sessions=2))
     write_recognised(workspace.folder / "recognised.tsv", turns_of(sessions=2))
-    config = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
-    config["corpus"].update(name="tiny", root="corpus", transcripts="recognised.tsv")
-    del config["corpus"]["rationales"]
+    config = tiny_config(transcripts="recognised.tsv")
     config["folds"].update(validation="dialogues", fraction=0.5)
-    config["model"] = {"width": 8, "heads": 2, "frame_stride": 8}
-    config["training"] = {"epochs": 1, "updates": 1}
     config["variants"] = VARIANTS
     config["experiments"][0]["variants"] = [v for v in VARIANTS if v != "linear-speech"]
     workspace.configure(config)
@@ -89,10 +84,20 @@ def test_the_baselines_code_runs_it_again_and_trains_no_network(copy):
 
 
 def test_without_any_network_there_are_reports_all_the_same(copy):
+    metadata = {name: {"architecture": "metadata"} for name in ("metadata-only", "again")}
+    products = {"linear-sum": {"product_of": ["linear-speech", "metadata-only"]}}
+    products["guesses"] = {"product_of": ["again", "metadata-only"]}
     experiment = copy.config()["experiments"][0]
-    configure(copy, variants={"linear-sum": {"product_of": ["linear-speech", "linear"]}})
-    configure(copy, experiments=[{**experiment, "variants": ["linear", "linear-sum"]}])
+    configure(copy, variants={**metadata, **products})
+    configure(copy, experiments=[{**experiment, "variants": ["linear", *products]}])
     copy.snakemake()
-    assert set(table(copy, "compare")["variant"]) == {"linear", "linear-sum"}
+    inputs = table(copy, "compare").set_index("variant")["inputs"].to_dict()
+    # Metadata that stands in a late fusion alone is named too; one dialogue trains, so its scenario
+    # tells nothing.
+    given = "role, quarter, seconds, words"
+    fused = {"linear-sum": f"{given}, speech", "guesses": given}
+    assert inputs == {"linear": "speech, text", **fused}
+    conditions = table(copy, "robustness").groupby("variant")["condition"].agg(set)
+    assert conditions["linear-sum"] == conditions["guesses"] == {"all"}
     one = tables.read(copy.folder / RUNS / "linear-sum/fold1.seed1.tsv", "predictions")
     assert set(one["part"]) == {"validation", "test"}

@@ -1,6 +1,7 @@
 """What config.yaml may say, and what is said to people when it says something else."""
 
 import copy
+import re
 from dataclasses import asdict
 
 import pytest
@@ -38,6 +39,14 @@ def complaint(given):
 @pytest.mark.parametrize("name", ["config.yaml", "demo.yaml"])
 def test_the_configs_of_the_repository_are_valid(name):
     config.check(yaml.safe_load((REPOSITORY / name).read_text()))
+
+
+def test_the_blocks_of_the_readme_fit_into_the_config_for_iemocap():
+    blocks = re.findall(r"```yaml\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.S)
+    given = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    assert len(blocks) == 2
+    for block in blocks:
+        config.check({**given, **yaml.safe_load(block)})
 
 
 def test_the_evidence_is_the_demo_with_every_variant_of_the_config_for_iemocap():

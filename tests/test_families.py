@@ -13,8 +13,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-import yaml
-from conftest import REPOSITORY, Workspace
+from conftest import Workspace, tiny_config
 from corpora import turns_of, write_release
 from safetensors.torch import save_file
 
@@ -124,9 +123,7 @@ def finished(tmp_path_factory):
     weight = torch.randn(4, 320, generator=torch.Generator().manual_seed(0))
     save_file({"weight": weight}, made.folder / "toy" / "model.safetensors")
     write_release(made.folder / "corpus", turns_of())
-    config = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
-    config["corpus"].update(name="tiny", root="corpus")
-    del config["corpus"]["rationales"]
+    config = tiny_config()
     config["encoders"].update(ENCODERS)
     made.configure(config)
     made.snakemake(*TARGETS)

@@ -8,8 +8,7 @@ import json
 import shutil
 
 import pytest
-import yaml
-from conftest import REPOSITORY, Workspace, made_once
+from conftest import Workspace, made_once, tiny_config
 from corpora import turns_of, write_release
 from test_encoders import snapshot  # noqa: F401
 from test_reruns import REPLACED, change, write_recognised
@@ -24,16 +23,12 @@ pytestmark = pytest.mark.slow
 
 def tuned_config():
     """demo.yaml on a tiny corpus of two sessions, its tiny encoders fine-tuned."""
-    config = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
-    config["corpus"].update(name="tiny", root="corpus", transcripts="recognised.tsv")
-    del config["corpus"]["rationales"]
+    config = tiny_config(transcripts="recognised.tsv")
     config["folds"].update(validation="dialogues", fraction=0.5)
     config["encoders"] = {
         "wave": {"modality": "speech", "source": "path:wave", "layer": -1, "window_s": 30},
         "bert": {"modality": "text", "source": "path:bert", "layer": -1},
     }
-    config["model"] = {"width": 8, "heads": 2, "frame_stride": 8}
-    config["training"] = {"epochs": 1, "updates": 1}
     config["finetuning"] = {"epochs": 1, "learning_rate": 1.0e-3}
     words = {"modalities": ["text"], "label_start": {"text": "words"}}
     config["variants"] = {"text-only": words, "full": {}}

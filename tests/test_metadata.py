@@ -44,7 +44,10 @@ def corpus_of(counts):
 
 
 def run(folder, table, seconds=1.0, refit=True):
-    """The stage on one fold after the other, a session held out: predictions and config.json."""
+    """The stage on one fold after the other, a session held out: predictions and config.json.
+
+    seconds: of audio, one number or one for each row.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     names = {n: folder / f"{n}.tsv" for n in ("utterances", "segments", "fold", "said", "changed")}
     tables.write(names["utterances"], table, "utterances")
@@ -93,7 +96,9 @@ def test_on_iemocaps_counts_the_scenario_alone_gives_what_a_table_of_it_gives(tm
 def test_of_a_scenario_that_training_does_not_know_nothing_can_be_guessed(tmp_path):
     table = corpus_of({name: COUNTS[name] for name in ("impro02", "impro03", "script01")})
     known = metadata.metadata_of(table.assign(passage="", role=""), segments_of(table))
-    inputs, names = metadata.as_inputs(known, pd.Index(table.id[table.scenario != "impro03"]))
+    teaching = pd.Index(table.id[table.scenario != "impro03"])
+    known = metadata.telling(known, teaching, known.index)
+    inputs, names = metadata.as_inputs(known, teaching)
     assert names == ["scenario impro02", "scenario script01"]
     assert inputs[(table.scenario == "impro03").to_numpy()].max() == 0
     assert (inputs[(table.scenario != "impro03").to_numpy()].sum(axis=1) == 1).all()
@@ -114,14 +119,34 @@ def turns():
     return table.assign(text=["so many words"] * 4 + ["one"] * (len(table) - 4))
 
 
-def test_what_is_known_is_what_the_corpus_has():
+def test_what_is_known_of_turns():
     table = turns()
     known = metadata.metadata_of(table, segments_of(table, np.arange(len(table)) + 1.0))
-    assert list(known) == ["role", "quarter", "seconds", "words"]
     assert known.quarter.tolist() == [*"11223344", *"312", "", ""]
     assert known.words.tolist() == [3] * 4 + [1] * 9
-    one = metadata.metadata_of(table.assign(role="F", start_s=np.nan), segments_of(table))
-    assert list(one) == ["words"]
+
+
+def test_words_are_counted_in_scripts_without_blanks_too():
+    table = turns().assign(text=["我再也受不了了", "so, many  words"] + ["もういい"] * 11)
+    assert metadata.metadata_of(table, segments_of(table)).words.tolist()[:3] == [7, 3, 2]
+
+
+def test_a_column_that_tells_nothing_is_not_given():
+    table = turns().assign(scenario=[f"s{d}" for d in turns().dialogue], passage=turns().dialogue)
+    known = metadata.metadata_of(table, segments_of(table, np.arange(len(table)) + 1.0))
+
+    def given(dialogues, asked):
+        teaching, asked = (known.index[table.dialogue.isin(list(d))] for d in (dialogues, asked))
+        return list(metadata.telling(known, teaching, asked))
+
+    everything = ["scenario", "passage", "role", "quarter", "seconds", "words"]
+    assert given("abc", "abc") == everything
+    # With scenarios apart, what is named after them is met by nobody.
+    assert given("ac", "b") == ["role", "quarter", "seconds", "words"]
+    # In one dialogue alone what differs between them does not.
+    assert given("b", "b") == ["role", "quarter", "seconds"]
+    # A dialogue without times has no quarters.
+    assert given("c", "abc") == ["role", "seconds"]
 
 
 def test_turns_without_a_label_count_in_their_dialogue_and_the_test_part_teaches_nothing(tmp_path):
@@ -148,7 +173,24 @@ def test_a_corpus_without_any_metadata_says_so(tmp_path, caplog):
     table = corpus_of({"": (20, 20, 20, 20)})
     with pytest.raises(SystemExit):
         run(tmp_path, table)
-    assert "the corpus has no metadata" in caplog.text
+    assert "there is no metadata to guess from" in caplog.text
+
+
+def test_metadata_that_differs_outside_the_training_part_alone_is_none(tmp_path, caplog):
+    table = corpus_of({"": (20, 20, 20, 20)})
+    seconds = np.where(table.session == "Session1", 2.0, 1.0)  # which the first fold tests
+    with pytest.raises(SystemExit):
+        run(tmp_path, table, seconds)
+    assert "fold.tsv: there is no metadata to guess from" in caplog.text
+    assert not (tmp_path / "model").exists() and not (tmp_path / "said.tsv").exists()
+
+
+def test_a_scenario_that_no_test_turn_has_in_training_is_not_said_to_be_given(tmp_path):
+    table = corpus_of({"impro02": (15, 15, 15, 15), "impro03": (15, 15, 15, 15)})
+    table["scenario"] = table.scenario + table.session
+    draw = np.random.default_rng(1)
+    _, about = run(tmp_path, table, draw.uniform(1, 5, len(table)))
+    assert about["columns"] == about["inputs"] == ["seconds"]
 
 
 def test_an_utterance_that_no_table_has_is_named(tmp_path, caplog, monkeypatch):

@@ -2,8 +2,7 @@
 
 import pandas as pd
 import pytest
-import yaml
-from conftest import REPOSITORY, Workspace
+from conftest import Workspace, tiny_config
 from corpora import turns_of, write_release
 from test_reruns import configure
 
@@ -26,9 +25,7 @@ def workspace(tmp_path_factory):
     """A workspace in which the workflow has run with scenarios apart; no network trains."""
     workspace = Workspace(tmp_path_factory.mktemp("apart"))
     write_release(workspace.folder / "corpus", TURNS)
-    config = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
-    config["corpus"].update(name="tiny", root="corpus")
-    del config["corpus"]["rationales"]
+    config = tiny_config()
     config["folds"] = APART
     config["variants"] = VARIANTS
     config["experiments"][0]["variants"] = list(VARIANTS)
@@ -75,16 +72,17 @@ def test_every_labelled_turn_is_tested_once_and_parts_share_nothing(workspace):
 def test_tables_and_page_say_what_metadata_was_given_and_how_scenarios_are_kept(workspace):
     table = compared(workspace).set_index("variant")
     assert table.inputs["linear-text"] == "text"
-    # Each scenario is in one part alone, so the quarter and the rest are what there is to know.
-    assert table.inputs["metadata-only"] == "scenario, passage, role, quarter, seconds, words"
-    assert table.inputs["both"] == "scenario, passage, role, quarter, seconds, words, text"
+    # Training knows no scenario of the test part, nor the passage that is named after it.
+    given = "role, quarter, seconds, words"
+    assert table.inputs["metadata-only"] == given
+    assert table.inputs["both"] == f"{given}, text"
     said = "9 folds, one session held out with one of 3 groups of scenarios; training, validation "
     assert set(table.protocol) == {
         said + "and test share no scenario; the next session validates; scripts that several "
         "speakers share are kept"
     }
     page = (study(workspace) / "reports/index.html").read_text()
-    assert "metadata-only neither" in page and "scenario, passage, role, quarter" in page
+    assert "metadata-only neither" in page and f"it is given {given}, and" in page
     robust = columns.read(study(workspace) / "reports/robustness.tsv", "robustness")
     assert set(robust.condition[robust.variant == "metadata-only"]) == {"all"}
 

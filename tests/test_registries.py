@@ -5,8 +5,7 @@ import subprocess
 import sys
 
 import pytest
-import yaml
-from conftest import REPOSITORY, Workspace
+from conftest import REPOSITORY, Workspace, tiny_config
 from corpora import turns_of, write_release
 
 from labelmer.__main__ import VERBS
@@ -75,9 +74,7 @@ def workspace(tmp_path_factory):
     for path, text in files.items():
         (made.folder / path).write_text(text)
     write_release(made.folder / "corpus", turns_of())
-    config = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
-    config["corpus"].update(name="tiny", root="corpus")
-    del config["corpus"]["rationales"]
+    config = tiny_config()
     made.configure(config)
     return made
 

@@ -10,8 +10,7 @@ import shutil
 import time
 
 import pytest
-import yaml
-from conftest import REPOSITORY, Workspace, made_once
+from conftest import Workspace, made_once, tiny_config
 from corpora import Turn, turns_of, write_audio, write_release
 from test_encoders import snapshot  # noqa: F401
 
@@ -27,16 +26,12 @@ TRAINED = ("full", "speech-only", "text-only")
 VARIANTS = (*TRAINED, "late-fusion")
 
 
-def tiny_config(bert):
+def config_with(bert):
     """demo.yaml on the tiny corpus, with a tiny text encoder and a tiny model."""
-    config = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
-    config["corpus"].update(name="tiny", root="corpus", transcripts="recognised.tsv")
-    del config["corpus"]["rationales"]
+    config = tiny_config(transcripts="recognised.tsv")
     config["encoders"]["bert"] = {"modality": "text", "source": f"path:{bert}", "layer": 1}
     del config["encoders"]["minilm"], config["variants"]["additive"]
     config["experiments"][0].update(text="bert", variants=list(VARIANTS))
-    config["model"] = {"width": 8, "heads": 2, "frame_stride": 8}
-    config["training"] = {"epochs": 1, "updates": 1}
     return config
 
 
@@ -55,7 +50,7 @@ def finished(tmp_path_factory, snapshot):  # noqa: F811
         write_release(workspace.folder / "corpus", turns_of())
         write_recognised(workspace.folder / "recognised.tsv", turns_of())
         shutil.copytree(snapshot("bert"), workspace.folder / "bert")
-        workspace.configure(tiny_config("bert"))
+        workspace.configure(config_with("bert"))
         workspace.snakemake()
 
     return made_once(tmp_path_factory, "finished", make)

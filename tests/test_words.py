@@ -4,8 +4,8 @@ import unicodedata
 
 import pytest
 
+from labelmer.base.words import words_of
 from labelmer.corpus.split import normalised
-from labelmer.corpus.words import words_of
 
 SENTENCES = {
     "Chinese": "我再也受不了了",

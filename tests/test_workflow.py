@@ -1,8 +1,7 @@
 """The workflow as people meet it: its errors, its warnings, its other protocols, its report."""
 
 import pytest
-import yaml
-from conftest import REPOSITORY, Workspace
+from conftest import Workspace, tiny_config
 from corpora import turns_of, write_release
 
 from labelmer.base import tables
@@ -16,9 +15,7 @@ def workspace(tmp_path):
     """The repository's code with a tiny corpus, nothing run yet, and demo.yaml on that corpus."""
     made = Workspace(tmp_path / "work")
     write_release(made.folder / "corpus", turns_of())
-    config = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
-    config["corpus"].update(name="tiny", root="corpus")
-    del config["corpus"]["rationales"]
+    config = tiny_config()
     made.configure(config)
     return made
 

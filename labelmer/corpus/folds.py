@@ -30,8 +30,8 @@ from labelmer.base.errors import InputError
 from labelmer.base.log import log
 from labelmer.base.options import NAMES, option
 from labelmer.base.tables import PARTS
+from labelmer.base.words import words_of
 from labelmer.corpus.groups import scenario_groups, speaker_groups
-from labelmer.corpus.words import words_of
 
 SHARED_WORDS = 4  # a transcript this long counts as the same when it stands elsewhere
 SAID_ELSEWHERE = "its words stand in validation or test"

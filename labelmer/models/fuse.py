@@ -74,7 +74,7 @@ def fuse_perturbed(
     """The table "perturbed" of a late fusion.
 
     members: the models' predictions; perturbed: their tables "perturbed"; temperatures: those
-    that their predictions are fused with.
+    that their predictions are fused with. Of models of metadata alone there are no rows.
     """
     columns = probability_columns(members[0])
     tests = [table[table["part"] == "test"].set_index("id") for table in members]
@@ -87,7 +87,7 @@ def fuse_perturbed(
         frame = saying(tests[0], combined(logs, [t for _, t in said]), variant)
         said = frame.drop(columns=OF_UTTERANCES)
         fused.append(said.assign(**change._asdict()).reset_index())
-    return pd.concat(fused)
+    return pd.concat(fused) if fused else perturbed[0].assign(variant=variant)
 
 
 def changes_of(perturbed: pd.DataFrame) -> list[Change]:

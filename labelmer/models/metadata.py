@@ -7,9 +7,11 @@ The model `linear` on what is known of an utterance beside its features, if the 
     role        whom the speaker plays
     quarter     of the dialogue, by the order in which its turns start
     seconds     of audio, log(1 + s)
-    words       how many, log(1 + n)
+    words       how many (base/words.py, in every script), log(1 + n)
 
-What the training part does not have, such as a scenario that is held out, has zeros everywhere.
+A column that is the same throughout the training part is left out, and a category of which the
+test part has no value that training knows, as with scenarios apart. A value that the training part
+does not have, such as a scenario that is held out, has zeros everywhere.
 What such a model is worth, a corpus gives away; a model that listens must beat it.
 
 --config holds {"classes": [names in order], "refit": true or false}.
@@ -26,6 +28,7 @@ from labelmer.base.errors import InputError
 from labelmer.base.log import log
 from labelmer.base.options import NAMES
 from labelmer.base.stage import RUN, command, parse, stage_parser
+from labelmer.base.words import words_of
 from labelmer.learning.predictions import check_classes, perturbed_table, predictions_table
 from labelmer.models.linear import fitted, save
 
@@ -36,14 +39,13 @@ NUMBERS = ("seconds", "words")
 def metadata_of(utterances: pd.DataFrame, segments: pd.DataFrame) -> pd.DataFrame:
     """What is known of utterances, by id: categories ("" for none) and numbers.
 
-    utterances, segments: the tables of these names, of whole dialogues. Columns that the corpus
-    does not have, and those that are the same everywhere, are left out.
+    utterances, segments: the tables of these names, of whole dialogues.
     """
     table = utterances.set_index("id")
     known = table[["scenario", "passage", "role"]].assign(quarter=_quarters(table))
     known["seconds"] = segments.set_index("id")["seconds"].reindex(table.index)
-    known["words"] = table["text"].str.split().str.len()
-    return known.loc[:, known.nunique() > 1]
+    known["words"] = [words_of(text)[1] for text in table["text"]]
+    return known
 
 
 def _quarters(table: pd.DataFrame) -> pd.Series:
@@ -55,10 +57,26 @@ def _quarters(table: pd.DataFrame) -> pd.Series:
     return quarter.map(lambda q: "" if pd.isna(q) else f"{q:.0f}")
 
 
+def telling(known: pd.DataFrame, teaching: pd.Index, asked: pd.Index) -> pd.DataFrame:
+    """The columns of metadata_of that can tell anything; there may be none.
+
+    They differ within the training part, and a category has a value there that the test part has
+    too: with scenarios apart no scenario, and nothing that is named after one, is given.
+
+    teaching, asked: ids of the training and of the test part.
+    """
+    differ = known.loc[teaching].nunique() > 1
+    met = {
+        name: bool(set(known.loc[teaching, name]) & set(known.loc[asked, name]) - {""})
+        for name in CATEGORIES
+    }
+    return known[[name for name in known if differ[name] and met.get(name, True)]]
+
+
 def as_inputs(known: pd.DataFrame, teaching: pd.Index) -> tuple[np.ndarray, list[str]]:
     """What is known as numbers (N, columns), and the columns' names.
 
-    known: of metadata_of; teaching: ids of the training part, which say which values there are.
+    known: of telling; teaching: ids of the training part, which say which values there are.
     """
     made = {}
     for name in known.columns.intersection(CATEGORIES):
@@ -94,13 +112,16 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{args.fold}: id '{absent.iloc[0]}' is in no table of utterances, expected those of "
             "all its sessions; split the corpus anew"
         )
+    teaching, asked = (pd.Index(table["id"][table["part"] == part]) for part in ("train", "test"))
+    known = telling(known.loc[table["id"]], teaching, asked)
     if known.columns.empty:
         raise InputError(
-            f"{args.fold}: the corpus has no metadata: its utterances have no scenario, role or "
-            "times, and are all as long; take the variant out"
+            f"{args.fold}: there is no metadata to guess from: expected one of "
+            f"{[*CATEGORIES, *NUMBERS]} that differs within the training part, and of the first "
+            f"{len(CATEGORIES)} one with a value that the test part has too; take the variant out "
+            "of experiments:, or add columns to the corpus' table"
         )
-    known = known.loc[table["id"]]
-    inputs, names = as_inputs(known, pd.Index(table["id"][table["part"] == "train"]))
+    inputs, names = as_inputs(known, teaching)
     model, said, how = fitted(
         {"metadata": inputs}, table, classes, args.config["refit"], args.threads
     )

@@ -73,7 +73,7 @@ def multiplied(folder):
     """The tables in a folder of the variants that a late fusion multiplies."""
 
     def tables_of_all(wildcards):
-        parts = config["variants"][wildcards.variant]["product_of"]
-        return [f"{S}/{folder}/{RUN}.tsv".format(**{**wildcards, "variant": v}) for v in parts]
+        path, parts = f"{S}/{folder}/{RUN}.tsv", parts_of(wildcards.variant)
+        return [path.format(**{**wildcards, "variant": v}) for v in parts]
 
     return tables_of_all

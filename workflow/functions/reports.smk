@@ -8,8 +8,7 @@ from labelmer.scores.metrics import MODULES
 def inputs_of(variant):
     """What a variant is made from: modalities; of metadata tabulate names the columns."""
     if KINDS[variant] == "product":
-        parts = config["variants"][variant]["product_of"]
-        return sorted({name for part in parts for name in inputs_of(part)})
+        return sorted({name for part in parts_of(variant) for name in inputs_of(part)})
     if KINDS[variant] == "metadata":
         return ["metadata"]
     count, after = turns_of(config, variant)

@@ -190,8 +190,15 @@ def all_variants(experiment):
     return experiment["variants"]
 
 
+def parts_of(variant):
+    """The variants that a late fusion multiplies; of another variant itself alone."""
+    return config["variants"][variant].get("product_of", [variant])
+
+
 def from_metadata(experiment):
-    return [v for v in experiment["variants"] if KINDS[v] == "metadata"]
+    """The models of metadata that an experiment needs, in late fusions too."""
+    parts = {part: None for v in experiment["variants"] for part in parts_of(v)}
+    return [v for v in parts if KINDS[v] == "metadata"]
 
 
 def every_run(pattern, variants=all_variants):

@@ -1,4 +1,4 @@
-"""A transcript's words as two transcripts are compared, whatever their script.
+"""A transcript's words as two transcripts are compared, and counted, whatever their script.
 
 Case, punctuation, emoji, the width of letters, accents as characters of their own, characters that
 are not seen, the script of digits, and the vowel points of Arabic and Hebrew make no difference.
