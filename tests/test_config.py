@@ -263,7 +263,7 @@ def test_a_code_that_the_corpus_spells_otherwise_is_refused():
         ),
         ("model: width", 66, "variants: full: model: width 66 is no multiple of heads 4"),
         ("labels: sad: codes", ["ang"], "code 'ang' stands in 'angry' and in 'sad'"),
-        ("folds: validation", "partner", "partner goes with hold_out: speaker"),
+        ("folds: validation", "partner", "partner does not go with hold_out: session, expected"),
         ("folds: fraction", 0.2, "fraction goes with validation: dialogues"),
         ("folds: folds", 5, "folds: folds goes with hold_out: speakers; remove it, or change"),
         ("folds: parts", "p.tsv", "folds: parts goes with hold_out: part"),
@@ -281,12 +281,28 @@ def test_a_code_that_the_corpus_spells_otherwise_is_refused():
         (
             "folds",
             {"hold_out": "session", "scenarios": "apart", "scenario_groups": [["a"], ["b", "c"]]},
-            "scenario_groups: expected three or more",
+            "scenario_groups: [['a'], ['b', 'c']], expected 3 or more",
         ),
         (
             "folds",
             {"hold_out": "session", "scenarios": "apart", "scenario_groups": "five"},
-            "'five', expected a number from 2, or a list of lists of scenarios (put numbers",
+            "'five', expected a number from 3 (one group tests, one validates, the rest trains),",
+        ),
+        *(
+            (
+                "folds",
+                {"hold_out": "session", "scenarios": "apart", "scenario_groups": groups},
+                f"folds: scenario_groups: {said}",
+            )
+            for groups, said in (
+                (2, "2, expected a number from 3"),
+                (False, "False, expected a number from 3"),
+                ({"a": ["x"]}, "{'a': ['x']}, expected a number from 3"),
+                ([7, 2], "1: 2, expected a list"),
+                ([["a"], [], ["b"]], "1: [], expected 1 or more"),
+                ([["a"], ["b"], [False]], "2: 0: False, expected text (put numbers, and words"),
+                ([["a"], ["b"], {"c": 1}], "2: {'c': 1}, expected a list"),
+            )
         ),
         (
             "folds",
