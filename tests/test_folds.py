@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from test_split import audited, corpus, made, parts
 
+from labelmer.base import tables
 from labelmer.base.errors import InputError
 from labelmer.corpus import folds, split
 from labelmer.corpus.groups import even_groups
@@ -328,7 +329,7 @@ def test_a_table_of_parts_is_held_against_the_corpus(tmp_path):
         path.write_text(frame.to_csv(sep="\t", index=False))
         return official_parts(table, path, others)
 
-    whole = given(table, "train")
+    whole = given(table, np.resize(tables.PARTS, len(table)))
     assert of(whole).equals(whole)
     strange = pd.concat([whole, whole[:1].assign(id="x9")])
     line = len(table) + 2
@@ -345,18 +346,28 @@ def test_a_table_of_parts_is_held_against_the_corpus(tmp_path):
         of(pd.concat([whole, whole[:1]]))
     with pytest.raises(InputError, match=r"parts.tsv: no rows under the header, expected one with"):
         of(whole[:0])
-    with pytest.raises(InputError, match=r"no utterance of the corpus has a part; give a table .*"):
+    with pytest.raises(InputError, match=r"parts.tsv: fold 1 has no part validation and no"):
+        of(whole.assign(part="train"))
+    with pytest.raises(InputError, match="no utterance of the sessions in use has a part; give a"):
         official_parts(table, None)
     table.loc[0, "part"] = "test"
+    with pytest.raises(
+        InputError, match="own split, in the sessions in use: fold 1 has no part tr"
+    ):
+        official_parts(table, None)
+    table.loc[1:2, "part"] = ["train", "validation"]
     own = official_parts(table, None)
-    assert own.to_numpy().tolist() == [[table.id[0], "test", 1]]
+    assert own.part.tolist() == ["test", "train", "validation"] and set(own.fold) == {1}
+    assert own.id.tolist() == table.id[:3].tolist()
 
 
 def test_an_utterance_that_two_folds_test_is_refused(tmp_path):
     table, path = corpus(sessions=2).assign(part=""), tmp_path / "parts.tsv"
     first = given(table, "train")
+    first.loc[0, "part"] = "validation"
     first.loc[3:4, "part"] = "test"
-    second = given(table, "train").assign(fold=2)
+    second = first.assign(fold=2)
+    second.loc[3, "part"] = "train"
     second.loc[4:5, "part"] = "test"
     path.write_text(pd.concat([first, second]).to_csv(sep="\t", index=False))
     lines = (4 + 2, len(table) + 4 + 2)

@@ -16,17 +16,19 @@ def official_parts(
 
     utterances: with id and part; others: ids of sessions that are left out, which the table may
     have. InputError: neither is there; ids of no utterance; an id that is tested in two folds;
-    folds that are not 1, 2, and so on.
+    folds that are not 1, 2, and so on; a fold without one of the parts.
     """
     if path is None:
         own = utterances[utterances.part != ""]
         if len(own) == 0:
             raise InputError(
-                "folds: hold_out: part needs a split, and no utterance of the corpus has a part; "
-                "give a table with the columns id, fold and part by folds: parts:, or, with "
-                "reader: manifest, add the column part (train, validation or test)"
+                "folds: hold_out: part needs a split, and no utterance of the sessions in use has "
+                "a part; give a table with the columns id, fold and part by folds: parts:, or, "
+                "with reader: manifest, add the column part (train, validation or test)"
             )
-        return own[["id", "part"]].assign(fold=1)
+        made = own[["id", "part"]].assign(fold=1)
+        _check_whole(made, "the corpus' own split, in the sessions in use")
+        return made
     table = tables.given(path, "parts")
     if table.empty:
         raise InputError(
@@ -44,6 +46,7 @@ def official_parts(
             f"{path}:{line}: fold is {number}, and the table has the folds {numbers}, expected 1, "
             "2 and so on; renumber them"
         )
+    _check_whole(table, path)
     _check_tested_once(table, path)
     return table.reset_index(drop=True)
 
@@ -56,6 +59,15 @@ def _check_ids(table: pd.DataFrame, known: set[str], path: Path | str) -> None:
             f"({unknown.nunique()} such ids in all), expected ids that it has; correct the ids, or "
             f"remove their rows{names.meant(unknown.iloc[0], known)}"
         )
+
+
+def _check_whole(table: pd.DataFrame, where: Path | str) -> None:
+    for number, found in table.groupby("fold").part:
+        if absent := [part for part in tables.PARTS if part not in set(found)]:
+            raise InputError(
+                f"{where}: fold {number} has no part {' and no part '.join(absent)}, expected each "
+                f"of {', '.join(tables.PARTS)}; give it utterances (validation some of training's)"
+            )
 
 
 def _check_tested_once(table: pd.DataFrame, path: Path | str) -> None:
