@@ -1,9 +1,11 @@
 """What config.yaml may say, and what is said to people when it says something else."""
 
 import copy
+import functools
 import re
 from dataclasses import asdict
 
+import pandas as pd
 import pytest
 import yaml
 from conftest import REPOSITORY
@@ -14,6 +16,7 @@ from labelmer import config
 from labelmer.base import options
 from labelmer.base.errors import InputError
 from labelmer.config import documents, entries, files, presence, sections
+from labelmer.corpus.readers import manifest
 from labelmer.features.finetuning import FinetuningOptions
 
 DEMO = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
@@ -272,7 +275,7 @@ def test_a_code_that_the_corpus_spells_otherwise_is_refused():
         ),
         ("model: width", 66, "variants: full: model: width 66 is no multiple of heads 4"),
         ("labels: sad: codes", ["ang"], "code 'ang' stands in 'angry' and in 'sad'"),
-        ("folds: validation", "partner", "partner goes with hold_out: speaker"),
+        ("folds: validation", "partner", "partner does not go with hold_out: session, expected"),
         ("folds: fraction", 0.2, "fraction goes with validation: dialogues"),
         ("folds: folds", 5, "folds: folds goes with hold_out: speakers; remove it, or change"),
         ("folds: parts", "p.tsv", "folds: parts goes with hold_out: part"),
@@ -290,12 +293,28 @@ def test_a_code_that_the_corpus_spells_otherwise_is_refused():
         (
             "folds",
             {"hold_out": "session", "scenarios": "apart", "scenario_groups": [["a"], ["b", "c"]]},
-            "scenario_groups: expected three or more",
+            "scenario_groups: [['a'], ['b', 'c']], expected 3 or more",
         ),
         (
             "folds",
             {"hold_out": "session", "scenarios": "apart", "scenario_groups": "five"},
-            "'five', expected a number from 2, or a list of lists of scenarios (put numbers",
+            "'five', expected a number from 3 (one group tests, one validates, the rest trains),",
+        ),
+        *(
+            (
+                "folds",
+                {"hold_out": "session", "scenarios": "apart", "scenario_groups": groups},
+                f"folds: scenario_groups: {said}",
+            )
+            for groups, said in (
+                (2, "2, expected a number from 3"),
+                (False, "False, expected a number from 3"),
+                ({"a": ["x"]}, "{'a': ['x']}, expected a number from 3"),
+                ([7, 2], "1: 2, expected a list"),
+                ([["a"], [], ["b"]], "1: [], expected 1 or more"),
+                ([["a"], ["b"], [False]], "2: 0: False, expected text (put numbers, and words"),
+                ([["a"], ["b"], {"c": 1}], "2: {'c': 1}, expected a list"),
+            )
         ),
         (
             "folds",
@@ -431,6 +450,81 @@ def test_a_missing_table_of_recognised_words_says_what_is_expected(tmp_path):
     parts = {"corpus": {}, "folds": {"parts": str(tmp_path / "parts.tsv")}}
     with pytest.raises(InputError, match=r"folds: parts: there is no file .* id, fold and part"):
         presence.check_given(parts)
+
+
+def of_manifest(tmp_path, folds, sessions=("a", "b", "c"), **columns):
+    """presence.check_folds of a manifest with two utterances of each of three sessions.
+
+    columns: further ones of the manifest, six cells each.
+    """
+    rows = {"id": [f"u{n}" for n in range(6)], "path": ["x.wav"] * 6, "text": [""] * 6}
+    rows |= {"speaker": ["p", "q", "r", "s", "t", "u"], "session": ["a", "a", "b", "b", "c", "c"]}
+    rows |= {"label": ["ang", "sad", "ang", "sad", "ang", "xxx"], **columns}
+    root = tmp_path / f"m{len(list(tmp_path.iterdir()))}.tsv"
+    pd.DataFrame(rows).to_csv(root, sep="\t", index=False)
+    labels = {"angry": {"codes": ["ang"]}, "sad": {"codes": ["sad"]}}
+    given = {"corpus": {"reader": "manifest", "root": str(root)}, "labels": labels, "folds": folds}
+    utterances_of = functools.partial(manifest.utterances, str(root))
+    return presence.check_folds(given, sessions, lambda session: utterances_of(session)[0])
+
+
+def parts_of(tmp_path, *rows):
+    path = tmp_path / "parts.tsv"
+    path.write_text("".join("\t".join(row.split()) + "\n" for row in ("id fold part", *rows)))
+    return {"hold_out": "part", "parts": str(path)}
+
+
+APART = {"hold_out": "session", "scenarios": "apart"}
+SCENARIOS = {"scenario": ["x", "y", "z", "x", "y", "w"]}  # u5, of no class, alone has w
+WHOLE = ("u0 1 train", "u1 1 validation", "u2 1 test")
+
+
+def test_how_many_folds_a_corpus_makes(tmp_path):
+    assert of_manifest(tmp_path, {"hold_out": "session"}) == 3
+    assert of_manifest(tmp_path, {"hold_out": "speaker"}) == 6
+    assert of_manifest(tmp_path, {"hold_out": "speakers", "folds": 5}) == 5
+    assert of_manifest(tmp_path, {**APART, "scenario_groups": 3}, **SCENARIOS) == 9
+    assert of_manifest(tmp_path, {"hold_out": "part"}, part=["train", "validation", *["test"] * 4])
+    again = [row.replace(" 1 ", " 2 ") for row in ("u1 1 train", "u2 1 validation", "u0 1 test")]
+    assert of_manifest(tmp_path, parts_of(tmp_path, *WHOLE, *again)) == 2
+
+
+@pytest.mark.parametrize(
+    ("folds", "columns", "said"),
+    [
+        (
+            {"hold_out": "speakers", "folds": 6},
+            {},
+            r"the classes are \['p', .*'t'\], 5 in all; ask",
+        ),
+        (
+            APART,
+            {},
+            r"needs the scenario of every utterance; id 'u0' has none .* column scenario\)",
+        ),
+        (APART, SCENARIOS, r"3 scenarios \(x, y, z\) cannot make 5 groups; ask for 3 groups or"),
+        (
+            {**APART, "scenario_groups": [["x"], ["y"], ["z", "w"]]},
+            SCENARIOS,
+            r"scenario_groups: \['w'\] stand at no utterance of the classes",
+        ),
+        ({"hold_out": "part"}, {}, "no utterance of the sessions in use has a part; give a table"),
+    ],
+)
+def test_a_corpus_that_cannot_be_split_so_is_refused_before_anything_runs(
+    tmp_path, folds, columns, said
+):
+    with pytest.raises(InputError, match=said):
+        of_manifest(tmp_path, folds, **columns)
+
+
+def test_a_given_table_of_parts_is_held_against_all_sessions_before_anything_runs(tmp_path):
+    folds = parts_of(tmp_path, *WHOLE, "u4 1 train")
+    assert of_manifest(tmp_path, folds, sessions=("a", "b")) == 1  # u4 is of the session left out
+    with pytest.raises(InputError, match=r"parts.tsv:5: id 'u9' is no utterance of the corpus"):
+        of_manifest(tmp_path, parts_of(tmp_path, *WHOLE, "u9 1 train"))
+    with pytest.raises(InputError, match=r"parts.tsv:5: fold is 3, .* expected 1, 2 and so on"):
+        of_manifest(tmp_path, parts_of(tmp_path, *WHOLE, "u2 3 test"))
 
 
 def test_the_folder_of_an_encoder_that_is_not_there_is_named():

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 from test_split import audited, corpus, made, parts
 
+from labelmer.base import tables
 from labelmer.base.errors import InputError
 from labelmer.corpus import folds, split
 from labelmer.corpus.groups import even_groups
+from labelmer.corpus.official import official_parts
 
 APART = {"scenarios": "apart", "scenario_groups": 3}
 
@@ -74,7 +76,7 @@ def test_who_talk_with_each_other_stay_in_one_group():
         assert len(left_out) == 0
 
 
-def test_where_all_talk_with_all_shared_dialogues_of_the_others_are_left_out():
+def test_where_all_talk_with_all_shared_dialogues_of_the_others_are_left_out(caplog):
     table = lonely(6)
     pairs = list(itertools.combinations(sorted(table.speaker.unique()), 2))
     table["dialogue"] = [  # each speaker's turns are spread over dialogues with each other speaker
@@ -83,6 +85,7 @@ def test_where_all_talk_with_all_shared_dialogues_of_the_others_are_left_out():
         for pair in [[p for p in pairs if speaker in p][turn % 5]]
     ]
     found = made(table, hold_out="speakers", validation="speakers", folds=3)
+    assert "1 circles of speakers who talk with each other cannot make 3 groups" in caplog.text
     for _, fold, left_out in found:
         part = parts(fold)
         for a, b in itertools.combinations(part, 2):
@@ -95,12 +98,27 @@ def test_where_all_talk_with_all_shared_dialogues_of_the_others_are_left_out():
     assert sum(len(parts(fold)["test"]) for _, fold, _ in found) == len(table)
 
 
+def test_only_as_many_circles_of_speakers_are_split_as_are_needed(caplog):
+    table = corpus(sessions=2, speakers=2)
+    more = corpus(seed=2, sessions=1, speakers=3)
+    for column in ("id", "session", "dialogue", "speaker"):
+        more[column] = "x" + more[column]
+    table = pd.concat([table, more], ignore_index=True)
+    found = made(table, hold_out="speakers", validation="speakers", folds=4)
+    tested = [set(parts(fold)["test"].speaker) for _, fold, _ in found]
+    for circle in ({"s0p0", "s0p1"}, {"s1p0", "s1p1"}):
+        assert circle in [group & circle for group in tested]
+    assert "3 circles of speakers" in caplog.text and "xs0p0, xs0p1, xs0p2 of" in caplog.text
+
+
 def test_even_groups_name_what_cannot_be_grouped():
     counts = pd.crosstab(lonely(3).speaker, lonely(3).label)
-    with pytest.raises(InputError, match=r"3 speakers \(p00, p01, p02\) cannot make 4 groups"):
-        even_groups(counts, 4, 1, "speakers")
-    assert even_groups(counts, 3, 1, "speakers") == [["p00"], ["p01"], ["p02"]]
-    with pytest.raises(InputError, match=r"1 speakers \(p00\) cannot make 3 groups"):
+    with pytest.raises(
+        InputError, match=r"3 speakers \(p00, p01, p02\) cannot make 4 groups; ask for 3 groups or"
+    ):
+        even_groups(counts, 4, 1, "speaker")
+    assert even_groups(counts, 3, 1, "speaker") == [["p00"], ["p01"], ["p02"]]
+    with pytest.raises(InputError, match=r"1 speaker \(p00\) cannot make 3 groups; so few cannot"):
         made(lonely(1), hold_out="speakers", validation="speakers", folds=3)
 
 
@@ -200,8 +218,43 @@ def test_an_utterance_without_a_scenario_cannot_be_kept_apart():
 def test_a_class_that_no_other_scenario_has_stops_with_the_groups_to_change():
     table = corpus(turns=30)
     table["label"] = np.where(table.scenario == "d0", "angry", "sad")
-    with pytest.raises(InputError, match=r"train part has no .*\['angry'\].*name other .*groups:"):
+    with pytest.raises(InputError) as error:
         made(table, scenarios="apart", scenario_groups=3)
+    said = str(error.value)
+    assert "train part has no utterance of ['angry']" in said
+    assert "'angry' stands in the scenarios d0 (group 1), fewer than the three that test" in said
+    assert "{" not in said and "validation:" not in said
+    assert said.endswith(
+        "name other folds: scenario_groups:, or ask for scenarios: shared, or choose other labels:"
+    )
+
+
+def test_scenarios_that_only_one_session_plays_are_told_as_the_reason():
+    table = corpus(turns=30)
+    table["scenario"] = table.dialogue  # of one session alone
+    groups = [sorted(set(table.scenario[table.session == f"s{n}"])) for n in range(5)]
+    with pytest.raises(InputError, match=r"played in one session alone, so that .*: shared keeps"):
+        made(table, scenarios="apart", scenario_groups=groups)
+
+
+def test_a_part_without_a_scenario_of_the_group_is_told_to_have_fewer_groups():
+    table = corpus(turns=30)
+    table = table[(table.session != "s0") | (table.scenario != "d3")]
+    groups = [["d0", "d1"], ["d2"], ["d3"], ["d4", "d5"]]
+    with pytest.raises(
+        InputError, match=r"s0 in d3: the test part .* ask for fewer, larger groups"
+    ):
+        made(table, scenarios="apart", scenario_groups=groups)
+
+
+def test_all_who_share_dialogues_are_not_sent_for_another_seed():
+    table = lonely(3)
+    table["dialogue"] = [f"d{turn % 4}" for turn in range(len(table))]  # all talk in each
+    with pytest.raises(InputError) as error:
+        made(table, hold_out="speakers", validation="speakers", folds=3)
+    said = str(error.value)
+    assert "x shares its dialogues with" in said and "all speakers share dialogues" in said
+    assert "seed" not in said and said.endswith("folds: validation: dialogues")
 
 
 def test_audit_counts_scenarios_and_the_test_turns_that_training_knows():
@@ -214,9 +267,19 @@ def test_audit_counts_scenarios_and_the_test_turns_that_training_knows():
             assert (test.known_scenario == test.utterances) == known
             assert (test.scenarios_in_train > 0) == known
             assert rows.known_scenario["train"] == rows.utterances["train"]
+            assert rows.known_scenario["validation"] == rows.utterances["validation"]
     bare = table.assign(scenario="")
     rows = pd.DataFrame(audited(1, *made(bare)[0][:2]))
     assert rows[["scenarios", "known_scenario"]].to_numpy().max() == 0
+
+
+def test_scenarios_that_validation_alone_shares_with_the_test_part_are_known():
+    table = corpus(sessions=3).assign(part="")
+    table["part"] = table.session.map({"s0": "test", "s1": "validation", "s2": "train"})
+    table.loc[table.session == "s2", "scenario"] = "its own"
+    rows = pd.DataFrame(audited(1, "s0", table)).set_index("part")
+    assert rows.scenarios_in_train["test"] == 0
+    assert rows.known_scenario["test"] == rows.utterances["test"] > 0
 
 
 def given(table, part):
@@ -238,19 +301,22 @@ def test_a_split_that_is_given_is_obeyed_and_what_it_shares_is_counted():
     assert rows.speakers_in_train["test"] == rows.speakers["test"] == 6
 
 
-def test_several_folds_may_be_given_and_a_part_may_not_be_empty():
+def test_several_folds_may_be_given_and_a_part_may_not_be_empty(caplog):
     table = corpus(sessions=2)
     first = given(table, np.where(table.session == "s0", "train", "test"))
     first.loc[first.index[:20], "part"] = "validation"
     second = first.assign(fold=2, part=first.part[::-1].to_numpy())
+    second.loc[second.index[0], "part"] = "train"  # so that it is tested in neither
     both = pd.concat([first, second])
     made = folds.folds(table, folds.FoldOptions("part"), both)
+    said = f"1 are in no test part, the first is '{table.id[0]}'"
+    assert [said in record.message for record in caplog.records] == [True]
     assert [fold.held_out for fold in made] == ["the given test part 1", "the given test part 2"]
     for fold, wanted in zip(made, (first, second), strict=True):
         assert fold.rows.part.tolist() == wanted.part.tolist()
     first["part"] = first.part.replace("validation", "train")
     with pytest.raises(
-        InputError, match=r"validation part has no utterance of .*; correct the parts"
+        InputError, match=r"validation part has no .*; correct the parts .*; if corpus: sessions le"
     ):
         folds.folds(table, folds.FoldOptions("part"), first)
 
@@ -261,25 +327,57 @@ def test_a_table_of_parts_is_held_against_the_corpus(tmp_path):
 
     def of(frame, others=()):
         path.write_text(frame.to_csv(sep="\t", index=False))
-        return split.official_parts(table, path, others)
+        return official_parts(table, path, others)
 
-    whole = given(table, "train")
+    whole = given(table, np.resize(tables.PARTS, len(table)))
     assert of(whole).equals(whole)
     strange = pd.concat([whole, whole[:1].assign(id="x9")])
-    with pytest.raises(InputError, match=r"parts.tsv: id 'x9' \(1 in all\) is no utterance"):
+    line = len(table) + 2
+    with pytest.raises(InputError, match=rf"parts.tsv:{line}: id 'x9' is no utterance .*\(1 such"):
         of(strange)
     assert len(of(strange, ["x9"])) == len(strange)
-    with pytest.raises(InputError, match=r"has the folds \[1, 3\], expected 1, 2 and so on"):
+    with pytest.raises(
+        InputError, match=rf"tsv:{line}: fold is 3, .* has the folds \[1, 3\], expected 1, 2 and"
+    ):
         of(pd.concat([whole, whole.assign(fold=3)]))
-    with pytest.raises(InputError, match="part is 'dev', expected one of"):
+    with pytest.raises(InputError, match=r"tsv:2: id '\w+': part is 'dev', expected one of"):
         of(whole.assign(part="dev"))
-    with pytest.raises(InputError, match="stands twice"):
+    with pytest.raises(InputError, match=f"tsv:{line}: .* stands twice"):
         of(pd.concat([whole, whole[:1]]))
-    with pytest.raises(InputError, match="no utterance of the corpus has a part; add the column"):
-        split.official_parts(table, None)
+    with pytest.raises(InputError, match=r"parts.tsv: no rows under the header, expected one with"):
+        of(whole[:0])
+    with pytest.raises(InputError, match=r"parts.tsv: fold 1 has no part validation and no"):
+        of(whole.assign(part="train"))
+    with pytest.raises(InputError, match="no utterance of the sessions in use has a part; give a"):
+        official_parts(table, None)
     table.loc[0, "part"] = "test"
-    own = split.official_parts(table, None)
-    assert own.to_numpy().tolist() == [[table.id[0], "test", 1]]
+    with pytest.raises(
+        InputError, match="own split, in the sessions in use: fold 1 has no part tr"
+    ):
+        official_parts(table, None)
+    table.loc[1:2, "part"] = ["train", "validation"]
+    own = official_parts(table, None)
+    assert own.part.tolist() == ["test", "train", "validation"] and set(own.fold) == {1}
+    assert own.id.tolist() == table.id[:3].tolist()
+
+
+def test_an_utterance_that_two_folds_test_is_refused(tmp_path):
+    table, path = corpus(sessions=2).assign(part=""), tmp_path / "parts.tsv"
+    first = given(table, "train")
+    first.loc[0, "part"] = "validation"
+    first.loc[3:4, "part"] = "test"
+    second = first.assign(fold=2)
+    second.loc[3, "part"] = "train"
+    second.loc[4:5, "part"] = "test"
+    path.write_text(pd.concat([first, second]).to_csv(sep="\t", index=False))
+    lines = (4 + 2, len(table) + 4 + 2)
+    with pytest.raises(InputError) as error:
+        official_parts(table, path)
+    assert str(error.value).startswith(
+        f"{path}:{lines[1]}: id '{table.id[4]}' is tested in fold 2, and in fold 1 as well (line "
+        f"{lines[0]}), as are 1 ids in all"
+    )
+    assert "a study of each repeat" in str(error.value)
 
 
 def test_too_few_speakers_or_sessions_are_told_before_anything_runs():

@@ -18,7 +18,7 @@ from matplotlib.image import imread
 
 from labelmer.base import tables
 from labelmer.base.options import filled, schema_of
-from labelmer.corpus.folds import FoldOptions
+from labelmer.corpus.options import FoldOptions
 from labelmer.figures import FIGURES, plot
 from labelmer.report import columns, page, tabulate
 from labelmer.report.protocol import protocol, with_audit
@@ -372,15 +372,39 @@ def test_every_protocol_says_how_many_test_turns_are_of_scenarios_that_training_
         assert set(read(tmp_path, name)["protocol"]) == {said}
 
 
-def test_test_speakers_of_a_given_split_that_train_are_told():
-    rows = [
-        {"part": part, "utterances": 9, "speakers": 4, "known_scenario": 0}
+def audit_of(*rows):
+    """An audit of rows (part, speakers in train, speakers in validation, angry utterances)."""
+    return pd.DataFrame(
+        {"fold": 1 + number // 3, "part": part, "utterances": 9, "speakers": 4}
+        | {"known_scenario": 0, "n_angry": angry, "n_sad": 9 - angry}
         | {"speakers_in_train": train, "speakers_in_validation": validation}
-        for part, train, validation in (("train", 4, 0), ("test", 3, 0), ("test", 0, 1))
-    ]
-    assert with_audit("the parts are given", pd.DataFrame(rows)) == (
+        for number, (part, train, validation, angry) in enumerate(rows)
+    )
+
+
+def test_speakers_that_parts_share_are_told():
+    audit = audit_of(
+        *(("train", 4, 0, 5), ("validation", 0, 4, 5), ("test", 3, 0, 5)),
+        *(("train", 4, 2, 5), ("validation", 2, 4, 5), ("test", 0, 1, 5)),
+    )
+    assert with_audit("the parts are given", audit) == (
         "the parts are given; 3 of 8 test speakers train as well; 1 of 8 test speakers validate as "
-        "well"
+        "well; 2 of 8 validation speakers train as well"
+    )
+
+
+def test_classes_that_validation_or_test_lacks_are_told_by_their_fold_or_counted():
+    one = audit_of(
+        *(("train", 4, 0, 5), ("validation", 0, 4, 5), ("test", 0, 0, 5)),
+        *(("train", 4, 0, 5), ("validation", 0, 4, 9), ("test", 0, 0, 0)),
+    )
+    assert with_audit("p", one) == (
+        "p; in fold 2 the test part has no utterance of 'angry': its UA is over fewer classes; in "
+        "fold 2 the validation part has no utterance of 'sad': its UA is over fewer classes"
+    )
+    several = audit_of(("train", 4, 0, 5), ("test", 0, 0, 0), ("test", 0, 0, 9))
+    assert with_audit("p", several) == (
+        "p; in 2 folds the test part lacks classes: its UA there is over fewer"
     )
 
 
@@ -401,7 +425,7 @@ def test_test_speakers_of_a_given_split_that_train_are_told():
         ),
         (
             {"hold_out": "session", "validation": "dialogues", "fraction": 0.25},
-            "whole dialogues of the training speakers validate (a share of 0.25; their",
+            "whole dialogues of the training speakers validate (a share of 0.25); scripts",
         ),
     ],
 )

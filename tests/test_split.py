@@ -252,8 +252,8 @@ def test_a_corpus_where_all_say_the_same_stops_with_the_key_that_did_it():
     turns = (table.session == "s2").sum()
     assert str(error.value) == (
         "fold 1, held out s0: the train part has no utterance of ['angry', 'sad']; left out of it: "
-        f"{{'its words stand in validation or test': {turns}}}; set folds: shared_scripts: keep, "
-        "or choose other labels: or another folds: validation:"
+        f"{turns} x its words stand in validation or test; set folds: shared_scripts: keep, or "
+        "choose other labels:, or folds: validation: dialogues"
     )
     assert len(made(table)) == 3
 
@@ -302,8 +302,14 @@ def test_the_fraction_that_validates_is_the_one_asked_for(fraction):
 
 
 def test_too_few_dialogues_are_counted():
-    with pytest.raises(InputError, match=r"needs two dialogues, .* \['s1'\] have 1 dialogues"):
+    with pytest.raises(
+        InputError,
+        match=r"^fold 1, held out s0: .* needs two dialogues, .* dialogues: 1, .* session$",
+    ):
         made(corpus(sessions=2, dialogues=1), validation="dialogues")
+    alone = corpus(sessions=1, dialogues=2)
+    with pytest.raises(InputError, match=r"dialogues: 0, utterances: none; .*: speakers$"):
+        made(alone, hold_out="speakers", validation="dialogues", folds=2)
 
 
 def test_a_speaker_without_an_utterance_of_the_classes_is_named():

@@ -122,6 +122,9 @@ def filled(schema: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 
 def check(schema: dict[str, Any], value: object, place: str) -> Iterator[str]:
     """A sentence for each rule that a value breaks: where, what, what was expected."""
+    lists = [rules for rules in schema.get("anyOf", ()) if rules.get("type") == "array"]
+    if len(lists) == 1 and _is("array", value):  # what is wrong within it is said, item by item
+        schema = lists[0]
     if "enum" in schema or "const" in schema or "anyOf" in schema:
         if not _let_through(schema, value):
             yield f"{place}: {value!r}, expected {expected(schema)}"

@@ -140,7 +140,9 @@ TABLES = {
         ),
         "transcripts_in_validation": Column(int, "the same for validation"),
         "transcripts_in_test": Column(int, "the same for test"),
-        "known_scenario": Column(int, "this part's utterances of scenarios that train has too"),
+        "known_scenario": Column(
+            int, "this part's utterances of scenarios that train or validation has too"
+        ),
     },
     "history": {
         **RUN,
@@ -212,8 +214,12 @@ def read_all(paths: Iterable[Path | str], name: str) -> pd.DataFrame:
 
 
 def given(path: Path | str, name: str) -> pd.DataFrame:
-    """The table `name` as people give it, quoted or not, with single blanks in its cells."""
-    return typed(cells(path, quoted=True).map(_cell), name, path)
+    """The table `name` as people give it, quoted or not, with single blanks in its cells.
+
+    Its index are the numbers of the rows' lines.
+    """
+    raw = cells(path, quoted=True).map(_cell)
+    return typed(raw, name, path).set_axis(raw.index)
 
 
 def write(path: Path | str, frame: pd.DataFrame, name: str, known: Tables = TABLES) -> None:
@@ -221,14 +227,18 @@ def write(path: Path | str, frame: pd.DataFrame, name: str, known: Tables = TABL
     frame = _completed(frame, known[name])
     ordered = frame[[c for c in _expected(frame.columns, known[name]) if c in frame.columns]]
     text = {c: ordered[c].map(_cell) for c in ordered.columns}
-    checked = typed(pd.DataFrame(text, columns=ordered.columns, dtype=str), name, path, known)
+    raw = pd.DataFrame(text, columns=ordered.columns, dtype=str)
+    checked = typed(raw.set_axis(range(2, 2 + len(raw))), name, path, known)
     lines = ["\t".join(checked.columns)]
     lines += ["\t".join(row) for row in zip(*text.values(), strict=True)]
     write_atomically(path, "\n".join(lines) + "\n")
 
 
 def typed(raw: pd.DataFrame, name: str, path: Path | str, known: Tables = TABLES) -> pd.DataFrame:
-    """A frame of strings with its columns checked and converted to their types."""
+    """A frame of strings with its columns checked and converted to their types.
+
+    raw: its index are the numbers of the rows' lines.
+    """
     raw = _completed(raw, known[name])
     expected = _expected(raw.columns, known[name])
     missing = [c for c in expected if c not in raw.columns]
@@ -242,7 +252,9 @@ def typed(raw: pd.DataFrame, name: str, path: Path | str, known: Tables = TABLES
     if key and raw.duplicated(key).any():
         twice = raw.loc[raw.duplicated(key), key].iloc[0]
         what = " and ".join(f"{column} '{value}'" for column, value in twice.items())
-        raise InputError(f"{path}: {what} stands twice; every {' and '.join(key)} must stand once")
+        raise InputError(
+            f"{path}:{twice.name}: {what} stands twice; every {' and '.join(key)} must stand once"
+        )
     made = {c: _convert(raw, c, expected[c], path) for c in raw.columns}
     return pd.DataFrame(made).reset_index(drop=True)
 
@@ -272,10 +284,12 @@ def _convert(raw: pd.DataFrame, name: str, column: Column, path: Path | str) -> 
     bad = bad & (cells != "") if column.empty else bad | (cells == "")
     if bad.any():
         row = int(bad.to_numpy().argmax())
-        place = f"id '{raw['id'].iloc[row]}'" if "id" in raw else f"row {row + 1}"
+        place = f"{path}:{cells.index[row]}" + (
+            f": id '{raw['id'].iloc[row]}'" if "id" in raw else ""
+        )
         expected = f"one of {list(column.allowed)}" if column.allowed else column.kind.__name__
         raise InputError(
-            f"{path}: {place}: {name} is '{cells.iloc[row]}', "
+            f"{place}: {name} is '{cells.iloc[row]}', "
             f"expected {expected} ({column.what}); correct the cell"
         )
     return values.astype(column.kind) if column.kind is not str else values

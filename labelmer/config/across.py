@@ -14,6 +14,7 @@ from labelmer.config.entries import (
 )
 from labelmer.config.presence import unknown
 from labelmer.corpus import readers
+from labelmer.corpus.options import VALIDATIONS
 from labelmer.features import encoders
 from labelmer.models import architectures
 
@@ -142,35 +143,19 @@ def _experiments(config: dict[str, Any]) -> Iterator[str]:
 def _folds(config: dict[str, Any]) -> Iterator[str]:
     folds = config["folds"]
     hold_out, validation = folds["hold_out"], folds.get("validation")
-    if hold_out == "part" and validation:
-        yield "folds: validation: hold_out: part says itself what validates; remove it"
-    elif validation == "partner" and hold_out != "speaker":
+    fitting = VALIDATIONS[hold_out]
+    if validation and not fitting:
+        yield f"folds: validation: hold_out: {hold_out} says itself what validates; remove it"
+    elif validation and validation not in fitting:
         yield (
-            f"folds: validation: partner goes with hold_out: speaker; with hold_out: {hold_out} "
-            f"expected {'session' if hold_out == 'session' else 'speakers'} or dialogues"
-        )
-    elif validation in ("session", "speakers") and (hold_out == "speakers") != (
-        validation == "speakers"
-    ):
-        right = "speakers" if hold_out == "speakers" else "session"
-        yield (
-            f"folds: validation: {validation} does not go with hold_out: {hold_out}, expected "
-            f"{right} or dialogues"
+            f"folds: validation: {validation} does not go with hold_out: {hold_out}, expected one "
+            f"of {fitting}"
         )
     if folds.get("scenarios") == "apart" and (hold_out == "part" or validation == "dialogues"):
         other = "hold_out: part" if hold_out == "part" else "validation: dialogues"
         yield (
             f"folds: scenarios: apart does not go with {other}, where parts share scenarios; "
             "change one of the two"
-        )
-    groups = folds.get("scenario_groups")
-    if (
-        folds.get("scenarios") == "apart"
-        and (len(groups) if isinstance(groups, list) else groups or 3) < 3
-    ):
-        yield (
-            "folds: scenario_groups: expected three or more, so that one tests, one validates and "
-            "the rest trains"
         )
     if hold_out == "speakers" and validation != "dialogues" and folds.get("folds", 3) < 3:
         yield (

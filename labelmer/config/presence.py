@@ -1,12 +1,17 @@
 """What the config names, held against what is there."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from labelmer.base import names
 from labelmer.base.errors import InputError
 from labelmer.corpus import readers
+from labelmer.corpus.groups import check_scenarios
+from labelmer.corpus.official import official_parts
+from labelmer.corpus.options import FoldOptions
 
 
 def sessions(corpus: dict[str, Any], hold_out: str) -> list[str]:
@@ -39,6 +44,41 @@ def sessions(corpus: dict[str, Any], hold_out: str) -> list[str]:
                     "one of the two under corpus: sessions"
                 )
     return sorted(wanted)
+
+
+def check_folds(
+    config: dict[str, Any],
+    sessions: Collection[str],
+    utterances_of: Callable[[str], pd.DataFrame],
+) -> int:
+    """How many folds there are.
+
+    config: with the defaults of its sections; sessions: in use; utterances_of: the table
+    "utterances" of a session, of any in the corpus. InputError: the corpus has too few sessions,
+    speakers or scenarios for the folds asked for, or a split that it does not fit.
+    """
+    corpus, options = config["corpus"], FoldOptions(**config["folds"])
+    reader, root = readers.load(corpus["reader"]), corpus["root"]
+    if options.hold_out in ("session", "speaker") and options.scenarios == "shared":
+        # Ids and labels of a large release take a while to read, and have no say here.
+        speakers = {name for session in sessions for name in reader.speakers(root, session)}
+        options.check(sessions, speakers)
+        return options.number(sessions, speakers, official=1)
+    known = {code for entry in config["labels"].values() for code in entry["codes"]}
+    columns = ["id", "speaker", "scenario", "part"]
+    table = pd.concat([utterances_of(session) for session in sessions])
+    table = table.reindex(columns=columns, fill_value="")
+    labels = pd.concat([reader.labels(root, session) for session in sessions])
+    of_classes = table[table.id.isin(labels.id[labels.code.isin(known)])]
+    options.check(sessions, set(of_classes.speaker))
+    if options.scenarios == "apart":
+        check_scenarios(of_classes, options.scenario_groups)
+    official = 1
+    if options.hold_out == "part":
+        others = set(reader.sessions(root)) - set(sessions) if options.parts else ()
+        ids = [name for session in sorted(others) for name in utterances_of(session).id]
+        official = official_parts(table, options.parts, ids).fold.nunique()
+    return options.number(sessions, set(table.speaker), official)
 
 
 def check_codes(labels: dict[str, Any], known: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from labelmer.base.options import NAME, NAMES, closed, either, filled, option, schema_of
 from labelmer.corpus import readers
-from labelmer.corpus.folds import FoldOptions
+from labelmer.corpus.options import FoldOptions
 from labelmer.features.finetuning import FinetuningOptions
 from labelmer.features.options import encoder_schema
 from labelmer.models import architectures

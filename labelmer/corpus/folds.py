@@ -1,4 +1,4 @@
-"""What the config says of folds, and the folds that come of it.
+"""The folds of a corpus, as the options (options.py) ask for them.
 
 The test part of a fold is one of these:
     session     a session
@@ -19,7 +19,7 @@ its parts share a speaker or a scenario.
 
 import functools
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,112 +28,19 @@ import pandas as pd
 
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
-from labelmer.base.options import NAMES, option
 from labelmer.base.tables import PARTS
 from labelmer.base.words import words_of
-from labelmer.corpus.groups import scenario_groups, speaker_groups
+from labelmer.corpus.groups import (
+    circles_of_speakers,
+    scenario_groups,
+    speaker_groups,
+    where_scenarios_are,
+)
+from labelmer.corpus.options import VALIDATIONS, FoldOptions
 
 SHARED_WORDS = 4  # a transcript this long counts as the same when it stands elsewhere
 SAID_ELSEWHERE = "its words stand in validation or test"
 SHARED_DIALOGUE = "shares its dialogues with the test speaker"
-
-
-@dataclass(frozen=True)
-class FoldOptions:
-    """How a corpus is split."""
-
-    hold_out: str = option(
-        "the test part",
-        example="speakers",
-        enum=["session", "speaker", "speakers", "part"],
-    )
-    validation: str = option(
-        "the validation part; if not given, `speakers` with `hold_out: speakers`, else `session`; "
-        "goes without saying in `hold_out: part`",
-        None,
-        "partner",
-        enum=["session", "speakers", "partner", "dialogues"],
-    )
-    folds: int = option("with `hold_out: speakers`: number of groups", 5, 10, minimum=2)
-    parts: str = option(
-        "with `hold_out: part`: a table with `id`, `fold` and `part`; else the manifest's column "
-        "`part` says it",
-        None,
-        "my/parts.tsv",
-        minLength=1,
-    )
-    scenarios: str = option(
-        "may training know the scenarios of the test part?",
-        "shared",
-        "apart",
-        enum=["shared", "apart"],
-    )
-    scenario_groups: int | list = option(
-        "with `scenarios: apart`: number of groups, drawn as even in classes as can be, or the "
-        "groups themselves",
-        5,
-        [["impro01", "script01"], ["impro02", "script02"], ["impro03", "script03"]],
-        anyOf=[
-            {"type": "integer", "minimum": 2},
-            {"type": "array", "minItems": 2, "items": NAMES},
-        ],
-        expected="a number from 2, or a list of lists of scenarios (put numbers in quotes)",
-    )
-    shared_scripts: str = option(
-        "training turns whose words validate or test", "keep", "drop", enum=["keep", "drop"]
-    )
-    fraction: float = option(
-        "only with `dialogues`: share that validates, as near as whole dialogues come",
-        0.2,
-        0.1,
-        exclusiveMinimum=0,
-        maximum=0.5,
-    )
-    seed: int = option("of all that is drawn: groups, dialogues", 1, 7, minimum=0)
-
-    @property
-    def validating(self) -> str:
-        """What validates, where the config says it or not."""
-        usual = {"speakers": "speakers", "part": "part"}.get(self.hold_out, "session")
-        return self.validation or usual
-
-    @property
-    def scenario_parts(self) -> int:
-        """How many folds each group of held-out speakers makes."""
-        if self.scenarios == "shared":
-            return 1
-        groups = self.scenario_groups
-        return groups if isinstance(groups, int) else len(groups)
-
-    def check(self, sessions: Collection[str], speakers: Collection[str]) -> None:
-        """InputError: a corpus with too few sessions, or speakers, for the folds asked for."""
-        if self.hold_out in ("session", "speaker"):
-            if len(sessions) < (3 if self.validating == "session" else 2):
-                raise InputError(
-                    f"folds: the corpus has the sessions {sorted(sessions)}; expected three or "
-                    "more, so that one tests, one validates and the rest trains (two, with "
-                    "validation: partner or dialogues); group its speakers into more sessions, or "
-                    "let hold_out: speakers do so"
-                )
-        elif self.hold_out == "speakers" and len(speakers) < self.folds:
-            fewest = 2 if self.validating == "dialogues" else 3
-            remedy = f"ask for {len(speakers)} or fewer, {fewest} at least"
-            if len(speakers) < fewest:
-                remedy = f"so few cannot be held out: {fewest} are needed at least"
-            raise InputError(
-                f"folds: folds: {self.folds}, but the corpus has the speakers {sorted(speakers)}, "
-                f"{len(speakers)} in all; {remedy}"
-            )
-
-    def number(self, sessions: Collection, speakers: Collection, official: int) -> int:
-        """How many folds there are; official: as many has the corpus' own split."""
-        held_out = {
-            "session": len(sessions),
-            "speaker": len(speakers),
-            "speakers": self.folds,
-            "part": official,
-        }
-        return held_out[self.hold_out] * self.scenario_parts
 
 
 @dataclass(frozen=True)
@@ -163,7 +70,9 @@ def folds(
     text and label; official: with `hold_out: part` a frame with id, fold and part.
     """
     if official is not None:
-        return list(_official(table, official))
+        made = list(_official(table, official))
+        _tell_untested(table, made)
+        return made
     groups = []
     if options.scenarios == "apart":
         groups = scenario_groups(table, options.scenario_groups, options.seed)
@@ -196,12 +105,13 @@ def _fold(
         reason[free & elsewhere] = "its scenario is tested or validates, by other speakers"
     if options.validating == "dialogues":
         training = table[~test & (reason == "")]
-        part[_whole_dialogues(training, options.fraction, options.seed)] = "validation"
+        validating = _whole_dialogues(training, options, f"fold {number}, held out {name}")
+        part[validating] = "validation"
     part[validation] = "validation"
     part[test] = "test"
     if options.shared_scripts == "drop":
         reason[_said_elsewhere(table.text, part.where(reason == ""))] = SAID_ELSEWHERE
-    return _checked(number, name, table.assign(part=part), reason, options)
+    return _checked(number, name, table.assign(part=part), reason, options, groups)
 
 
 def _held_out(table: pd.DataFrame, options: FoldOptions) -> Iterator[Held]:
@@ -252,14 +162,31 @@ def _official(table: pd.DataFrame, official: pd.DataFrame) -> Iterator[Fold]:
         yield _checked(number, name, table.assign(part=part), reason)
 
 
+def _tell_untested(table: pd.DataFrame, made: list[Fold]) -> None:
+    """Log the utterances that no fold of a given split tests."""
+    tested = {name for fold in made for name in fold.rows.id[fold.rows.part == "test"]}
+    untested = table.id[~table.id.isin(tested)]
+    if len(untested):
+        # In one fold these are simply those that train and validate.
+        tell = log.warning if len(made) > 1 else log.info
+        tell(
+            "the given split tests %d of %d utterances of the classes; %d are in no test part, the "
+            "first is '%s'",
+            *(len(tested), len(table), len(untested), untested.iloc[0]),
+        )
+
+
 def _checked(
     number: int,
     name: str,
     table: pd.DataFrame,
     reason: pd.Series,
     options: FoldOptions | None = None,
+    groups: Sequence[list[str]] = (),
 ) -> Fold:
     """The Fold of a table with its parts; reason: why a row is left out, else "".
+
+    groups: of scenarios, if they are apart.
 
     InputError: a class that is not taught, a part without an utterance and, without official
     parts (options), a speaker or a scenario that must not be shared and is.
@@ -281,7 +208,14 @@ def _checked(
             continue
         complaint = f"{place}: the {part} part has no utterance of {absent}"
         if part == "train" or len(held) == 0:
-            raise InputError(f"{complaint}; {_remedy(table, reason, part, absent, options)}")
+            if options is None:
+                remedy = (
+                    "correct the parts that are given, or choose other labels:; if corpus: "
+                    "sessions leaves its sessions out, name them there"
+                )
+            else:
+                remedy = _remedy(table, reason, part, absent, options, groups)
+            raise InputError(f"{complaint}; {remedy}")
         log.warning("%s; audit.tsv has its counts", complaint)
     gone = table.assign(reason=reason)[reason != ""]
     return Fold(name, rows, gone[["session", "id", "reason"]])
@@ -301,22 +235,38 @@ def _remedy(
     reason: pd.Series,
     part: str,
     absent: list[str],
-    options: FoldOptions | None,
+    options: FoldOptions,
+    groups: Sequence[list[str]],
 ) -> str:
-    """What to do where a part lacks classes."""
+    """Why a part lacks classes, as far as can be told, and what to do."""
     gone = reason[(table.part == part) & table.label.isin(absent) & (reason != "")]
-    found = f"left out of it: {gone.value_counts().to_dict()}; " if len(gone) else ""
-    if options is None:
-        return f"{found}correct the parts that are given, or choose other labels:"
-    advice = []
+    causes, advice = [], []
+    if len(gone):
+        counts = gone.value_counts().items()
+        causes.append(f"left out of it: {', '.join(f'{count} x {why}' for why, count in counts)}")
     if (gone == SAID_ELSEWHERE).any():
         advice.append("set folds: shared_scripts: keep")
-    if options.scenarios == "apart":
-        advice.append("name other folds: scenario_groups:, or more of them")
+    if groups:
+        causes.append(where_scenarios_are(table, absent, groups, options.hold_out))
+        larger = "fewer, larger groups of scenarios" if len(groups) > 3 else "scenarios: shared"
+        advice.append(f"name other folds: scenario_groups:, or ask for {larger}")
     if options.hold_out == "speakers":
-        advice.append("ask for other folds: folds: or another seed:")
-    advice.append("choose other labels: or another folds: validation:")
-    return found + ", or ".join(advice)
+        if circles_of_speakers(table).nunique() > 1:
+            advice.append("ask for other groups of speakers: folds: or seed:")
+        else:
+            causes.append("all speakers share dialogues, directly or through others")
+    return "; ".join([*causes, ", or ".join([*advice, f"choose {_others(options)}"])])
+
+
+def _others(options: FoldOptions) -> str:
+    """What may be chosen in the place of these labels and of what validates."""
+    validations = [
+        name
+        for name in VALIDATIONS[options.hold_out]
+        if name != options.validating and (options.scenarios, name) != ("apart", "dialogues")
+    ]
+    said = [f"folds: validation: {' or '.join(validations)}"] if validations else []
+    return ", or ".join(["other labels:", *said])
 
 
 @functools.cache
@@ -326,23 +276,25 @@ def normalised(text: str) -> str:
     return " ".join(words) if count >= SHARED_WORDS else ""
 
 
-def _whole_dialogues(training: pd.DataFrame, fraction: float, seed: int) -> pd.Index:
+def _whole_dialogues(training: pd.DataFrame, options: FoldOptions, place: str) -> pd.Index:
     """Index of whole dialogues: about `fraction` of the utterances, classes in proportion."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    # The training sessions are dealt into small stratified groups of dialogues, and as many of
+    # The training utterances are dealt into small stratified groups of dialogues, and as many of
     # these are taken as come nearest to the share.
-    groups = min(20, training.dialogue.nunique(), training.label.value_counts().min())
+    classes = training.label.value_counts()
+    groups = min(20, training.dialogue.nunique(), *classes)
     if groups < 2:
+        counts = ", ".join(f"{count} of '{label}'" for label, count in classes.items()) or "none"
         raise InputError(
-            "folds: validation: dialogues needs two dialogues, and two utterances of every class, "
-            f"in the training sessions; {sorted(training.session.unique())} have "
-            f"{training.dialogue.nunique()} dialogues; use validation: session"
+            f"{place}: validation: dialogues needs two dialogues, and two utterances of every "
+            f"class, beside the test part; dialogues: {training.dialogue.nunique()}, utterances: "
+            f"{counts}; choose {_others(options)}"
         )
-    splitter = StratifiedGroupKFold(groups, shuffle=True, random_state=seed)
+    splitter = StratifiedGroupKFold(groups, shuffle=True, random_state=options.seed)
     dealt = [rows for _, rows in splitter.split(training, training.label, training.dialogue)]
     shares = np.cumsum([len(rows) for rows in dealt[:-1]]) / len(training)
-    count = 1 + int(np.abs(shares - fraction).argmin())
+    count = 1 + int(np.abs(shares - options.fraction).argmin())
     return training.index[np.concatenate(dealt[:count])]
 
 

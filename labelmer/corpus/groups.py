@@ -1,5 +1,7 @@
 """Speakers and scenarios, in groups that are as even as can be in size and in classes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
@@ -12,21 +14,35 @@ DRAWS = 100  # of which the evenest is taken
 
 
 def speaker_groups(table: pd.DataFrame, number: int, seed: int) -> list[list[str]]:
-    """Speakers in even groups; who talk with each other stay together, if there are enough.
+    """Speakers in even groups; who talk with each other stay together, if that makes enough.
 
-    table: with speaker, dialogue and label.
+    table: with speaker, dialogue and label. Else the largest circles are split into their speakers,
+    until there are enough.
     """
-    circles = _circles(table)
-    if circles.nunique() < number:
-        counts = pd.crosstab(table.speaker, table.label)
-        return even_groups(counts, number, seed, "speakers")
+    circles = circles_of_speakers(table)
+    count, split = circles.nunique(), []
+    while circles.nunique() < min(number, len(circles)):
+        largest = circles.value_counts(sort=False).idxmax()
+        members = circles == largest
+        split += list(circles.index[members])
+        circles[members] = circles.index[members]
+    if split:
+        log.warning(
+            "%d circles of speakers who talk with each other cannot make %d groups; the speakers "
+            "%s of the largest are grouped one by one, and of the dialogues that they share "
+            "utterances are left out (left_out.tsv)",
+            *(count, number, ", ".join(split)),
+        )
     counts = pd.crosstab(table.speaker.map(circles), table.label)
-    groups = even_groups(counts, number, seed, "circles of speakers")
+    groups = even_groups(counts, number, seed, "speaker")
     return [sorted(circles.index[circles.isin(group)]) for group in groups]
 
 
-def _circles(table: pd.DataFrame) -> pd.Series:
-    """The first of those with whom each speaker talks, directly or through others: by speaker."""
+def circles_of_speakers(table: pd.DataFrame) -> pd.Series:
+    """The first of those with whom each speaker talks, directly or through others: by speaker.
+
+    table: with speaker and dialogue.
+    """
     dialogues, speakers = pd.factorize(table.dialogue)[0], pd.Categorical(table.speaker)
     spoken = coo_array((np.ones(len(table)), (speakers.codes, dialogues)))
     _, circle = connected_components(spoken @ spoken.T)
@@ -35,54 +51,82 @@ def _circles(table: pd.DataFrame) -> pd.Series:
 
 
 def scenario_groups(table: pd.DataFrame, given: int | list, seed: int) -> list[list[str]]:
-    """The groups of scenarios that are kept apart.
-
-    given: how many to draw, or the groups. InputError: an utterance without a scenario, groups
-    that are not of the table's scenarios.
-    """
-    bare = table[table.scenario == ""]
-    if len(bare):
-        raise InputError(
-            f"folds: scenarios: apart needs the scenario of every utterance; id "
-            f"'{bare.id.iloc[0]}' has none ({len(bare)} of {len(table)}); give it, or set "
-            "scenarios: shared"
-        )
-    known = sorted(table.scenario.unique())
+    """The groups of scenarios that are kept apart: see check_scenarios."""
+    check_scenarios(table, given)
     if isinstance(given, int):
         counts = pd.crosstab(table.scenario, table.label)
-        groups = even_groups(counts, given, seed, "scenarios")
+        groups = even_groups(counts, given, seed, "scenario")
     else:
         groups = [list(group) for group in given]
-        named = [name for group in groups for name in group]
-        wrong = {
-            "stand twice": {name for name in named if named.count(name) > 1},
-            "stand at no utterance of the classes": set(named) - set(known),
-            "stand in no group": set(known) - set(named),
-        }
-        for what, names in wrong.items():
-            if names:
-                raise InputError(
-                    f"folds: scenario_groups: {sorted(names)} {what}; expected each of {known} in "
-                    "one group"
-                )
     for place, group in enumerate(groups):
         log.info("scenarios, group %d of %d: %s", place + 1, len(groups), ", ".join(group))
     return groups
 
 
+def check_scenarios(table: pd.DataFrame, given: int | list) -> None:
+    """InputError: an utterance without a scenario, groups that are not of the table's scenarios.
+
+    table: utterances of the classes, with id and scenario; given: how many groups to draw, or the
+    groups.
+    """
+    bare = table[table.scenario == ""]
+    if len(bare):
+        raise InputError(
+            f"folds: scenarios: apart needs the scenario of every utterance; id "
+            f"'{bare.id.iloc[0]}' has none ({len(bare)} of {len(table)}); give it (with reader: "
+            "manifest in the column scenario), or set scenarios: shared"
+        )
+    known = sorted(table.scenario.unique())
+    if isinstance(given, int):
+        _check_number(known, given, "scenario")
+        return
+    named = [name for group in given for name in group]
+    wrong = {
+        "stand twice": {name for name in named if named.count(name) > 1},
+        "stand at no utterance of the classes": set(named) - set(known),
+        "stand in no group": set(known) - set(named),
+    }
+    for what, names in wrong.items():
+        if names:
+            raise InputError(
+                f"folds: scenario_groups: {sorted(names)} {what}; expected each of {known} in "
+                "one group"
+            )
+
+
+def where_scenarios_are(
+    table: pd.DataFrame, labels: Sequence[str], groups: Sequence[list[str]], hold_out: str
+) -> str:
+    """Why parts lack classes where scenarios are apart: where those of the classes are."""
+    home = table.session if hold_out == "session" else table.speaker.map(circles_of_speakers(table))
+    if home.groupby(table.scenario).nunique().max() == 1:
+        whose = "in one session" if hold_out == "session" else "by one circle of speakers"
+        return (
+            f"each scenario is played {whose} alone, so that scenarios: shared keeps them apart as "
+            "well"
+        )
+    said = []
+    for label in labels:
+        found = set(table.scenario[table.label == label])
+        places = [
+            f"{', '.join(sorted(found & set(group)))} (group {place})"
+            for place, group in enumerate(groups, 1)
+            if found & set(group)
+        ]
+        few = ", fewer than the three that test, validate and train" if len(found) < 3 else ""
+        said.append(f"'{label}' stands in the scenarios {', '.join(places)}{few}")
+    return "; ".join(said)
+
+
 def even_groups(counts: pd.DataFrame, number: int, seed: int, what: str) -> list[list[str]]:
     """Names in groups, each sorted, the groups in the order of their first names.
 
-    counts: utterances of each name (rows) and class (columns); number: of groups; what: the names
-    are, for the error. Of several random orders, the larger names mostly first, each name joins
+    counts: utterances of each name (rows) and class (columns); number: of groups; what: a name is,
+    for the error. Of several random orders, the larger names mostly first, each name joins
     the group where the shares of all classes and of all utterances stay evenest; the evenest deal
     is taken. InputError: fewer names than groups.
     """
-    if len(counts) < number:
-        raise InputError(
-            f"folds: {len(counts)} {what} ({', '.join(map(str, counts.index[:9]))}) cannot make "
-            f"{number} groups; ask for fewer groups"
-        )
+    _check_number(counts.index, number, what)
     counts = counts.sort_index()
     found = counts.to_numpy(float)
     shares = np.column_stack([found, found.sum(axis=1)])
@@ -92,6 +136,15 @@ def even_groups(counts: pd.DataFrame, number: int, seed: int, what: str) -> list
     _, best = min(dealt, key=lambda deal: deal[0])
     groups = [counts.index[best == group].tolist() for group in range(number)]
     return sorted(groups)
+
+
+def _check_number(names: Sequence[str], number: int, what: str) -> None:
+    if (count := len(names)) < number:
+        remedy = f"ask for {count} groups or fewer" if count >= 3 else "so few cannot be kept apart"
+        raise InputError(
+            f"folds: {count} {what}{'s' * (count != 1)} ({', '.join(map(str, names[:9]))}) cannot "
+            f"make {number} groups; {remedy}"
+        )
 
 
 def _dealt(shares: np.ndarray, number: int, draw: np.random.Generator) -> tuple[float, np.ndarray]:

@@ -11,7 +11,9 @@ from labelmer.base.errors import InputError
 from labelmer.base.log import log
 from labelmer.base.stage import CARRIED, command, parse, stage_parser
 from labelmer.corpus import readers
-from labelmer.corpus.folds import Fold, FoldOptions, folds, normalised
+from labelmer.corpus.folds import Fold, folds, normalised
+from labelmer.corpus.official import official_parts
+from labelmer.corpus.options import FoldOptions
 
 # The classes in their order, each with its codes: [["happy", ["hap", "exc"]], ...].
 CLASSES = {"type": "array", "minItems": 2, "items": {"type": "array", "minItems": 2}}
@@ -87,36 +89,6 @@ def check_held_out(utterances: pd.DataFrame, table: pd.DataFrame, hold_out: str)
         )
 
 
-def official_parts(
-    utterances: pd.DataFrame, path: Path | None, others: Iterable[str] = ()
-) -> pd.DataFrame:
-    """The split that is given, id, fold and part: the table "parts", or the corpus' own split.
-
-    others: ids of sessions that are left out, which the table may have. InputError: neither is
-    there; ids of no utterance; folds that are not 1, 2, and so on.
-    """
-    if path is None:
-        own = utterances[utterances.part != ""]
-        if len(own) == 0:
-            raise InputError(
-                "folds: hold_out: part needs a split, and no utterance of the corpus has a part; "
-                "add the column part to the manifest (train, validation or test), or give a table "
-                "by folds: parts:"
-            )
-        return own[["id", "part"]].assign(fold=1)
-    table = tables.given(path, "parts")
-    unknown = sorted(set(table.id) - set(utterances.id) - set(others))
-    if unknown:
-        raise InputError(
-            f"{path}: id '{unknown[0]}' ({len(unknown)} in all) is no utterance of the corpus, "
-            "expected ids that it has; correct the ids"
-        )
-    numbers = sorted(table.fold.unique().tolist())
-    if numbers != list(range(1, len(numbers) + 1)):
-        raise InputError(f"{path}: has the folds {numbers}, expected 1, 2 and so on; renumber them")
-    return table
-
-
 def audit(number: int, fold: Fold, classes: Iterable[str]) -> list[dict]:
     """What a fold holds: rows of the table "audit", one per part."""
     held_out, table = fold.held_out, fold.rows
@@ -142,7 +114,9 @@ def audit(number: int, fold: Fold, classes: Iterable[str]) -> list[dict]:
             row[f"scenarios_in_{other}"] = len(scenarios[part] & scenarios[other])
             said = set(scripts[theirs]) - {""}
             row[f"transcripts_in_{other}"] = scripts[mine].isin(said).sum()
-        row["known_scenario"] = table.scenario[mine].isin(scenarios["train"]).sum()
+        # Validation chooses the epoch, and with `refit` it trains.
+        known = scenarios["train"] | scenarios["validation"]
+        row["known_scenario"] = table.scenario[mine].isin(known).sum()
         rows.append(row)
     return rows
 

@@ -1,6 +1,6 @@
 """What config and audit say of folds and training, as the sentences of every result table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -17,8 +17,7 @@ VALIDATES = {
     "session": "the next session validates",
     "speakers": "the next group of speakers validates",
     "partner": "the other speaker of the session validates",
-    "dialogues": "whole dialogues of the training speakers validate (a share of {fraction:g}; "
-    "their speakers train as well)",
+    "dialogues": "whole dialogues of the training speakers validate (a share of {fraction:g})",
     "part": "",
 }
 SCENARIOS = {
@@ -48,20 +47,42 @@ def protocol(folds: Mapping[str, Any], number: int, later: Sequence[str] = ()) -
 
 
 def with_audit(protocol: str, audit: pd.DataFrame) -> str:
-    """A protocol with what the audit shows that test and training share.
+    """A protocol with what the audit shows that parts share, and that they lack.
 
     audit: the table "audit". Numbers are sums over folds.
     """
-    test = audit[audit["part"] == "test"]
-    tested = test["utterances"].sum()
+    test, validation = (audit[audit["part"] == part] for part in ("test", "validation"))
+    said = [protocol]
     if known := test["known_scenario"].sum():
-        protocol += (
-            f"; {known:,} of {tested:,} test utterances are of scenarios that training knows"
+        tested = test["utterances"].sum()
+        said.append(f"{known:,} of {tested:,} test utterances are of scenarios that training knows")
+    for rows, who, column, where in (
+        (test, "test", "speakers_in_train", "train"),
+        (test, "test", "speakers_in_validation", "validate"),
+        (validation, "validation", "speakers_in_train", "train"),
+    ):
+        if shared := rows[column].sum():
+            said.append(f"{shared:,} of {rows['speakers'].sum():,} {who} speakers {where} as well")
+    said += [*_lacking(test), *_lacking(validation)]
+    return "; ".join(said)
+
+
+def _lacking(rows: pd.DataFrame) -> Iterator[str]:
+    """What is said of classes that a part lacks. rows: of the audit, one part of every fold."""
+    classes = [column for column in rows.columns if column.startswith("n_")]
+    lacking = rows[(rows[classes] == 0).any(axis=1)]
+    if len(lacking) == 1:
+        row = lacking.iloc[0]
+        absent = " or ".join(f"'{name[2:]}'" for name in classes if row[name] == 0)
+        yield (
+            f"in fold {row['fold']} the {row['part']} part has no utterance of {absent}: its UA is "
+            "over fewer classes"
         )
-    for column, where in (("speakers_in_train", "train"), ("speakers_in_validation", "validate")):
-        if shared := test[column].sum():
-            protocol += f"; {shared:,} of {test['speakers'].sum():,} test speakers {where} as well"
-    return protocol
+    elif len(lacking):
+        yield (
+            f"in {len(lacking)} folds the {lacking['part'].iloc[0]} part lacks classes: its UA "
+            "there is over fewer"
+        )
 
 
 def selection(refit: bool) -> str:

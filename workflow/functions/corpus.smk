@@ -11,11 +11,6 @@ READER_MODULE = f"corpus.readers.{CORPUS['reader']}"
 
 
 @cache
-def utterances_of(session):
-    return READER.utterances(ROOT, session)
-
-
-@cache
 def digest_of(function, session):
     """Digest of text that a function makes of a session. Of bad input it is what the reader says:
     the job will say it, in its log."""

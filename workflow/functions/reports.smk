@@ -5,6 +5,7 @@ from dataclasses import asdict
 from labelmer.report.protocol import protocol, selection
 from labelmer.scores.metrics import MODULES
 
+
 def inputs_of(variant):
     """What a variant is made from: modalities; of metadata tabulate names the columns."""
     if KINDS[variant] == "product":

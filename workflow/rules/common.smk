@@ -24,10 +24,10 @@ from labelmer.base.errors import InputError
 from labelmer.config import check
 from labelmer.config.entries import kind_of
 from labelmer.config.files import check_files
-from labelmer.config.presence import check_codes, check_given, check_sources, sessions
+from labelmer.config.presence import check_codes, check_folds, check_given, check_sources, sessions
 from labelmer.config.sections import with_defaults
 from labelmer.corpus import readers
-from labelmer.corpus.folds import FoldOptions
+from labelmer.corpus.options import FoldOptions
 
 ENVIRONMENT = workflow.source_path("../../envs/labelmer.yaml")
 
@@ -41,6 +41,11 @@ def told(function, *arguments, **options):
         return function(*arguments, **options)
     except InputError as error:
         raise WorkflowError(str(error))
+
+
+@cache
+def utterances_of(session):
+    return READER.utterances(ROOT, session)
 
 
 told(check_files, workflow.configfiles)
@@ -61,11 +66,8 @@ if hasattr(READER, "codes"):
     told(check_codes, config["labels"], told(READER.codes, ROOT))
 for session in SESSIONS:
     told(READER.audio_files, ROOT, session, **READER_OPTIONS)  # are the folders there?
-SPEAKERS = {speaker for session in SESSIONS for speaker in told(READER.speakers, ROOT, session)}
-told(FOLDING.check, SESSIONS, SPEAKERS)
 PARTS_OF_CORPUS = config["folds"].get("parts")
-OFFICIAL = told(tables.given, PARTS_OF_CORPUS, "parts")["fold"].nunique() if PARTS_OF_CORPUS else 1
-FOLDS = range(1, 1 + FOLDING.number(SESSIONS, SPEAKERS, OFFICIAL))
+FOLDS = range(1, 1 + told(check_folds, config, SESSIONS, lambda session: utterances_of(session)[0]))
 SEEDS = config["seeds"]
 CLASSES = list(config["labels"])
 GPU = int(config["gpu"])

@@ -257,7 +257,9 @@ def _check_parts(root: Path | str, table: pd.DataFrame) -> None:
     if len(odd):
         raise InputError(
             f"{root}:{odd.index[0]}: id '{odd.id.iloc[0]}': part is '{odd.part.iloc[0]}', expected "
-            f"one of {list(tables.PARTS)}, or nothing for an utterance in none; correct the cell"
+            f"one of {list(tables.PARTS)}, or nothing for an utterance in none, as the column is "
+            "the corpus' own split (folds: hold_out: part); correct the cell, or rename the column "
+            "if it is something else"
         )
 
 
