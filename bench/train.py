@@ -10,8 +10,10 @@ a GPU it copies each batch there and computes in float32.
 Each way has a process of its own, and they train in turns, an epoch at a time; compared are the
 fastest epochs. Then a whole fold is trained by `python -m labelmer train` with its defaults, refit
 included; its seconds and the most memory that it held count from its start, with all imports.
-Prints a table and, as its last line, one JSON object: epoch_vs_plain says how many times faster
-labelmer's epoch is.
+Then the same with context_turns: 8: the files hold the turns without a label, too, in dialogues of
+about 66 turns, and each turn is pooled once. Prints a table and, as its last line, one JSON object:
+epoch_vs_plain says how many times faster labelmer's epoch is, context_vs_without how many times as
+long the fold takes with context.
 
     python bench/train.py [--tiny]
 """
@@ -45,7 +47,9 @@ from labelmer.learning.device import make_deterministic  # noqa: E402
 from labelmer.models import architectures, train  # noqa: E402
 from labelmer.models.parts import loss_shares  # noqa: E402
 
-UTTERANCES, SESSIONS = 5531, 5  # of IEMOCAP; the last session would be the test part
+TURNS, UTTERANCES, SESSIONS = 10039, 5531, 5  # of IEMOCAP; the last session would be the test part
+DIALOGUES = 151
+CONTEXT = {"context_turns": 8}
 RATE, WIDTH, TOKENS_PER_SECOND = 50, 768, 3.1
 CLASSES = {"angry": 1103, "happy": 1636, "neutral": 1708, "sad": 1084}
 ROUNDS, THREADS = 2, 2
@@ -54,18 +58,26 @@ ATTRS = {"encoder": "made up", "source": "none", "revision": "none", "weights": 
 MEGABYTE = 1e6
 
 
-def write_corpus(folder, utterances):
-    """The fold table, and one feature file per modality and session, in a folder."""
+def write_corpus(folder, turns, utterances):
+    """The tables, and one feature file per modality and session, in a folder.
+
+    turns: in dialogues, one after the other; utterances: so many of them have a label.
+    """
     draw = np.random.default_rng(0)
-    seconds = seconds_of_utterances(utterances)
-    tokens = np.round(seconds * TOKENS_PER_SECOND + draw.normal(0, 2, utterances))
+    seconds = seconds_of_utterances(turns)
+    tokens = np.round(seconds * TOKENS_PER_SECOND + draw.normal(0, 2, turns))
     rows = {"speech": np.round(seconds * RATE), "text": np.clip(tokens, 2, None)}
-    session = draw.permutation(utterances) % SESSIONS
-    label = draw.permutation(np.repeat(list(CLASSES), list(CLASSES.values())))[:utterances]
+    dialogue = np.arange(turns) * DIALOGUES // turns
+    session = dialogue % SESSIONS
+    label = draw.choice(np.repeat(list(CLASSES), list(CLASSES.values())), turns)
     parts = ["train"] * (SESSIONS - 2) + ["validation", "test"]
     table = pd.DataFrame({"id": [f"s{s}_u{i:04d}" for i, s in enumerate(session)], "label": label})
-    table = table.assign(session=session, dialogue="d", speaker="p", part=np.take(parts, session))
-    tables.write(folder / "fold.tsv", table, "fold")
+    table = table.assign(session=session, dialogue=dialogue, speaker=draw.integers(2, size=turns))
+    times = {"start_s": np.arange(turns), "end_s": np.arange(turns) + 1, "text": "made up"}
+    said = table.drop(columns="label").assign(**times)
+    tables.write(folder / "utterances.tsv", said, "utterances")
+    labelled = table.assign(part=np.take(parts, session)).sample(utterances, random_state=0)
+    tables.write(folder / "fold.tsv", labelled.sort_values("id"), "fold")
     for modality, lengths in rows.items():
         noise = draw.normal(0, 1, (int(lengths.max()) + 1000, WIDTH)).astype(np.float16)
         places = {c: draw.normal(0, 0.006, WIDTH).astype(np.float16) for c in CLASSES}
@@ -222,10 +234,11 @@ def epochs_in_turns(folder, device):
     }
 
 
-def fold(folder, gpu, training):
+def fold(folder, gpu, training, model):
     """Train a fold by the command line: (seconds, bytes of most resident memory, the history)."""
-    config = {"classes": list(CLASSES), "model": {}, "training": training}
+    config = {"classes": list(CLASSES), "model": model, "training": training}
     command = [sys.executable, "-m", "labelmer", "train", folder / "fold.tsv", folder / "model"]
+    command += ["--utterances", folder / "utterances.tsv"]
     for modality in ("speech", "text"):
         command += [f"--{modality}", *files(folder, modality)]
     command += ["--run", "made", "up", "frozen", "full", "1", "1", "--threads", str(THREADS)]
@@ -249,9 +262,11 @@ def main():
     device = "cuda" if gpu else "cpu"
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        write_corpus(folder, 60 if tiny else UTTERANCES)
+        write_corpus(folder, *((300, 160) if tiny else (TURNS, UTTERANCES)))
         rows = epochs_in_turns(folder, device)
-        seconds, peak, history = fold(folder, gpu, {"epochs": 1, "updates": 1} if tiny else {})
+        training = {"epochs": 1, "updates": 1} if tiny else {}
+        seconds, peak, history = fold(folder, gpu, training, {})
+        around, peak_around, history_around = fold(folder, gpu, training, CONTEXT)
     name = torch.cuda.get_device_name() if gpu else f"CPU, {THREADS} threads"
     print(f"{name}, torch {torch.__version__}; one epoch, the fastest of {ROUNDS}\n")
     print(f"{'way':10} {'seconds':>8} {'waiting':>8} {'validation loss':>16}")
@@ -261,12 +276,16 @@ def main():
         f"\na fold of {len(history)} epochs and the refit by the command line: {seconds:.0f} s, "
         f"{history.waiting.mean():.1%} of its epochs waiting\n"
         f"peak resident memory: {peak / MEGABYTE:.0f} MB in that fold, "
-        f"{rows[Plain]['peak'] / MEGABYTE:.0f} MB in the plain loop"
+        f"{rows[Plain]['peak'] / MEGABYTE:.0f} MB in the plain loop\n"
+        f"with the {CONTEXT['context_turns']} turns before: {around:.0f} s, of which epochs "
+        f"{history_around.seconds.sum():.0f} s (without {history.seconds.sum():.0f} s), "
+        f"{peak_around / MEGABYTE:.0f} MB"
     )
     if gpu:
         print(f"peak memory of its tensors on the GPU: {history.peak_memory_mb.max():.0f} MB")
     ours, plain = (rows[kind]["seconds"] for kind in (Labelmer, Plain))
     result = {"epoch_vs_plain": round(plain / ours, 2), "fold_seconds": round(seconds, 1)}
+    result["context_vs_without"] = round(around / seconds, 2)
     print(json.dumps({**result, "peak_rss_mb": round(peak / MEGABYTE)}))
 
 
