@@ -63,7 +63,7 @@ def test_salience_names_the_turns_and_the_examples_show_them(finished):
     assert not (folder / "text-only/fold1.seed1/context.h5").exists()
     turns = Ragged(of_fold / "context.h5")
     told = tables.read_all(
-        (finished.folder / "results/tiny/utterances").glob("*.tsv"), "utterances"
+        (finished.folder / "results/tiny/utterances").glob("Session?.tsv"), "utterances"
     )
     ends, starts = (told.set_index("id")[column] for column in ("end_s", "start_s"))
     for name in turns.ids:

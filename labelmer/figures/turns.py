@@ -66,7 +66,9 @@ def draw_turns(axes: Axes, turns: Sequence[Turn], height: float, size: float) ->
     edges = np.linspace(0, 1, len(turns) + 1)
     for turn, left, right in zip(turns, edges[:-1], edges[1:], strict=True):
         fill = EVEN(turn.weight * len(turns) / MOST)
-        axes.add_patch(Rectangle((left, TOP), right - left, CELL, fc=fill, ec=GREY, lw=0.4))
+        axes.add_patch(
+            Rectangle((left, TOP), right - left, CELL, fc=fill, ec=GREY, lw=0.4, clip_on=False)
+        )
         label = f"{turn.distance:+d}{' same speaker' if turn.same else ''}"
         axes.text((left + right) / 2, TOP + CELL / 2, label, color=INK, ha="center", **font)
     said = told(max(turns, key=lambda turn: turn.weight)) if turns else "no turns around it"
