@@ -99,6 +99,20 @@ def test_paths_are_relative_to_the_manifest_and_times_cut(write, tmp_path):
     assert manifest.audio_files(root, "one") == [audio.parent]
 
 
+def test_times_of_files_are_none_of_a_dialogue_that_has_several(write):
+    rows = [
+        [name, f"wav/{file}.wav", "Ann", "one", "sad", "so", start, end, "talk"]
+        for name, file, start, end in [("a", "x", "0", "2"), ("b", "x", "2", "3")]
+    ]
+    header = [*HEADER, "start", "end", "dialogue"]
+    assert manifest.utterances(write(rows, header), "one")[0].start_s.tolist() == [0, 2]
+    rows.append(["c", "wav/y.wav", "Bob", "one", "sad", "so", "1", "2", "talk"])
+    path = write(rows, header)
+    table, _ = manifest.utterances(path, "one")
+    assert table.start_s.isna().all() and table.end_s.isna().all()
+    assert [clip[2:] for clip in manifest.clips(path, table)] == [(0, 2), (2, 3), (1, 2)]
+
+
 def test_columns_may_stand_in_any_order_and_further_ones_are_ignored(write):
     shuffled = [[*row[::-1], "x"] for row in ROWS]
     table, _ = manifest.utterances(write(shuffled, [*HEADER[::-1], "age"]), "one")

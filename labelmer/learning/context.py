@@ -156,4 +156,6 @@ def context_of(
             "context_turns does nothing here",
             paths[0].parent,
         )
-    return names, {m: pooled(names, who, of_modality) for m, of_modality in files.items()}
+    turns = {m: pooled(names, who, of_modality) for m, of_modality in files.items()}
+    heard = np.any([(of.who != NOBODY).numpy() for of in turns.values()], axis=0)
+    return np.where(heard, names, ""), turns

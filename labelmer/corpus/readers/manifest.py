@@ -128,10 +128,13 @@ def audio_files(root: Path | str, session: str) -> list[Path]:
 def utterances(root: Path | str, session: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Utterances of a session, and the rows that are none (there are none): two frames.
 
-    The first has the columns of the table "utterances", the second those of "unread".
+    The first has the columns of the table "utterances", the second those of "unread". Of a dialogue
+    in several recordings no times are given: those of a file say nothing of the dialogue's.
     """
     table = _of_session(root, session).rename(columns={"start": "start_s", "end": "end_s"})
     _warn_of_recordings(root, table)
+    split = table.groupby("dialogue").recording.transform("nunique") > 1
+    table.loc[split, ["start_s", "end_s"]] = None
     columns = ["id", "session", "dialogue", "scenario", "speaker", "role", "part"]
     return table[[*columns, "start_s", "end_s", "text"]], pd.DataFrame(
         columns=["file", "line", "text", "reason"]
@@ -160,10 +163,10 @@ def clips(root: Path | str, table: pd.DataFrame) -> list[tuple]:
 
     table is a session's "utterances"; start and end are None where a file is the whole clip.
     """
-    paths = rows(root).set_index("id").path
+    given = rows(root).set_index("id").loc[table.id, ["path", "start", "end"]]
     return [
-        (name, Path(root).parent / paths[name], *((None, None) if start != start else (start, end)))
-        for name, start, end in zip(table.id, table.start_s, table.end_s, strict=True)
+        (name, Path(root).parent / path, *((None, None) if start != start else (start, end)))
+        for name, path, start, end in given.itertuples()
     ]
 
 
