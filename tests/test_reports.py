@@ -139,7 +139,10 @@ def write_splits(folder, known_scenario=0):
     ]
     tables.write(folder / "audit.tsv", pd.DataFrame(rows), "audit")
     left_out = [("all", "Session1", f"x{i}", "code xxx is in no class") for i in range(23)]
-    left_out.append(("2", "Session2", "y", "its words stand in validation or test"))
+    said = "its words stand in validation or test"
+    left_out += [
+        (str(fold), "Session2", name, said) for fold in (1, 2) for name in ("y", f"z{fold}")
+    ]
     columns = list(tables.TABLES["left_out"])
     tables.write(folder / "left_out.tsv", pd.DataFrame(left_out, columns=columns), "left_out")
 
@@ -677,7 +680,7 @@ def test_the_page_holds_every_table(html):
     assert "short, up to 1.7 s" in cells  # slices
     assert cells[-6:] == [
         *("code xxx is in no class", "all", "23"),
-        *("its words stand in validation or test", "2", "1"),
+        *("its words stand in validation or test", "2", "3"),  # y, z1, z2 in two folds
     ]
 
 

@@ -152,9 +152,18 @@ def filled(words: str, said: Mapping[str, Any]) -> str:
 
 
 def left_out_counts(left_out: pd.DataFrame) -> list[tuple]:
-    """(reason, folds, number) of every reason, the most frequent first."""
-    counts = left_out.groupby(["reason", "fold"]).size().sort_values(ascending=False, kind="stable")
-    return [(reason, fold, n) for (reason, fold), n in counts.items()]
+    """(reason, folds, entries) of every reason, that of the most entries first.
+
+    folds: how many leave something out for it, or "all"; an entry counts once, in however many.
+    """
+
+    def counts(frame: pd.DataFrame) -> tuple:
+        folds = set(frame["fold"])
+        entries = len(frame[["session", "id"]].drop_duplicates())
+        return "all" if "all" in folds else len(folds), entries
+
+    rows = [(reason, *counts(frame)) for reason, frame in left_out.groupby("reason")]
+    return sorted(rows, key=lambda row: row[2], reverse=True)
 
 
 def data_uri(path: Path) -> str:
