@@ -159,7 +159,8 @@ def test_the_corpus_own_split_is_one_fold_without_deviations_and_says_what_it_sh
     [said] = set(table.protocol)
     assert said == (
         "1 fold, the parts are given; scripts that several speakers share are kept; 6 of 6 test "
-        "speakers train as well; 6 of 6 test speakers validate as well"
+        "speakers train as well; 6 of 6 test speakers validate as well; 6 of 6 validation speakers "
+        "train as well"
     )
     assert "–" in (study(copy, "official") / "reports/index.html").read_text()
 
@@ -185,3 +186,7 @@ def test_a_table_of_parts_is_obeyed_and_its_rows_are_tracked(copy):
     mine = (table.fold == 2) & (table.id == TURNS[0].id)
     table[~mine].to_csv(copy.folder / "parts.tsv", sep="\t", index=False)
     assert {rule for rule, _ in copy.jobs("splits")} == {"split"}
+    table.loc[mine, "part"] = "test"  # as in fold 1
+    table.to_csv(copy.folder / "parts.tsv", sep="\t", index=False)
+    status, output = copy.snakemake("splits", "--dry-run", check=False)
+    assert status == 1 and f"id '{TURNS[0].id}' is tested in fold 2, and in fold 1" in output
