@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from labelmer.base.errors import InputError
 from labelmer.config.entries import kind_of, options_of
+from labelmer.learning.context import NOBODY, OTHER, SAME
 from labelmer.models import architectures, layout, parts, saved
 
 torch.set_num_threads(1)
@@ -301,9 +302,22 @@ def step(model, present=None, steps=1):
         optimiser.step()
 
 
+def around(model, padding=0.0):
+    """Turns around the four utterances of a batch, as an input; the last one has none."""
+    draw = torch.Generator().manual_seed(2)
+    who = torch.tensor([[SAME, OTHER], [OTHER, NOBODY], [SAME, SAME], [NOBODY, NOBODY]])
+    who = torch.cat([who, torch.full((4, model.options.turns[0] - 2), NOBODY)], 1)
+    found = {}
+    for m in model.options.modalities:
+        rows = torch.randn(*who.shape, WIDTHS[m], generator=draw)
+        found[m] = rows.masked_fill(who[..., None] == NOBODY, padding), who
+    return {"context": found}
+
+
 def backward(model, present=None):
     labels, weights = torch.tensor([0, 1, 2, 3]), torch.tensor([1.0, 2.0, 0.5, 1.0])
-    output = model(batch(model), present)
+    inputs = batch(model) | (around(model) if model.options.turns[0] else {})
+    output = model(inputs, present)
     loss = model.loss(output, labels, parts.loss_shares(labels, weights, present))
     loss.backward()
     return output, loss
@@ -323,6 +337,22 @@ def unreached(model):
 @each_variant
 def test_gradients_reach_every_parameter(variant):
     assert unreached(fresh(variant).train()) == set()
+
+
+@pytest.mark.parametrize("variant", ["context", "context-no-labels"])
+def test_places_without_a_turn_say_nothing(variant):
+    model = fresh(variant).eval()
+    inputs = batch(model)
+    said, padded = (model(inputs | around(model, padding)) for padding in (0.0, 1e3))
+    torch.testing.assert_close(said.logits, padded.logits)
+    alone = model(inputs).logits
+    torch.testing.assert_close(said.logits[3], alone[3])
+    assert not torch.isclose(said.logits[:3], alone[:3]).any()
+    for weights in said.turns.values():
+        torch.testing.assert_close(weights.sum(1), torch.tensor([1.0, 1, 1, 0]))
+        assert (weights[:, 2:] == 0).all()
+    nobody = {"context": torch.zeros(4, dtype=torch.bool)}
+    torch.testing.assert_close(model(inputs | around(model), nobody).logits, alone)
 
 
 def test_frozen_labels_stay_and_learned_ones_move():
