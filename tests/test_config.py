@@ -62,6 +62,9 @@ def test_the_evidence_is_the_demo_with_every_variant_of_the_config_for_iemocap()
     assert given["variants"] == iemocap["variants"] and given["seeds"] == [1, 2, 3]
     (experiment,), (other,) = given["experiments"], iemocap["experiments"]
     assert experiment["variants"] == other["variants"]
+    update_config(given, yaml.safe_load((REPOSITORY / "evidence-apart.yaml").read_text()))
+    config.check(given)
+    assert given["folds"]["scenarios"] == "apart" and given["study"] == "evidence-apart"
 
 
 def test_the_config_for_iemocap_pins_every_encoder_and_has_every_variant_of_the_method():
@@ -203,7 +206,7 @@ def test_several_files_may_say_the_same_key_and_aliases_and_merges_are_no_double
     for path, text in zip(paths, texts, strict=True):
         path.write_text(text)
     files.check_files(paths)
-    files.check_files(REPOSITORY / name for name in ("config.yaml", "demo.yaml", "evidence.yaml"))
+    files.check_files(REPOSITORY.glob("*.yaml"))
 
 
 @pytest.mark.parametrize("codes", ["[no]", "[1]", "[1.5]", "[~]", "[2020-01-01]", "[{a: 1}]"])
