@@ -71,7 +71,7 @@ def write_corpus(folder, turns, utterances):
     session = dialogue % SESSIONS
     label = draw.choice(np.repeat(list(CLASSES), list(CLASSES.values())), turns)
     parts = ["train"] * (SESSIONS - 2) + ["validation", "test"]
-    table = pd.DataFrame({"id": [f"s{s}_u{i:04d}" for i, s in enumerate(session)], "label": label})
+    table = pd.DataFrame({"id": [f"s{s}_u{i:05d}" for i, s in enumerate(session)], "label": label})
     table = table.assign(session=session, dialogue=dialogue, speaker=draw.integers(2, size=turns))
     times = {"start_s": np.arange(turns), "end_s": np.arange(turns) + 1, "text": "made up"}
     said = table.drop(columns="label").assign(**times)
