@@ -63,7 +63,7 @@ def test_utterances_without_recognised_words_are_left_out_and_named(replace, cap
             "'a1' differs from it only as spellings do (U+0041 against U+0061)",
         ),
         (["a1\tx", "b1"], "id\ttext", "words.tsv:3: 1 cells, expected 2 as in the header"),
-        (["a1\tx", "b1\ty", "a1\tz"], "id\ttext", "words.tsv: id 'a1' stands twice"),
+        (["a1\tx", "b1\ty", "a1\tz"], "id\ttext", "words.tsv:4: id 'a1' stands twice"),
         (["a1\tx"], "id\twords", "transcripts: missing ['text'], not known ['words']"),
     ],
 )
