@@ -66,9 +66,10 @@ def check_folds(
         return options.number(sessions, speakers, official=1)
     known = {code for entry in config["labels"].values() for code in entry["codes"]}
     columns = ["id", "speaker", "scenario", "part"]
-    table = pd.concat([utterances_of(session) for session in sessions])
-    table = table.reindex(columns=columns, fill_value="")
-    labels = pd.concat([reader.labels(root, session) for session in sessions])
+    table = pd.concat(
+        [utterances_of(session).reindex(columns=columns, fill_value="") for session in sessions]
+    )
+    labels = pd.concat([reader.labels(root, session)[["id", "code"]] for session in sessions])
     of_classes = table[table.id.isin(labels.id[labels.code.isin(known)])]
     options.check(sessions, set(of_classes.speaker))
     if options.scenarios == "apart":
