@@ -175,16 +175,16 @@ def speak_turn(
 
 
 def placed(rng: np.random.Generator, turns: Iterable[Turn], lengths: Iterable[int]) -> np.ndarray:
-    """When each turn starts and ends: (turns, 2) int, in samples; some answers come too early.
+    """When each turn starts and ends: (turns, 2) int, in samples; some turns come too early.
 
-    Times are whole hundredths of a second, so that what the files print is exact. Nobody
+    The answers of a course do not: a cue is over before. Times are whole hundredths of a second, so that what the files print is exact. Nobody
     overlaps with themselves.
     """
     grid = RATE // 100
     spans, ends, last = [], {"F": RATE, "M": RATE}, None
     for turn, length in zip(turns, lengths, strict=True):
         gap = rng.uniform(0.1, 0.7)
-        if last not in (None, turn.speaker) and rng.random() < 0.2:
+        if last not in (None, turn.speaker) and not turn.cue and rng.random() < 0.2:
             gap = -rng.uniform(0.15, 0.5)
         start = max(max(ends.values()) + round(gap * RATE), ends[turn.speaker]) // grid * grid
         stop = start + -(-length // grid) * grid
