@@ -1,7 +1,4 @@
-"""What the voices of the demo corpus say: sentences with slots, by the emotion that they tell.
-
-An "answer" goes along with what was said before it, whatever that was, and alone tells nothing.
-"""
+"""What the voices of the demo corpus say: sentences with slots, by the emotion that they tell."""
 
 SLOTS = {
     "who": "my brother|my sister|the landlord|our neighbour|my boss|the doctor|my cousin|Martha"
@@ -178,28 +175,12 @@ LINES = {
         That smell from {place} is revolting.
         {who} spat on {thing}, how gross.
         """,
-    "answer": """
-        It has been like that for me too, since {past}.
-        Same here, and {who} says the same.
-        Me too, just as I told {who} {past}.
-        I know exactly how that is, and so does {who}.
-        That is how I feel about it as well, ask {who}.
-        You are not the only one, {who} and I feel that way too.
-        I was going to say the very same {past}.
-        So do I, you can ask {who}.
-        It is no different for me, I told {who} {past}.
-        That makes two of us, and with {who} three.
-        It is just what I have been thinking since {past}.
-        I am with you there, and so is {who}.
-        You took the words out of my mouth, {who} knows that.
-        I could say the same of myself, as {who} heard {past}.
-        For me it is exactly as you say, since {past}.
-        You speak for both of us, I said so to {who}.
-        """,
 }
 LINES["oth"] = LINES["neu"]
 
 BACKCHANNELS = ("Okay.", "Right.", "Mm, yes.", "Sure.", "I see.", "Well.")
+# Go along with what was said before, whatever it was. Of too few words to be a script.
+ANSWERS = ("Yes, same here.", "Me too, really.", "Yes, so do I.", "Just like me.")
 TAGS = {  # what the tag sounds like
     "[LAUGHTER]": "ha ha ha ha.",
     "[BREATHING]": "hah, hah.",

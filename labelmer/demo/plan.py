@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from labelmer.demo.lines import BACKCHANNELS, LINES, SLOTS
+from labelmer.demo.lines import ANSWERS, BACKCHANNELS, LINES, SLOTS
 
 SESSIONS = (1, 2, 3, 4, 5)
 FOUR_CLASSES = {"ang": "ang", "hap": "hap", "exc": "hap", "neu": "neu", "sad": "sad"}
@@ -42,7 +42,7 @@ NEUTRAL = ("words", "prosody") + ("both",) * 10  # the same: the other of the tw
 HEARD = {"hap": "[LAUGHTER]", "exc": "[LAUGHTER]", "sad": "[BREATHING]"}
 TWICE = ("Ses05M_impro02", "Ses05M_impro04")  # dialogues in which two turns have one id
 
-LONG_SCENES, CLASH_SCENES, COURSE_SCENES = 4, 6, 4  # per session
+LONG_SCENES, CLASH_SCENES = 4, 6  # per session
 LONG_TURNS = 7  # per session and class
 NEUTRAL_SENTENCES = (3, 4)  # of a long turn, at the least and at the most
 
@@ -251,17 +251,19 @@ def clash_scene(rng: np.random.Generator, bank: Mapping[str, Iterator[str]]) -> 
     return [drafts[index] for index in rng.permutation(len(drafts))]
 
 
-def course_scene(rng: np.random.Generator, bank: Mapping[str, Iterator[str]]) -> list[tuple]:
+def course_scene(
+    rng: np.random.Generator, bank: Mapping[str, Iterator[str]], answer: str
+) -> list[tuple]:
     """A scene of cues and answers in turn, one of each class: a list of drafts.
 
-    A cue's words and prosody both tell its emotion. The other speaker answers that it is the same
-    for them, neutrally: the answer has the cue's emotion, and by itself may have any.
+    A cue's words and prosody both tell its emotion. The other speaker says, always in the same
+    words and neutrally, that it is the same for them: the answer has the cue's emotion.
     """
     drafts = []
     for kind in rng.permutation(KINDS).tolist():
         cued, answering = rng.permutation(["F", "M"]).tolist()
         drafts.append((cued, next(bank[kind]), kind, kind, kind))
-        drafts.append((answering, next(bank["answer"]), kind, "neu", "neu"))
+        drafts.append((answering, answer, kind, "neu", "neu"))
     return drafts
 
 
@@ -280,7 +282,7 @@ def special_dialogues(
         scenes = {
             "long": long_scenes(rng, bank, shown),
             "clash": [clash_scene(rng, bank) for _ in range(CLASH_SCENES)],
-            "course": [course_scene(rng, bank) for _ in range(COURSE_SCENES)],
+            "course": [course_scene(rng, bank, answer) for answer in ANSWERS],
         }
         for kind, played in scenes.items():
             for number, drafts in enumerate(played, 1):
