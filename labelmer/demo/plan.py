@@ -42,7 +42,7 @@ NEUTRAL = ("words", "prosody") + ("both",) * 10  # the same: the other of the tw
 HEARD = {"hap": "[LAUGHTER]", "exc": "[LAUGHTER]", "sad": "[BREATHING]"}
 TWICE = ("Ses05M_impro02", "Ses05M_impro04")  # dialogues in which two turns have one id
 
-LONG_SCENES, CLASH_SCENES = 4, 6  # per session
+LONG_SCENES, CLASH_SCENES = 4, 5  # per session
 LONG_TURNS = 7  # per session and class
 NEUTRAL_SENTENCES = (3, 4)  # of a long turn, at the least and at the most
 

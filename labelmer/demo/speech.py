@@ -30,11 +30,11 @@ class Voice(NamedTuple):
 # None of espeak's variants with a `breath` line: their noise differs from run to run.
 VOICES = {
     (1, "F"): Voice("en-us+linda", 40, 170, 14),
-    (1, "M"): Voice("en-us+m3", 45, 165, 16),
+    (1, "M"): Voice("en-us+m3", 45, 165, 14),
     (2, "F"): Voice("en-gb-x-rp+f4", 46, 178, 14),
     (2, "M"): Voice("en-us+ed", 40, 172, 8),
     (3, "F"): Voice("en-us+f1", 36, 162, 14),
-    (3, "M"): Voice("en-gb-scotland+m7", 52, 175, 14),
+    (3, "M"): Voice("en-gb-scotland+m7", 52, 175, 12),
     (4, "F"): Voice("en-us+Annie", 38, 176, 14),
     (4, "M"): Voice("en-us+michel", 38, 168, 14),
     (5, "F"): Voice("en-gb-scotland+belinda", 24, 164, 9),
@@ -177,8 +177,8 @@ def speak_turn(
 def placed(rng: np.random.Generator, turns: Iterable[Turn], lengths: Iterable[int]) -> np.ndarray:
     """When each turn starts and ends: (turns, 2) int, in samples; some turns come too early.
 
-    The answers of a course do not: a cue is over before. Times are whole hundredths of a second, so that what the files print is exact. Nobody
-    overlaps with themselves.
+    The answers of a course do not: a cue is over before. Times are whole hundredths of a second, so
+    that what the files print is exact. Nobody overlaps with themselves.
     """
     grid = RATE // 100
     spans, ends, last = [], {"F": RATE, "M": RATE}, None
