@@ -179,6 +179,15 @@ LINES = {
 LINES["oth"] = LINES["neu"]
 
 BACKCHANNELS = ("Okay.", "Right.", "Mm, yes.", "Sure.", "I see.", "Well.")
+# Go along with what was said before, whatever it was. Of too few words to be a script.
+ANSWERS = (
+    "Yes, same here.",
+    "Me too, really.",
+    "So do I.",
+    "Just like me.",
+    "My words exactly.",
+    "Same with me.",
+)
 TAGS = {  # what the tag sounds like
     "[LAUGHTER]": "ha ha ha ha.",
     "[BREATHING]": "hah, hah.",

@@ -2,20 +2,35 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from labelmer.demo.lines import BACKCHANNELS, LINES, SLOTS
+from labelmer.demo.lines import ANSWERS, BACKCHANNELS, LINES, SLOTS
 
 SESSIONS = (1, 2, 3, 4, 5)
 FOUR_CLASSES = {"ang": "ang", "hap": "hap", "exc": "hap", "neu": "neu", "sad": "sad"}
 EMOTIONAL = ("ang", "hap", "sad")
+KINDS = ("neu", *EMOTIONAL)
 
 # Turns per session and emotion, before the scripted lines; those of the four classes vary by one.
 TURNS = {"ang": 12, "hap": 5, "exc": 7, "neu": 14, "sad": 12}
 OTHER_TURNS = {"fru": 5, "xxx": 4, "sur": 1, "fea": 1}
 RARE = ("dis", "oth")  # one of them per session, in turn
+# Whose markers are recorded and what is played, the same in every session, with the turns of each
+# class: about as lopsided as in the release. A script has its shared lines beside them.
+SCENES = {
+    "F_impro01": {"ang": 4, "neu": 2},
+    "M_impro02": {"sad": 4, "neu": 1},
+    "F_impro03": {"hap": 5, "neu": 1},
+    "M_impro04": {"neu": 3, "sad": 1},
+    "F_impro05": {"ang": 4, "neu": 2},
+    "M_impro06": {"sad": 5, "neu": 1},
+    "F_impro07": {"hap": 5, "neu": 1},
+    "M_impro08": {"neu": 3, "ang": 1},
+    "F_script01_1": {"ang": 1, "hap": 1, "sad": 1},
+    "M_script02_1": {"ang": 2, "hap": 1, "sad": 1},
+}
 SHARED_LINES = ("neu", "ang", "exc", "sad")  # of each script, spoken in every session
 REPLAYED = 0.2  # the share of these that a session plays with another emotion
 
@@ -24,11 +39,12 @@ SHOWN = ("words",) * 4 + ("prosody",) * 4 + ("both",) * 8
 MISLEADING = 0.1  # of the turns where one of the two is silent: it tells another emotion instead
 NEUTRAL = ("words", "prosody") + ("both",) * 10  # the same: the other of the two misleads
 
-TWICE = ("Ses05F_impro02", "Ses05M_impro02")  # dialogues in which two turns have one id
+HEARD = {"hap": "[LAUGHTER]", "exc": "[LAUGHTER]", "sad": "[BREATHING]"}
+TWICE = ("Ses05M_impro02", "Ses05M_impro04")  # dialogues in which two turns have one id
 
+LONG_SCENES, CLASH_SCENES = 4, 5  # per session
 LONG_TURNS = 7  # per session and class
 NEUTRAL_SENTENCES = (3, 4)  # of a long turn, at the least and at the most
-CLASH_SENTENCES = 3  # per scene, speaker and emotion; each is said in three tones
 
 
 @dataclass(frozen=True)
@@ -37,7 +53,8 @@ class Turn:
 
     id is empty for a line that the transcription gives without one; emotion is empty where the
     raters saw nothing. `words` and `prosody` name the emotion that each of the two tells in
-    `sentence`; in a long turn neutral sentences, neutrally said, stand before and after it.
+    `sentence`; in a long turn neutral sentences, neutrally said, stand before and after it. `cue`
+    is the id of the turn just before that alone tells this one's emotion, in a course.
     """
 
     id: str
@@ -48,6 +65,7 @@ class Turn:
     prosody: str
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    cue: str | None = None
 
     @property
     def text(self) -> str:
@@ -56,10 +74,13 @@ class Turn:
 
     @property
     def shows(self) -> str | None:
-        """Where the emotion shows: `words`, `prosody`, `both`, `clash` or None (xxx).
+        """Where the emotion shows: `words`, `prosody`, `both`, `clash`, `course` or None (xxx).
 
-        clash: each tells another emotion, and only the two together tell this one.
+        clash: each tells another emotion, and only the two together tell this one; course: only
+        the turn before tells it.
         """
+        if self.cue:
+            return "course"
         if self.words == self.prosody == self.emotion:
             return "both"
         if self.words == self.emotion:
@@ -125,8 +146,7 @@ def tagged(rng: np.random.Generator, text: str, prosody: str) -> str:
     """The sentence, sometimes with a tag of what else is heard before or after it."""
     if rng.random() > 0.1:
         return text
-    heard = {"hap": "[LAUGHTER]", "exc": "[LAUGHTER]", "sad": "[BREATHING]"}
-    tag = heard.get(prosody, "[GARBAGE]")
+    tag = HEARD.get(prosody, "[GARBAGE]")
     return f"{tag} {text}" if rng.random() < 0.5 else f"{text} {tag}"
 
 
@@ -135,6 +155,19 @@ def session_emotions(rng: np.random.Generator, session: int) -> list[str]:
     counts = {kind: n + int(rng.integers(-1, 2)) for kind, n in TURNS.items()}
     counts |= OTHER_TURNS | {RARE[session % len(RARE)]: 1}
     return rng.permutation([kind for kind, n in counts.items() for _ in range(n)]).tolist()
+
+
+def scenes_played(rng: np.random.Generator, emotions: Iterable[str]) -> dict[str, list[str]]:
+    """Deal a session's emotions to its scenes, those of the four classes as SCENES has them."""
+    decks = {
+        kind: dealt(rng, [scene for scene, of in SCENES.items() for _ in range(of.get(kind, 0))])
+        for kind in KINDS
+    }
+    anywhere = dealt(rng, list(SCENES))
+    played: dict[str, list[str]] = {scene: [] for scene in SCENES}
+    for emotion in emotions:
+        played[next(decks.get(FOUR_CLASSES.get(emotion, ""), anywhere))].append(emotion)
+    return played
 
 
 def numbered(name: str, drafts: Iterable[tuple]) -> list[Turn]:
@@ -151,23 +184,20 @@ def with_oddities(rng: np.random.Generator, name: str, turns: Iterable[Turn]) ->
     """Add what the release's transcriptions hold beside labelled utterances.
 
     A line without an id, in some dialogues a turn with an XX id and no label, and in some a
-    turn whose text is nothing but a tag. In Session5 an XX id stands at two turns.
+    turn whose text is nothing but a tag, if its tone tells the emotion. In Session5 an XX id
+    stands at two turns.
     """
     turns = list(turns)
-    if name.endswith("impro01"):
-        at, tag = next(
-            (at, tag)
-            for at, turn in enumerate(turns)
-            for tag, heard in (("[LAUGHTER]", ("hap", "exc")), ("[BREATHING]", ("sad", "neu")))
-            if turn.prosody == turn.emotion and turn.emotion in heard
-        )
-        old = turns[at]
-        turns[at] = Turn(old.id, old.speaker, tag, old.emotion, "neu", old.prosody)
+    if name.endswith(("impro03", "impro06")):
+        heard = [turn.emotion in HEARD and turn.prosody == turn.emotion for turn in turns]
+        if any(heard):
+            at = heard.index(True)
+            turns[at] = replace(turns[at], sentence=HEARD[turns[at].emotion], words="neu")
     speaker, text = str(rng.choice(["F", "M"])), str(rng.choice([*BACKCHANNELS, "[GARBAGE]"]))
     odd = f"{name}_{speaker}XX0"
     again = odd if name in TWICE else ""
     turns.insert(rng.integers(1, len(turns)), Turn(again, speaker, text, "", "neu", "neu"))
-    if name.endswith("impro02"):
+    if name.endswith(("impro02", "impro04")):
         text = str(rng.choice(BACKCHANNELS))
         turns.insert(rng.integers(1, len(turns)), Turn(odd, speaker, text, "", "neu", "neu"))
     return tuple(turns)
@@ -189,13 +219,12 @@ def long_draft(
 def long_scenes(
     rng: np.random.Generator, bank: Mapping[str, Iterator[str]], shown: Mapping[str, Iterator[str]]
 ) -> list[list[tuple]]:
-    """Two scenes of long turns, all four classes equally often: lists of drafts."""
-    kinds = ("neu", *EMOTIONAL)
+    """A session's scenes of long turns, all four classes equally often: lists of drafts."""
     drafts = [
-        long_draft(rng, bank, kind, next(shown[kind])) for kind in kinds for _ in range(LONG_TURNS)
+        long_draft(rng, bank, kind, next(shown[kind])) for kind in KINDS for _ in range(LONG_TURNS)
     ]
     order = rng.permutation(len(drafts))
-    return [[drafts[index] for index in half] for half in np.array_split(order, 2)]
+    return [[drafts[index] for index in part] for part in np.array_split(order, LONG_SCENES)]
 
 
 def clash(words: str, prosody: str) -> str:
@@ -211,34 +240,61 @@ def clash(words: str, prosody: str) -> str:
 
 
 def clash_scene(rng: np.random.Generator, bank: Mapping[str, Iterator[str]]) -> list[tuple]:
-    """A scene in which both speakers say each sentence in three tones: a list of drafts."""
+    """A scene in which both speakers say a sentence of each emotion in three tones: drafts."""
     drafts = [
         (speaker, sentence, clash(words, prosody), words, prosody)
         for speaker in "FM"
         for words in EMOTIONAL
-        for sentence in [next(bank[words]) for _ in range(CLASH_SENTENCES)]
+        for sentence in [next(bank[words])]
         for prosody in EMOTIONAL
     ]
     return [drafts[index] for index in rng.permutation(len(drafts))]
 
 
+def course_scene(
+    rng: np.random.Generator, bank: Mapping[str, Iterator[str]], answer: str
+) -> list[tuple]:
+    """A scene of cues and answers in turn, one of each class: a list of drafts.
+
+    A cue's words and prosody both tell its emotion. The other speaker says, always in the same
+    words and neutrally, that it is the same for them: the answer has the cue's emotion.
+    """
+    drafts = []
+    for kind in rng.permutation(KINDS).tolist():
+        cued, answering = rng.permutation(["F", "M"]).tolist()
+        drafts.append((cued, next(bank[kind]), kind, kind, kind))
+        drafts.append((answering, answer, kind, "neu", "neu"))
+    return drafts
+
+
+def with_cues(turns: Sequence[Turn]) -> list[Turn]:
+    """The turns of a course, where each answer knows its cue."""
+    pairs = zip(turns[::2], turns[1::2], strict=True)
+    return [turn for cue, answer in pairs for turn in (cue, replace(answer, cue=cue.id))]
+
+
 def special_dialogues(
     rng: np.random.Generator, bank: Mapping[str, Iterator[str]], shown: Mapping[str, Iterator[str]]
 ) -> list[Dialogue]:
-    """The dialogues of long turns and of clash turns: two of each per session."""
+    """The dialogues of long turns, of clash turns and of courses."""
     made = []
     for session in SESSIONS:
-        scenes = {"long01": long_scenes(rng, bank, shown)}
-        scenes["clash01"] = [clash_scene(rng, bank) for _ in "FM"]
-        for scene, both in scenes.items():
-            for wearer, drafts in zip("FM", both, strict=True):
-                name = f"Ses{session:02d}{wearer}_{scene}"
-                made.append(Dialogue(name, session, tuple(numbered(name, drafts))))
+        scenes = {
+            "long": long_scenes(rng, bank, shown),
+            "clash": [clash_scene(rng, bank) for _ in range(CLASH_SCENES)],
+            "course": [course_scene(rng, bank, answer) for answer in ANSWERS],
+        }
+        for kind, played in scenes.items():
+            for number, drafts in enumerate(played, 1):
+                name = f"Ses{session:02d}{'MF'[number % 2]}_{kind}{number:02d}"
+                turns = numbered(name, drafts)
+                turns = with_cues(turns) if kind == "course" else turns
+                made.append(Dialogue(name, session, tuple(turns)))
     return made
 
 
 def dialogues(seed: int) -> list[Dialogue]:
-    """Plan the corpus, from the seed alone: a list of Dialogue, six per session, then four more."""
+    """Plan the corpus, from the seed alone: a list of Dialogue, the special ones last."""
     rng = np.random.default_rng(seed)
     bank = {kind: lines(rng, kind) for kind in LINES}
     kinds = (*TURNS, *OTHER_TURNS, *RARE)
@@ -256,17 +312,16 @@ def dialogues(seed: int) -> list[Dialogue]:
         emotion = str(rng.choice([kind for kind in SHARED_LINES if kind != words]))
         return speaker, text, emotion, words, emotion
 
-    scripts = [[draft(emotion) for emotion in SHARED_LINES] for _ in "FM"]
+    scripts = {
+        scene: [draft(emotion) for emotion in SHARED_LINES] for scene in SCENES if "script" in scene
+    }
     made = []
     for session in SESSIONS:
-        scenes: list[tuple[str, list[tuple]]] = [
-            (f"{w}_impro0{n}", []) for n in (1, 2) for w in "FM"
-        ]
-        scenes += [("F_script01_1", scripts[0]), ("M_script02_1", scripts[1])]
-        shares = np.array_split(session_emotions(rng, session), len(scenes))
-        for (scene, shared), emotions in zip(scenes, shares, strict=True):
+        played = scenes_played(rng, session_emotions(rng, session))
+        for scene, emotions in played.items():
             name = f"Ses{session:02d}{scene}"
-            drafts = [draft(str(kind)) for kind in emotions] + [replay(line) for line in shared]
+            drafts = [draft(kind) for kind in emotions]
+            drafts += [replay(line) for line in scripts.get(scene, ())]
             drafts = [drafts[index] for index in rng.permutation(len(drafts))]
             turns = with_oddities(rng, name, numbered(name, drafts))
             made.append(Dialogue(name, session, turns))

@@ -1,10 +1,11 @@
 """Speak the demo corpus: invented dialogues by ten synthetic voices, in IEMOCAP's own layout.
 
 The emotion of a turn shows in its words, in its prosody or in both, and both are noisy: either
-modality alone tells it well above chance and well below the two together. Two kinds of turns ask
-for more: in a long turn one sentence among neutral ones tells the emotion, and in a clash turn
-only words and prosody together tell it. Every sentence is ours and every voice is espeak-ng's, so
-the corpus is free to keep, to cut and to pass on.
+modality alone tells it well above chance and well below the two together. Three kinds of turns ask
+for more: in a long turn one sentence among neutral ones tells the emotion, in a clash turn only
+words and prosody together tell it, and an answer in a course has the emotion of the turn before.
+The sessions play the same scenes, most of which have a mood. Every sentence is ours and every
+voice is espeak-ng's, so the corpus is free to keep, to cut and to pass on.
 
     python -m labelmer demo FOLDER [--seed 1]
 """
@@ -26,7 +27,7 @@ from labelmer.base.stage import command, stage_parser
 from labelmer.demo import plan
 from labelmer.demo.speech import RATE, Synthesiser, speak_dialogue
 
-RECIPE = 4  # count up whenever the same seed would give other files
+RECIPE = 5  # count up whenever the same seed would give other files
 
 RATINGS = {  # mean valence, activation, dominance, 1 to 5
     "ang": (1.9, 3.7, 3.9),
@@ -189,6 +190,7 @@ def write_release(folder: Path, dialogues: Sequence[plan.Dialogue], seed: int) -
             "shows": turn.shows,
             "words": turn.words,
             "prosody": turn.prosody,
+            "cue": turn.cue,
         }
         for dialogue in dialogues
         for turn in dialogue.turns

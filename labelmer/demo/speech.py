@@ -30,11 +30,11 @@ class Voice(NamedTuple):
 # None of espeak's variants with a `breath` line: their noise differs from run to run.
 VOICES = {
     (1, "F"): Voice("en-us+linda", 40, 170, 14),
-    (1, "M"): Voice("en-us+m3", 45, 165, 16),
+    (1, "M"): Voice("en-us+m3", 45, 165, 14),
     (2, "F"): Voice("en-gb-x-rp+f4", 46, 178, 14),
     (2, "M"): Voice("en-us+ed", 40, 172, 8),
     (3, "F"): Voice("en-us+f1", 36, 162, 14),
-    (3, "M"): Voice("en-gb-scotland+m7", 52, 175, 14),
+    (3, "M"): Voice("en-gb-scotland+m7", 52, 175, 12),
     (4, "F"): Voice("en-us+Annie", 38, 176, 14),
     (4, "M"): Voice("en-us+michel", 38, 168, 14),
     (5, "F"): Voice("en-gb-scotland+belinda", 24, 164, 9),
@@ -175,16 +175,16 @@ def speak_turn(
 
 
 def placed(rng: np.random.Generator, turns: Iterable[Turn], lengths: Iterable[int]) -> np.ndarray:
-    """When each turn starts and ends: (turns, 2) int, in samples; some answers come too early.
+    """When each turn starts and ends: (turns, 2) int, in samples; some turns come too early.
 
-    Times are whole hundredths of a second, so that what the files print is exact. Nobody
-    overlaps with themselves.
+    The answers of a course do not: a cue is over before. Times are whole hundredths of a second, so
+    that what the files print is exact. Nobody overlaps with themselves.
     """
     grid = RATE // 100
     spans, ends, last = [], {"F": RATE, "M": RATE}, None
     for turn, length in zip(turns, lengths, strict=True):
         gap = rng.uniform(0.1, 0.7)
-        if last not in (None, turn.speaker) and rng.random() < 0.2:
+        if last not in (None, turn.speaker) and not turn.cue and rng.random() < 0.2:
             gap = -rng.uniform(0.15, 0.5)
         start = max(max(ends.values()) + round(gap * RATE), ends[turn.speaker]) // grid * grid
         stop = start + -(-length // grid) * grid

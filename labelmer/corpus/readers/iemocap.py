@@ -29,7 +29,7 @@ EVALUATION = re.compile(
     r"\[(?P<valence>[\d.]+), (?P<activation>[\d.]+), (?P<dominance>[\d.]+)\]"
 )
 RATER = re.compile(r"C-E\d+:\t(?P<labels>[^(]*)")
-SCENARIO = re.compile(r"Ses\d\d[FM]_((?:impro|script)\d+)")
+SCENARIO = re.compile(r"Ses\d\d[FM]_([a-z]+\d+)")
 TAG = re.compile(r"\[[^\]]*\]")
 DIMENSIONS = ("valence", "activation", "dominance")
 
