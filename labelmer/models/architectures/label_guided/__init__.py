@@ -62,6 +62,7 @@ class Options(options.NetworkOptions):
         "both",
         enum=["past", "both"],
     )
+    context_loss: float = option("weight of the loss of the context expert", 0.1, 1.0, minimum=0)
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> "Options":

@@ -16,6 +16,7 @@ from labelmer.learning.context import NOBODY, SAME
 from labelmer.models.architectures.label_guided import Options
 from labelmer.models.parts import mlp
 
+START = 0.5  # deviation of the embeddings of places
 NEVER = -1e4  # a logit of what is not there; of all absent turns softmax is still a number
 
 
@@ -29,8 +30,9 @@ class ContextExpert(nn.Module):
     def __init__(self, options: Options, classes: int) -> None:
         super().__init__()
         d, (count, after) = options.width, options.turns
-        self.speaker = nn.Parameter(torch.zeros(2, d))  # the utterance's own, or another one
-        self.distance = nn.Parameter(torch.zeros(count * (1 + after), d))
+        # Places that start alike are hardly told apart in a few hundred updates.
+        self.speaker = nn.Parameter(START * torch.randn(2, d))  # the utterance's own, or another
+        self.distance = nn.Parameter(START * torch.randn(count * (1 + after), d))
         self.answers = nn.ModuleDict({m: Answer(options) for m in options.modalities})
         self.says = mlp(d * len(options.modalities), d, classes, options.dropout)
 

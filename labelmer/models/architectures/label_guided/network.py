@@ -125,9 +125,10 @@ class LabelGuidedFusion(parts.Network):
         terms = [(output.logits, shares["all"])]
         if options.joint or options.expert_statistics or options.context_turns:
             # Else the one reader is the sum itself.
+            weight = {"context": options.context_loss}
             terms += [
-                (logits, options.expert_loss * shares[m])
-                for m, readers in output.readers.items()
+                (logits, weight.get(name, options.expert_loss) * shares[name])
+                for name, readers in output.readers.items()
                 for logits in readers
             ]
         logits, counted = map(torch.cat, zip(*terms, strict=True))
