@@ -13,6 +13,7 @@ from test_train import CLASSES, SMALL, WIDTHS, Corpus, made_features, made_fold
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from labelmer.learning import batches
+from labelmer.learning.context import SAME, Turns
 from labelmer.models import architectures
 from labelmer.models.evaluate import salience_columns
 from labelmer.models.parts import loss_shares
@@ -23,6 +24,7 @@ VARIANTS = {
     "no-label-interaction": {"label_interaction": False, "pooling": "attention"},
     "leam": {"cross_attention": False, "experts": False, "pooling": "leam"},
     "lsgmer": {"architecture": "lsgmer"},
+    "context": {"context_turns": 2},
     "speech-only": {"modalities": ["speech"]},
     "text-only": {"modalities": ["text"], "expert_pooling": "label-attention"},
 }
@@ -52,6 +54,12 @@ def on_gpu(options, layers=()):
         torch.set_default_device(None)
 
 
+def turns(width, count):
+    """The Turns around nine utterances."""
+    places = torch.arange(9 * count).reshape(9, count) % 4
+    return Turns(torch.ones(4, width, dtype=torch.float16), places, places.clamp_max(SAME))
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_prediction_loss_and_salience_stay_on_the_device(corpus, variant):
     options = architectures.options({**SMALL, **VARIANTS[variant]})
@@ -60,11 +68,17 @@ def test_prediction_loss_and_salience_stay_on_the_device(corpus, variant):
         model = on_gpu(options)
         for features in part.features.values():
             features.keep("cuda")
+        if count := options.turns[0]:
+            part.context = {m: turns(width, count).keep("cuda") for m, width in WIDTHS.items()}
         numbers = np.array([4, 0, 7])
         inputs, labels = next(part.batches([numbers], "cuda"))
-        assert {x.device.type for pair in inputs.values() for x in pair} == {"cuda"}
+        around = inputs.get("context", {})
+        pairs = [*(inputs[m] for m in options.modalities), *around.values()]
+        assert {x.device.type for pair in pairs for x in pair} == {"cuda"}
         weights = batches.class_weights(part.labels, len(CLASSES)).to("cuda")
-        there = missing(3, 0.1, np.random.default_rng(0)) if options.joint else None
+        there = None
+        if options.joint:
+            there = missing(3, 0.1, np.random.default_rng(0), context=bool(around))
         present = there and {m: x.to("cuda") for m, x in there.items()}
         model.train()
         output = model(inputs, present)
