@@ -64,6 +64,11 @@ def test_other_dialogues_and_turns_without_times_are_not_around():
     assert near(table, "b") == []
 
 
+def test_dialogues_of_one_name_in_two_sessions_are_two():
+    there, elsewhere = talk(("a", "F", 0, 1), ("b", "M", 2, 3)), talk(("c", "F", 1, 2))
+    assert near(pd.concat([there, elsewhere.assign(session="s1")]), "b") == [("a", OTHER)]
+
+
 def test_an_utterance_that_no_table_has():
     with pytest.raises(InputError, match=r"id 'z' .* expected those of all sessions of the fold"):
         turns_around(talk(("a", "F", 0, 1)), ["a", "z"], 2, after=False)
@@ -245,6 +250,28 @@ def test_training_hears_nothing_of_the_test_speakers(tmp_path):
     second = corpus.train("second")
     for name in ("model.safetensors", "validation.tsv"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_in_the_test_no_turn_is_heard_whose_label_taught(tmp_path):
+    """As of a partner in the dialogue who validates, and trains in the end."""
+    corpus = half_of_the_label(tmp_path, [9] * 10, labelled=80)
+    table = corpus.table
+    partner, tested = (table["speaker"] == name for name in ("s4M", "s4F"))
+    table["part"] = table["part"].replace("test", "train").mask(partner, "validation")
+    table["part"] = table["part"].mask(tested, "test")
+    tables.write(corpus.fold, table, "fold")
+    model = corpus.train("model")
+    said, _ = corpus.evaluate(model)
+    for m, items in corpus.features.items():
+        for name in table["id"][partner]:
+            items[name] = -items[name]
+        write_features(corpus.folder / f"{m}.h5", items)
+    again, _ = corpus.evaluate(model)
+    pd.testing.assert_frame_equal(said, again)
+    taught = set(table["id"][~tested])
+    turns = Ragged(model / "salience/context.h5")
+    heard = {mark for name in turns.ids for mark in turns.marks(name)}
+    assert heard and not heard & taught
 
 
 @pytest.mark.parametrize(

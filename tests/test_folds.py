@@ -122,6 +122,20 @@ def test_even_groups_name_what_cannot_be_grouped():
         made(lonely(1), hold_out="speakers", validation="speakers", folds=3)
 
 
+def test_scenarios_are_drawn_so_that_everyone_plays_every_group():
+    """Each session lacks one of six scenarios: in five groups some draws cannot be tested."""
+    table = corpus(sessions=4, speakers=2)
+    sessions = sorted(set(table.session))
+    played = {s: [f"p{k}" for k in range(6) if k != i] for i, s in enumerate(sessions)}
+    places = table.groupby("session").cumcount()
+    table["scenario"] = [
+        played[session][place % 5] for session, place in zip(table.session, places, strict=True)
+    ]
+    for seed in range(1, 6):
+        found = made(table, scenarios="apart", scenario_groups=3, seed=seed)
+        assert len(found) == 4 * 3
+
+
 SCHEMES = [
     {"hold_out": "session", "validation": "session"},
     {"hold_out": "speaker", "validation": "session"},

@@ -115,7 +115,7 @@ def turns():
         for dialogue, starts in (("a", range(8)), ("b", [3.0, 1.0, 2.0]), ("c", [np.nan, 1.0]))
         for turn, start in enumerate(starts)
     ]
-    table = pd.DataFrame(rows).assign(scenario="", passage="", text="")
+    table = pd.DataFrame(rows).assign(session="s", scenario="", passage="", text="")
     return table.assign(text=["so many words"] * 4 + ["one"] * (len(table) - 4))
 
 

@@ -73,10 +73,11 @@ def folds(
         made = list(_official(table, official))
         _tell_untested(table, made)
         return made
-    groups = []
+    groups, held_out = [], list(_held_out(table, options))
     if options.scenarios == "apart":
-        groups = scenario_groups(table, options.scenario_groups, options.seed)
-    pairs = itertools.product(_held_out(table, options), range(len(groups) or 1))
+        tested = [held.test for held in held_out]
+        groups = scenario_groups(table, options.scenario_groups, options.seed, tested)
+    pairs = itertools.product(held_out, range(len(groups) or 1))
     return [
         _fold(number, table, held, groups, place, options)
         for number, (held, place) in enumerate(pairs, 1)

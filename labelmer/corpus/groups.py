@@ -50,12 +50,21 @@ def circles_of_speakers(table: pd.DataFrame) -> pd.Series:
     return names.groupby(circle).transform("first")
 
 
-def scenario_groups(table: pd.DataFrame, given: int | list, seed: int) -> list[list[str]]:
-    """The groups of scenarios that are kept apart: see check_scenarios."""
+def scenario_groups(
+    table: pd.DataFrame, given: int | list, seed: int, held: Sequence[pd.Series]
+) -> list[list[str]]:
+    """The groups of scenarios that are kept apart: see check_scenarios.
+
+    held: for each group of speakers that is held out, which rows (N,) are theirs; a draw in which
+    all of them play scenarios of all groups is taken before others.
+    """
     check_scenarios(table, given)
     if isinstance(given, int):
         counts = pd.crosstab(table.scenario, table.label)
-        groups = even_groups(counts, given, seed, "scenario")
+        played = pd.DataFrame(
+            {i: rows.groupby(table.scenario).any() for i, rows in enumerate(held)}
+        )
+        groups = even_groups(counts, given, seed, "scenario", played)
     else:
         groups = [list(group) for group in given]
     for place, group in enumerate(groups):
@@ -118,13 +127,17 @@ def where_scenarios_are(
     return "; ".join(said)
 
 
-def even_groups(counts: pd.DataFrame, number: int, seed: int, what: str) -> list[list[str]]:
+def even_groups(
+    counts: pd.DataFrame, number: int, seed: int, what: str, needed: pd.DataFrame | None = None
+) -> list[list[str]]:
     """Names in groups, each sorted, the groups in the order of their first names.
 
     counts: utterances of each name (rows) and class (columns); number: of groups; what: a name is,
     for the error. Of several random orders, the larger names mostly first, each name joins
     the group where the shares of all classes and of all utterances stay evenest; the evenest deal
-    is taken. InputError: fewer names than groups.
+    is taken. needed: of each name (rows) what it has of things (columns, bool) that every group
+    should have: a deal where less is lacking goes before an evener one. InputError: fewer names
+    than groups.
     """
     _check_number(counts.index, number, what)
     counts = counts.sort_index()
@@ -133,7 +146,12 @@ def even_groups(counts: pd.DataFrame, number: int, seed: int, what: str) -> list
     shares /= shares.sum(axis=0)  # (names, classes + 1)
     draw = np.random.default_rng(seed)
     dealt = [_dealt(shares, number, draw) for _ in range(DRAWS)]
-    _, best = min(dealt, key=lambda deal: deal[0])
+    has = (needed if needed is not None else counts[[]]).loc[counts.index].to_numpy(bool)
+
+    def lacking(home: np.ndarray) -> int:
+        return sum(int((~has[home == group].any(axis=0)).sum()) for group in range(number))
+
+    _, best = min(dealt, key=lambda deal: (lacking(deal[1]), deal[0]))
     groups = [counts.index[best == group].tolist() for group in range(number)]
     return sorted(groups)
 

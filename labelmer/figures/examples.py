@@ -42,10 +42,10 @@ FIGURE = {
         "Test utterances that a rule chose, with the salience of their tokens and frames "
         "(orange, in times of an even share), what these say of the predicted class (blue), "
         "and the rationale where it is known (line); below, where the variant looks at the turns "
-        "around an utterance, how much at each (-1 is the turn before). Right ones: of middling "
-        "length and median confidence, where there are some with a rationale; wrong ones: at a "
-        "quarter and at three quarters of the confidences. n = 6 of the test utterances of one "
-        "seed."
+        "around an utterance, how much at each (-1 is the turn before; bold: the same speaker's). "
+        "Right ones: of middling length and median confidence, where there are some with a "
+        "rationale; wrong ones: at a quarter and at three quarters of the confidences. n = 6 of "
+        "the test utterances of one seed."
     ),
 }
 

@@ -60,6 +60,8 @@ def told(turn: Turn) -> str:
 def draw_turns(axes: Axes, turns: Sequence[Turn], height: float, size: float) -> None:
     """Draw a cell for each turn, in order of time, and a line of the one most looked at.
 
+    The utterance's own speaker's are numbered in bold.
+
     height: of the axes, in inches; size: of the text, in points.
     """
     font: dict[str, Any] = {"fontsize": size, "va": "center"}
@@ -69,8 +71,11 @@ def draw_turns(axes: Axes, turns: Sequence[Turn], height: float, size: float) ->
         axes.add_patch(
             Rectangle((left, TOP), right - left, CELL, fc=fill, ec=GREY, lw=0.4, clip_on=False)
         )
-        label = f"{turn.distance:+d}{' same speaker' if turn.same else ''}"
-        axes.text((left + right) / 2, TOP + CELL / 2, label, color=INK, ha="center", **font)
+        own: dict[str, Any] = {"fontweight": "bold"} if turn.same else {}
+        middle = (left + right) / 2
+        axes.text(
+            middle, TOP + CELL / 2, f"{turn.distance:+d}", color=INK, ha="center", **font, **own
+        )
     said = told(max(turns, key=lambda turn: turn.weight)) if turns else "no turns around it"
     axes.text(0, TOP + CELL + LINE / 2, said, color=INK if turns else GREY, **font)
     axes.set(xlim=(0, 1), ylim=(height, 0))

@@ -48,14 +48,14 @@ def turns_around(
     timed = utterances[~utterances["id"].isin(unheard)].dropna(subset=["start_s", "end_s"])
     turns = timed.sort_values(["start_s", "id"])
     dialogues = {
-        name: (turn["id"].to_numpy(), turn[["start_s", "end_s"]].to_numpy().T, turn["speaker"])
-        for name, turn in turns.groupby("dialogue")
+        key: (turn["id"].to_numpy(), turn[["start_s", "end_s"]].to_numpy().T, turn["speaker"])
+        for key, turn in turns.groupby(["session", "dialogue"])
     }
-    wanted = known.loc[ids, ["dialogue", "speaker", "start_s", "end_s"]]
-    for number, (dialogue, speaker, start, end) in enumerate(wanted.itertuples(index=False)):
-        if dialogue not in dialogues or not start < end:  # as where there are no times
+    wanted = known.loc[ids, ["session", "dialogue", "speaker", "start_s", "end_s"]]
+    for number, (*key, speaker, start, end) in enumerate(wanted.itertuples(index=False)):
+        if tuple(key) not in dialogues or not start < end:  # as where there are no times
             continue
-        of_dialogue, (starts, ends), speakers = dialogues[dialogue]
+        of_dialogue, (starts, ends), speakers = dialogues[tuple(key)]
         before = np.flatnonzero(ends <= start)[: -count - 1 : -1]
         near = [before, np.flatnonzero(starts >= end)[:count]] if after else [before]
         for side, found in enumerate(near):
@@ -85,7 +85,7 @@ class Turns:
 
     def subset(self, numbers: np.ndarray) -> "Turns":
         """Those around some of the utterances, in that order."""
-        there = torch.from_numpy(numbers).to(self.places.device)
+        there = torch.from_numpy(numbers).to(self.places.device, non_blocking=True)
         return replace(self, places=self.places[there], who=self.who[there])
 
     def batch(self, numbers: np.ndarray, pinned: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
@@ -133,12 +133,14 @@ def context_of(
     files: Mapping[str, Sequence[Path | str]],
     count: int,
     after: bool,
-    fold: pd.DataFrame | None = None,
+    fold: pd.DataFrame,
+    testing: bool = False,
 ) -> tuple[np.ndarray, dict[str, Turns]]:
     """The turns around utterances: their ids (N, P), and {modality: Turns}.
 
-    paths: tables of utterances; files: {modality: feature files}; fold: the fold's table, before
-    the test: what it holds out is not heard; count, after: as of turns_around().
+    paths: tables of utterances; files: {modality: feature files}; count, after: as of
+    turns_around(); fold: the whole fold table. Before the test nothing is heard of what it holds
+    out, and in the test no turn whose label may have taught the model.
     """
     if not paths:
         raise InputError(
@@ -146,7 +148,8 @@ def context_of(
             "utterances; give those of all sessions of the fold by --utterances"
         )
     utterances = tables.read_all(paths, "utterances")
-    unheard = set() if fold is None else held_out(utterances, fold)
+    taught = set(fold["id"][fold["part"] != "test"])
+    unheard = taught if testing else held_out(utterances, fold)
     names, who = turns_around(utterances, ids, count, after, unheard)
     alone = int((who == NOBODY).all(axis=1).sum())
     log.info("%d of %d utterances have no turn around them", alone, len(names))

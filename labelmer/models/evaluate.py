@@ -191,7 +191,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     of_test = load_part(test, paths, *seen)
     names = None
     if options.turns[0]:
-        names, of_test.context = context_of(args.utterances, ids, paths, *options.turns)
+        around = *options.turns, table, True
+        names, of_test.context = context_of(args.utterances, ids, paths, *around)
     check_encoders(args.folder, of_test)
     found = examine(model, of_test, ids, classes)
     if args.transcripts:
@@ -199,7 +200,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         paths["text"] = args.transcripts
         recognised = load_part(test, paths, *seen)
         if options.turns[0]:
-            _, recognised.context = context_of(args.utterances, ids, paths, *options.turns)
+            _, recognised.context = context_of(args.utterances, ids, paths, *around)
         check_encoders(args.folder, recognised)
         found.changed["transcripts", "text", 1.0] = predict(model, recognised)
 

@@ -50,24 +50,24 @@ def metadata_of(utterances: pd.DataFrame, segments: pd.DataFrame) -> pd.DataFram
 
 def _quarters(table: pd.DataFrame) -> pd.Series:
     """In which quarter of its dialogue each turn starts: "1" to "4", "" where times lack."""
-    turns = table.groupby("dialogue")["start_s"]
+    turns = table.groupby(["session", "dialogue"])["start_s"]
     number, place = turns.transform("size"), turns.rank(method="first")
     timed = turns.transform("count") == number
     quarter = (4 * (place - 1) // number + 1).where(timed & (number > 1))
     return quarter.map(lambda q: "" if pd.isna(q) else f"{q:.0f}")
 
 
-def telling(known: pd.DataFrame, teaching: pd.Index, asked: pd.Index) -> pd.DataFrame:
+def telling(known: pd.DataFrame, teaching: pd.Index, choosing: pd.Index) -> pd.DataFrame:
     """The columns of metadata_of that can tell anything; there may be none.
 
-    They differ within the training part, and a category has a value there that the test part has
-    too: with scenarios apart no scenario, and nothing that is named after one, is given.
+    They differ within the training part, and a category has a value there that the validation part
+    has too: with scenarios apart no scenario, and nothing that is named after one, is given.
 
-    teaching, asked: ids of the training and of the test part.
+    teaching, choosing: ids of the training and of the validation part.
     """
     differ = known.loc[teaching].nunique() > 1
     met = {
-        name: bool(set(known.loc[teaching, name]) & set(known.loc[asked, name]) - {""})
+        name: bool(set(known.loc[teaching, name]) & set(known.loc[choosing, name]) - {""})
         for name in CATEGORIES
     }
     return known[[name for name in known if differ[name] and met.get(name, True)]]
@@ -112,14 +112,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{args.fold}: id '{absent.iloc[0]}' is in no table of utterances, expected those of "
             "all its sessions; split the corpus anew"
         )
-    teaching, asked = (pd.Index(table["id"][table["part"] == part]) for part in ("train", "test"))
-    known = telling(known.loc[table["id"]], teaching, asked)
+    of_parts = (pd.Index(table["id"][table["part"] == part]) for part in ("train", "validation"))
+    teaching, choosing = of_parts
+    known = telling(known.loc[table["id"]], teaching, choosing)
     if known.columns.empty:
         raise InputError(
             f"{args.fold}: there is no metadata to guess from: expected one of "
             f"{[*CATEGORIES, *NUMBERS]} that differs within the training part, and of the first "
-            f"{len(CATEGORIES)} one with a value that the test part has too; take the variant out "
-            "of experiments:, or add columns to the corpus' table"
+            f"{len(CATEGORIES)} one with a value that the validation part has too; take the variant "
+            "out of experiments:, or add columns to the corpus' table"
         )
     inputs, names = as_inputs(known, teaching)
     model, said, how = fitted(
