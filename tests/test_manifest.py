@@ -232,6 +232,8 @@ def test_what_shares_a_recording_is_named(write, caplog):
     rows[2][2] = "Cid"
     manifest.sessions(write(rows))
     assert "'wav/a.wav' stands in the sessions ['y', 'z']" in caplog.text
+    manifest.sessions(write([[*row, "talk"] for row in rows], [*HEADER, "dialogue"]))
+    assert "the dialogue 'talk' stands in the sessions ['x', 'y', 'z']" in caplog.text
 
 
 def test_a_manifest_as_pandas_writes_it_gives_the_words(write, tmp_path):

@@ -119,8 +119,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise InputError(
             f"{args.fold}: there is no metadata to guess from: expected one of "
             f"{[*CATEGORIES, *NUMBERS]} that differs within the training part, and of the first "
-            f"{len(CATEGORIES)} one with a value that the validation part has too; take the variant "
-            "out of experiments:, or add columns to the corpus' table"
+            f"{len(CATEGORIES)} one with a value that the validation part has too; take the "
+            "variant out of experiments:, or add columns to the corpus' table"
         )
     inputs, names = as_inputs(known, teaching)
     model, said, how = fitted(

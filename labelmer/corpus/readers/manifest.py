@@ -88,13 +88,20 @@ def rows(root: Path | str) -> pd.DataFrame:
 
 @functools.cache
 def sessions(root: Path | str) -> list[str]:
-    """Names of the manifest's sessions, sorted. A recording in two of them is a warning."""
+    """Names of the manifest's sessions, sorted. A recording or a dialogue in two is a warning."""
     table = rows(root)
     homes = table.groupby("recording").session.unique()
     for recording, found in homes[homes.map(len) > 1].head(1).items():
         log.warning(
             "%s: '%s' stands in the sessions %s: what is tested may be heard in training",
             *(root, recording, sorted(found)),
+        )
+    named = table[table.dialogue != table.recording].groupby("dialogue").session.unique()
+    for dialogue, found in named[named.map(len) > 1].head(1).items():
+        log.warning(
+            "%s: the dialogue '%s' stands in the sessions %s: there it is several dialogues; if it "
+            "is one, let it stand in one session",
+            *(root, dialogue, sorted(found)),
         )
     return sorted(table.session.unique())
 
