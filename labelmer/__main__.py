@@ -6,6 +6,7 @@ import sys
 # verb: its module, what it does
 VERBS = {
     "demo": ("demo.release", "speak the demo corpus"),
+    "manifest": ("corpus.manifest", "a public corpus as it is distributed -> a table, a config"),
     "segment": ("corpus.segment", "corpus audio -> one file of utterances per session"),
     "utterances": ("corpus.utterances", "corpus transcripts -> tables of utterances"),
     "labels": ("corpus.labels", "corpus evaluations -> tables of labels"),
