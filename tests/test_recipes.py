@@ -5,6 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 import recipe_trees
+import recipe_trees_b
 import yaml
 from recipe_trees import POINTER, Tree
 
@@ -12,7 +13,7 @@ from labelmer import config
 from labelmer.corpus import manifest, recipes
 from labelmer.corpus.readers import manifest as reader
 
-TREES = recipe_trees.TREES
+TREES = recipe_trees.TREES | recipe_trees_b.TREES
 
 
 class Made:

@@ -1,0 +1,110 @@
+"""MSP-Podcast: turns of podcasts; labels, speakers and parts are in Labels/labels_consensus.csv.
+
+Test1 is the test part. Test2 stays without a part; Test3 has no labels.
+"""
+
+import csv
+
+import pandas as pd
+
+from labelmer.base.errors import InputError
+from labelmer.corpus.recipes import Facts
+from labelmer.corpus.release import Release
+
+TABLES = ("labels_consensus.csv", "labels_concensus.csv")  # sic, in older releases
+COLUMNS = ("FileName", "EmoClass", "SpkrID", "Split_Set")
+PARTS = {
+    "train": "train",
+    "development": "validation",
+    "validation": "validation",  # its name in 1.8
+    "test1": "test",
+    "test2": "",
+    "test3": "",
+}
+RELEASES = {"1.8": 73_000, "1.11": 151_654, "1.12": 207_136, "2.0": 264_705}  # turns, 1.8: about
+UNLABELLED = 4_000  # Test3 is smaller
+
+FACTS = Facts(
+    title="MSP-Podcast",
+    language="English",
+    licence="academic or commercial, on request",
+    where="ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Podcast.html",
+    looks="Audios/MSP-PODCAST_0001_0008.wav",
+    classes={
+        "angry": (["A"], "angry and furious"),
+        "sad": (["S"], "sad and unhappy"),
+        "happy": (["H"], "happy and cheerful"),
+        "surprise": (["U"], "surprised and astonished"),
+        "fear": (["F"], "fearful and afraid"),
+        "disgust": (["D"], "disgusted and repelled"),
+        "contempt": (["C"], "contemptuous and scornful"),
+        "neutral": (["N"], "neutral and calm"),
+    },
+    clips=", ".join(f"{turns:,} ({name})" for name, turns in RELEASES.items()),
+    speakers="varies",
+    folds={"hold_out": "part"},
+    advice=(
+        "Parts are the corpus' own: Train, Development (validation), Test1 (test). Test2 stands in",
+        "no part, as it shares speakers with Test1: to test on it, change the manifest's part.",
+        "O (other) and X (no agreement) are of no class, and left out.",
+    ),
+    words=True,
+)
+
+
+def read(release: Release) -> None:
+    """The turns that the table names, with its speakers and parts, and their transcripts."""
+    table = next(iter(release.named(*TABLES)), None)
+    if table is None:
+        raise InputError(
+            f"{release.root}: no {TABLES[0]}, which has labels, speakers and parts; put the "
+            "release's folder Labels into the folder"
+        )
+    rows = {row["FileName"].strip(): row for row in _rows(release, table)}
+    words = release.stems(".txt", "transcripts")
+    unheard = set(rows)
+    for path in release.files:
+        file = path.rpartition("/")[2]
+        if not file.lower().endswith(".wav"):
+            continue
+        row = rows.get(file, dict.fromkeys(COLUMNS, ""))
+        part, label = row["Split_Set"].strip(), row["EmoClass"].strip()
+        unheard.discard(file)
+        if file not in rows:
+            release.leave(path, f"{table} has no row for it, so it has no label (as Test3's)")
+        elif not label:
+            release.leave(path, f"it has no label in {table}")
+        elif part.lower() not in PARTS:
+            release.leave(path, f"its Split_Set is '{part}', expected one of {', '.join(PARTS)}")
+        else:
+            name = file.rpartition(".")[0]
+            release.take(
+                path,
+                speaker=row["SpkrID"].strip() or "Unknown",
+                label=label,
+                part=PARTS[part.lower()],
+                text=release.text(words[name]) if name in words else "",
+            )
+    for file in unheard:
+        release.leave(file, f"{table} names it, and there is no such file")
+
+
+def differences(rows: pd.DataFrame) -> list[str]:
+    """Whether there are as many turns with a label as a release has."""
+    if any(0 <= 1.001 * turns - len(rows) <= UNLABELLED for turns in RELEASES.values()):
+        return []
+    return [
+        f"turns with a label: {len(rows):,} here; releases have, with those of Test3 that have "
+        f"none, {FACTS.clips}"
+    ]
+
+
+def _rows(release: Release, path: str) -> list[dict[str, str]]:
+    rows = list(csv.DictReader(release.text(path).splitlines(), restval=""))
+    for column in COLUMNS:
+        if not rows or rows[0].get(column) is None:
+            raise InputError(
+                f"{release.root / path}: no rows, or no column {column}; expected the columns "
+                f"{', '.join(COLUMNS)}, as the release has them"
+            )
+    return rows
