@@ -13,6 +13,7 @@ from labelmer.corpus.release import Release
 NAME = re.compile(r"(?P<speaker>em[abfgh]|ne[a-eklmno])(?P<number>\d{5})\.wav", re.IGNORECASE)
 EMOTIONS = ("neutral", "happy", "angry", "sad")  # each a hundred numbers, from 1
 PUBLIC, ALL = 75, 1500  # clips of each emotion
+SPEAKERS = 15
 
 FACTS = Facts(
     title="EmotionTTS",
@@ -27,7 +28,7 @@ FACTS = Facts(
         "sad": (["sad"], "sad and unhappy"),
     },
     clips="300 public, 6,000 on request",
-    speakers=15,
+    speakers=SPEAKERS,
     folds={"hold_out": "speakers", "folds": 5},
     advice=(
         "Whether speakers of the two parts (ema and nea, ...) are one person, the release does not",
@@ -62,8 +63,11 @@ def read(release: Release) -> None:
 def differences(rows: pd.DataFrame) -> list[str]:
     """How the counts differ from the public part's, or from all where there is more."""
     full = ALL if len(rows) > PUBLIC * len(EMOTIONS) else PUBLIC
-    counts = {emotion: int((rows.label == emotion).sum()) for emotion in EMOTIONS}
-    pairs = [(f"clips of {emotion}", here, full) for emotion, here in counts.items()]
-    pairs.append(("speakers", rows.speaker.nunique(), 15))
     which = "the public part" if full == PUBLIC else "the full release"
-    return [f"{what}: {here} here, {there} in {which}" for what, here, there in pairs if here != there]
+    pairs = {f"clips of {emotion}": (sum(rows.label == emotion), full) for emotion in EMOTIONS}
+    pairs["speakers"] = rows.speaker.nunique(), SPEAKERS
+    return [
+        f"{what}: {here} here, {there} in {which}"
+        for what, (here, there) in pairs.items()
+        if here != there
+    ]

@@ -1,6 +1,7 @@
 """JL-Corpus: New Zealand English; speaker, emotion, sentence, take and session are in the name.
 
-The words lie beside each clip. Five emotions are called primary, five secondary.
+The words lie beside each clip. Five emotions are called primary, five secondary; whether a
+sentence of one number has the same words in both, is not relied on.
 """
 
 import re
@@ -35,8 +36,8 @@ FACTS = Facts(
     speakers=4,
     folds={"hold_out": "speakers", "folds": 4},
     advice=(
-        "The first five classes are the corpus' primary emotions, the last five its secondary ones:",
-        "many take the primary ones alone.",
+        "The first five classes are the corpus' primary emotions, the others its secondary ones,",
+        "which many leave out.",
     ),
 )
 

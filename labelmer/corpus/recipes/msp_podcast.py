@@ -46,7 +46,8 @@ FACTS = Facts(
     advice=(
         "Parts are the corpus' own: Train, Development (validation), Test1 (test). Test2 stands in",
         "no part, as it shares speakers with Test1: to test on it, change the manifest's part.",
-        "O (other) and X (no agreement) are of no class, and left out.",
+        "Speakers that are not known (SpkrID Unknown) count as one. O (other) and X (no agreement)",
+        "are of no class, and left out.",
     ),
     words=True,
 )
