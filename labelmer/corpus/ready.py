@@ -82,20 +82,19 @@ def config_text(
 
 def _folds(facts: Facts, rows: pd.DataFrame) -> list[str]:
     """The lines of the section, for the speakers that there are."""
-    folds, speakers = dict(facts.folds), rows.speaker.nunique()
-    lines = [f"  # {line}" for line in facts.advice]
+    folds, lines = dict(facts.folds), [f"  # {line}" for line in facts.advice]
+    groups = 0
     if folds["hold_out"] == "speakers":
-        folds["folds"] = max(2, min(int(folds["folds"]), speakers))
-        if folds["folds"] < 3:  # nobody is left to validate
-            folds["validation"] = "dialogues"
-            lines.append(
-                "  # Too few speakers for one that validates: those of training do as well."
-            )
+        groups = max(2, min(int(folds["folds"]), rows.speaker.nunique()))
+        folds["folds"] = groups
+    if groups == 2:  # nobody is left to validate
+        folds["validation"] = "dialogues"
+        lines.append("  # Too few speakers for one that validates: those of training do as well.")
     lines += [f"  {key}: {value}" for key, value in folds.items()]
-    number = rows.scenario.nunique() if "scenario" in rows else 0
-    if number >= FEWEST_SCENARIOS and folds["hold_out"] == "speakers" and folds["folds"] >= 3:
+    scenarios = rows.scenario.nunique() if "scenario" in rows else 0
+    if groups > 2 and scenarios >= FEWEST_SCENARIOS:
         lines.append("  # scenarios: apart              # no sentence of the test part trains")
-        lines.append(f"  # scenario_groups: {min(5, number)}")
+        lines.append(f"  # scenario_groups: {min(5, scenarios)}")
     return lines
 
 
