@@ -266,3 +266,13 @@ def test_transcripts_that_are_empty_or_not_utf_8_are_read_all_the_same(make, cap
     paths = make("shemo", tree).paths
     assert paths["female/F03S02.wav"]["text"] == "" and paths["male/M01A01.wav"]["text"] == "café"
     assert "M01A01.ort: not UTF-8, read as Windows-1252" in caplog.text
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_a_config_has_models_of_words_where_there_are_words(make, said):
+    tree = TREES["msp-improv"]()
+    if not said:
+        tree.tables = {"Evaluation.txt": tree.tables["Evalution.txt"]}
+    written = make("msp-improv", tree).config.read_text()
+    assert ("text-only" in yaml.safe_load(written)["variants"]) == said
+    assert ("there are no words" in written) != said
