@@ -2,7 +2,8 @@
 
 bea_Amused/amused_1-28_0011.wav (openslr), or bea/Amused/... in the sorted edition. Names vary
 (Neutral_, Disgust_169_196_, sleepiness_) and are not unique. The last number is Arctic's sentence;
-its words are those of cmuarctic.data (festvox.org), if that file lies in the folder.
+its words are those of cmuarctic.data (festvox.org), if that file lies in the folder. The counts are
+those of a public list of the files; the authors' README counts 7,000.
 """
 
 import re
