@@ -250,7 +250,7 @@ def msp_podcast():
         },
         {
             "MSP-PODCAST_0003_0004.wav": "there is no such file",
-            "Audios/MSP-PODCAST_0003_0003.wav": "its Split_Set is 'Extra'",
+            "Audios/MSP-PODCAST_0003_0003.wav": "its Split_Set is 'extra'",
             "Audios/MSP-PODCAST_9001_0001.wav": "has no row for it",
             "Labels/labels_detailed.csv": NO_SOUND,
         },

@@ -4,6 +4,8 @@ A recipe takes the clips. What it neither takes nor reads is left out with the r
 is lost.
 """
 
+import csv
+import io
 import os
 import unicodedata
 from collections import defaultdict
@@ -20,6 +22,9 @@ ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"}
 POINTER = b"version https://git-lfs.github.com/spec/"  # how git-lfs' stand-ins begin
 POINTER_BYTES = 1024  # they are no longer than this
 GLANCE = 4096  # bytes that tell most files of one size apart
+
+# U+0092 for an apostrophe, and the like: Windows-1252 that was taken for Latin-1.
+QUOTES = {code: bytes([code]).decode("cp1252") for code in (0x85, *range(0x91, 0x98))}
 
 Row = dict[str, str]
 
@@ -77,14 +82,25 @@ class Release:
         return (self.root / path).read_bytes()
 
     def text(self, path: str) -> str:
-        """What a table or a transcript of the release says; nothing, where it is empty."""
-        data = self.read(path) if self._size(path) else b""
-        self._tables.add(path)
+        """What a transcript of the release says; nothing, where it is empty."""
+        if not self._size(path):
+            self._tables.add(path)
+            return ""
+        data = self.read(path)
         try:
-            return data.decode("utf-8-sig")
+            data.decode()
         except UnicodeDecodeError:
             log.warning("%s: not UTF-8, read as Windows-1252", self.root / path)
-            return data.decode("cp1252", errors="replace")
+        return text_of(data)
+
+    def table(self, path: str, delimiter: str) -> list[Row]:
+        """The rows of a table with a header, {column: cell without blanks around it}."""
+        text = text_of(self.read(path))
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+        return [
+            {key.strip(): (cell or "").strip() for key, cell in row.items() if key is not None}
+            for row in reader
+        ]
 
     def stems(self, ending: str, folder: str = "") -> dict[str, str]:
         """{name without the ending: the first such file}; folder: a word of its folders' names."""
@@ -166,6 +182,15 @@ class Release:
             while block := file.read(1 << 20):
                 digest.update(block)
         return digest.digest()
+
+
+def text_of(data: bytes) -> str:
+    """What bytes say: UTF-8, else Windows-1252, whose quotes some files have within UTF-8."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("cp1252", errors="replace")
+    return text.translate(QUOTES)
 
 
 def _parted(rows: list[Row], key: Callable[[str], object]) -> list[list[Row]]:

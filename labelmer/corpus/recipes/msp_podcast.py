@@ -3,8 +3,6 @@
 Test1 is the test part. Test2 stays without a part; Test3 has no labels.
 """
 
-import csv
-
 import pandas as pd
 
 from labelmer.base.errors import InputError
@@ -21,7 +19,8 @@ PARTS = {
     "test2": "",
     "test3": "",
 }
-RELEASES = {"1.8": 73_000, "1.11": 151_654, "1.12": 207_136, "2.0": 264_705}  # turns, 1.8: about
+CLIPS = "about 73,000 (1.8), 151,654 (1.11), 207,136 (1.12), 264,705 (2.0)"
+MOST = (74_000, 151_654, 207_136, 264_705)  # turns that a release may have
 UNLABELLED = 4_000  # Test3 is smaller
 
 FACTS = Facts(
@@ -40,7 +39,7 @@ FACTS = Facts(
         "contempt": (["C"], "contemptuous and scornful"),
         "neutral": (["N"], "neutral and calm"),
     },
-    clips=", ".join(f"{turns:,} ({name})" for name, turns in RELEASES.items()),
+    clips=CLIPS,
     speakers="varies",
     folds={"hold_out": "part"},
     advice=(
@@ -61,7 +60,7 @@ def read(release: Release) -> None:
             f"{release.root}: no {TABLES[0]}, which has labels, speakers and parts; put the "
             "release's folder Labels into the folder"
         )
-    rows = {row["FileName"].strip(): row for row in _rows(release, table)}
+    rows = {row["FileName"]: row for row in _rows(release, table)}
     words = release.stems(".txt", "transcripts")
     unheard = set(rows)
     for path in release.files:
@@ -69,21 +68,20 @@ def read(release: Release) -> None:
         if not file.lower().endswith(".wav"):
             continue
         row = rows.get(file, dict.fromkeys(COLUMNS, ""))
-        part, label = row["Split_Set"].strip(), row["EmoClass"].strip()
         unheard.discard(file)
         if file not in rows:
             release.leave(path, f"{table} has no row for it, so it has no label (as Test3's)")
-        elif not label:
+        elif not row["EmoClass"]:
             release.leave(path, f"it has no label in {table}")
-        elif part.lower() not in PARTS:
+        elif (part := row["Split_Set"].lower()) not in PARTS:
             release.leave(path, f"its Split_Set is '{part}', expected one of {', '.join(PARTS)}")
         else:
             name = file.rpartition(".")[0]
             release.take(
                 path,
-                speaker=row["SpkrID"].strip() or "Unknown",
-                label=label,
-                part=PARTS[part.lower()],
+                speaker=row["SpkrID"] or "Unknown",
+                label=row["EmoClass"],
+                part=PARTS[part],
                 text=release.text(words[name]) if name in words else "",
             )
     for file in unheard:
@@ -92,18 +90,18 @@ def read(release: Release) -> None:
 
 def differences(rows: pd.DataFrame) -> list[str]:
     """Whether there are as many turns with a label as a release has."""
-    if any(0 <= 1.001 * turns - len(rows) <= UNLABELLED for turns in RELEASES.values()):
+    if any(0 <= most - len(rows) <= UNLABELLED for most in MOST):
         return []
     return [
         f"turns with a label: {len(rows):,} here; releases have, with those of Test3 that have "
-        f"none, {FACTS.clips}"
+        f"none, {CLIPS}"
     ]
 
 
 def _rows(release: Release, path: str) -> list[dict[str, str]]:
-    rows = list(csv.DictReader(release.text(path).splitlines(), restval=""))
+    rows = release.table(path, ",")
     for column in COLUMNS:
-        if not rows or rows[0].get(column) is None:
+        if not rows or column not in rows[0]:
             raise InputError(
                 f"{release.root / path}: no rows, or no column {column}; expected the columns "
                 f"{', '.join(COLUMNS)}, as the release has them"

@@ -54,6 +54,6 @@ def read(release: Release) -> None:
                     path,
                     speaker=match["actor"],
                     label=match["emotion"],
-                    scenario=STATEMENTS[match["statement"]],
+                    scenario=match["statement"],
                     text=STATEMENTS[match["statement"]],
                 )

@@ -1,0 +1,68 @@
+"""nEMO: nine Polish actors, 90 sentences; speaker, emotion and sentence are in the name.
+
+The words are in data.tsv.
+"""
+
+import re
+
+from labelmer.base.log import log
+from labelmer.corpus.recipes import Facts
+from labelmer.corpus.release import Release
+
+NAME = re.compile(
+    r"(?P<speaker>[A-Z]{2}\d)_(?P<emotion>anger|fear|happiness|neutral|sadness|surprised)_"
+    r"(?P<sentence>\d+)\.wav"
+)
+
+FACTS = Facts(
+    title="nEMO",
+    language="Polish",
+    licence="CC BY-NC-SA 4.0",
+    where="github.com/amu-cai/nEMO",
+    looks="samples/EB0_anger_1.wav",
+    classes={
+        "anger": (["anger"], "angry and furious"),
+        "fear": (["fear"], "fearful and afraid"),
+        "happiness": (["happiness"], "happy and cheerful"),
+        "neutral": (["neutral"], "neutral and plain"),
+        "sadness": (["sadness"], "sad and unhappy"),
+        "surprised": (["surprised"], "surprised and astonished"),
+    },
+    clips={
+        "anger": 749,
+        "fear": 736,
+        "happiness": 749,
+        "neutral": 809,
+        "sadness": 769,
+        "surprised": 669,
+    },
+    speakers=9,
+    folds={"hold_out": "speakers", "folds": 9},
+    encoder="allegro/herbert-base-cased",
+)
+
+
+def read(release: Release) -> None:
+    """Clips by their names, with the words of the table; a row without a clip is left out."""
+    words: dict[str, dict[str, str]] = {}
+    for path in release.named("data.tsv")[:1]:
+        words = {row.get("file_id", ""): row for row in release.table(path, "\t")}
+    if not words:
+        log.warning("%s: there is no data.tsv, so no clip has words", release.root)
+    for path in release.files:
+        name = path.rpartition("/")[2]
+        if match := NAME.fullmatch(name):
+            row = words.pop(name, {})
+            said = row.get("speaker_id"), row.get("emotion")
+            if row and said != (match["speaker"], match["emotion"]):
+                release.leave(path, f"data.tsv says otherwise: {said[0]}, {said[1]}")
+                continue
+            release.take(
+                path,
+                speaker=match["speaker"],
+                label=match["emotion"],
+                scenario=match["sentence"],
+                text=row.get("raw_text", ""),
+            )
+    for name in words:
+        release.leave(f"data.tsv:{name}", "a row without a clip")
