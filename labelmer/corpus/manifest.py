@@ -171,7 +171,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     if args.config:
         name = args.recipe if args.recipe != OWN else pattern.name_of(args.out.stem) or OWN
-        files[args.config] = ready.config_text(name, facts, args.out, args.config, rows)
+        files[args.config] = ready.config_text(
+            name, args.recipe, facts, args.out, args.config, rows
+        )
     for path, text in files.items():
         refuse_other(path, text)
     for path, text in files.items():
