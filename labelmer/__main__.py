@@ -35,7 +35,7 @@ VERBS = {
     ),
     "plot": ("figures.plot", "result tables, histories or salience -> one figure"),
     "page": ("report.page", "tables and figures -> one HTML page"),
-    "options": ("config.documents", "the options in the code -> schema and tables of the docs"),
+    "options": ("config.documents", "what the code knows -> schema and tables of the docs"),
     "inspect": ("report.inspection", "what a ragged file holds, from what, and whether it is sane"),
 }
 

@@ -41,26 +41,19 @@ RULE = "fits no rule"
 
 def ravdess():
     """Two actors, and all again in a folder of its own, as on Kaggle; a song and a video."""
-    kids, dogs = "Kids are talking by the door", "Dogs are sitting by the door"
+    kids = {"scenario": "01", "text": "Kids are talking by the door"}
+    dogs = {"scenario": "02", "text": "Dogs are sitting by the door"}
     names = {
-        "Actor_01/03-01-01-01-01-01-01": ("01", "01", kids),
-        "Actor_01/03-01-03-01-02-01-01": ("01", "03", dogs),
-        "Actor_01/03-01-03-01-02-02-01": ("01", "03", dogs),
-        "Actor_02/03-01-06-02-01-02-02": ("02", "06", kids),
-        "Actor_03/03-01-08-02-01-02-03": ("03", "08", kids),
+        "Actor_01/03-01-01-01-01-01-01.wav": {"speaker": "01", "label": "01", **kids},
+        "Actor_01/03-01-03-01-02-01-01.wav": {"speaker": "01", "label": "03", **dogs},
+        "Actor_01/03-01-03-01-02-02-01.wav": {"speaker": "01", "label": "03", **dogs},
+        "Actor_02/03-01-06-02-01-02-02.wav": {"speaker": "02", "label": "06", **kids},
+        "Actor_03/03-01-08-02-01-02-03.wav": {"speaker": "03", "label": "08", **kids},
     }
     same = {f"Actor_01/03-01-03-01-02-0{n}-01.wav": b"the same" for n in (1, 2)}
     again = "audio_speech_actors_01-24/Actor_01/03-01-01-01-01-01-01.wav"
     return Tree(
-        {
-            f"{path}.wav": {
-                "speaker": speaker,
-                "label": label,
-                "text": said,
-                "scenario": "01" if said == kids else "02",
-            }
-            for path, (speaker, label, said) in names.items()
-        },
+        names,
         {
             again: SAME,
             "audio_speech_actors_01-24/Actor_02/03-01-06-02-01-02-02.wav": "though its bytes",
@@ -210,6 +203,7 @@ def nemo():
                 "scenario": "1",
                 "text": "Lubię czytać przed snem.",
             },
+            "samples/MK0_neutral_2.wav": {"speaker": "MK0", "scenario": "2"},
             "samples/MP0_surprised_90.wav": {"speaker": "MP0", "label": "surprised", "text": ""},
         },
         {

@@ -124,9 +124,7 @@ def tell(rows: pd.DataFrame, left_out: Mapping[str, str], files: Iterable[Path])
     """Print what there is."""
     labels = ", ".join(f"{label} {n}" for label, n in rows.label.value_counts().items())
     print(f"{len(rows)} clips of {rows.speaker.nunique()} speakers: {labels}")
-    print(f"left out: {len(left_out)} files")
-    for reason, count in Counter(left_out.values()).most_common(10):
-        print(f"  {count} x {reason}")
+    print(f"left out: {len(left_out)}, each with its reason in the second of these files")
     print(f"written: {', '.join(map(str, files))}")
 
 
@@ -173,7 +171,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     if args.config:
         name = args.recipe if args.recipe != OWN else pattern.name_of(args.out.stem) or OWN
-        files[args.config] = ready.config_text(name, facts, args.out, args.config, rows)
+        files[args.config] = ready.config_text(
+            name, args.recipe, facts, args.out, args.config, rows
+        )
     for path, text in files.items():
         refuse_other(path, text)
     for path, text in files.items():

@@ -41,11 +41,17 @@ VARIANTS = {  # name: entry, does it need words?
 
 
 def config_text(
-    name: str, facts: Facts, manifest: Path | str, config: Path | str, rows: pd.DataFrame
+    name: str,
+    recipe: str,
+    facts: Facts,
+    manifest: Path | str,
+    config: Path | str,
+    rows: pd.DataFrame,
 ) -> str:
     """A config for a corpus.
 
-    name: of the corpus; manifest and config: where the two are; rows: those of the manifest.
+    name: of the corpus; recipe: what made the manifest, as on the command line; manifest and
+    config: where the two are; rows: those of the manifest.
     """
     spoken = (rows.text != "").any()
     words = facts.words and spoken
@@ -55,6 +61,7 @@ def config_text(
         speech, text = "xls-r-300m", "xlm-roberta-base"
     lines = [
         f"# {facts.title}, {facts.language}. {facts.where}; licence: {facts.licence}.",
+        f"# The manifest is made by: labelmer manifest {recipe} ROOT {manifest}",
         f"# Run it with: snakemake --configfile {config} --cores 8 --resources gpu=1",
         "# Every key is explained in docs/configuration.md.",
         "",

@@ -21,6 +21,26 @@ from dataclasses import dataclass
 from types import ModuleType
 
 
+# Words for the classes, whose names all recipes share: so one corpus can be tested on another.
+EMOTIONS = {
+    "angry": "angry and furious",
+    "bored": "bored and weary",
+    "calm": "calm and relaxed",
+    "contemptuous": "contemptuous and scornful",
+    "disgusted": "disgusted and repelled",
+    "fearful": "fearful and afraid",
+    "happy": "happy and cheerful",
+    "neutral": "neutral and plain",
+    "sad": "sad and unhappy",
+    "surprised": "surprised and astonished",
+}
+
+
+def emotions(**codes: str) -> dict[str, tuple[list[str], str]]:
+    """Classes of EMOTIONS, each with the release's one code of it: {class: (codes, words)}."""
+    return {name: ([code], EMOTIONS[name]) for name, code in codes.items()}
+
+
 @dataclass(frozen=True)
 class Facts:
     """What is known of a full release."""

@@ -2,7 +2,7 @@
 
 import re
 
-from labelmer.corpus.recipes import Facts
+from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
 # The sex is wrong in five names, so the speaker is the last field alone.
@@ -17,13 +17,13 @@ FACTS = Facts(
     licence="none stated",
     where="github.com/wgwangang/ASED_V1",
     looks="05Angry/a5-03-01-02-50.wav",
-    classes={
-        "neutral": (["n1"], "neutral and plain"),
-        "fearful": (["f2"], "fearful and afraid"),
-        "happy": (["h3"], "happy and cheerful"),
-        "sad": (["s4"], "sad and unhappy"),
-        "angry": (["a5"], "angry and furious"),
-    },
+    classes=emotions(
+        neutral="n1",
+        fearful="f2",
+        happy="h3",
+        sad="s4",
+        angry="a5",
+    ),
     clips={"n1": 522, "f2": 510, "h3": 486, "s4": 470, "a5": 486},
     speakers=65,
     folds={"hold_out": "speakers", "folds": 5},

@@ -5,7 +5,7 @@ import re
 import pandas as pd
 
 from labelmer.base.log import log
-from labelmer.corpus.recipes import Facts
+from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
 SENTENCES = {
@@ -38,14 +38,14 @@ FACTS = Facts(
     licence="ODbL 1.0 + DbCL 1.0",
     where="github.com/CheyneyComputerScience/CREMA-D",
     looks="AudioWAV/1001_DFA_ANG_XX.wav",
-    classes={
-        "angry": (["ANG"], "angry and furious"),
-        "disgust": (["DIS"], "disgusted and repelled"),
-        "fearful": (["FEA"], "fearful and afraid"),
-        "happy": (["HAP"], "happy and cheerful"),
-        "neutral": (["NEU"], "neutral and plain"),
-        "sad": (["SAD"], "sad and unhappy"),
-    },
+    classes=emotions(
+        angry="ANG",
+        disgusted="DIS",
+        fearful="FEA",
+        happy="HAP",
+        neutral="NEU",
+        sad="SAD",
+    ),
     clips={"ANG": 1271, "DIS": 1271, "FEA": 1271, "HAP": 1271, "NEU": 1087, "SAD": 1271},
     speakers=91,
     folds={"hold_out": "speakers", "folds": 5},

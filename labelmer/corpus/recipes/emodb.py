@@ -5,7 +5,7 @@ Speaker, text, emotion by the first letter of its German word (A is Angst, fear)
 
 import re
 
-from labelmer.corpus.recipes import Facts
+from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
 TEXTS = {
@@ -28,15 +28,15 @@ FACTS = Facts(
     licence="CC0 (release 1), CC BY 4.0 (2.0)",
     where="emodb.bilderbar.info",
     looks="wav/03a01Fa.wav",
-    classes={
-        "anger": (["W"], "angry and furious"),
-        "boredom": (["L"], "bored and weary"),
-        "disgust": (["E"], "disgusted and repelled"),
-        "fear": (["A"], "fearful and afraid"),
-        "happiness": (["F"], "happy and cheerful"),
-        "sadness": (["T"], "sad and unhappy"),
-        "neutral": (["N"], "neutral and plain"),
-    },
+    classes=emotions(
+        angry="W",
+        bored="L",
+        disgusted="E",
+        fearful="A",
+        happy="F",
+        sad="T",
+        neutral="N",
+    ),
     clips={"W": 127, "L": 81, "E": 46, "A": 69, "F": 71, "T": 62, "N": 79},
     speakers=10,
     folds={"hold_out": "speakers", "folds": 5},

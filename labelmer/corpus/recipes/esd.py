@@ -6,7 +6,7 @@ text file of each speaker, in any of several encodings.
 
 import re
 
-from labelmer.corpus.recipes import Facts
+from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release, text_of
 
 NAME = re.compile(r"(?P<speaker>00(?:0[1-9]|1\d|20))_(?P<number>\d{6})\.wav")
@@ -25,13 +25,13 @@ FACTS = Facts(
     licence="research only, signed",
     where="github.com/HLTSingapore/Emotional-Speech-Data",
     looks="0001/Angry/0001_000351.wav",
-    classes={
-        "angry": (["Angry"], "angry and furious"),
-        "happy": (["Happy"], "happy and cheerful"),
-        "neutral": (["Neutral"], "neutral and plain"),
-        "sad": (["Sad"], "sad and unhappy"),
-        "surprise": (["Surprise"], "surprised and astonished"),
-    },
+    classes=emotions(
+        angry="Angry",
+        happy="Happy",
+        neutral="Neutral",
+        sad="Sad",
+        surprised="Surprise",
+    ),
     clips=dict.fromkeys(LABELS, 7000),
     speakers=20,
     folds={"hold_out": "part"},

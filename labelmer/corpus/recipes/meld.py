@@ -7,7 +7,7 @@ import pandas as pd
 
 from labelmer.base import names
 from labelmer.base.log import log
-from labelmer.corpus.recipes import Facts
+from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
 NAME = re.compile(r"dia(?P<dialogue>\d+)_utt(?P<utterance>\d+)\.(?:mp4|wav|flac)", re.IGNORECASE)
@@ -26,15 +26,15 @@ FACTS = Facts(
     licence="GPL-3.0",
     where="affective-meld.github.io",
     looks="train_splits/dia0_utt0.mp4, beside train_sent_emo.csv",
-    classes={
-        "neutral": (["neutral"], "neutral and plain"),
-        "joy": (["joy"], "joyful and happy"),
-        "sadness": (["sadness"], "sad and unhappy"),
-        "anger": (["anger"], "angry and furious"),
-        "surprise": (["surprise"], "surprised and astonished"),
-        "fear": (["fear"], "fearful and afraid"),
-        "disgust": (["disgust"], "disgusted and repelled"),
-    },
+    classes=emotions(
+        neutral="neutral",
+        happy="joy",
+        sad="sadness",
+        angry="anger",
+        surprised="surprise",
+        fearful="fear",
+        disgusted="disgust",
+    ),
     clips={  # the tables have two rows more, both neutral: one clip is absent, one is broken
         "neutral": 6434,
         "joy": 2308,

@@ -6,7 +6,7 @@ The words are in data.tsv.
 import re
 
 from labelmer.base.log import log
-from labelmer.corpus.recipes import Facts
+from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
 NAME = re.compile(
@@ -20,14 +20,14 @@ FACTS = Facts(
     licence="CC BY-NC-SA 4.0",
     where="github.com/amu-cai/nEMO",
     looks="samples/EB0_anger_1.wav",
-    classes={
-        "anger": (["anger"], "angry and furious"),
-        "fear": (["fear"], "fearful and afraid"),
-        "happiness": (["happiness"], "happy and cheerful"),
-        "neutral": (["neutral"], "neutral and plain"),
-        "sadness": (["sadness"], "sad and unhappy"),
-        "surprised": (["surprised"], "surprised and astonished"),
-    },
+    classes=emotions(
+        angry="anger",
+        fearful="fear",
+        happy="happiness",
+        neutral="neutral",
+        sad="sadness",
+        surprised="surprised",
+    ),
     clips={
         "anger": 749,
         "fear": 736,

@@ -5,7 +5,7 @@ Modality, channel, emotion, intensity, statement, repetition, actor.
 
 import re
 
-from labelmer.corpus.recipes import Facts
+from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
 NAME = re.compile(
@@ -25,16 +25,16 @@ FACTS = Facts(
     licence="CC BY-NC-SA 4.0",
     where="zenodo.org/record/1188976",
     looks="Actor_01/03-01-06-01-02-01-01.wav",
-    classes={
-        "neutral": (["01"], "neutral and plain"),
-        "calm": (["02"], "calm and relaxed"),
-        "happy": (["03"], "happy and cheerful"),
-        "sad": (["04"], "sad and unhappy"),
-        "angry": (["05"], "angry and furious"),
-        "fearful": (["06"], "fearful and afraid"),
-        "disgust": (["07"], "disgusted and repelled"),
-        "surprised": (["08"], "surprised and astonished"),
-    },
+    classes=emotions(
+        neutral="01",
+        calm="02",
+        happy="03",
+        sad="04",
+        angry="05",
+        fearful="06",
+        disgusted="07",
+        surprised="08",
+    ),
     clips={"01": 96, **{f"{n:02}": 192 for n in range(2, 9)}},
     speakers=24,
     folds={"hold_out": "speakers", "folds": 6},

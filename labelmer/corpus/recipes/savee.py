@@ -5,7 +5,7 @@ The number says which of an emotion's sentences it is; what they are is not told
 
 import re
 
-from labelmer.corpus.recipes import Facts
+from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
 # Two letters before one, or sa03 would be anger.
@@ -18,15 +18,15 @@ FACTS = Facts(
     licence="research only, on registration",
     where="kahlan.eps.surrey.ac.uk/savee",
     looks="AudioData/DC/sa03.wav or ALL/DC_sa03.wav",
-    classes={
-        "anger": (["a"], "angry and furious"),
-        "disgust": (["d"], "disgusted and repelled"),
-        "fear": (["f"], "fearful and afraid"),
-        "happiness": (["h"], "happy and cheerful"),
-        "neutral": (["n"], "neutral and plain"),
-        "sadness": (["sa"], "sad and unhappy"),
-        "surprise": (["su"], "surprised and astonished"),
-    },
+    classes=emotions(
+        angry="a",
+        disgusted="d",
+        fearful="f",
+        happy="h",
+        neutral="n",
+        sad="sa",
+        surprised="su",
+    ),
     clips={"a": 60, "d": 60, "f": 60, "h": 60, "n": 120, "sa": 60, "su": 60},
     speakers=4,
     folds={"hold_out": "speakers", "folds": 4},

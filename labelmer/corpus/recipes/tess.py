@@ -2,7 +2,7 @@
 
 import re
 
-from labelmer.corpus.recipes import Facts
+from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
 # OA: the release has an OA_bite_neutral.wav, which is OAF's.
@@ -18,15 +18,15 @@ FACTS = Facts(
     licence="CC BY-NC-ND 4.0",
     where="doi.org/10.5683/SP2/E8H2MF",
     looks="OAF_angry/OAF_back_angry.wav",
-    classes={
-        "angry": (["angry"], "angry and furious"),
-        "disgust": (["disgust"], "disgusted and repelled"),
-        "fear": (["fear"], "fearful and afraid"),
-        "happy": (["happy"], "happy and cheerful"),
-        "neutral": (["neutral"], "neutral and plain"),
-        "surprise": (["ps"], "pleasantly surprised"),
-        "sad": (["sad"], "sad and unhappy"),
-    },
+    classes=emotions(
+        angry="angry",
+        disgusted="disgust",
+        fearful="fear",
+        happy="happy",
+        neutral="neutral",
+        surprised="ps",
+        sad="sad",
+    ),
     clips=dict.fromkeys(("angry", "disgust", "fear", "happy", "neutral", "ps", "sad"), 400),
     speakers=2,
     folds={"hold_out": "speakers", "folds": 2},

@@ -2,7 +2,7 @@
 
 import re
 
-from labelmer.corpus.recipes import Facts
+from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
 NAME = re.compile(r"S(?P<speaker>[MF]\d+)_F\d+_(?P<emotion>[AHNS])\d+\.wav")
@@ -14,12 +14,12 @@ FACTS = Facts(
     licence="research only",
     where="github.com/siddiquelatif/URDU-Dataset",
     looks="Angry/SM1_F10_A010.wav",
-    classes={
-        "angry": (["A"], "angry and furious"),
-        "happy": (["H"], "happy and cheerful"),
-        "neutral": (["N"], "neutral and plain"),
-        "sad": (["S"], "sad and unhappy"),
-    },
+    classes=emotions(
+        angry="A",
+        happy="H",
+        neutral="N",
+        sad="S",
+    ),
     clips=dict.fromkeys("AHNS", 100),
     speakers=29,
     folds={"hold_out": "speakers", "folds": 5},
