@@ -5,7 +5,7 @@ The number in brackets is the speaker, with or without a zero; a letter behind i
 
 import re
 
-from labelmer.corpus.recipes import Facts
+from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
 NAME = re.compile(
@@ -19,13 +19,7 @@ FACTS = Facts(
     licence="CC BY 4.0",
     where="m3c.web.auth.gr/research/aesdd-speech-emotion-recognition",
     looks="anger/a06 (5)b.wav",
-    classes={
-        "anger": (["a"], "angry and furious"),
-        "disgust": (["d"], "disgusted and repelled"),
-        "fear": (["f"], "fearful and afraid"),
-        "happiness": (["h"], "happy and cheerful"),
-        "sadness": (["s"], "sad and unhappy"),
-    },
+    classes=emotions(angry="a", disgusted="d", fearful="f", happy="h", sad="s"),
     clips={"a": 121, "d": 122, "f": 120, "h": 119, "s": 122},
     speakers=6,
     folds={"hold_out": "speakers", "folds": 6},

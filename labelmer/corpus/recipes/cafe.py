@@ -6,7 +6,7 @@ accents (Colère, Dégoût). There are two editions, 48 kHz (wav) and 192 kHz (a
 
 import re
 
-from labelmer.corpus.recipes import Facts
+from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
 SENTENCES = {
@@ -28,15 +28,15 @@ FACTS = Facts(
     licence="CC BY-NC-SA 4.0",
     where="zenodo.org/record/1478765",
     looks="Colère/Faible/01-C-1-1.wav",
-    classes={
-        "anger": (["C"], "angry and furious"),
-        "disgust": (["D"], "disgusted and repelled"),
-        "joy": (["J"], "joyful and happy"),
-        "neutral": (["N"], "neutral and plain"),
-        "fear": (["P"], "fearful and afraid"),
-        "surprise": (["S"], "surprised and astonished"),
-        "sadness": (["T"], "sad and unhappy"),
-    },
+    classes=emotions(
+        angry="C",
+        disgusted="D",
+        happy="J",
+        neutral="N",
+        fearful="P",
+        surprised="S",
+        sad="T",
+    ),
     clips={"N": 72, **dict.fromkeys("CDJPST", 144)},
     speakers=12,
     folds={"hold_out": "speakers", "folds": 6},

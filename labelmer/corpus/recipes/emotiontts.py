@@ -7,7 +7,7 @@ import re
 
 import pandas as pd
 
-from labelmer.corpus.recipes import Facts
+from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
 NAME = re.compile(r"(?P<speaker>em[abfgh]|ne[a-eklmno])(?P<number>\d{5})\.wav", re.IGNORECASE)
@@ -21,12 +21,7 @@ FACTS = Facts(
     licence="CC BY-NC-SA 4.0, for research",
     where="github.com/emotiontts/emotiontts_open_db",
     looks="emotional-to-emotional/nea/wav/nea00001.wav",
-    classes={
-        "neutral": (["neutral"], "neutral and plain"),
-        "happy": (["happy"], "happy and joyful"),
-        "angry": (["angry"], "angry and furious"),
-        "sad": (["sad"], "sad and unhappy"),
-    },
+    classes=emotions(neutral="neutral", happy="happy", angry="angry", sad="sad"),
     clips="300 public, 6,000 on request",
     speakers=SPEAKERS,
     folds={"hold_out": "speakers", "folds": 5},

@@ -8,7 +8,7 @@ those of a public list of the files; the authors' README counts 7,000.
 
 import re
 
-from labelmer.corpus.recipes import Facts
+from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
 SPEAKERS = {"bea", "jenie", "josh", "sam"}
@@ -31,13 +31,8 @@ FACTS = Facts(
     licence="non-commercial",
     where="openslr.org/115",
     looks="bea_Amused/amused_1-28_0011.wav",
-    classes={
-        "amused": (["amused"], "amused and laughing"),
-        "angry": (["angry"], "angry and furious"),
-        "disgusted": (["disgusted"], "disgusted and repelled"),
-        "neutral": (["neutral"], "neutral and plain"),
-        "sleepy": (["sleepy"], "sleepy and tired"),
-    },
+    classes=emotions(angry="angry", disgusted="disgusted", neutral="neutral")
+    | {"amused": (["amused"], "amused and laughing"), "sleepy": (["sleepy"], "sleepy and tired")},
     clips={"amused": 1315, "angry": 1267, "disgusted": 1019, "neutral": 1566, "sleepy": 1720},
     speakers=4,
     folds={"hold_out": "speakers", "folds": 4},

@@ -2,7 +2,7 @@
 
 import re
 
-from labelmer.corpus.recipes import Facts
+from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
 SENTENCES = {  # b short, l long, n nonsense, d questions
@@ -33,15 +33,15 @@ FACTS = Facts(
     licence="not confirmed",
     where="voice.fub.it/activities/corpora/emovo",
     looks="f1/dis-f1-b1.wav",
-    classes={
-        "disgust": (["dis"], "disgusted and repelled"),
-        "joy": (["gio"], "joyful and happy"),
-        "neutral": (["neu"], "neutral and plain"),
-        "fear": (["pau"], "fearful and afraid"),
-        "anger": (["rab"], "angry and furious"),
-        "surprise": (["sor"], "surprised and astonished"),
-        "sadness": (["tri"], "sad and unhappy"),
-    },
+    classes=emotions(
+        angry="rab",
+        disgusted="dis",
+        fearful="pau",
+        happy="gio",
+        neutral="neu",
+        sad="tri",
+        surprised="sor",
+    ),
     clips=dict.fromkeys(["dis", "gio", "neu", "pau", "rab", "sor", "tri"], 84),
     speakers=6,
     folds={"hold_out": "speakers", "folds": 6},

@@ -6,14 +6,11 @@ sentence of one number has the same words in both, is not relied on.
 
 import re
 
-from labelmer.corpus.recipes import Facts
+from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
-WORDS = {
-    "angry": "angry and furious",
-    "happy": "happy and cheerful",
-    "neutral": "neutral and plain",
-    "sad": "sad and unhappy",
+PRIMARY = ("angry", "happy", "neutral", "sad")
+OTHERS = {  # excited is primary too, the rest is secondary
     "excited": "excited and thrilled",
     "anxious": "anxious and worried",
     "apologetic": "apologetic and sorry",
@@ -21,8 +18,11 @@ WORDS = {
     "concerned": "concerned and caring",
     "encouraging": "encouraging and supportive",
 }
+CLASSES = emotions(**{name: name for name in PRIMARY}) | {
+    name: ([name], words) for name, words in OTHERS.items()
+}
 NAME = re.compile(
-    rf"(?P<speaker>(?:fe)?male[12])_(?P<emotion>{'|'.join(WORDS)})_(?P<sentence>\d+)[ab]_[12]\.wav"
+    rf"(?P<speaker>(?:fe)?male[12])_(?P<emotion>{'|'.join(CLASSES)})_(?P<sentence>\d+)[ab]_[12]\.wav"
 )
 
 FACTS = Facts(
@@ -31,8 +31,8 @@ FACTS = Facts(
     licence="CC0 or ODC-By, sources differ",
     where="kaggle.com/datasets/tli725/jl-corpus",
     looks="Raw JL corpus (unchecked and unannotated)/JL(wav+txt)/female1_angry_10a_1.wav",
-    classes={emotion: ([emotion], words) for emotion, words in WORDS.items()},
-    clips=dict.fromkeys(WORDS, 240),
+    classes=CLASSES,
+    clips=dict.fromkeys(CLASSES, 240),
     speakers=4,
     folds={"hold_out": "speakers", "folds": 4},
     advice=(

@@ -8,7 +8,7 @@ improvised. FM and MF say whose scenario it is; the speaker stands before the ty
 import re
 
 from labelmer.base.errors import InputError
-from labelmer.corpus.recipes import Facts
+from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
 TURN = r"S(?P<sentence>\d\d)[AHNS]-(?P<speaker>[FM]0(?P<session>[1-6]))-[PRST]-[FM]{2}\d+"
@@ -22,12 +22,7 @@ FACTS = Facts(
     licence="academic, on request",
     where="ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Improv.html",
     looks="Audio/session1/S01A/P/MSP-IMPROV-S01A-F01-P-FM01.wav",
-    classes={
-        "angry": (["A"], "angry and furious"),
-        "happy": (["H"], "happy and cheerful"),
-        "neutral": (["N"], "neutral and calm"),
-        "sad": (["S"], "sad and unhappy"),
-    },
+    classes=emotions(angry="A", happy="H", neutral="N", sad="S"),
     clips={"A": 792, "H": 2644, "N": 3477, "O": 85, "S": 885, "X": 555},
     speakers=12,
     folds={"hold_out": "session", "validation": "session"},

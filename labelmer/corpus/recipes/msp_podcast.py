@@ -6,7 +6,7 @@ Test1 is the test part. Test2 stays without a part; Test3 has no labels.
 import pandas as pd
 
 from labelmer.base.errors import InputError
-from labelmer.corpus.recipes import Facts
+from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
 TABLES = ("labels_consensus.csv", "labels_concensus.csv")  # sic, in older releases
@@ -29,16 +29,16 @@ FACTS = Facts(
     licence="academic or commercial, on request",
     where="ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Podcast.html",
     looks="Audios/MSP-PODCAST_0001_0008.wav",
-    classes={
-        "angry": (["A"], "angry and furious"),
-        "sad": (["S"], "sad and unhappy"),
-        "happy": (["H"], "happy and cheerful"),
-        "surprise": (["U"], "surprised and astonished"),
-        "fear": (["F"], "fearful and afraid"),
-        "disgust": (["D"], "disgusted and repelled"),
-        "contempt": (["C"], "contemptuous and scornful"),
-        "neutral": (["N"], "neutral and calm"),
-    },
+    classes=emotions(
+        angry="A",
+        sad="S",
+        happy="H",
+        surprised="U",
+        fearful="F",
+        disgusted="D",
+        contemptuous="C",
+        neutral="N",
+    ),
     clips=CLIPS,
     speakers="varies",
     folds={"hold_out": "part"},

@@ -8,7 +8,7 @@ import re
 
 import pandas as pd
 
-from labelmer.corpus.recipes import Facts
+from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
 NAME = re.compile(r"(?P<speaker>[FM]\d\d)(?P<emotion>[AFHNSW])\d\d+\.wav", re.IGNORECASE)
@@ -21,18 +21,13 @@ FACTS = Facts(
     licence="free for academic use",
     where="github.com/mansourehk/ShEMO",
     looks="female/F03S02.wav",
-    classes={
-        "anger": (["A"], "angry and furious"),
-        "fear": (["F"], "fearful and afraid"),
-        "happiness": (["H"], "happy and cheerful"),
-        "neutral": (["N"], "neutral and plain"),
-        "sadness": (["S"], "sad and unhappy"),
-        "surprise": (["W"], "surprised and astonished"),
-    },
+    classes=emotions(angry="A", fearful="F", happy="H", neutral="N", sad="S", surprised="W"),
     clips={"A": 1059, "F": 38, "H": 201, "N": 1028, "S": 449, "W": 225},
     speakers=87,
     folds={"hold_out": "speakers", "folds": 5},
-    advice=("Fear has 38 clips of 3,000: a fold says little of it; many leave the class out.",),
+    advice=(
+        "There are 38 fearful clips of 3,000: a fold says little of it; many leave the class out.",
+    ),
     words=True,
     encoder="HooshvareLab/bert-fa-base-uncased",
 )
