@@ -20,7 +20,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 
-
 # Words for the classes, whose names all recipes share: so one corpus can be tested on another.
 EMOTIONS = {
     "angry": "angry and furious",
