@@ -1,10 +1,12 @@
 """Recipes: public corpora as they are distributed become manifests and configs."""
 
 import shutil
+from itertools import product
 
 import pandas as pd
 import pytest
 import recipe_trees
+import recipe_trees_b
 import yaml
 from recipe_trees import POINTER, Tree
 
@@ -12,7 +14,7 @@ from labelmer import config
 from labelmer.corpus import manifest, recipes
 from labelmer.corpus.readers import manifest as reader
 
-TREES = recipe_trees.TREES
+TREES = recipe_trees.TREES | recipe_trees_b.TREES
 
 
 class Made:
@@ -191,3 +193,86 @@ def test_the_list_names_every_recipe_first(capsys):
     manifest.main(["--list"])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["recipe", *recipes.names()]
+
+
+def all_of_emovo():
+    for actor in ("f1", "f2", "f3", "m1", "m2", "m3"):
+        for emotion in ("dis", "gio", "neu", "pau", "rab", "sor", "tri"):
+            for kind, number in (("b", 3), ("l", 4), ("n", 5), ("d", 2)):
+                for n in range(1, number + 1):
+                    yield f"{actor}/{emotion}-{actor}-{kind}{n}.wav"
+
+
+def all_of_cafe():
+    for actor, emotion, level, n in product(range(1, 13), "CDJNPST", (1, 2), range(1, 7)):
+        if (emotion, level) != ("N", 2):
+            yield f"{emotion}/{level}/{actor:02}-{emotion}-{level}-{n}.wav"
+
+
+def public_emotiontts():
+    speakers = [*(f"em{c}" for c in "abfgh"), *(f"ne{c}" for c in "abcdeklmno")]
+    for speaker, first, n in product(speakers, (0, 100, 200, 300), range(1, 6)):
+        yield f"{speaker}/wav/{speaker}{first + n:05}.wav"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "paths"),
+    [("emovo", all_of_emovo), ("cafe", all_of_cafe), ("emotiontts", public_emotiontts)],
+)
+def test_a_full_release_is_taken_whole_and_said_to_be_nothing_less(make, caplog, recipe, paths):
+    made = make(recipe, Tree(dict.fromkeys(paths())))
+    assert set(made.paths) == set(paths()) and not made.left_out
+    assert "NOT THE FULL RELEASE" not in caplog.text
+
+
+@pytest.mark.parametrize("recipe", ["msp-improv", "msp-podcast"])
+def test_labels_that_no_name_has_need_their_table(make, recipe, caplog):
+    tree = TREES[recipe]()
+    tree.tables = {}
+    with pytest.raises(SystemExit):
+        make(recipe, tree)
+    assert "put" in caplog.text and "which has" in caplog.text
+
+
+def test_msp_podcast_needs_its_columns(make, caplog):
+    tree = TREES["msp-podcast"]()
+    table = "Labels/labels_concensus.csv"
+    tree.tables[table] = tree.tables[table].replace("Split_Set", "Split")
+    with pytest.raises(SystemExit):
+        make("msp-podcast", tree)
+    assert "no column Split_Set; expected the columns FileName, EmoClass" in caplog.text
+
+
+@pytest.mark.parametrize(("turns", "whole"), [(149_307, True), (151_654, True), (140_000, False)])
+def test_msp_podcast_has_as_many_turns_as_one_of_its_releases(turns, whole):
+    rows = pd.DataFrame({"label": ["N"] * turns})
+    assert (recipes.load("msp-podcast").differences(rows) == []) == whole
+
+
+def test_shemo_knows_how_many_clips_have_no_words():
+    rows = pd.DataFrame({"text": [""] * 162 + ["so"]})
+    assert recipes.load("shemo").differences(rows) == []
+    assert "161 here, 162 in" in recipes.load("shemo").differences(rows[1:])[0]
+
+
+def test_oreau_takes_its_first_folder_where_the_second_is_not_there(make):
+    paths = ["OréauFR_01/m/sessc/33a08Ca.wav", "OréauFR_01/m/sessc/33a09Ca.wav"]
+    assert set(make("oreau", Tree(dict.fromkeys(paths))).paths) == set(paths)
+
+
+def test_transcripts_that_are_empty_or_not_utf_8_are_read_all_the_same(make, caplog):
+    tree = TREES["shemo"]()
+    tree.tables |= {"final text/F03S02.ort": b"", "final text/M01A01.ort": b"caf\xe9"}
+    paths = make("shemo", tree).paths
+    assert paths["female/F03S02.wav"]["text"] == "" and paths["male/M01A01.wav"]["text"] == "café"
+    assert "M01A01.ort: not UTF-8, read as Windows-1252" in caplog.text
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_a_config_has_models_of_words_where_there_are_words(make, said):
+    tree = TREES["msp-improv"]()
+    if not said:
+        tree.tables = {"Evaluation.txt": tree.tables["Evalution.txt"]}
+    written = make("msp-improv", tree).config.read_text()
+    assert ("text-only" in yaml.safe_load(written)["variants"]) == said
+    assert ("there are no words" in written) != said

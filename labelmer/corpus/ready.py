@@ -53,7 +53,9 @@ def config_text(
     name: of the corpus; recipe: what made the manifest, as on the command line; manifest and
     config: where the two are; rows: those of the manifest.
     """
-    variants = {key: entry for key, (entry, wordy) in VARIANTS.items() if facts.words or not wordy}
+    spoken = (rows.text != "").any()
+    words = facts.words and spoken
+    variants = {key: entry for key, (entry, wordy) in VARIANTS.items() if words or not wordy}
     speech, text = "wav2vec2-base", "bert-base-uncased"
     if facts.language != "English":
         speech, text = "xls-r-300m", "xlm-roberta-base"
@@ -70,9 +72,9 @@ def config_text(
         "",
         "labels:                          # class: the corpus' codes, and words for it",
     ]
-    for label, (codes, words) in facts.classes.items():
+    for label, (codes, meant) in facts.classes.items():
         said = ", ".join(map(_scalar, codes))
-        lines.append(f"  {_scalar(label)}: {{codes: [{said}], words: {_scalar(words)}}}")
+        lines.append(f"  {_scalar(label)}: {{codes: [{said}], words: {_scalar(meant)}}}")
     lines += ["", "folds:", *_folds(facts, rows), "", "encoders:"]
     for encoder, modality in ((speech, "speech"), (text, "text")):
         source, layer = SOURCES[encoder]
@@ -80,8 +82,9 @@ def config_text(
         lines += [f"    layer: {layer}"]
     lines += _own_encoder(facts)
     lines += ["", "variants:", *(f"  {key}: {entry}" for key, entry in variants.items())]
-    if not facts.words:
-        lines.append("  # No text encoder can tell emotions here: the words do not.")
+    if not words:
+        why = "the words do not" if spoken else "there are no words"
+        lines.append(f"  # No text encoder can tell emotions here: {why}.")
     lines += ["", "experiments:", f"  - speech: {speech}", f"    text: {text}", "    mode: frozen"]
     lines += [f"    variants: [{', '.join(variants)}]", "", "seeds: [1]", "gpu: true"]
     return "\n".join(lines) + "\n"

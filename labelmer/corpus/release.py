@@ -14,9 +14,11 @@ from hashlib import blake2b
 from pathlib import Path
 
 from labelmer.base.errors import InputError
+from labelmer.base.log import log
 
 SOUND = {".wav", ".mp3", ".mp4", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".wma", ".aif", ".aiff"}
 SOUND |= {".au", ".sph", ".avi", ".mkv", ".mov", ".webm", ".flv", ".m4v"}
+ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"}
 POINTER = b"version https://git-lfs.github.com/spec/"  # how git-lfs' stand-ins begin
 POINTER_BYTES = 1024  # they are no longer than this
 GLANCE = 4096  # bytes that tell most files of one size apart
@@ -79,6 +81,18 @@ class Release:
         self._tables.add(path)
         return (self.root / path).read_bytes()
 
+    def text(self, path: str) -> str:
+        """What a transcript of the release says; nothing, where it is empty."""
+        if not self._size(path):
+            self._tables.add(path)
+            return ""
+        data = self.read(path)
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            log.warning("%s: not UTF-8, read as Windows-1252", self.root / path)
+        return text_of(data)
+
     def table(self, path: str, delimiter: str) -> list[Row]:
         """The rows of a table with a header, {column: cell without blanks around it}."""
         text = text_of(self.read(path))
@@ -87,6 +101,15 @@ class Release:
             {key.strip(): (cell or "").strip() for key, cell in row.items() if key is not None}
             for row in reader
         ]
+
+    def stems(self, ending: str, folder: str = "") -> dict[str, str]:
+        """{name without the ending: the first such file}; folder: a word of its folders' names."""
+        found: dict[str, str] = {}
+        for path in self.files:
+            folders, _, name = path.rpartition("/")
+            if name.lower().endswith(ending) and folder in folders.lower():
+                found.setdefault(name[: -len(ending)], path)
+        return found
 
     def named(self, *names: str) -> list[str]:
         """The files of these names, whatever their case."""
@@ -98,9 +121,12 @@ class Release:
         done = {row["path"] for row in self.rows} | self._tables | set(self.left_out)
         for path in self.files:
             if path not in done:
-                sound = Path(path).suffix.lower() in SOUND
-                like = f"its name fits no rule, expected one like {looks}"
-                self.leave(path, like if sound else "no audio, and no table that is read")
+                ending, why = Path(path).suffix.lower(), "no audio, and no table that is read"
+                if ending in SOUND:
+                    why = f"its name fits no rule, expected one like {looks}"
+                elif ending in ARCHIVES:
+                    why = "an archive, which is not looked into: unpack it"
+                self.leave(path, why)
 
     def identical(self) -> list[list[Row]]:
         """Clips that are the same bytes: lists of two or more."""
