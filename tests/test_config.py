@@ -570,7 +570,7 @@ def test_the_command_writes_them_anew(tmp_path):
         documents.CORPORA: corpora.replace("1,440", ""),
     }
     for path, text in given.items():
-        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
     documents.main([str(tmp_path)])
     for path in given:

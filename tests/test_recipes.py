@@ -1,7 +1,6 @@
 """Recipes: public corpora as they are distributed become manifests and configs."""
 
 import shutil
-from itertools import product
 
 import pandas as pd
 import pytest
@@ -9,6 +8,7 @@ import recipe_trees
 import recipe_trees_b
 import yaml
 from recipe_trees import POINTER, Tree
+from whole_releases import WHOLE
 
 from labelmer import config
 from labelmer.corpus import manifest, recipes
@@ -195,33 +195,11 @@ def test_the_list_names_every_recipe_first(capsys):
     assert [line.split()[0] for line in lines] == ["recipe", *recipes.names()]
 
 
-def all_of_emovo():
-    for actor in ("f1", "f2", "f3", "m1", "m2", "m3"):
-        for emotion in ("dis", "gio", "neu", "pau", "rab", "sor", "tri"):
-            for kind, number in (("b", 3), ("l", 4), ("n", 5), ("d", 2)):
-                for n in range(1, number + 1):
-                    yield f"{actor}/{emotion}-{actor}-{kind}{n}.wav"
-
-
-def all_of_cafe():
-    for actor, emotion, level, n in product(range(1, 13), "CDJNPST", (1, 2), range(1, 7)):
-        if (emotion, level) != ("N", 2):
-            yield f"{emotion}/{level}/{actor:02}-{emotion}-{level}-{n}.wav"
-
-
-def public_emotiontts():
-    speakers = [*(f"em{c}" for c in "abfgh"), *(f"ne{c}" for c in "abcdeklmno")]
-    for speaker, first, n in product(speakers, (0, 100, 200, 300), range(1, 6)):
-        yield f"{speaker}/wav/{speaker}{first + n:05}.wav"
-
-
-@pytest.mark.parametrize(
-    ("recipe", "paths"),
-    [("emovo", all_of_emovo), ("cafe", all_of_cafe), ("emotiontts", public_emotiontts)],
-)
-def test_a_full_release_is_taken_whole_and_said_to_be_nothing_less(make, caplog, recipe, paths):
-    made = make(recipe, Tree(dict.fromkeys(paths())))
-    assert set(made.paths) == set(paths()) and not made.left_out
+@pytest.mark.parametrize("recipe", WHOLE)
+def test_a_full_release_is_taken_whole_and_said_to_be_nothing_less(make, caplog, recipe):
+    paths = set(WHOLE[recipe]())
+    made = make(recipe, Tree(dict.fromkeys(paths)))
+    assert set(made.paths) == paths and not made.left_out
     assert "NOT THE FULL RELEASE" not in caplog.text
 
 
