@@ -47,7 +47,7 @@ def read(release: Release) -> None:
     texts = release.stems(".txt")
     for path in release.files:
         if match := NAME.fullmatch(path.rpartition("/")[2]):
-            beside = texts.pop(path.rpartition("/")[2].removesuffix(".wav"), None)
+            beside = texts.get(path.rpartition("/")[2].removesuffix(".wav"))
             release.take(
                 path,
                 speaker=match["speaker"],

@@ -35,11 +35,12 @@ FACTS = Facts(
 
 def read(release: Release) -> None:
     """The clips, with the words of the transcript of their name."""
-    transcripts = release.stems(".ort")
+    transcripts, clips = release.stems(".ort"), set()
     for path in release.files:
         if match := NAME.fullmatch(path.rpartition("/")[2]):
             name = path.rpartition("/")[2].rpartition(".")[0].upper()
-            words = release.text(transcripts.pop(name)) if name in transcripts else ""
+            words = release.text(transcripts[name]) if name in transcripts else ""
+            clips.add(name)
             release.take(
                 path,
                 speaker=match["speaker"].upper(),
@@ -48,8 +49,8 @@ def read(release: Release) -> None:
             )
         elif path.lower().endswith(".tra"):
             release.leave(path, "a phonetic transcription, which is not read")
-    for path in transcripts.values():
-        release.leave(path, "a transcript of no clip that is here")
+    for name in transcripts.keys() - clips:
+        release.leave(transcripts[name], "a transcript of no clip that is here")
 
 
 def differences(rows: pd.DataFrame) -> list[str]:
