@@ -281,9 +281,9 @@ def meld():
         },
         {
             f"{train}/dia125_utt3.mp4": "broken in the release",
-            "train_sent_emo.csv:dia9_utt9": "a row without a clip",
-            "dev_sent_emo.csv:dia110_utt7": "as in the release",
-            f"{dev}/dia49_utt4.mp4": "no row in dev_sent_emo.csv",
+            "MELD.Raw/train_sent_emo.csv:dia9_utt9": "a row without a clip",
+            "MELD.Raw/dev_sent_emo.csv:dia110_utt7": "as in the release",
+            f"{dev}/dia49_utt4.mp4": "no row in MELD.Raw/dev_sent_emo.csv",
             f"{test}/final_videos_testdia108_utt2.mp4": "a second cut",
             f"{test}/._dia0_utt0.mp4": HIDDEN,
             "MELD.Raw/dia0_utt0.mp4": "no folder of it is a part's",
@@ -306,7 +306,7 @@ def meld():
                 "2,Oh!,Joey,anger,negative,38,4,4,7",
             ),
         },
-        unfiled=("train_sent_emo.csv:dia9_utt9", "dev_sent_emo.csv:dia110_utt7"),
+        unfiled=("MELD.Raw/train_sent_emo.csv:dia9_utt9", "MELD.Raw/dev_sent_emo.csv:dia110_utt7"),
     )
 
 

@@ -138,6 +138,37 @@ def test_nothing_is_written_over(make, tmp_path, caplog):
     assert made.out.read_bytes() == before and not made.config.exists()
 
 
+def test_what_the_verb_wrote_into_the_corpus_folder_is_none_of_the_corpus(tmp_path, monkeypatch):
+    TREES["ravdess"]().write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        manifest.main(["ravdess", ".", "m.tsv", "--config", "m.yaml"])
+    assert "m.tsv" not in (tmp_path / "m.left_out.tsv").read_text()
+    (tmp_path / "deeper").symlink_to(".")
+    monkeypatch.chdir("deeper")
+    manifest.main(["ravdess", ".", "n.tsv"])
+    assert "deeper\ta link to a folder that it lies in" in (tmp_path / "n.left_out.tsv").read_text()
+
+
+def test_a_corpus_that_is_not_there_or_of_one_sound_is_refused(make, tmp_path, caplog):
+    with pytest.raises(SystemExit):
+        manifest.main(["ravdess", str(tmp_path / "no"), str(tmp_path / "m.tsv")])
+    assert "no: there is no such folder" in caplog.text
+    paths = [f"03-01-0{emotion}-01-01-01-05.wav" for emotion in (4, 5)]
+    with pytest.raises(SystemExit):
+        make("ravdess", Tree({}, contents=dict.fromkeys(paths, b"one sound")))
+    assert "no clip in this folder" in caplog.text and "and another label" in caplog.text
+
+
+@pytest.mark.parametrize("recipe, column", [("meld", "Speaker"), ("nemo", "raw_text")])
+def test_a_table_without_a_column_that_is_needed_is_refused(make, caplog, recipe, column):
+    tree = TREES[recipe]()
+    tree.tables = {path: text.replace(column, "x") for path, text in tree.tables.items()}
+    with pytest.raises(SystemExit):
+        make(recipe, tree)
+    assert f"no column {column}; expected the columns" in caplog.text
+
+
 def test_paths_are_relative_where_the_corpus_lies_beside_the_manifest(tmp_path, monkeypatch):
     TREES["ravdess"]().write(tmp_path / "corpora" / "R")
     monkeypatch.chdir(tmp_path / "corpora")

@@ -87,32 +87,38 @@ def refuse_other(path: Path, text: str) -> None:
         )
 
 
-def release_of(args: Namespace) -> tuple[Release, Facts]:
+def release_of(args: Namespace, files: Iterable[Path]) -> tuple[Release, Facts]:
     """The files of a release, sorted out, and what is known of it; what is odd goes to the log.
 
-    InputError: not one clip is there.
+    files: what is to be written, which is none of the release's.
     """
-    release = Release(args.root)
+    release = Release(args.root, files)
     if args.recipe == OWN:
         pattern.read(release, args.path_pattern)
-        facts, more = pattern.facts(release, args.out.stem), None
+        facts, more = pattern.facts(release, args.out.stem, args.path_pattern), None
     else:
         recipe = recipes.load(args.recipe)
         recipe.read(release)
         facts, more = recipe.FACTS, getattr(recipe, "differences", None)
-    looks = facts.looks or args.path_pattern
-    release.leave_the_rest(looks)
-    if not release.rows:
+    release.leave_the_rest(facts.looks)
+    if release.rows:
+        found = pd.DataFrame(release.rows).fillna("")
+        for difference in [*differences(facts, found), *(more(found) if more else [])]:
+            log.warning("NOT THE FULL RELEASE: %s", difference)
+    return release, facts
+
+
+def clips_of(release: Release, facts: Facts) -> list[dict[str, str]]:
+    """The clips that go into the manifest; InputError: there is none."""
+    clips = without_contradictions(release)
+    if not clips:
         reasons = Counter(release.left_out.values()).most_common(3)
         said = "; ".join(f"{count} x {why}" for why, count in reasons) or "it is empty"
         raise InputError(
-            f"{args.root}: no clip in this folder, expected files like {looks} ({said}); name the "
-            "corpus' own folder"
+            f"{release.root}: no clip in this folder, expected files like {facts.looks} ({said}); "
+            "name the corpus' own folder"
         )
-    found = pd.DataFrame(release.rows).fillna("")
-    for difference in [*differences(facts, found), *(more(found) if more else [])]:
-        log.warning("NOT THE FULL RELEASE: %s", difference)
-    return release, facts
+    return clips
 
 
 def shown(path: str) -> str:
@@ -160,20 +166,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     if not args.out or (args.recipe == OWN) != bool(args.path_pattern):
         arguments.error(f"RECIPE, ROOT and OUT.tsv are needed; --path-pattern with {OWN} alone")
-    release, facts = release_of(args)
-    rows = manifest_of(without_contradictions(release), args.root, args.out.parent)
+    left_out = args.out.with_suffix(".left_out.tsv")
+    paths = [args.out, left_out, *([args.config] if args.config else [])]
+    release, facts = release_of(args, paths)
+    rows = manifest_of(clips_of(release, facts), args.root, args.out.parent)
     left = [(shown(path), why) for path, why in sorted(release.left_out.items())]
-    files = {
-        args.out: written(rows),
-        args.out.with_suffix(".left_out.tsv"): written(
-            pd.DataFrame(left, columns=["path", "reason"])
-        ),
-    }
+    texts = [written(rows), written(pd.DataFrame(left, columns=["path", "reason"]))]
     if args.config:
         name = args.recipe if args.recipe != OWN else pattern.name_of(args.out.stem) or OWN
-        files[args.config] = ready.config_text(
-            name, args.recipe, facts, args.out, args.config, rows
-        )
+        texts.append(ready.config_text(name, args.recipe, facts, args.out, args.config, rows))
+    files = dict(zip(paths, texts, strict=True))
     for path, text in files.items():
         refuse_other(path, text)
     for path, text in files.items():

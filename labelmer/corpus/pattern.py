@@ -60,7 +60,7 @@ def read(release: Release, pattern: str) -> None:
                 release.take(path, **{"id": path, **cells})
 
 
-def facts(release: Release, title: str) -> Facts:
+def facts(release: Release, title: str, looks: str) -> Facts:
     """What such a corpus shows of itself."""
     official = any("part" in row for row in release.rows)
     return Facts(
@@ -68,7 +68,7 @@ def facts(release: Release, title: str) -> Facts:
         language="English",
         licence="yours to say",
         where=str(release.root),
-        looks="",
+        looks=looks,
         classes=classes({row["label"] for row in release.rows}),
         clips="",
         speakers="",

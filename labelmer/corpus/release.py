@@ -9,10 +9,11 @@ import io
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 
+from labelmer.base import names
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
 
@@ -32,11 +33,14 @@ Row = dict[str, str]
 class Release:
     """A folder, and what a recipe says of its files; paths are relative to it, with slashes."""
 
-    def __init__(self, root: Path | str) -> None:
-        """Raise InputError if root is no folder."""
+    def __init__(self, root: Path | str, beside: Iterable[Path] = ()) -> None:
+        """Raise InputError if root is no folder. beside: files that are none of the release's."""
         self.root = Path(root)
         if not self.root.is_dir():
-            raise InputError(f"{root}: there is no such folder, expected the corpus' own")
+            raise InputError(
+                f"{root}: there is no such folder{names.misspelt(root)}, expected the corpus' own"
+            )
+        self._beside = {path.name: path.resolve() for path in beside}
         self.left_out: dict[str, str] = {}  # path: why
         self.rows: list[Row] = []  # clips, in the order in which they were taken
         self._tables: set[str] = set()
@@ -93,14 +97,27 @@ class Release:
             log.warning("%s: not UTF-8, read as Windows-1252", self.root / path)
         return text_of(data)
 
-    def table(self, path: str, delimiter: str) -> list[Row]:
-        """The rows of a table with a header, {column: cell without blanks around it}."""
+    def table(self, path: str, delimiter: str, columns: Iterable[str]) -> list[Row]:
+        """The rows of a table with a header, {column: cell without blanks around it}.
+
+        columns: those that are needed. InputError: one is absent, or this is no such table.
+        """
         text = text_of(self.read(path))
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-        return [
-            {key.strip(): (cell or "").strip() for key, cell in row.items() if key is not None}
-            for row in reader
-        ]
+        try:
+            found = [
+                {key.strip(): (cell or "").strip() for key, cell in row.items() if key is not None}
+                for row in reader
+            ]
+        except csv.Error as error:
+            raise InputError(f"{self.root / path}: not a table ({error})") from None
+        for column in columns:
+            if not found or column not in found[0]:
+                raise InputError(
+                    f"{self.root / path}: no rows, or no column {column}; expected the columns "
+                    f"{', '.join(columns)}, as the release has them"
+                )
+        return found
 
     def stems(self, ending: str, folder: str = "") -> dict[str, str]:
         """{name without the ending: the first such file}; folder: a word of its folders' names."""
@@ -111,9 +128,9 @@ class Release:
                 found.setdefault(name[: -len(ending)], path)
         return found
 
-    def named(self, *names: str) -> list[str]:
+    def named(self, *files: str) -> list[str]:
         """The files of these names, whatever their case."""
-        wanted = {name.casefold() for name in names}
+        wanted = {name.casefold() for name in files}
         return [path for path in self.files if path.rpartition("/")[2].casefold() in wanted]
 
     def leave_the_rest(self, looks: str) -> None:
@@ -140,7 +157,12 @@ class Release:
         """Visible files; hidden ones and folders are left out. above: the folders it lies in."""
         status = (self.root / folder).stat()
         above = above | {(status.st_dev, status.st_ino)}
-        for entry in os.scandir(self.root / folder):
+        try:
+            entries = list(os.scandir(self.root / folder))
+        except OSError as error:
+            self.leave(folder, f"a folder that cannot be read ({error.strerror})")
+            return
+        for entry in entries:
             path = f"{folder}/{entry.name}" if folder else entry.name
             if entry.name.startswith("."):
                 what = "a hidden folder" if entry.is_dir() else "a hidden file"
@@ -151,8 +173,11 @@ class Release:
                     self.leave(path, "a link to a folder that it lies in")
                 else:
                     yield from self._walk(path, above)
-            else:
+            elif entry.name not in self._beside or not self._is_beside(path):
                 yield path
+
+    def _is_beside(self, path: str) -> bool:
+        return (self.root / path).resolve() == self._beside[Path(path).name]
 
     def _trouble(self, path: str) -> str:
         """Why a file cannot be a clip, whatever its name says; or nothing."""

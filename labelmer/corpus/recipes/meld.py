@@ -19,6 +19,7 @@ CLIPS = {"train": 9988, "validation": 1108, "test": 2610}
 BROKEN = {"train_dia125_utt3": "broken in the release: no sound can be read"}
 ABSENT = {"dev_dia110_utt7": "a row without a clip, as in the release"}
 LONG = ("test_dia38_utt4", "test_dia220_utt0", "train_dia309_utt0")  # a scene or more
+COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
 
 FACTS = Facts(
     title="MELD",
@@ -53,7 +54,8 @@ FACTS = Facts(
 
 def read(release: Release) -> None:
     """The clip of each row; clips without a row and rows without a clip are left out."""
-    rows = {part: table(release, part) for part in PARTS}
+    tables = {part: table_of(release, part) for part in PARTS}
+    rows = {part: rows_of(release, part, path) for part, path in tables.items()}
     spellings = usual_spellings([row["Speaker"] for part in rows.values() for row in part.values()])
     seen = set()
     for path in release.files:
@@ -67,12 +69,12 @@ def read(release: Release) -> None:
         seen.add(key)
         if not part:
             release.leave(path, f"no folder of it is a part's, expected one of {list(FOLDERS)}")
-        elif not rows[part]:
+        elif not tables[part]:
             release.leave(path, f"there is no {part}_sent_emo.csv with its row")
         elif key in BROKEN:
             release.leave(path, BROKEN[key])
         elif key not in rows[part]:
-            release.leave(path, f"no row in {part}_sent_emo.csv")
+            release.leave(path, f"no row in {tables[part]}")
         else:
             row = rows[part][key]
             if key in LONG:
@@ -89,7 +91,7 @@ def read(release: Release) -> None:
     for part, found in rows.items():
         for key in sorted(found.keys() - seen):
             why = ABSENT.get(key, "a row without a clip")
-            release.leave(f"{part}_sent_emo.csv:{key.partition('_')[2]}", why)
+            release.leave(f"{tables[part]}:{key.partition('_')[2]}", why)
 
 
 def part_of(folders: list[str]) -> str:
@@ -101,16 +103,18 @@ def part_of(folders: list[str]) -> str:
     return ""
 
 
-def table(release: Release, part: str) -> dict[str, dict[str, str]]:
-    """The rows of a part's table by the ids of their clips; Sr No. is no key."""
+def table_of(release: Release, part: str) -> str:
+    """The path of a part's table, or nothing; others of the name are left out."""
     found = release.named(f"{part}_sent_emo.csv")
     for path in found[1:]:
         release.leave(path, f"another {part}_sent_emo.csv; {found[0]} is read")
-    made = {}
-    for row in release.table(found[0], ",") if found else ():
-        dialogue, utterance = row.get("Dialogue_ID", ""), row.get("Utterance_ID", "")
-        made[f"{part}_dia{dialogue}_utt{utterance}"] = row
-    return made
+    return found[0] if found else ""
+
+
+def rows_of(release: Release, part: str, path: str) -> dict[str, dict[str, str]]:
+    """The rows of a part's table by the ids of their clips; Sr No. is no key."""
+    rows = release.table(path, ",", COLUMNS) if path else []
+    return {f"{part}_dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}": row for row in rows}
 
 
 def usual_spellings(speakers: list[str]) -> dict[str, str]:

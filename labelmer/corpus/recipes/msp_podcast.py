@@ -60,7 +60,7 @@ def read(release: Release) -> None:
             f"{release.root}: no {TABLES[0]}, which has labels, speakers and parts; put the "
             "release's folder Labels into the folder"
         )
-    rows = {row["FileName"]: row for row in _rows(release, table)}
+    rows = {row["FileName"]: row for row in release.table(table, ",", COLUMNS)}
     words = release.stems(".txt", "transcripts")
     unheard = set(rows)
     for path in release.files:
@@ -96,14 +96,3 @@ def differences(rows: pd.DataFrame) -> list[str]:
         f"turns with a label: {len(rows):,} here; releases have, with those of Test3 that have "
         f"none, {CLIPS}"
     ]
-
-
-def _rows(release: Release, path: str) -> list[dict[str, str]]:
-    rows = release.table(path, ",")
-    for column in COLUMNS:
-        if not rows or column not in rows[0]:
-            raise InputError(
-                f"{release.root / path}: no rows, or no column {column}; expected the columns "
-                f"{', '.join(COLUMNS)}, as the release has them"
-            )
-    return rows

@@ -13,6 +13,7 @@ NAME = re.compile(
     r"(?P<speaker>[A-Z]{2}\d)_(?P<emotion>anger|fear|happiness|neutral|sadness|surprised)_"
     r"(?P<sentence>\d+)\.wav"
 )
+COLUMNS = ("file_id", "emotion", "raw_text", "speaker_id")
 
 FACTS = Facts(
     title="nEMO",
@@ -44,25 +45,26 @@ FACTS = Facts(
 
 def read(release: Release) -> None:
     """Clips by their names, with the words of the table; a row without a clip is left out."""
-    words: dict[str, dict[str, str]] = {}
-    for path in release.named("data.tsv")[:1]:
-        words = {row.get("file_id", ""): row for row in release.table(path, "\t")}
-    if not words:
+    table = next(iter(release.named("data.tsv")), None)
+    if table is None:
         log.warning("%s: there is no data.tsv, so no clip has words", release.root)
+    rows = {row["file_id"]: row for row in release.table(table, "\t", COLUMNS)} if table else {}
+    unheard = set(rows)
     for path in release.files:
         name = path.rpartition("/")[2]
-        if match := NAME.fullmatch(name):
-            row = words.pop(name, {})
-            said = row.get("speaker_id"), row.get("emotion")
-            if row and said != (match["speaker"], match["emotion"]):
-                release.leave(path, f"data.tsv says otherwise: {said[0]}, {said[1]}")
-                continue
-            release.take(
-                path,
-                speaker=match["speaker"],
-                label=match["emotion"],
-                scenario=match["sentence"],
-                text=row.get("raw_text", ""),
-            )
-    for name in words:
-        release.leave(f"data.tsv:{name}", "a row without a clip")
+        if not (match := NAME.fullmatch(name)):
+            continue
+        unheard.discard(name)
+        row = rows.get(name)
+        if row and (row["speaker_id"], row["emotion"]) != (match["speaker"], match["emotion"]):
+            release.leave(path, f"{table} says otherwise: {row['speaker_id']}, {row['emotion']}")
+            continue
+        release.take(
+            path,
+            speaker=match["speaker"],
+            label=match["emotion"],
+            scenario=match["sentence"],
+            text=row["raw_text"] if row else "",
+        )
+    for name in unheard:
+        release.leave(f"{table}:{name}", "a row without a clip")
