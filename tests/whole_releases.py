@@ -64,6 +64,14 @@ def emotiontts():
         yield f"{speaker}/wav/{speaker}{first + n:05}.wav"
 
 
+def jl_corpus():
+    primary = ("angry", "excited", "happy", "neutral", "sad")
+    secondary = ("anxious", "apologetic", "assertive", "concerned", "encouraging")
+    speakers, emotions = ("female1", "female2", "male1", "male2"), primary + secondary
+    for who, how, n, take, session in product(speakers, emotions, range(1, 16), "ab", "12"):
+        yield f"JL(wav+txt)/{who}_{how}_{n}{take}_{session}.wav"
+
+
 WHOLE = {
     "ravdess": ravdess,
     "cremad": cremad,
@@ -72,6 +80,7 @@ WHOLE = {
     "emovo": emovo,
     "cafe": cafe,
     "emotiontts": emotiontts,
+    "jl-corpus": jl_corpus,
 }
 
 
