@@ -7,11 +7,12 @@ import pytest
 import recipe_trees
 import recipe_trees_b
 import yaml
-from recipe_trees import POINTER, Tree
+from conftest import REPOSITORY
+from recipe_trees import POINTER, RULE, Tree
 from whole_releases import WHOLE
 
 from labelmer import config
-from labelmer.corpus import manifest, recipes
+from labelmer.corpus import manifest, ready, recipes
 from labelmer.corpus.readers import manifest as reader
 
 TREES = recipe_trees.TREES | recipe_trees_b.TREES
@@ -105,6 +106,47 @@ def test_pointers_and_empty_files_are_no_audio(make, recipe, capsys, caplog):
     with pytest.raises(SystemExit):
         make(recipe, tree)
     assert "no clip in this folder" in caplog.text and "git-lfs pointer" in caplog.text
+
+
+NEW = """
+from labelmer.corpus.recipes import Facts, emotions
+
+FACTS = Facts(
+    title="Ours",
+    language="Basque",
+    licence="ours",
+    where="here",
+    looks="x/ann_A.wav",
+    classes=emotions(angry="A", sad="S"),
+    clips={"A": 2, "S": 1},
+    speakers=2,
+    folds={"hold_out": "speakers", "folds": 5},
+)
+
+
+def read(release):
+    for path in release.files:
+        if path.endswith(".wav"):
+            speaker, label = path[2:-4].split("_")
+            release.take(path, speaker=speaker, label=label)
+"""
+
+
+def test_a_recipe_is_a_file(make, tmp_path, monkeypatch, caplog):
+    (tmp_path / "our_own.py").write_text(NEW)
+    monkeypatch.setattr(recipes, "__path__", [*recipes.__path__, str(tmp_path)])
+    made = make("our-own", Tree({"x/ann_A.wav": {}, "x/bea_S.wav": {}}, {"x/bea_A.mp3": ""}))
+    assert made.rows.label.tolist() == ["A", "S"] and RULE in made.left_out["x/bea_A.mp3"]
+    assert "clips of A (angry): 1 here, 2 in the full release" in caplog.text
+    written = yaml.safe_load(made.config.read_text())
+    assert set(written["encoders"]) == {"xls-r-300m", "xlm-roberta-base"}
+    assert written["folds"] == {"hold_out": "speakers", "folds": 2, "validation": "dialogues"}
+
+
+def test_corpora_of_english_have_the_encoders_of_the_config_for_iemocap():
+    given = yaml.safe_load((REPOSITORY / "config.yaml").read_text())["encoders"]
+    for name, entry in given.items():
+        assert ready.SOURCES[name] == (entry["source"], entry["layer"])
 
 
 def test_every_recipe_has_a_tree():
