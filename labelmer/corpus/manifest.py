@@ -174,7 +174,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     texts = [written(rows), written(pd.DataFrame(left, columns=["path", "reason"]))]
     if args.config:
         name = args.recipe if args.recipe != OWN else pattern.name_of(args.out.stem) or OWN
-        texts.append(ready.config_text(name, args.recipe, facts, args.out, args.config, rows))
+        made_by = f"labelmer manifest {args.recipe} ROOT {args.out}"
+        made_by += f" --path-pattern '{args.path_pattern}'" if args.path_pattern else ""
+        texts.append(ready.config_text(name, made_by, facts, args.out, args.config, rows))
     files = dict(zip(paths, texts, strict=True))
     for path, text in files.items():
         refuse_other(path, text)

@@ -67,7 +67,7 @@ def facts(release: Release, title: str, looks: str) -> Facts:
         title=title,
         language="English",
         licence="yours to say",
-        where=str(release.root),
+        where="a corpus of your own",
         looks=looks,
         classes=classes({row["label"] for row in release.rows}),
         clips="",

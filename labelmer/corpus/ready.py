@@ -42,7 +42,7 @@ VARIANTS = {  # name: entry, does it need words?
 
 def config_text(
     name: str,
-    recipe: str,
+    command: str,
     facts: Facts,
     manifest: Path | str,
     config: Path | str,
@@ -50,8 +50,8 @@ def config_text(
 ) -> str:
     """A config for a corpus.
 
-    name: of the corpus; recipe: what made the manifest, as on the command line; manifest and
-    config: where the two are; rows: those of the manifest.
+    name: of the corpus; command: what makes the manifest; manifest and config: where the two
+    are; rows: those of the manifest.
     """
     spoken = (rows.text != "").any()
     words = facts.words and spoken
@@ -60,8 +60,8 @@ def config_text(
     if facts.language != "English":
         speech, text = "xls-r-300m", "xlm-roberta-base"
     lines = [
-        f"# {facts.title}, {facts.language}. {facts.where}; licence: {facts.licence}.",
-        f"# The manifest is made by: labelmer manifest {recipe} ROOT {manifest}",
+        f"# {facts.title}, {facts.language}; {facts.where}; licence: {facts.licence}.",
+        f"# The manifest is made by: {command}",
         f"# Run it with: snakemake --configfile {config} --cores 8 --resources gpu=1",
         "# Every key is explained in docs/configuration.md.",
         "",
