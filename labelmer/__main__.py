@@ -6,6 +6,7 @@ import sys
 # verb: its module, what it does
 VERBS = {
     "demo": ("demo.release", "speak the demo corpus"),
+    "manifest": ("corpus.manifest", "a public corpus as it is distributed -> a table, a config"),
     "segment": ("corpus.segment", "corpus audio -> one file of utterances per session"),
     "utterances": ("corpus.utterances", "corpus transcripts -> tables of utterances"),
     "labels": ("corpus.labels", "corpus evaluations -> tables of labels"),
@@ -34,7 +35,7 @@ VERBS = {
     ),
     "plot": ("figures.plot", "result tables, histories or salience -> one figure"),
     "page": ("report.page", "tables and figures -> one HTML page"),
-    "options": ("config.documents", "the options in the code -> schema and tables of the docs"),
+    "options": ("config.documents", "what the code knows -> schema and tables of the docs"),
     "inspect": ("report.inspection", "what a ragged file holds, from what, and whether it is sane"),
 }
 

@@ -552,19 +552,28 @@ def test_what_an_encoder_does_anyway_may_be_written_down():
 def test_the_schema_and_the_tables_of_the_documentation_are_those_of_the_code():
     """`labelmer options .` makes them."""
     assert (REPOSITORY / documents.SCHEMA).read_text() == documents.schema_text()
-    page = (REPOSITORY / documents.PAGE).read_text()
-    assert page == documents.page_text(page)
+    page, corpora = (
+        (REPOSITORY / path).read_text() for path in (documents.PAGE, documents.CORPORA)
+    )
+    assert page == documents.page_text(page) and corpora == documents.page_text(corpora)
+    assert [mark[1] for mark in documents.MARKED.finditer(corpora)] == ["recipes"]
     tables = set(sections.sections()) | {"architectures"}
     assert {mark[1] for mark in documents.MARKED.finditer(page)} == tables
 
 
 def test_the_command_writes_them_anew(tmp_path):
     page = (REPOSITORY / documents.PAGE).read_text()
-    for path, text in ((documents.SCHEMA, ""), (documents.PAGE, page.replace("`label_loss`", ""))):
-        (tmp_path / path).parent.mkdir(parents=True)
+    corpora = (REPOSITORY / documents.CORPORA).read_text()
+    given = {
+        documents.SCHEMA: "",
+        documents.PAGE: page.replace("`label_loss`", ""),
+        documents.CORPORA: corpora.replace("1,440", ""),
+    }
+    for path, text in given.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
     documents.main([str(tmp_path)])
-    for path in (documents.SCHEMA, documents.PAGE):
+    for path in given:
         assert (tmp_path / path).read_text() == (REPOSITORY / path).read_text()
 
 

@@ -1,6 +1,6 @@
-"""The options, for people: the schema that editors read, and the tables of docs/configuration.md.
+"""The options and recipes, for people: the schema that editors read, and the tables of the docs.
 
-labelmer options REPOSITORY    writes both anew; the tests hold them equal to the code
+labelmer options REPOSITORY    writes them anew; the tests hold them equal to the code
 """
 
 import json
@@ -16,10 +16,12 @@ from labelmer.base.errors import InputError
 from labelmer.base.files import write_atomically
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.config.sections import schema, sections
+from labelmer.corpus import recipes
 from labelmer.models import architectures
 
 SCHEMA = Path("workflow/schemas/config.schema.yaml")
 PAGE = Path("docs/configuration.md")
+CORPORA = Path("docs/corpora.md")
 MARKED = re.compile(r"<!-- options: (\S+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
@@ -59,6 +61,7 @@ def page_text(page: str) -> str:
     """The page with its tables made anew: what stands between the marks."""
     tables = {name: "\n".join(table(part)) for name, part in sections().items()}
     tables["architectures"] = "\n".join(architectures_table())
+    tables["recipes"] = "\n".join(recipes_table())
 
     def made(mark: re.Match) -> str:
         return f"<!-- options: {mark[1]} -->\n{tables[mark[1]]}\n<!-- end -->"
@@ -73,6 +76,13 @@ def architectures_table() -> list[str]:
         keys = architectures.module(name).Options.names()
         lines.append(f"| `{name}` | {', '.join(f'`{key}`' for key in keys)} |")
     return lines
+
+
+def recipes_table() -> list[str]:
+    """The lines of a table of the public corpora that there are recipes for."""
+    header, *rows = recipes.table()
+    lines = [header, ["---"] * len(header), *([f"`{name}`", *row] for name, *row in rows)]
+    return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def table(schema: dict[str, Any]) -> list[str]:
@@ -126,10 +136,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = stage_parser(__doc__)
     parser.add_argument("repository", type=Path)
     args = parse(parser, argv)
-    page = args.repository / PAGE
-    if not page.exists():
-        raise InputError(
-            f"{page}: there is no such file; expected the folder of labelmer's sources"
-        )
+    pages = [args.repository / page for page in (PAGE, CORPORA)]
+    for page in pages:
+        if not page.exists():
+            raise InputError(
+                f"{page}: there is no such file; expected the folder of labelmer's sources"
+            )
     write_atomically(args.repository / SCHEMA, schema_text())
-    write_atomically(page, page_text(page.read_text(encoding="utf-8")))
+    for page in pages:
+        write_atomically(page, page_text(page.read_text(encoding="utf-8")))
