@@ -90,7 +90,7 @@ class Source:
             try:
                 self._read_by_libsndfile(size)
             except Unreadable as error:
-                if self._no_audio() or self.findings:
+                if not self._foreign() and (self._no_audio() or self.findings):
                     raise
                 self._read_by_ffmpeg(error.reason)
         if not RATES[0] <= self.rate <= RATES[1]:

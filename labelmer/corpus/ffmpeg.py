@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from labelmer.base.errors import InputError
+from labelmer.corpus.containers import mp4
 from labelmer.corpus.containers.stream import Finding, Pieces, not_checked
 
 BLOCK = 1 << 16  # frames at least that are handed on at once
@@ -57,6 +58,7 @@ class Sound:
         self.path, self.rate, self.channels, self.silent = path, 0, 0, False
         self.findings: list[Finding] = []
         self.frames = sum(map(len, self.decoded(self.findings)))
+        self.findings += mp4.findings(self._mapped())
 
     def blocks(self, first: int, stop: int) -> Iterator[np.ndarray]:
         """Decoded frames first:stop, each block of shape (frames, channels), full scale 1.
@@ -77,15 +79,18 @@ class Sound:
         if waiting:
             yield np.concatenate(waiting)
 
+    def _mapped(self) -> mmap.mmap:
+        with self.path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
     @contextmanager
     def _opened(self) -> Iterator[Any]:
         # Imported here: the package is an extra.
         import av
 
-        # Without its name, by whose end FFmpeg would take anything for headerless audio.
-        with self.path.open("rb") as file:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        data = self._mapped()
         try:
+            # Without its name, by whose end FFmpeg would take anything for headerless audio.
             container = av.open(Pieces(data, [(0, len(data))]), metadata_errors="replace")
         except av.FFmpegError as error:
             raise NotRead(error.strerror) from None
@@ -146,7 +151,7 @@ class Sound:
                         raise InputError(f"{self.path}: damaged audio ({watch.broken})")
                     frames = packet.decode()
             except av.FFmpegError as error:
-                watch.broken = error.strerror
+                watch.broken = error.strerror or str(error)
                 continue
             for frame in frames:
                 kind = frame.sample_rate, frame.layout.nb_channels
@@ -239,10 +244,8 @@ def _pass(sound: Sound) -> _Pass:
 def _samples(frame: Any) -> np.ndarray:
     """A decoded frame as (frames, channels), full scale 1."""
     samples = frame.to_ndarray()
-    if frame.format.is_planar:
-        samples = samples.T
-    else:
-        samples = samples.reshape(-1, frame.layout.nb_channels)
+    planar, channels = frame.format.is_planar, frame.layout.nb_channels
+    samples = samples.T if planar else samples.reshape(-1, channels)
     if samples.dtype.kind == "f":
         return samples.astype(np.float64)
     whole = 2.0 ** (8 * samples.dtype.itemsize - 1)
