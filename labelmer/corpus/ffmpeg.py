@@ -124,8 +124,8 @@ class Sound:
             place += len(samples)
             yield samples
         if gaps:
-            text = f"its times leave gaps ({len(gaps)}, {sum(gaps):.2f} s in all); silence stands there"
-            said.append(("gaps", text))
+            text = f"its times leave gaps ({len(gaps)}, {sum(gaps):.2f} s in all)"
+            said.append(("gaps", f"{text}; silence stands there"))
         if astray > GAP_S:
             text = f"its sound and its times are up to {astray:.2f} s apart, and cuts as much off"
             said.append(("times", f"{text}; write it anew"))
