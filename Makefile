@@ -65,7 +65,7 @@ bench: install
 
 lock:
 	$(PYTHON) -m uv pip compile --quiet --universal --no-header --no-annotate --python-version 3.11 \
-		--extra demo --extra dev pyproject.toml --output-file requirements.lock
+		--extra demo --extra dev --extra video pyproject.toml --output-file requirements.lock
 	{ printf '%s\n' '# Made by `make lock` from requirements.lock.' 'name: labelmer' 'channels: [conda-forge, nodefaults]' \
 		'dependencies:' '  - python=3.12' '  - pip' '  - pip:'; sed 's/^/    - /' requirements.lock; } > envs/labelmer.yaml
 

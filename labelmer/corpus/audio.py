@@ -15,27 +15,41 @@ import soundfile
 
 from labelmer.base.errors import InputError
 from labelmer.base.ragged import RATE
+from labelmer.corpus import ffmpeg
 from labelmer.corpus.containers import mp3, streams
-from labelmer.corpus.containers.stream import Finding, Pieces, Stream
+from labelmer.corpus.containers.stream import Finding, Pieces, Stream, not_checked
 
 RATES = 4_000, 384_000  # Hz, of files that may be audio
 BLOCK = 1 << 20  # frames decoded at once
 WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4}
 WIDTHS |= {"FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1}  # bytes of a sample
-NO_AUDIO = [  # how files begin that are called audio and are none, or none that is read here
+NO_AUDIO = [  # how files begin that are called audio and are none
     (rb"version https://git-lfs", "a pointer of git-lfs, not the file; run `git lfs pull`"),
     (rb"(?i)(\xef\xbb\xbf)?\s*(<!doctype|<html|<\?xml)", "a web page; download the audio again"),
-    (rb".{4}ftyp", "M4A or MP4, which is not read; convert it to WAV or FLAC"),
-    (rb"\x1aE\xdf\xa3", "WebM or Matroska, which is not read; convert it to WAV or FLAC"),
-    (rb"0&\xb2u", "WMA, which is not read; convert it to WAV or FLAC"),
-    (rb"\xff[\xf0\xf1\xf8\xf9]|ADIF", "AAC, which is not read; convert it to WAV or FLAC"),
-    (rb"#!AMR", "AMR, which is not read; convert it to WAV or FLAC"),
-    (rb"wvpk|MAC |ajkg", "a codec that is not read; convert it to WAV or FLAC"),
-    (rb"NIST_1A", "SPHERE in a coding that is not read, as shorten; convert it with sph2pipe"),
     (rb"PK\x03\x04|\x1f\x8b", "a compressed archive; unpack it"),
     (rb"\0+$", "it begins with zeros, as what was not copied does; copy the file again"),
     (rb"[\t\n\r -~\x80-\xff]+$", "text, not audio; get the audio itself"),
 ]
+FOREIGN = [  # how files begin that only FFmpeg reads, and what they are
+    (rb".{4}ftyp", "MP4 or M4A"),
+    (rb"\x1aE\xdf\xa3", "WebM or Matroska"),
+    (rb"RIFF.{4}AVI ", "AVI"),
+    (rb"FLV\x01", "FLV"),
+    (rb"0&\xb2u", "WMA or WMV"),
+    (rb"\xff[\xf0\xf1\xf8\xf9]|ADIF", "AAC"),
+    (rb"#!AMR", "AMR"),
+    (rb"wvpk|MAC |ajkg", "WavPack, Monkey's Audio or shorten"),
+    (rb"NIST_1A", "SPHERE in a coding such as shorten (sph2pipe converts it)"),
+]
+NEEDS = "install what reads it, pip install 'labelmer[video]'"  # the package av
+
+
+class Unreadable(InputError):
+    """A file that is not readable as audio, for a reason."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: not readable as audio ({reason})")
+        self.reason = reason
 
 
 class Source:
@@ -45,12 +59,14 @@ class Source:
     rate      its sample rate in Hz
     frames    how many can be decoded, in all its streams
     findings  what is odd about the file: a list of (kind, sentence)
+    problem   why there is no audio in it; else empty
 
     Errors: FileNotFoundError where there is no file, InputError where it is no readable audio.
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path, self.head = Path(path), b""
+        self.path, self.head, self.problem = Path(path), b"", ""
+        self.sound: ffmpeg.Sound | None = None  # where libsndfile does not read the file
         self.findings: list[Finding] = []
         try:
             mode, size = (found := self.path.stat()).st_mode, found.st_size
@@ -68,6 +84,23 @@ class Source:
             raise InputError(
                 f"{path}: cannot be read ({error.strerror}); correct its permissions or its disk"
             ) from None
+        if not self.streams and self._foreign():
+            self._read_by_ffmpeg("")
+        else:
+            try:
+                self._read_by_libsndfile(size)
+            except Unreadable as error:
+                if not self._foreign() and (self._no_audio() or self.findings):
+                    raise
+                self._read_by_ffmpeg(error.reason)
+        if not RATES[0] <= self.rate <= RATES[1]:
+            raise InputError(
+                f"{path}: a sample rate of {self.rate} Hz, expected {RATES[0]} to {RATES[1]}; "
+                "mend its header"
+            )
+
+    def _read_by_libsndfile(self, size: int) -> None:
+        """Look at all streams of the file, of so many bytes. Errors: Unreadable."""
         if not self.streams:
             self._look_for_mp3()
         self.whole = len(self.streams) < 2 and all(s.pieces == ((0, size),) for s in self.streams)
@@ -80,13 +113,29 @@ class Source:
             what = " and ".join(
                 f"{rate} Hz, {channels} channels" for rate, channels in sorted(kinds)
             )
-            raise InputError(f"{path}: streams of {what}, one behind the other; split the file")
-        (self.rate, _), self.frames = kinds.pop(), sum(self.lengths)
-        if not RATES[0] <= self.rate <= RATES[1]:
             raise InputError(
-                f"{path}: a sample rate of {self.rate} Hz, expected {RATES[0]} to {RATES[1]}; "
-                "mend its header"
+                f"{self.path}: streams of {what}, one behind the other; split the file"
             )
+        (self.rate, _), self.frames = kinds.pop(), sum(self.lengths)
+
+    def _read_by_ffmpeg(self, reason: str) -> None:
+        """Look at a file that libsndfile does not read, for the reason."""
+        what = self._foreign()
+        if not ffmpeg.here():
+            if what:
+                raise Unreadable(self.path, f"{what}, {NEEDS}, or convert it to WAV or FLAC")
+            raise Unreadable(self.path, f"{reason}; if it is audio or video, {NEEDS}")
+        try:
+            self.sound = ffmpeg.Sound(self.path)
+        except ffmpeg.NotRead as error:
+            if what:
+                reason = f"{what} that FFmpeg does not read: {error}; get the whole file, or "
+                reason += "convert it to WAV or FLAC"
+            raise Unreadable(self.path, reason) from None
+        self.rate, self.frames = self.sound.rate or RATE, self.sound.frames
+        self.findings = self.sound.findings
+        if self.sound.silent:
+            self.problem = "no audio stream"
 
     def _look_for_mp3(self) -> None:
         """Only libsndfile can tell an MP3 that does not begin with a frame."""
@@ -114,14 +163,16 @@ class Source:
         except soundfile.LibsndfileError as error:
             raise self._unreadable(error.error_string) from None
 
-    def _unreadable(self, reason: str) -> InputError:
-        for start, what in NO_AUDIO:
-            if re.match(start, self.head, re.DOTALL):
-                reason = what
-                break
-        else:
-            reason = "; ".join([reason, *(sentence for _, sentence in self.findings)])
-        return InputError(f"{self.path}: not readable as audio ({reason})")
+    def _foreign(self) -> str:
+        """What the file is, where its beginning says that libsndfile does not read it."""
+        return _first(FOREIGN, self.head)
+
+    def _no_audio(self) -> str:
+        return _first(NO_AUDIO, self.head)
+
+    def _unreadable(self, reason: str) -> "Unreadable":
+        reason = "; ".join([reason, *(sentence for _, sentence in self.findings)])
+        return Unreadable(self.path, self._no_audio() or reason)
 
     def _checked(self, file: soundfile.SoundFile, stream: Stream | None) -> int:
         """Frames of a stream, held against what was counted."""
@@ -130,8 +181,7 @@ class Source:
         if file.frames >= 2**62:
             raise InputError(f"{self.path}: audio of unknown length; convert it to WAV or FLAC")
         if stream is None:
-            text = f"whether {file.format} files are whole is not checked; use WAV or FLAC for that"
-            self.findings.append(("not checked", text))
+            self.findings.append(not_checked(file.format))
             return file.frames
         frames = stream.frames
         if frames is None and stream.bytes is not None and file.subtype in WIDTHS:
@@ -180,6 +230,9 @@ class Source:
 
     def _blocks(self, first: int, stop: int) -> Iterator[np.ndarray]:
         """Decoded frames first:stop, each block of shape (frames, channels)."""
+        if self.sound:
+            yield from self.sound.blocks(first, stop)
+            return
         before = 0
         for stream, length in zip(self._parts(), self.lengths, strict=True):
             place, end = max(first - before, 0), min(stop - before, length)
@@ -198,6 +251,12 @@ class Source:
                         yield block
             except soundfile.LibsndfileError as error:
                 raise InputError(f"{self.path}: damaged audio ({error})") from None
+
+
+def _first(table: list[tuple[bytes, str]], head: bytes) -> str:
+    """What the first pattern says that a file's beginning matches; empty where none does."""
+    found = (what for start, what in table if re.match(start, head, re.DOTALL))
+    return next(found, "")
 
 
 def resampled_length(frames: int, rate: int) -> int:

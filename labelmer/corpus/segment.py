@@ -63,6 +63,9 @@ def find(
         source = sources[path]
         if source is None:
             problem = f"no audio file{names.misspelt(path)}"
+        elif source.problem:
+            problem = source.problem
+            findings.add(problem, f"{name}: {path}: {problem}; left out")
         else:
             first, stop = source.span(start_s, end_s)
             if start_s is not None and end_s > source.frames / source.rate + 0.05:
@@ -105,6 +108,7 @@ def for_id(name: str, function: Callable, *arguments: Any) -> Any:
 def write_segments(spans: dict[str, Span], path: Path, attrs: dict, findings: Findings) -> None:
     """Write the spans' samples as a ragged file of int16, one item per utterance."""
     ids = sorted(spans)
+    places = {name: place for place, name in enumerate(ids)}
     lengths = [
         audio.resampled_length(stop - first, source.rate)
         for source, first, stop in (spans[name] for name in ids)
@@ -114,12 +118,13 @@ def write_segments(spans: dict[str, Span], path: Path, attrs: dict, findings: Fi
         Writer(path, ids, lengths, (), "int16", attrs) as writer,
         Progress("segments", sum(lengths) / RATE, "s") as progress,
     ):
-        for index, name in enumerate(ids):
+        # By file and place: what only FFmpeg reads is decoded once from front to back.
+        for name in sorted(ids, key=lambda name: (str(spans[name][0].path), *spans[name][1:])):
             source, first, stop = spans[name]
             samples, odd = for_id(name, source.read, first, stop)
             for kind, sentence in odd:
                 findings.add(kind, f"{name}: {source.path}: {sentence}")
-            writer.write(index, samples, content_key(samples))
+            writer.write(places[name], samples, content_key(samples))
             progress.advance(len(samples) / RATE)
 
 

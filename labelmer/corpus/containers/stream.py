@@ -68,3 +68,8 @@ def extend(pieces: list[Piece], first: int, stop: int) -> None:
     if pieces and not isinstance(pieces[-1], bytes) and pieces[-1][1] == first:
         first = pieces.pop()[0]
     pieces.append((first, stop))
+
+
+def not_checked(kind: str) -> Finding:
+    """The finding of a file whose length nobody counts; kind: its format."""
+    return "not checked", f"whether {kind} files are whole is not checked; use WAV or FLAC for that"

@@ -1,0 +1,252 @@
+"""What libsndfile cannot read, and the sound of videos, by FFmpeg's libraries (the package av).
+
+A file is decoded from front to back, in blocks, and never sought in: what a codec gives behind a
+seek is not what it gives in passing.
+"""
+
+import functools
+import itertools
+import mmap
+import re
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labelmer.base.errors import InputError
+from labelmer.corpus.containers import mp4
+from labelmer.corpus.containers.stream import Finding, Pieces, not_checked
+
+BLOCK = 1 << 16  # frames at least that are handed on at once
+BEHIND = 1 << 20  # frames that a pass keeps, as turns that overlap are cut one after the other
+SHORT_S = 0.05  # by which a header may count what a decoder leaves out at the beginning
+GAP_S = 0.25  # between two times of a stream: longer than any codec's block
+PAUSE_S = 60.0  # a longer gap is taken for wrong times
+# Containers whose header says how long they are; of others FFmpeg guesses it.
+MEASURED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "asf", "avi", "flv", "nistsphere"}
+
+
+def here() -> bool:
+    """Whether the package av is installed."""
+    try:
+        import av  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+class NotRead(Exception):
+    """FFmpeg cannot tell what a file is, or finds no beginning in it."""
+
+
+class Sound:
+    """The first audio stream of a file, decoded once to know how long it is.
+
+    path      the file
+    rate      its sample rate in Hz; 0 where there are no frames
+    frames    how many can be decoded, silence for the gaps among them included
+    findings  what is odd about the file: a list of (kind, sentence)
+    silent    whether the file, a video or an image, has no audio stream
+
+    Errors: NotRead; InputError where there is audio that cannot be decoded.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.rate, self.channels, self.silent = path, 0, 0, False
+        self.findings: list[Finding] = []
+        self.frames = sum(map(len, self.decoded(self.findings)))
+        self.findings += mp4.findings(self._mapped())
+
+    def blocks(self, first: int, stop: int) -> Iterator[np.ndarray]:
+        """Decoded frames first:stop, each block of shape (frames, channels), full scale 1.
+
+        Cuts that are asked for in order, of one file after the other, cost one pass in all.
+        """
+        return _pass(self).cut(first, stop)
+
+    def decoded(self, said: list[Finding]) -> Iterator[np.ndarray]:
+        """All samples in order, in blocks as blocks() gives them; what is odd is added to said."""
+        waiting: list[np.ndarray] = []
+        with self._opened() as container:
+            for samples in self._placed(container, said):
+                waiting.append(samples)
+                if sum(map(len, waiting)) >= BLOCK:
+                    yield np.concatenate(waiting)
+                    waiting = []
+        if waiting:
+            yield np.concatenate(waiting)
+
+    def _mapped(self) -> mmap.mmap:
+        with self.path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        # Imported here: the package is an extra.
+        import av
+
+        data = self._mapped()
+        try:
+            # Without its name, by whose end FFmpeg would take anything for headerless audio.
+            container = av.open(Pieces(data, [(0, len(data))]), metadata_errors="replace")
+        except av.FFmpegError as error:
+            raise NotRead(error.strerror) from None
+        with container:
+            if not len(container.streams):
+                raise NotRead("it holds no stream")
+            yield container
+
+    def _placed(self, container: Any, said: list[Finding]) -> Iterator[np.ndarray]:
+        """Samples of the first audio stream, with silence where its times leave a gap."""
+        streams = container.streams.audio
+        if not streams:
+            self.silent = True
+            return
+        if len(streams) > 1:
+            text = f"{len(streams)} audio streams; the first is taken, extract another to use it"
+            said.append(("several streams", text))
+        start = (container.start_time or 0) / 1e6
+        watch = _Watch(container, streams[0], start)
+        place, gaps, astray = 0, [], 0.0
+        for frame in self._frames(container, streams[0], watch):
+            if frame.pts is not None:
+                ahead = round((float(frame.pts * frame.time_base) - start) * self.rate) - place
+                if GAP_S < ahead / self.rate <= PAUSE_S:
+                    yield np.zeros((ahead, self.channels))
+                    place += ahead
+                    gaps.append(ahead / self.rate)
+                else:
+                    astray = max(astray, abs(ahead) / self.rate)
+            samples = _samples(frame)
+            place += len(samples)
+            yield samples
+        if gaps:
+            text = f"its times leave gaps ({len(gaps)}, {sum(gaps):.2f} s in all)"
+            said.append(("gaps", f"{text}; silence stands there"))
+        if astray > GAP_S:
+            text = f"its sound and its times are up to {astray:.2f} s apart, and cuts as much off"
+            said.append(("times", f"{text}; write it anew"))
+        if watch.broken and not place:
+            raise InputError(f"{self.path}: damaged audio ({watch.broken})")
+        said += watch.findings(place / self.rate if place else 0.0)
+
+    def _frames(self, container: Any, stream: Any, watch: "_Watch") -> Iterator[Any]:
+        """Decoded frames of a stream. Damage with sound behind it is an error."""
+        import av
+
+        if stream.codec_context is None:
+            raise InputError(f"{self.path}: audio in a codec that FFmpeg does not read")
+        packets = container.demux()
+        while True:
+            frames = []
+            try:
+                if (packet := next(packets, None)) is None:
+                    return
+                watch.see(packet)
+                if packet.stream.index == stream.index:
+                    if watch.broken and packet.size:
+                        raise InputError(f"{self.path}: damaged audio ({watch.broken})")
+                    frames = packet.decode()
+            except av.FFmpegError as error:
+                watch.broken = error.strerror or str(error)
+                continue
+            for frame in frames:
+                kind = frame.sample_rate, frame.layout.nb_channels
+                if self.rate and kind != (self.rate, self.channels):
+                    raise InputError(
+                        f"{self.path}: audio of {self.rate} Hz, {self.channels} channels and "
+                        f"{kind[0]} Hz, {kind[1]} channels, one behind the other; split the file"
+                    )
+                self.rate, self.channels = kind
+                yield frame
+            if packet.is_corrupt and packet.stream.index == stream.index:
+                watch.broken = "a packet is not whole"
+
+
+class _Watch:
+    """How far a file reaches, of what its header says.
+
+    A header may say it of the audio stream, or of the file alone, in which another stream may be
+    longer.
+    """
+
+    def __init__(self, container: Any, stream: Any, start: float) -> None:
+        self.kind, self.start, self.end, self.broken = container.format, start, 0.0, ""
+        self.own = self.total = None
+        if self.kind.name not in MEASURED:
+            return
+        tag = re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", ""))
+        if tag:  # Matroska's
+            hours, minutes, seconds = map(float, tag.groups())
+            self.own = 3600 * hours + 60 * minutes + seconds - start
+        elif stream.duration:
+            first = stream.start_time or 0
+            self.own = float((first + stream.duration) * stream.time_base) - start
+        elif container.duration:
+            self.total = container.duration / 1e6
+
+    def see(self, packet: Any) -> None:
+        """A packet, of any stream."""
+        if packet.pts is not None:
+            end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            self.end = max(self.end, end - self.start)
+
+    def findings(self, decoded: float) -> list[Finding]:
+        """What there is to say of a file of which so many seconds of sound were decoded."""
+        said, reached = self.own or self.total, decoded if self.own else max(self.end, decoded)
+        if said and reached < said - SHORT_S:
+            text = f"its header says {said:.2f} s, it holds {reached:.2f} s; get the whole file"
+            return [("cut short", text)]
+        if self.broken:
+            return [("cut short", f"its last packet is not whole ({self.broken})")]
+        return [] if said else [not_checked(self.kind.long_name)]
+
+
+class _Pass:
+    """A pass over the samples of a file, which begins anew for a cut that lies too far behind."""
+
+    def __init__(self, sound: Sound) -> None:
+        self.sound = sound
+        self._begin()
+
+    def _begin(self) -> None:
+        self.place = 0  # where the next block begins
+        self.rest = self.sound.decoded([])
+        self.kept: deque[tuple[int, np.ndarray]] = deque()  # blocks, and where each begins
+
+    def cut(self, first: int, stop: int) -> Iterator[np.ndarray]:
+        """Frames first:stop, in blocks of shape (frames, channels)."""
+        if self.kept and first < self.kept[0][0]:
+            self._begin()
+        for place, block in itertools.chain(list(self.kept), self._further()):
+            if place + len(block) > first:
+                yield block[max(first - place, 0) : stop - place]
+            if place + len(block) >= stop:
+                return
+
+    def _further(self) -> Iterator[tuple[int, np.ndarray]]:
+        for block in self.rest:
+            self.kept.append((self.place, block))
+            self.place += len(block)
+            while self.kept[0][0] + len(self.kept[0][1]) < self.place - BEHIND:
+                self.kept.popleft()
+            yield self.kept[-1]
+
+
+@functools.lru_cache(1)  # one file is open at a time
+def _pass(sound: Sound) -> _Pass:
+    return _Pass(sound)
+
+
+def _samples(frame: Any) -> np.ndarray:
+    """A decoded frame as (frames, channels), full scale 1."""
+    samples = frame.to_ndarray()
+    planar, channels = frame.format.is_planar, frame.layout.nb_channels
+    samples = samples.T if planar else samples.reshape(-1, channels)
+    if samples.dtype.kind == "f":
+        return samples.astype(np.float64)
+    whole = 2.0 ** (8 * samples.dtype.itemsize - 1)
+    return (samples - whole * (samples.dtype.kind == "u")) / whole
