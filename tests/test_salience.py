@@ -102,6 +102,21 @@ def write_corpus(root, told=RATIONALES):
         tables.write(root / f"{variant}{seed}.tsv", run, "predictions")
 
 
+def test_a_row_of_a_whole_utterance_tells_no_stretch(tmp_path):
+    path = write_salience(tmp_path, "full", 1, modality="speech")
+    file = SalienceFile(path)
+    told = {"speech": dict.fromkeys(TEXTS, (0.0, 0.1)), "text": {}}
+    assert len(salience.shares_of(file, told)) and not file.whole
+    attrs = {**file.attrs, "rate_hz": 0.0}
+    counts, shape = [1] * len(TEXTS), (len(file.columns),)
+    with Writer(path, file.ids, counts, shape, "float32", attrs) as writer:
+        for index in range(len(file)):
+            writer.write(index, np.ones((1, *shape)), bytes(31) + b"1")
+    file = SalienceFile(path)
+    assert file.whole and file.spans(0).tolist() == [[0, np.inf]]
+    assert len(salience.shares_of(file, told)) == 0
+
+
 def weigh(root):
     folders = [str(root / f"{variant}{seed}") for variant, seed in LAST]
     arguments = [root / "rationales.tsv", root / "salience.tsv", "--utterances"]

@@ -52,8 +52,8 @@ class Egemaps(Encoder):
         except ModuleNotFoundError as error:
             raise InputError(
                 f"builtin:egemaps needs the Python package '{error.name}', which is not installed; "
-                "install the extra: pip install 'labelmer[opensmile]' (its licence is for research "
-                "and private use)"
+                "install the extra: pip install 'labelmer[opensmile]' (its licence is for "
+                "non-commercial use)"
             ) from None
         name, self.width = LEVELS[level]
         self.layer, self.whole = 0, level == "functionals"
