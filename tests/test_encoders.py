@@ -369,7 +369,7 @@ def test_every_length_gives_the_frames_of_the_plain_forward(seconds, snapshot):
 
 def test_a_window_goes_with_encoders_that_take_one(snapshot):
     for kind in ("bert", "whisper"):
-        with pytest.raises(InputError, match=r"window_s goes with wav2vec 2\.0"):
+        with pytest.raises(InputError, match=r"window_s goes with wav2vec2-BERT and wav2vec 2\.0"):
             encoders.load(snapshot(kind), 1, window_s=10)
 
 

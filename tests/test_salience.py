@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 from scipy import stats
 
@@ -115,6 +116,10 @@ def test_a_row_of_a_whole_utterance_tells_no_stretch(tmp_path):
     file = SalienceFile(path)
     assert file.whole and file.spans(0).tolist() == [[0, np.inf]]
     assert len(salience.shares_of(file, told)) == 0
+    axes = Figure().subplots()
+    sound = examples.weighed(file, "c", {"speech": {}})
+    examples.draw_sound(axes, np.zeros(16_000, np.int16), sound)
+    assert axes.images[0].get_extent()[1] == 1.0  # the band is as long as the audio
 
 
 def weigh(root):
