@@ -39,6 +39,7 @@ WAVEFORMS = {
     "hubert-batch-norm": (transformers.HubertConfig, {"conv_pos_batch_norm": True}, True),
     "wavlm-group": (transformers.WavLMConfig, {}, False),
     "wavlm-layer": (transformers.WavLMConfig, LARGE, True),
+    "unispeech-sat": (transformers.UniSpeechSatConfig, {}, False),
     "data2vec": (transformers.Data2VecAudioConfig, {"conv_pos_kernel_size": 5}, True),
 }
 DISENTANGLED = {
@@ -56,6 +57,16 @@ TEXTS = {
         transformers.DebertaV2Config,
         {**DISENTANGLED, "position_buckets": 8, "conv_kernel_size": 3, "share_att_key": True},
     ),
+    "mpnet": (transformers.MPNetConfig, {"pad_token_id": 1}),
+    "distilbert": (transformers.DistilBertConfig, {"hidden_dim": 32}),
+    # A window of 2 tokens to each side in the layers between those that see all.
+    "modernbert": (transformers.ModernBertConfig, {"local_attention": 4}),
+}
+# name: how it knows where a frame stands
+CONFORMERS = {
+    "wav2vec2-bert": "relative_key",
+    "wav2vec2-bert-relative": "relative",
+    "wav2vec2-bert-rotary": "rotary",
 }
 SENTENCES = ["", "no", "the old tree is falling on my new car", "no no no, the tree is old"]
 
@@ -84,10 +95,11 @@ def make_waveform(folder, kind):
     return save(model, folder)
 
 
-def make_whisper(folder):
+def make_whisper(folder, bins):
     torch.manual_seed(0)
     config = transformers.WhisperConfig(
         d_model=16,
+        num_mel_bins=bins,
         encoder_layers=LAYERS,
         encoder_attention_heads=2,
         encoder_ffn_dim=32,
@@ -100,15 +112,25 @@ def make_whisper(folder):
         eos_token_id=2,
         decoder_start_token_id=3,
     )
-    transformers.WhisperFeatureExtractor(chunk_length=2).save_pretrained(folder)
+    transformers.WhisperFeatureExtractor(bins, chunk_length=2).save_pretrained(folder)
     return save(transformers.WhisperModel(config), folder)
+
+
+def make_wav2vec2_bert(folder, kind):
+    torch.manual_seed(0)
+    transformers.SeamlessM4TFeatureExtractor().save_pretrained(folder)
+    options = {"position_embeddings_type": CONFORMERS[kind], "conv_depthwise_kernel_size": 5}
+    return save(
+        transformers.AutoModel.from_config(transformers.Wav2Vec2BertConfig(**SIZES, **options)),
+        folder,
+    )
 
 
 def make_text(folder, kind):
     from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
     config, options = TEXTS[kind]
-    roberta = "roberta" in kind
+    roberta = "roberta" in kind or kind == "mpnet"  # its positions start after the padding's
     specials = (
         ["<s>", "<pad>", "</s>", "<unk>"] if roberta else ["[CLS]", "[PAD]", "[SEP]", "[UNK]"]
     )
@@ -145,8 +167,10 @@ def snapshot(tmp_path_factory):
                 made[kind] = make_waveform(folder, kind)
             elif kind in TEXTS:
                 made[kind] = make_text(folder, kind)
+            elif kind in CONFORMERS:
+                made[kind] = make_wav2vec2_bert(folder, kind)
             else:
-                made[kind] = make_whisper(folder)
+                made[kind] = make_whisper(folder, bins=128 if kind == "whisper-128" else 80)
         return made[kind]
 
     return make
@@ -201,6 +225,24 @@ def test_waveform_encoders_equal_the_plain_forward(kind, snapshot):
             assert_close(features, states[layer][0].numpy())
 
 
+@pytest.mark.parametrize("kind", CONFORMERS)
+def test_wav2vec2_bert_equals_the_plain_forward(kind, snapshot):
+    model = transformers.AutoModel.from_pretrained(snapshot(kind)).eval()
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(snapshot(kind))
+    clips = [clip for clip in CLIPS if len(clip) >= 560]  # it has nothing to say of less
+    plain = []
+    for clip in clips:
+        rows = (1 + (len(clip) - 400) // 160) // 2
+        given = extractor(clip / np.float32(32768), sampling_rate=16000, return_tensors="pt")
+        with torch.inference_mode():
+            states = model(**given, output_hidden_states=True).hidden_states
+        plain.append([state[0, :rows].numpy() for state in states])
+    for layer in range(LAYERS + 1):
+        encoder = encoders.load(snapshot(kind), layer)
+        for features, states in zip(assert_batch_is_single(encoder, clips), plain, strict=True):
+            assert_close(features, states[layer], tolerance=2e-5)
+
+
 @pytest.mark.parametrize("kind", TEXTS)
 def test_text_encoders_equal_the_plain_forward(kind, snapshot):
     model = transformers.AutoModel.from_pretrained(snapshot(kind)).eval()
@@ -229,7 +271,7 @@ def test_convolutions_on_the_padded_batch_give_the_same(kind, snapshot):
         assert_close(features, expected)
 
 
-@pytest.mark.parametrize("kind", [*WAVEFORMS, *TEXTS, "whisper"])
+@pytest.mark.parametrize("kind", [*WAVEFORMS, *TEXTS, "whisper", "wav2vec2-bert"])
 def test_mixed_precision_stays_close(kind, snapshot):
     """What a GPU does; a CPU computes in float32 unless it is told to as here."""
     encoder = encoders.load(snapshot(kind), "all")
@@ -242,7 +284,7 @@ def test_mixed_precision_stays_close(kind, snapshot):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-@pytest.mark.parametrize("kind", [*WAVEFORMS, *TEXTS, "whisper"])
+@pytest.mark.parametrize("kind", [*WAVEFORMS, *TEXTS, "whisper", "wav2vec2-bert"])
 @pytest.mark.parametrize("layer", [1, "all"])
 def test_a_gpu_gives_what_a_cpu_gives(kind, layer, snapshot):
     inputs = SENTENCES if kind in TEXTS else CLIPS
@@ -271,7 +313,7 @@ def test_exact_is_without_tf32_and_leaves_the_setting_as_it_was(snapshot, monkey
     assert seen == [[False, False], before]
 
 
-@pytest.mark.parametrize("kind", ["bert", "roberta"])
+@pytest.mark.parametrize("kind", ["bert", "roberta", "mpnet", "distilbert", "modernbert"])
 def test_long_text_goes_in_windows_and_every_token_stands_once(kind, snapshot):
     encoder = encoders.load(snapshot(kind), 2)
     words = ["tree", "car", "old"] * 25  # 75 words; windows of 30, which share 6
@@ -306,6 +348,17 @@ def test_long_speech_goes_in_windows_and_every_frame_stands_once(kind, snapshot)
     assert (encoder.options, whole.options) == ({"window_s": 1.0}, {"window_s": 60.0})
 
 
+def test_long_speech_goes_in_windows_through_wav2vec2_bert(snapshot):
+    whole = encoders.load(snapshot("wav2vec2-bert"), 2)
+    encoder = encoders.load(snapshot("wav2vec2-bert"), 2, window_s=1.0)  # of 49 rows, which share 8
+    (long,) = noise(2.2)
+    (features,) = encoder.encode([long])
+    assert encoder.lengths([long]) == whole.lengths([long]) == [109] == [len(features)]
+    parts = whole.encode([long[320 * s : 320 * min(s + 48, 108) + 560] for s in (0, 41, 82)])
+    assert_close(features, np.concatenate([parts[0][:45], parts[1][4:45], parts[2][4:]]))
+    assert_batch_is_single(encoder, [long, long[:16000], *CLIPS])
+
+
 @pytest.mark.parametrize("seconds", np.arange(0.02, 4, 0.317))
 def test_every_length_gives_the_frames_of_the_plain_forward(seconds, snapshot):
     (clip,) = noise(seconds)
@@ -316,11 +369,11 @@ def test_every_length_gives_the_frames_of_the_plain_forward(seconds, snapshot):
 
 def test_a_window_goes_with_encoders_that_take_one(snapshot):
     for kind in ("bert", "whisper"):
-        with pytest.raises(InputError, match=r"window_s goes with wav2vec 2\.0"):
+        with pytest.raises(InputError, match=r"window_s goes with wav2vec2-BERT and wav2vec 2\.0"):
             encoders.load(snapshot(kind), 1, window_s=10)
 
 
-@pytest.mark.parametrize("kind", [*WAVEFORMS, *TEXTS, "whisper"])
+@pytest.mark.parametrize("kind", [*WAVEFORMS, *TEXTS, "whisper", "wav2vec2-bert"])
 def test_all_layers_are_each_layer_beside_the_others(kind, snapshot):
     inputs = SENTENCES if kind in TEXTS else CLIPS
     encoder = encoders.load(snapshot(kind), "all")
@@ -376,8 +429,14 @@ def assert_layers(folder, clips, silence, oracle, tolerance=1e-5):
         assert_close(together.encode([clip])[0], np.stack(states, 1), tolerance)
 
 
-def test_whisper_with_full_silence_is_what_transformers_gives(snapshot):
-    assert_layers(snapshot("whisper"), WHISPER_CLIPS, "full", whisper_oracle)
+@pytest.mark.parametrize("kind", ["whisper", "whisper-128"])  # large v3 has 128 bands
+def test_whisper_with_full_silence_is_what_transformers_gives(kind, snapshot):
+    assert_layers(snapshot(kind), WHISPER_CLIPS, "full", whisper_oracle)
+
+
+def test_whisper_of_128_bands_is_fetched_and_batched_equals_single(snapshot, tmp_path):
+    fetch.fetch(f"path:{snapshot('whisper-128')}", tmp_path / "whisper")
+    assert_batch_is_single(encoders.load(tmp_path / "whisper", 2), WHISPER_CLIPS)
 
 
 def repeated_silence(folder, samples):
@@ -513,7 +572,7 @@ def test_filterbank(tmp_path):
         encoders.load(tmp_path / "fbank", 3)
 
 
-@pytest.mark.parametrize("kind", ["wav2vec2-group", "whisper", "fbank"])
+@pytest.mark.parametrize("kind", ["wav2vec2-group", "whisper", "wav2vec2-bert", "fbank"])
 def test_short_and_empty_audio_gives_one_frame(kind, snapshot, tmp_path):
     if kind == "fbank":
         fetch.fetch("builtin:fbank", tmp_path / "fbank")
@@ -525,7 +584,7 @@ def test_short_and_empty_audio_gives_one_frame(kind, snapshot, tmp_path):
     assert all(np.isfinite(features).all() for features in batch)
 
 
-@pytest.mark.parametrize("kind", ["wav2vec2-group", "whisper"])
+@pytest.mark.parametrize("kind", ["wav2vec2-group", "whisper", "wav2vec2-bert"])
 def test_int16_and_float32_are_the_same_audio(kind, snapshot):
     encoder = encoders.load(snapshot(kind), 1)
     unit = [clip / np.float32(32768) for clip in CLIPS]
@@ -644,7 +703,7 @@ def test_damaged_weights_are_an_error(snapshot, tmp_path):
 )
 def test_config_and_weights_of_two_sizes_are_named(kind, snapshot, tmp_path):
     folder = shutil.copytree(snapshot(kind), tmp_path / kind)
-    size = {"whisper": "encoder_ffn_dim"}.get(kind, "intermediate_size")
+    size = {"whisper": "encoder_ffn_dim", "distilbert": "hidden_dim"}.get(kind, "intermediate_size")
     configured(folder, **{size: 48})
     shapes = r"has shape \(\d+.*\) in the weights, expected \(\d+.*\) by config\.json"
     with pytest.raises(InputError, match=rf"{kind}: the tensor '.*' {shapes}"):
@@ -712,6 +771,18 @@ def test_weights_that_are_not_finite_are_an_error(snapshot, tmp_path):
             "preprocessor_config.json",
             {"feature_size": 2},
             "feature_size 2, expected",
+        ),
+        (
+            "wav2vec2-bert",
+            "preprocessor_config.json",
+            {"num_mel_bins": 40},
+            "gives rows of 80 numbers at 16000 Hz, expected 160 at 16000 Hz; take",
+        ),
+        (
+            "wav2vec2-bert",
+            "preprocessor_config.json",
+            {"sampling_rate": 8000},
+            "gives rows of 160 numbers at 8000 Hz, expected 160 at 16000 Hz; take",
         ),
     ],
 )

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 from scipy import stats
 
@@ -100,6 +101,25 @@ def write_corpus(root, told=RATIONALES):
     for variant, seed in LAST:
         run = told.assign(variant=variant, seed=seed)
         tables.write(root / f"{variant}{seed}.tsv", run, "predictions")
+
+
+def test_a_row_of_a_whole_utterance_tells_no_stretch(tmp_path):
+    path = write_salience(tmp_path, "full", 1, modality="speech")
+    file = SalienceFile(path)
+    told = {"speech": dict.fromkeys(TEXTS, (0.0, 0.1)), "text": {}}
+    assert len(salience.shares_of(file, told)) and not file.whole
+    attrs = {**file.attrs, "rate_hz": 0.0}
+    counts, shape = [1] * len(TEXTS), (len(file.columns),)
+    with Writer(path, file.ids, counts, shape, "float32", attrs) as writer:
+        for index in range(len(file)):
+            writer.write(index, np.ones((1, *shape)), bytes(31) + b"1")
+    file = SalienceFile(path)
+    assert file.whole and file.spans(0).tolist() == [[0, np.inf]]
+    assert len(salience.shares_of(file, told)) == 0
+    axes = Figure().subplots()
+    sound = examples.weighed(file, "c", {"speech": {}})
+    examples.draw_sound(axes, np.zeros(16_000, np.int16), sound)
+    assert axes.images[0].get_extent()[1] == 1.0  # the band is as long as the audio
 
 
 def weigh(root):

@@ -74,6 +74,11 @@ def _encoders(config: dict[str, Any]) -> Iterator[str]:
             yield f"encoders: {name}: source: '{source}', expected one of {list(known)}"
             continue
         families = encoders.possible(source, encoder["modality"])
+        if families[0].modality != encoder["modality"]:
+            yield (
+                f"encoders: {name}: modality: '{encoder['modality']}', but {source} is "
+                f"{families[0].title}, for {families[0].modality}; correct one of the two"
+            )
         if "layer" not in encoder and any(family.network for family in families):
             yield (
                 f"encoders: {name}: layer is missing, expected a number: 0 is what enters the "

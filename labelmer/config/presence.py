@@ -12,6 +12,7 @@ from labelmer.corpus import readers
 from labelmer.corpus.groups import check_scenarios
 from labelmer.corpus.official import official_parts
 from labelmer.corpus.options import FoldOptions
+from labelmer.features import made
 
 
 def sessions(corpus: dict[str, Any], hold_out: str) -> list[str]:
@@ -124,11 +125,35 @@ def check_sources(config: dict[str, Any]) -> None:
     for experiment in config["experiments"]:
         for name in (experiment["speech"], experiment["text"]):
             kind, _, place = config["encoders"][name]["source"].partition(":")
-            if kind == "path" and not Path(place).is_dir():
+            expected = {
+                "path": "config.json and the weights",
+                "files": "ID.npy for each utterance",
+            }
+            if kind in expected and not Path(place).is_dir():
                 raise InputError(
-                    f"encoders: {name}: source: there is no folder '{place}' in {Path.cwd()}, "
-                    "expected one with config.json and the weights; correct the path"
+                    f"encoders: {name}: source: there is no folder '{place}' in {Path.cwd()}"
+                    f"{names.misspelt(place)}, expected one with {expected[kind]}; correct the path"
                 )
+
+
+def files_of_nobody(config: dict[str, Any], ids_of: Callable[[bool], Iterable[str]]) -> list[str]:
+    """What to say of files in the folder of a `files:` encoder that no utterance is called like.
+
+    ids_of: the ids of the corpus' utterances; True: of the sessions in use alone. InputError: an
+    utterance in use has no file.
+    """
+    said = []
+    for name in sorted({experiment["speech"] for experiment in config["experiments"]}):
+        kind, _, place = config["encoders"][name]["source"].partition(":")
+        if kind == "files":
+            made.check_names(place, ids_of(True))
+            idle = sorted(set(made.names_in(place)) - set(ids_of(False)))
+            if idle:
+                said.append(
+                    f"encoders: {name}: {place} has {len(idle)} files of no utterance, which are "
+                    f"left aside: {made.listed(idle)}"
+                )
+    return said
 
 
 def unknown(name: str, known: Collection[str], place: str) -> list[str]:

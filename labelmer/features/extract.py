@@ -30,10 +30,10 @@ from labelmer.base.errors import InputError
 from labelmer.base.log import log
 from labelmer.base.options import TEXT
 from labelmer.base.progress import Progress
-from labelmer.base.ragged import FEATURE_DTYPE, LARGEST, RATE, feature_key, feature_params
+from labelmer.base.ragged import FEATURE_DTYPE, LARGEST, feature_key, feature_params
 from labelmer.base.ragged_writer import Writer
-from labelmer.base.stage import add_device, command, parse, stage_parser
-from labelmer.features import encoders
+from labelmer.base.stage import CARRIED, add_device, command, parse, stage_parser
+from labelmer.features import encoders, made
 from labelmer.features.items import Items, read_items, text_items
 from labelmer.features.options import extraction_rules
 
@@ -181,7 +181,7 @@ def _compute(
     counts: Counter[str] = Counter()
     width = "float32" if dtype == BFLOAT16 else dtype  # numpy knows no bfloat16: the writer rounds
     unit = "seconds of audio" if speech else "texts"
-    size = (lambda i: len(items.inputs[i]) / RATE) if speech else (lambda _: 1)
+    size = (lambda i: len(items.inputs[i]) / items.rate) if speech else (lambda _: 1)
     total = sum(size(i) for batch in batches for i in batch)
     with (
         Progress("extract", total, unit) as progress,
@@ -263,7 +263,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("out", type=Path, help="ragged file to write")
     add_device(parser, os.cpu_count())
     words = {"type": "object", "additionalProperties": TEXT}
-    args = parse(parser, argv, optional={"labels": words, **extraction_rules()})
+    args = parse(parser, argv, optional={"labels": words, "files": CARRIED, **extraction_rules()})
     labels = args.config.get("labels")
     if (args.input is None) == (labels is None):
         raise InputError(f"{args.out}: expected either INPUT or labels in --config, and not both")
@@ -285,4 +285,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = encoders.options_in(args.config)
     precision = args.config.get("precision", encoders.PRECISIONS[0])
     encoder = encoders.load(args.folder, layer, device_of(args.gpu), precision, **options)
+    if family.source == "files":
+        made_in = facts["source"].removeprefix("files:")
+        items = made.found(items, made_in, encoder.width, encoder.rate_hz)
     extract(items, encoder, facts, args.out, code_digest(family.module), dtype)

@@ -6,6 +6,7 @@ A source is one of
     path:DIR                  a snapshot on this machine
     package:MODULE/DIR        a snapshot inside an installed Python package
     builtin:NAME              of an encoder without weights, such as fbank
+    files:DIR                 features made elsewhere, one ID.npy per utterance
 
 Only this stage may use the network, and only for hub:. Weights end up as safetensors, whatever
 they were before, so that nothing is unpickled later. source.json says what was fetched: source,
@@ -28,11 +29,12 @@ from labelmer.base.files import refuse_foreign
 from labelmer.base.log import log
 from labelmer.base.stage import CARRIED, command, parse, stage_parser
 from labelmer.features import encoders
+from labelmer.features.made import width_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-FORMS = "hub:OWNER/NAME@40-HEX-REVISION, path:DIR, package:MODULE/DIR"
+FORMS = "hub:OWNER/NAME@40-HEX-REVISION, path:DIR, package:MODULE/DIR, files:DIR"
 HUB = re.compile(r"([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
 PACKAGE = re.compile(r"(\w+)/(.+)")
 SETTINGS = ["*.json", "*.txt", "*.model"]  # configs, vocabularies, merges, sentencepiece
@@ -91,9 +93,12 @@ def _fill(folder: Path, source: str) -> str:
         module, inside = match.groups()
         place, revision = _package(module)
         _copy(place / inside, folder)
-    elif source in encoders.builtins():
-        settings = json.dumps(encoders.builtins()[source], indent=1) + "\n"
-        (folder / "config.json").write_text(settings)
+    elif source in encoders.builtins() or (form == "files" and rest):
+        settings = encoders.builtins().get(source) or {
+            "model_type": "labelmer-files",
+            "width": width_of(rest),
+        }
+        (folder / "config.json").write_text(json.dumps(settings, indent=1) + "\n")
         return ""
     else:
         forms = " or ".join([FORMS, *encoders.builtins()])

@@ -7,7 +7,7 @@ from typing import Any
 
 from labelmer.base import tables
 from labelmer.base.errors import InputError
-from labelmer.base.ragged import Ragged
+from labelmer.base.ragged import RATE, Ragged
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Items:
     ids: list[str]
     inputs: Sequence[Any]  # int16 samples at 16 kHz, or strings
     contents: Sequence[bytes] | Sequence[str]  # the items' part of their keys
+    rate: float = RATE  # of what an input holds, a second of speech
 
 
 def read_items(path: Path | str) -> Items:

@@ -18,13 +18,13 @@ class EncoderOptions:
         "where it comes from, see below",
         example="builtin:fbank",
         type="string",
-        pattern=r"^(hub:[^/@]+/[^/@]+@[0-9a-f]{40}|path:.+|package:.+|builtin:.+)$",
+        pattern=r"^(hub:[^/@]+/[^/@]+@[0-9a-f]{40}|path:.+|package:.+|builtin:.+|files:.+)$",
         expected="hub:OWNER/NAME@REVISION (40 hexadecimal digits), path:FOLDER, "
-        "package:MODULE/FOLDER or builtin:NAME",
+        "package:MODULE/FOLDER, builtin:NAME or files:FOLDER",
     )
     layer: Any = option(
         "0 enters the first layer, N leaves the last of N; -1 is the last; `all` keeps every one, "
-        "and the model learns a mix of them; needed but for `builtin:`",
+        "and the model learns a mix of them; needed but for `builtin:` and `files:`",
         None,
         8,
         anyOf=[{"type": "integer"}, {"const": "all"}],

@@ -255,7 +255,8 @@ def draw_sound(axes: Axes, samples: np.ndarray, sound: Weighed | None) -> None:
     )
     axes.fill_between(starts / RATE, low, high, color=INK, lw=0.3)
     if sound is not None:
-        draw_band(axes, band(sound.salience, sound.says), sound.spans[-1, 1])
+        width = min(sound.spans[-1, 1], len(samples) / RATE)
+        draw_band(axes, band(sound.salience, sound.says), width)
         draw_rationale(axes, sound.rationale or (0, 0), 0)
     axes.set(xlim=(0, len(samples) / RATE), ylim=(STRIPES - 1, -1))
     seconds = len(samples) / RATE

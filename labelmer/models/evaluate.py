@@ -109,7 +109,8 @@ def write_salience(
         if m == "text":
             marks, spans = ([of(i) for i in order] for of in (features.marks, features.spans))
         else:
-            attrs["rate_hz"] = float(features.attrs["rate_hz"]) / features.stride
+            # 0: a row stands for its utterance as a whole
+            attrs["rate_hz"] = float(features.attrs.get("rate_hz", 0)) / features.stride
         lengths = [len(item) for item in items]
         path = folder / f"{m}.h5"
         shape = (len(columns),)

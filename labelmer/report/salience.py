@@ -35,13 +35,14 @@ def shares_of(
     file: SalienceFile,
     rationales: Mapping[str, Mapping[str, tuple]],
 ) -> pd.DataFrame:
-    """One file of salience: rows of run, modality, id, measure, share and uniform.
+    """One file of salience: rows of run, modality, id, measure, share and uniform; none where a
+    row is a whole utterance, which tells no stretch from another.
 
     rationales: {modality: {id: (start, end)}}.
     """
     rows = []
     for name, (start, end) in rationales[file.modality].items():
-        if name in file:
+        if name in file and not file.whole:
             inside = share_within(file.spans(name), start, end)  # (rows,)
             about = {**file.run, "modality": file.modality, "id": name, "uniform": inside.mean()}
             for measure in file.measures:

@@ -58,10 +58,20 @@ class SalienceFile(Ragged):
             )
         return values / total
 
+    @property
+    def whole(self) -> bool:
+        """Does a row stand for its utterance as a whole, and so for no stretch of it?"""
+        return self.modality == "speech" and not self.attrs["rate_hz"]
+
     def spans(self, item: str | int) -> np.ndarray:
-        """Where the rows stand: (rows, 2), characters of the text, or seconds of the audio."""
+        """Where the rows stand: (rows, 2), characters of the text, or seconds of the audio.
+
+        Of a row that is the whole utterance the end is infinite.
+        """
         if self.modality == "text":
             return super().spans(item)
+        if self.whole:
+            return np.array([[0, np.inf]])
         edges = np.arange(len(self[item]) + 1) / self.attrs["rate_hz"]
         return np.stack([edges[:-1], edges[1:]], axis=1)
 

@@ -1,7 +1,9 @@
 """What the rules of encoders and features are given."""
 
 from labelmer.config.entries import encoding
+from labelmer.base.digest import places_digest
 from labelmer.features.encoders import builtins, family_of, options_in, possible
+from labelmer.features.made import path_of, width_of
 
 # Of an encoder's job, so that the jobs of all sessions, or of all folds, run beside each other.
 SHARE_OF_CORES = max(1, (workflow.resource_settings.cores or 1) // len(SESSIONS))
@@ -27,8 +29,22 @@ def family(wildcards):
     return [each.module for each in families]
 
 
+def made_elsewhere(wildcards):
+    """The files of a session as they are, by names, sizes and times, of an encoder of `files:`.
+
+    As they are no inputs, so that their times do not count: of a file that holds what it held
+    nothing is taken over anew.
+    """
+    kind, _, folder = encoder_of(wildcards)["source"].partition(":")
+    if kind != "files":
+        return {}
+    ids = utterances_of(wildcards.session)[0].id
+    return {"files": places_digest(path_of(folder, name) for name in ids)}
+
+
 def extract_params(wildcards):  # with **sections Snakemake would give it input, output and threads
-    return tracked("extract", *family(wildcards), **encoding(encoder_of(wildcards)))
+    sections = {**encoding(encoder_of(wildcards)), **made_elsewhere(wildcards)}
+    return tracked("extract", *family(wildcards), **sections)
 
 
 def extract_labels_params(wildcards):
@@ -60,6 +76,8 @@ def snapshot_digests(source):
 def fetch_params(wildcards):
     source = encoder_of(wildcards)["source"]
     files = builtins().get(source) or snapshot_digests(source)
+    if source.startswith("files:"):
+        files = {"width": told(width_of, source.removeprefix("files:"))}
     return tracked("fetch", source=source, files=files)
 
 

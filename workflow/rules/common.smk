@@ -24,7 +24,14 @@ from labelmer.base.errors import InputError
 from labelmer.config import check
 from labelmer.config.entries import kind_of
 from labelmer.config.files import check_files
-from labelmer.config.presence import check_codes, check_folds, check_given, check_sources, sessions
+from labelmer.config.presence import (
+    check_codes,
+    check_folds,
+    check_given,
+    check_sources,
+    files_of_nobody,
+    sessions,
+)
 from labelmer.config.sections import with_defaults
 from labelmer.corpus import readers
 from labelmer.corpus.options import FoldOptions
@@ -48,6 +55,12 @@ def utterances_of(session):
     return READER.utterances(ROOT, session)
 
 
+def ids_of(in_use):
+    """The ids of all utterances; of the sessions that the study uses alone, where in_use."""
+    used = SESSIONS if in_use else SESSIONS_OF_CORPUS
+    return [name for session in used for name in utterances_of(session)[0].id]
+
+
 told(check_files, workflow.configfiles)
 told(check, config)
 config.update(with_defaults(config))
@@ -66,6 +79,8 @@ if hasattr(READER, "codes"):
     told(check_codes, config["labels"], told(READER.codes, ROOT))
 for session in SESSIONS:
     told(READER.audio_files, ROOT, session, **READER_OPTIONS)  # are the folders there?
+for warning in told(files_of_nobody, config, ids_of):
+    logger.warning(warning)
 PARTS_OF_CORPUS = config["folds"].get("parts")
 FOLDS = range(1, 1 + told(check_folds, config, SESSIONS, lambda session: utterances_of(session)[0]))
 SEEDS = config["seeds"]

@@ -57,6 +57,7 @@ class Family:
     model_types: list[str]  # of a config.json, that it serves
     options: dict[str, Any] = field(default_factory=dict)  # {key of the config: its rules}
     builtins: dict[str, Any] = field(default_factory=dict)  # {NAME: config.json}, builtin:NAME
+    source: str = ""  # the part before the colon, of one that no snapshot is of
     network: bool = True  # are there layers to choose from, and weights to fine-tune?
 
     @property
@@ -110,7 +111,9 @@ def possible(source: str, modality: str) -> list[Family]:
     if source.startswith("builtin:"):
         settings = builtins().get(source)
         return [_serving()[settings["model_type"]]] if settings else []
-    return [family for family in families() if family.network and family.modality == modality]
+    kind = source.partition(":")[0]
+    made = [family for family in families() if family.source == kind]
+    return made or [each for each in families() if each.network and each.modality == modality]
 
 
 def misplaced(option: str) -> str:

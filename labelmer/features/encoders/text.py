@@ -1,4 +1,4 @@
-"""The BERT family: tokens, special ones included."""
+"""BERT and its kin, down to ModernBERT: tokens, special ones included."""
 
 import functools
 from collections.abc import Sequence
@@ -24,8 +24,18 @@ FAMILY = {
     "encoder": "Text",
     "title": "the BERT family",
     "modality": "text",
-    "model_types": ["bert", "roberta", "xlm-roberta", "deberta", "deberta-v2"],
+    "model_types": [
+        "bert",
+        "roberta",
+        "xlm-roberta",
+        "deberta",
+        "deberta-v2",
+        "mpnet",
+        "distilbert",
+        "modernbert",
+    ],
 }
+LAYERS = {"distilbert": "transformer.layer", "modernbert": "layers"}  # else encoder.layer
 
 
 class Text(Encoder):
@@ -41,8 +51,11 @@ class Text(Encoder):
         config = self.model.config
         self.width, self.depth = config.hidden_size, config.num_hidden_layers
         self.mixed = config.model_type != "deberta"  # it masks with what float16 cannot hold
+        stack, _, name = LAYERS.get(config.model_type, "encoder.layer").rpartition(".")
         # DeBERTa cannot run on no layers at all, so one stays even for layer 0.
-        self.layer = cut(self.model.encoder, "layer", layer, folder, least=1)
+        self.layer = cut(self.model.get_submodule(stack), name, layer, folder, least=1)
+        if config.model_type == "modernbert" and self.layer not in (ALL, self.depth):
+            self.model.final_norm = torch.nn.Identity()
         self._place(device, self.model)
         unknown = self.tokenizer.unk_token_id
         self.unknown = self.tokenizer.unk_token
@@ -54,8 +67,9 @@ class Text(Encoder):
             start = next(i for i in range(len(tokens)) if tokens[i : i + len(content)] == content)
         self.before, self.after = tokens[:start], tokens[start + len(content) :]
         self._check_vocabulary(folder, [*self.before, *self.after, self.tokenizer.pad_token_id])
-        # RoBERTa numbers its positions from after the padding's index.
-        taken = config.pad_token_id + 1 if "roberta" in config.model_type else 0
+        # RoBERTa and MPNet number their positions from after the padding's index.
+        numbered = config.model_type in ("roberta", "xlm-roberta", "mpnet")
+        taken = config.pad_token_id + 1 if numbered else 0
         longest = min(config.max_position_embeddings - taken, self.tokenizer.model_max_length)
         self.room = longest - len(self.before) - len(self.after)
         if self.room < 1:

@@ -1,4 +1,4 @@
-"""wav2vec 2.0 and its kin (HuBERT, WavLM, data2vec), which read the samples themselves."""
+"""wav2vec 2.0 and its kin (HuBERT, WavLM, UniSpeech-SAT, data2vec), which read the samples."""
 
 import math
 from pathlib import Path
@@ -23,13 +23,13 @@ from labelmer.features.encoders.snapshot import feature_extractor, network
 
 FAMILY = {
     "encoder": "Waveform",
-    "title": "wav2vec 2.0 and its kin (HuBERT, WavLM, data2vec)",
+    "title": "wav2vec 2.0 and its kin (HuBERT, WavLM, UniSpeech-SAT, data2vec)",
     "modality": "speech",
-    "model_types": ["wav2vec2", "hubert", "wavlm", "data2vec-audio"],
+    "model_types": ["wav2vec2", "hubert", "wavlm", "unispeech-sat", "data2vec-audio"],
     "options": {
         "window_s": {  # IEMOCAP's longest utterance takes 34
-            "description": "seconds of speech that wav2vec 2.0, HuBERT, WavLM and data2vec see at "
-            "once; what is longer goes in windows that overlap by a fifth",
+            "description": "seconds of speech that wav2vec 2.0 and its kin see at once; what is "
+            "longer goes in windows that overlap by a fifth",
             "type": "number",
             "minimum": 1,
             "default": 60.0,

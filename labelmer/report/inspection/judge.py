@@ -155,6 +155,10 @@ def contents_beside(file: Ragged, config: dict[str, Any]) -> dict[str, Any]:
         )
     if attribute(file, "unit") == "frames":
         segments = Ragged(_there(corpus / "segments" / f"{session}.h5"))
+        form, _, folder = str(attribute(file, "source")).partition(":")
+        if form == "files":  # relative to where the workflow runs, as in the config
+            files = {name: _there(Path(folder, f"{name}.npy")) for name in segments.ids}
+            return {name: file_digest(path) for name, path in files.items()}
         return {n: key.tobytes() for n, key in zip(segments.ids, segments.keys, strict=True)}
     from labelmer.base import tables  # slow to import, and needed for text alone
 
