@@ -538,7 +538,7 @@ def test_command_line_of_labels(snapshot, tmp_path):  # noqa: F811
     [
         (
             {"layr": 3},
-            "--config: unknown keys ['layr'], expected some of ['code', 'dtype', 'labels'",
+            "--config: unknown keys ['layr'], expected some of ['code', 'dtype', 'files', 'labels'",
         ),
         ({"dtype": "float8"}, "--config: dtype: 'float8', expected one of ['float16', 'bfloat16'"),
         ({"window_s": 0}, "--config: window_s: 0, expected a number from 1"),

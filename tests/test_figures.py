@@ -21,6 +21,7 @@ from labelmer.figures import (
     style,
     training,
 )
+from labelmer.figures.turns import Turn
 
 STRANGE = {  # id: its words
     "rec_$1_$2^": "what the f$#$ is this",
@@ -60,7 +61,10 @@ def test_words_and_ids_are_drawn_as_they_are(tmp_path, caplog):
     rows = pd.DataFrame({"id": list(STRANGE), "confidence": 0.5})
     rows = rows.assign(true=NAMES[: len(rows)], predicted="$x$", variant="$full_$", **ENCODERS)
     samples = np.arange(-8000, 8000).astype(np.int16)
-    shown = [(text, samples, weighed(text), weighed("ab")) for text in STRANGE.values()]
+    shown = [
+        (text, samples, weighed(text), weighed("ab"), [Turn(-1, True, text, 0.7)])
+        for text in STRANGE.values()
+    ]
     scope = style.experiment(ENCODERS)
     texts, pixels = written(lambda: examples.draw((rows, shown, scope)), tmp_path / "examples")
     assert {"f$#$", "$5-$6", "$\\frac{1}{2}$", "^b", "{x}", "<b>", "100%"} <= set(texts)
