@@ -5,7 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 import recipe_trees
-import recipe_trees_b
+import recipe_trees_further
 import yaml
 from conftest import REPOSITORY
 from recipe_trees import POINTER, RULE, Tree
@@ -15,7 +15,7 @@ from labelmer import config
 from labelmer.corpus import manifest, ready, recipes
 from labelmer.corpus.readers import manifest as reader
 
-TREES = recipe_trees.TREES | recipe_trees_b.TREES
+TREES = recipe_trees.TREES | recipe_trees_further.TREES
 
 
 class Made:

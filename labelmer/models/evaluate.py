@@ -187,7 +187,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     test = table[table.part == "test"]
     validated = of_validation(args.folder / "validation.tsv", table)
     ids, options = test["id"].tolist(), model.options
-    paths = {m: {"speech": args.speech, "text": args.text}[m] for m in options.modalities}
+    paths = {m: getattr(args, m) for m in options.modalities}
     seen = classes, options.modalities, options.frame_stride
     of_test = load_part(test, paths, *seen)
     names = None
@@ -198,10 +198,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     found = examine(model, of_test, ids, classes)
     if args.transcripts:
         check_recognised(ids, args.transcripts)
-        paths["text"] = args.transcripts
-        recognised = load_part(test, paths, *seen)
+        words = {"text": args.transcripts}
+        recognised = load_part(test, paths | words, *seen)
         if options.turns[0]:
-            _, recognised.context = context_of(args.utterances, ids, paths, *around)
+            _, of_words = context_of(args.utterances, ids, words, *around)
+            recognised.context = of_test.context | of_words
         check_encoders(args.folder, recognised)
         found.changed["transcripts", "text", 1.0] = predict(model, recognised)
 

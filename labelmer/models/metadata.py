@@ -10,8 +10,8 @@ The model `linear` on what is known of an utterance beside its features, if the 
     words       how many (base/words.py, in every script), log(1 + n)
 
 A column that is the same throughout the training part is left out, and a category of which the
-test part has no value that training knows, as with scenarios apart. A value that the training part
-does not have, such as a scenario that is held out, has zeros everywhere.
+validation part has no value that training knows, as with scenarios apart. A value that the
+training part does not have, such as a scenario that is held out, has zeros everywhere.
 What such a model is worth, a corpus gives away; a model that listens must beat it.
 
 --config holds {"classes": [names in order], "refit": true or false}.
@@ -112,8 +112,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{args.fold}: id '{absent.iloc[0]}' is in no table of utterances, expected those of "
             "all its sessions; split the corpus anew"
         )
-    of_parts = (pd.Index(table["id"][table["part"] == part]) for part in ("train", "validation"))
-    teaching, choosing = of_parts
+    teaching, choosing = (
+        pd.Index(table["id"][table["part"] == part]) for part in ("train", "validation")
+    )
     known = telling(known.loc[table["id"]], teaching, choosing)
     if known.columns.empty:
         raise InputError(

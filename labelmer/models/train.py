@@ -283,7 +283,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     table = tables.read(args.fold, "fold")
     check_classes(table, classes, args.fold)
     fold, table = table, table[table.part.isin(["train", "validation"])]
-    paths = {m: {"speech": args.speech, "text": args.text}[m] for m in options.modalities}
+    paths = {m: getattr(args, m) for m in options.modalities}
     whole = load_part(table, paths, classes, options.modalities, options.frame_stride)
     count, after = options.turns
     if count:

@@ -13,7 +13,7 @@ def examples_of(pattern):
     def paths(wildcards):
         experiment = experiment_of(wildcards)
         networks = trained(experiment)
-        around = [v for v in networks if turns_of(config, v)[0]]
+        around = [v for v in networks if TURNS[v][0]]
         return runs(pattern, experiment, [*around, reference_of(networks)][0], SEEDS[0])
 
     return paths

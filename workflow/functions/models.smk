@@ -1,6 +1,6 @@
 """What the rules of models and predictions are given."""
 
-from labelmer.config.entries import architecture_of, options_of, starts_from_words, turns_of
+from labelmer.config.entries import architecture_of, options_of, starts_from_words
 from labelmer.models.architectures import module_of
 
 
@@ -28,7 +28,7 @@ def dialogues_of(*parts):
     the turns around one; else none."""
 
     def paths(wildcards):
-        if not turns_of(config, wildcards.variant)[0]:
+        if not TURNS[wildcards.variant][0]:
             return []
         return [f"{C}/utterances/{session}.tsv" for session in sessions_of(wildcards, *parts)]
 

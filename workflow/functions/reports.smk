@@ -12,13 +12,13 @@ def inputs_of(variant):
         return sorted({name for part in parts_of(variant) for name in inputs_of(part)})
     if KINDS[variant] == "metadata":
         return ["metadata"]
-    count, after = turns_of(config, variant)
+    count, after = TURNS[variant]
     around = [f"{count} turns before" + (" and after" if after else "")] if count else []
     return modalities(variant) + around
 
 
 ALL_INPUTS = {v: inputs_of(v) for e in config["experiments"] for v in e["variants"]}
-LATER = [v for v, names in ALL_INPUTS.items() if any(n.endswith("and after") for n in names)]
+LATER = [v for v in ALL_INPUTS if any(after for _, after in map(TURNS.get, parts_of(v)))]
 FOLDED = {"validating": FOLDING.validating, "scenario_parts": FOLDING.scenario_parts}
 # What every result table states.
 STATED = {

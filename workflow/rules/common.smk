@@ -22,7 +22,7 @@ from labelmer.base import tables
 from labelmer.base.digest import canonical_json, code_digest, file_digest
 from labelmer.base.errors import InputError
 from labelmer.config import check
-from labelmer.config.entries import kind_of
+from labelmer.config.entries import kind_of, turns_of
 from labelmer.config.files import check_files
 from labelmer.config.presence import (
     check_codes,
@@ -118,6 +118,8 @@ def encoders_of(modality):
 
 
 KINDS = {variant: kind_of(config, variant) for variant in config["variants"]}
+# How many turns before an utterance each variant looks at, and whether as many after it.
+TURNS = {variant: turns_of(config, variant) for variant in config["variants"]}
 TRAINED, LINEAR, METADATA, FUSED = (
     one_of(v for v in KINDS if KINDS[v] == kind)
     for kind in ("network", "linear", "metadata", "product")

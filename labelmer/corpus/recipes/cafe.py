@@ -21,6 +21,9 @@ NAME = re.compile(
     r"(?P<actor>\d\d)-(?P<emotion>[CDJNPST])-[012]-(?P<sentence>[1-6])\.(?:wav|aiff?)",
     re.IGNORECASE,
 )
+LETTERS = emotions(
+    angry="C", disgusted="D", happy="J", neutral="N", fearful="P", surprised="S", sad="T"
+)
 
 FACTS = Facts(
     title="CaFE",
@@ -28,15 +31,7 @@ FACTS = Facts(
     licence="CC BY-NC-SA 4.0",
     where="zenodo.org/record/1478765",
     looks="Colère/Faible/01-C-1-1.wav",
-    classes=emotions(
-        angry="C",
-        disgusted="D",
-        happy="J",
-        neutral="N",
-        fearful="P",
-        surprised="S",
-        sad="T",
-    ),
+    classes=LETTERS,
     clips={"N": 72, **dict.fromkeys("CDJPST", 144)},
     speakers=12,
     folds={"hold_out": "speakers", "folds": 6},

@@ -5,7 +5,8 @@ The release has two folders: OréauFR_01 with 502 clips, and OréauFR_02 with 43
 
 import re
 
-from labelmer.corpus.recipes import Facts, emotions
+from labelmer.corpus.recipes import Facts
+from labelmer.corpus.recipes.cafe import LETTERS  # Oréau has taken them over
 from labelmer.corpus.release import Release
 
 NAME = re.compile(r"(?P<speaker>\d\d)(?P<utterance>[a-z]\d\d)(?P<emotion>[CDJNPST])[a-z]?\.wav")
@@ -17,15 +18,7 @@ FACTS = Facts(
     licence="CC BY 4.0",
     where="zenodo.org/record/4405783",
     looks="OréauFR_02/m/sessc/33a08Ca.wav",
-    classes=emotions(
-        angry="C",
-        disgusted="D",
-        happy="J",
-        neutral="N",
-        fearful="P",
-        surprised="S",
-        sad="T",
-    ),
+    classes=LETTERS,
     clips={"C": 67, "D": 67, "J": 62, "N": 70, "P": 51, "S": 62, "T": 55},
     speakers=32,
     folds={"hold_out": "speakers", "folds": 5},

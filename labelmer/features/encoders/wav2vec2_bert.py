@@ -9,17 +9,14 @@ import torch
 from labelmer.base.errors import InputError
 from labelmer.base.ragged import RATE
 from labelmer.features.encoders.base import (
-    ALL,
-    Encoder,
-    Window,
     at_least,
     cut,
     explained,
     padded,
     sent,
-    spans,
     unit,
 )
+from labelmer.features.encoders.layered import Layered
 from labelmer.features.encoders.snapshot import network
 
 if TYPE_CHECKING:
@@ -50,7 +47,7 @@ EMPHASIS = 0.97
 FLOOR = 2.0**-23  # of a band's energy
 
 
-class Wav2Vec2Bert(Encoder):
+class Wav2Vec2Bert(Layered):
     """Log-mel frames as Kaldi computes them, each band normalised over an utterance, two to a row.
 
     A frame that is left over counts in the normalisation and has no row, as transformers has it.
@@ -67,25 +64,13 @@ class Wav2Vec2Bert(Encoder):
         self.hop, self.field = self.stride * SHIFT, LENGTH + (self.stride - 1) * SHIFT
         self.width, self.depth = config.hidden_size, config.num_hidden_layers
         self.layer = cut(self.model.encoder, "layers", layer, folder)
-        self.entered: list[torch.Tensor] = []  # what enters each layer, where all are kept
-        if self.layer == ALL:
-            for block in self.model.encoder.layers:
-                block.register_forward_pre_hook(lambda _, given: self.entered.append(given[0]))
+        self._note_entries(self.model.encoder.layers)
         self.rate_hz = RATE / self.hop
         self.longest = self._rows(round(window_s * RATE))
         self._place(device, self.model)
 
     def _rows(self, samples: int) -> int:
         return (1 + (max(samples, self.field) - LENGTH) // SHIFT) // self.stride
-
-    def _windows(self, samples: np.ndarray) -> list[Window]:
-        stretches = spans(self._rows(len(samples)), self.longest)
-        if len(stretches) == 1:
-            return [Window(samples, stretches[0][1], slice(None))]
-        return [
-            Window(samples[a * self.hop : (b - 1) * self.hop + self.field], b - a, keep)
-            for a, b, keep in stretches
-        ]
 
     def _run(self, batch: list[np.ndarray]) -> torch.Tensor:
         self.entered.clear()  # an attempt for which memory ran out may have left something
@@ -96,8 +81,7 @@ class Wav2Vec2Bert(Encoder):
         hidden, _ = self.model.feature_projection(paired)
         # float32: where positions are kept from batch to batch, they are so in the type of this.
         last = self.model.encoder(hidden.float(), attention_mask=mask)[0]
-        states, self.entered[:] = [*self.entered, last], []  # nothing of a batch shall outlive it
-        return torch.stack(states, dim=2) if self.layer == ALL else last
+        return self._states(last)
 
     def _log_mel(self, batch: list[np.ndarray]) -> torch.Tensor:
         """Normalised log-mel frames (batch, longest, bands) of utterances, zeros behind their ends.

@@ -9,16 +9,14 @@ import torch
 from labelmer.base.ragged import RATE
 from labelmer.features.encoders.base import (
     ALL,
-    Encoder,
-    Window,
     ZeroPadding,
     at_least,
     cut,
     padded,
     sent,
-    spans,
     unit,
 )
+from labelmer.features.encoders.layered import Layered
 from labelmer.features.encoders.snapshot import feature_extractor, network
 
 FAMILY = {
@@ -39,7 +37,7 @@ FAMILY = {
 }
 
 
-class Waveform(Encoder):
+class Waveform(Layered):
     """Convolutions, then a transformer.
 
     What is longer than window_s goes through in windows of that length. Whether a checkpoint asks
@@ -56,10 +54,7 @@ class Waveform(Encoder):
         stable = getattr(config, "do_stable_layer_norm", False)
         if self.layer not in (ALL, self.depth) and stable:
             encoder.layer_norm = torch.nn.Identity()
-        self.entered: list[torch.Tensor] = []  # what enters each layer, where all are kept
-        if self.layer == ALL:
-            for block in encoder.layers:
-                block.register_forward_pre_hook(lambda _, given: self.entered.append(given[0]))
+        self._note_entries(encoder.layers)
         self.front_end = [self.model.feature_extractor]
         self.norm = _norm_of_each(self.model.feature_extractor.conv_layers[0])
         self.padding = ZeroPadding(encoder.pos_conv_embed)
@@ -80,15 +75,6 @@ class Waveform(Encoder):
             rows = (rows - kernel) // stride + 1
         return rows
 
-    def _windows(self, samples: np.ndarray) -> list[Window]:
-        stretches = spans(self._rows(len(samples)), self.longest)
-        if len(stretches) == 1:
-            return [Window(samples, stretches[0][1], slice(None))]
-        return [
-            Window(samples[a * self.hop : (b - 1) * self.hop + self.field], b - a, keep)
-            for a, b, keep in stretches
-        ]
-
     def _run(self, batch: list[np.ndarray]) -> torch.Tensor:
         self.entered.clear()  # an attempt for which memory ran out may have left something
         groups = [[samples] for samples in batch] if self.one_by_one else [batch]
@@ -98,8 +84,7 @@ class Waveform(Encoder):
         hidden = projected[0] if isinstance(projected, tuple) else projected  # HuBERT: no tuple
         self.padding.mask = mask
         last = self.model.encoder(hidden, attention_mask=mask)[0]
-        states, self.entered[:] = [*self.entered, last], []  # nothing of a batch shall outlive it
-        return torch.stack(states, dim=2) if self.layer == ALL else last
+        return self._states(last)
 
     def _convolved(self, batch: list[np.ndarray]) -> torch.Tensor:
         """Utterances through the convolutions: (batch, longest, channels)."""
