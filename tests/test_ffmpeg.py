@@ -52,7 +52,7 @@ def store(path, samples, codec, rate=16_000, picture=False, streams=1, at=None, 
         if video:
             video.width, video.height, video.pix_fmt = 32, 32, "yuv420p"
             for n in range(round(10 * len(samples) / rate)):
-                frame = av.VideoFrame(32, 32, "yuv420p")
+                frame = av.VideoFrame.from_ndarray(np.zeros((48, 32), np.uint8), "yuv420p")
                 frame.pts, frame.time_base = n, Fraction(1, 10)
                 out.mux(video.encode(frame))
             out.mux(video.encode(None))
@@ -168,6 +168,15 @@ def test_a_file_cut_short_is_named_and_what_there_is_is_kept(tmp_path, kind, sha
     samples, odd = hear(path)
     assert odd == ["cut short"]
     assert (share - 0.25) * 64_000 < len(samples) < 64_000
+
+
+def test_a_torn_end_is_not_taken_for_another_stream(tmp_path):
+    content = store(tmp_path / "a.flv", sine(44_100), "aac", 44_100, True).read_bytes()
+    odd = set()
+    for stop in range(len(content) - 700, len(content) - 4):
+        (tmp_path / "a.flv").write_bytes(content[:stop])
+        odd |= {kind for kind, _ in ffmpeg.Sound(tmp_path / "a.flv").findings}
+    assert odd == {"cut short"}
 
 
 def test_an_mp4_without_its_index_is_refused_by_name(tmp_path):

@@ -105,7 +105,8 @@ class Sound:
         if not streams:
             self.silent = True
             return
-        if len(streams) > 1:
+        # An FLV holds one: the others are what FFmpeg makes of a torn end.
+        if len(streams) > 1 and container.format.name != "flv":
             text = f"{len(streams)} audio streams; the first is taken, extract another to use it"
             said.append(("several streams", text))
         start = (container.start_time or 0) / 1e6
