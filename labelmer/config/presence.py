@@ -15,11 +15,11 @@ from labelmer.corpus.options import FoldOptions
 from labelmer.features import made
 
 
-def sessions(corpus: dict[str, Any], hold_out: str) -> list[str]:
+def sessions(corpus: dict[str, Any], hold_out: str | None) -> list[str]:
     """The names of the corpus' sessions that the config asks for.
 
-    InputError: it is not there; a speaker in two sessions where sessions are what `hold_out`, of
-    the config, keeps apart.
+    hold_out: of the config; None where no folds are made. InputError: it is not there; a speaker
+    in two sessions where sessions are what hold_out keeps apart.
     """
     root, reader = corpus["root"], readers.load(corpus["reader"])
     if not Path(root).exists():
@@ -33,7 +33,7 @@ def sessions(corpus: dict[str, Any], hold_out: str) -> list[str]:
     problems = [p for name in wanted for p in unknown(name, present, "corpus: sessions")]
     if problems:
         raise InputError("\n".join(problems))
-    if hold_out in ("speakers", "part"):
+    if hold_out in ("speakers", "part", None):
         return sorted(wanted)
     home: dict[str, str] = {}
     for session in sorted(wanted):

@@ -9,6 +9,11 @@ from labelmer.features.made import path_of, width_of
 SHARE_OF_CORES = max(1, (workflow.resource_settings.cores or 1) // len(SESSIONS))
 
 
+def corpus_of(wildcards):
+    """The corpus of a job: what lies in a study's folder is of the study's."""
+    return wildcards.get("corpus", NAME)
+
+
 def encoder_of(wildcards):
     return config["encoders"][wildcards.encoder]
 
@@ -38,7 +43,7 @@ def made_elsewhere(wildcards):
     kind, _, folder = encoder_of(wildcards)["source"].partition(":")
     if kind != "files":
         return {}
-    ids = utterances_of(wildcards.session)[0].id
+    ids = utterances_of(corpus_of(wildcards), wildcards.session)[0].id
     return {"files": places_digest(path_of(folder, name) for name in ids)}
 
 
@@ -81,21 +86,24 @@ def fetch_params(wildcards):
     return tracked("fetch", source=source, files=files)
 
 
-def content_of(encoder, session):
-    """What an encoder reads of a session."""
-    if config["encoders"][encoder]["modality"] == "speech":
-        return f"{C}/segments/{session}.h5"
-    return f"{C}/utterances/{session}.tsv"
+def content_of(encoder, *sessions, corpus=NAME):
+    """What an encoder reads of some sessions."""
+    speech = config["encoders"][encoder]["modality"] == "speech"
+    path = "segments/{session}.h5" if speech else "utterances/{session}.tsv"
+    return in_corpus(path, sessions, corpus)
 
 
 def segments_or_utterances(wildcards):
-    return content_of(wildcards.encoder, wildcards.session)
+    return content_of(wildcards.encoder, wildcards.session, corpus=corpus_of(wildcards))
+
+
+def recognised_words(wildcards):
+    return in_corpus("transcripts/{session}.tsv", wildcards.session, corpus_of(wildcards))
 
 
 def taught_by(wildcards):
     """What an encoder reads of the sessions that train and validate, and of no other."""
-    teaching = sessions_of(wildcards, "train", "validation")
-    return [content_of(wildcards.encoder, session) for session in teaching]
+    return content_of(wildcards.encoder, *sessions_of(wildcards, "train", "validation"))
 
 
 def all_features():

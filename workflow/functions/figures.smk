@@ -32,8 +32,8 @@ def given_to_draw(reads):
             "tables": [],
             "predictions": examples_of(PREDICTIONS),
             "salience": examples_of(SALIENCE),
-            "utterances": expand(f"{C}/utterances/{{session}}.tsv", session=SESSIONS),
-            "segments": expand(f"{C}/segments/{{session}}.h5", session=SESSIONS),
+            "utterances": in_corpus("utterances/{session}.tsv"),
+            "segments": in_corpus("segments/{session}.h5"),
             "rationales": CHECKED_RATIONALES,
         }
     return {"tables": histories if reads == "histories" else f"{S}/reports/{reads}.tsv"}

@@ -17,8 +17,7 @@ def session_tables(folder):
     """The tables in a folder of the sessions that stand in a fold, and of no other."""
 
     def paths(wildcards):
-        sessions = sessions_of(wildcards, *tables.PARTS)
-        return [f"{C}/{folder}/{session}.tsv" for session in sessions]
+        return in_corpus(f"{folder}/{{session}}.tsv", sessions_of(wildcards, *tables.PARTS))
 
     return paths
 
@@ -30,7 +29,7 @@ def dialogues_of(*parts):
     def paths(wildcards):
         if not TURNS[wildcards.variant][0]:
             return []
-        return [f"{C}/utterances/{session}.tsv" for session in sessions_of(wildcards, *parts)]
+        return in_corpus("utterances/{session}.tsv", sessions_of(wildcards, *parts))
 
     return paths
 

@@ -22,6 +22,7 @@ from labelmer.base import tables
 from labelmer.base.digest import canonical_json, code_digest, file_digest
 from labelmer.base.errors import InputError
 from labelmer.config import check
+from labelmer.config.corpora import Corpus
 from labelmer.config.entries import kind_of, turns_of
 from labelmer.config.files import check_files
 from labelmer.config.presence import (
@@ -30,10 +31,8 @@ from labelmer.config.presence import (
     check_given,
     check_sources,
     files_of_nobody,
-    sessions,
 )
 from labelmer.config.sections import with_defaults
-from labelmer.corpus import readers
 from labelmer.corpus.options import FoldOptions
 
 ENVIRONMENT = workflow.source_path("../../envs/labelmer.yaml")
@@ -51,38 +50,41 @@ def told(function, *arguments, **options):
 
 
 @cache
-def utterances_of(session):
-    return READER.utterances(ROOT, session)
+def utterances_of(corpus, session):
+    """The tables "utterances" and "unread" of a session of a corpus, by name."""
+    return CORPORA[corpus].reader.utterances(CORPORA[corpus].root, session)
+
+
+def utterances_here(session):
+    return utterances_of(NAME, session)[0]
 
 
 def ids_of(in_use):
     """The ids of all utterances; of the sessions that the study uses alone, where in_use."""
     used = SESSIONS if in_use else SESSIONS_OF_CORPUS
-    return [name for session in used for name in utterances_of(session)[0].id]
+    return [name for session in used for name in utterances_here(session).id]
 
 
 told(check_files, workflow.configfiles)
 told(check, config)
 config.update(with_defaults(config))
 
-CORPUS = config["corpus"]
-ROOT = CORPUS["root"]
-READER = readers.load(CORPUS["reader"])
-READER_OPTIONS = readers.options_of(CORPUS)
-FOLDING = FoldOptions(**config["folds"])
-SESSIONS = told(sessions, CORPUS, FOLDING.hold_out)
-SESSIONS_OF_CORPUS = told(READER.sessions, ROOT)
+CORPUS, FOLDING = config["corpus"], FoldOptions(**config["folds"])
+NAME = CORPUS["name"]
+CORPORA = {NAME: told(Corpus.of, CORPUS, FOLDING.hold_out)}  # each by its name
+SESSIONS, SESSIONS_OF_CORPUS = CORPORA[NAME].sessions, CORPORA[NAME].all_sessions
 SESSIONS_LEFT_OUT = sorted(set(SESSIONS_OF_CORPUS) - set(SESSIONS))  # by the study
 told(check_given, config)
 told(check_sources, config)
-if hasattr(READER, "codes"):
-    told(check_codes, config["labels"], told(READER.codes, ROOT))
-for session in SESSIONS:
-    told(READER.audio_files, ROOT, session, **READER_OPTIONS)  # are the folders there?
+for corpus in CORPORA.values():
+    if hasattr(corpus.reader, "codes"):
+        told(check_codes, config["labels"], told(corpus.reader.codes, corpus.root))
+    for session in corpus.sessions:  # are the folders there?
+        told(corpus.reader.audio_files, corpus.root, session, **corpus.options)
 for warning in told(files_of_nobody, config, ids_of):
     logger.warning(warning)
 PARTS_OF_CORPUS = config["folds"].get("parts")
-FOLDS = range(1, 1 + told(check_folds, config, SESSIONS, lambda session: utterances_of(session)[0]))
+FOLDS = range(1, 1 + told(check_folds, config, SESSIONS, utterances_here))
 SEEDS = config["seeds"]
 CLASSES = list(config["labels"])
 GPU = int(config["gpu"])
@@ -95,10 +97,12 @@ if GPU and "gpu" not in workflow.global_resources:
 
 # Paths
 
-# C: what depends on the corpus and the encoders alone, for all studies; S: what depends on the
+# C: what depends on a corpus and the encoders alone, for all studies; S: what depends on the
 # study's question. Logs and benchmarks mirror them.
-C, C_LOGS, C_BENCHMARKS = (f"{top}/{CORPUS['name']}" for top in ("results", "logs", "benchmarks"))
-S, LOGS, BENCHMARKS = (f"{top}/{config['study']}" for top in (C, C_LOGS, C_BENCHMARKS))
+C, C_LOGS, C_BENCHMARKS = (f"{top}/{{corpus}}" for top in ("results", "logs", "benchmarks"))
+S, LOGS, BENCHMARKS = (
+    f"{top}/{config['study']}".format(corpus=NAME) for top in (C, C_LOGS, C_BENCHMARKS)
+)
 TUNED = "fold{fold}.seed{seed}"  # an encoder, for this fold and seed
 EXPERIMENT = "{speech}+{text}/{mode}"
 RUN = f"{EXPERIMENT}/{{variant}}/fold{{fold}}.seed{{seed}}"
@@ -106,6 +110,11 @@ PREDICTIONS = f"{S}/predictions/{RUN}.tsv"
 ABOUT, HISTORY = f"{S}/models/{RUN}/config.json", f"{S}/models/{RUN}/history.tsv"
 PERTURBED = f"{S}/perturbed/{RUN}.tsv"
 SALIENCE = f"{S}/salience/{RUN}"
+
+
+def in_corpus(path, sessions=SESSIONS, corpus=NAME):
+    """The paths of some sessions below C."""
+    return expand(f"{C}/{path}", corpus=corpus, session=sessions)
 
 
 def one_of(names):
@@ -127,7 +136,8 @@ TRAINED, LINEAR, METADATA, FUSED = (
 
 
 wildcard_constraints:
-    session=one_of(SESSIONS_OF_CORPUS),
+    corpus=one_of(CORPORA),
+    session=one_of(sorted({s for corpus in CORPORA.values() for s in corpus.all_sessions})),
     encoder=one_of(config["encoders"]),
     speech=one_of(encoders_of("speech")),
     text=one_of(encoders_of("text")),
@@ -185,7 +195,7 @@ def sessions_in(path, time):
 def feature_folder(encoder, mode, fold, seed):
     """Where an encoder's features are: the same for all folds and seeds, or for each its own."""
     if mode == "frozen":
-        return f"{C}/features/{encoder}/frozen"
+        return f"{C}/features/{encoder}/frozen".format(corpus=NAME)
     return f"{S}/features/{encoder}/finetuned/{TUNED}".format(fold=fold, seed=seed)
 
 

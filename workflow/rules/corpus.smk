@@ -50,13 +50,13 @@ rule utterances:
 # Of all sessions, as one table of recognised words serves studies of different ones.
 rule transcripts:
     input:
-        utterances=expand(f"{C}/utterances/{{session}}.tsv", session=SESSIONS_OF_CORPUS),
+        utterances=in_corpus("utterances/{session}.tsv", SESSIONS_OF_CORPUS),
     output:
-        tables=expand(f"{C}/transcripts/{{session}}.tsv", session=SESSIONS_OF_CORPUS),
+        tables=in_corpus("transcripts/{session}.tsv", SESSIONS_OF_CORPUS),
     log:
-        f"{C_LOGS}/transcripts/tables.log",
+        f"{C_LOGS}/transcripts/tables.log".format(corpus=NAME),
     benchmark:
-        f"{C_BENCHMARKS}/transcripts/tables.tsv"
+        f"{C_BENCHMARKS}/transcripts/tables.tsv".format(corpus=NAME)
     conda:
         ENVIRONMENT
     resources:
@@ -127,10 +127,10 @@ rule segment:
 
 checkpoint split:
     input:
-        utterances=expand(f"{C}/utterances/{{session}}.tsv", session=SESSIONS),
-        unread=expand(f"{C}/utterances/{{session}}.unread.tsv", session=SESSIONS),
-        segments=expand(f"{C}/segments/{{session}}.tsv", session=SESSIONS),
-        labels=expand(f"{C}/labels/{{session}}.tsv", session=SESSIONS),
+        utterances=in_corpus("utterances/{session}.tsv"),
+        unread=in_corpus("utterances/{session}.unread.tsv"),
+        segments=in_corpus("segments/{session}.tsv"),
+        labels=in_corpus("labels/{session}.tsv"),
         left_out=other_utterances() if PARTS_OF_CORPUS else [],
     output:
         folds=expand(f"{S}/splits/fold{{fold}}.tsv", fold=FOLDS),
@@ -156,7 +156,7 @@ checkpoint split:
         parts=["--parts", PARTS_OF_CORPUS] if PARTS_OF_CORPUS else [],
         config=tracked(
             "split",
-            READER_MODULE,
+            reader_module(NAME),
             reader=CORPUS["reader"],
             # pairs, as JSON with sorted keys would lose the order of the classes
             classes=[(name, config["labels"][name]["codes"]) for name in CLASSES],

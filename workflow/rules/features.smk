@@ -117,7 +117,7 @@ rule extract:
 
 use rule extract as extract_transcripts with:
     input:
-        content=f"{C}/transcripts/{{session}}.tsv",
+        content=recognised_words,
         encoder=rules.fetch.output,
     output:
         update(f"{C}/features/{{encoder}}/frozen/transcripts/{{session}}.h5"),
@@ -173,7 +173,7 @@ use rule extract as extract_finetuned with:
 
 use rule extract_transcripts as extract_finetuned_transcripts with:
     input:
-        content=f"{C}/transcripts/{{session}}.tsv",
+        content=recognised_words,
         encoder=rules.finetune.output.encoder,
     output:
         update(f"{S}/features/{{encoder}}/finetuned/{TUNED}/transcripts/{{session}}.h5"),

@@ -34,8 +34,8 @@ OUTPUTS:
 
 rule rationales:
     input:
-        utterances=expand(f"{C}/utterances/{{session}}.tsv", session=SESSIONS),
-        segments=expand(f"{C}/segments/{{session}}.tsv", session=SESSIONS),
+        utterances=in_corpus("utterances/{session}.tsv"),
+        segments=in_corpus("segments/{session}.tsv"),
         left_out=other_utterances(),
     output:
         f"{S}/rationales.tsv",
@@ -71,7 +71,7 @@ rule tabulate:
         perturbed=every_run(PERTURBED),
         metadata=every_run(ABOUT, from_metadata),
         audit=split_table("audit"),
-        segments=expand(f"{C}/segments/{{session}}.tsv", session=SESSIONS),
+        segments=in_corpus("segments/{session}.tsv"),
     output:
         compare=report(
             f"{S}/reports/compare.tsv", category="Tables", caption="../report/compare.rst"
@@ -156,8 +156,8 @@ rule salience:
     input:
         salience=every_run(SALIENCE, trained),
         rationales=CHECKED_RATIONALES,
-        utterances=expand(f"{C}/utterances/{{session}}.tsv", session=SESSIONS),
-        segments=expand(f"{C}/segments/{{session}}.tsv", session=SESSIONS),
+        utterances=in_corpus("utterances/{session}.tsv"),
+        segments=in_corpus("segments/{session}.tsv"),
         audit=split_table("audit"),
     output:
         report(f"{S}/reports/salience.tsv", category="Tables", caption="../report/salience.rst"),
@@ -205,7 +205,7 @@ rule page:
     resources:
         mem_mb=MEMORY["plain"],
     params:
-        title=f"{CORPUS['name']}, {config['study']}",
+        title=f"{NAME}, {config['study']}",
         config=page_params,
     shell:
         """
