@@ -276,6 +276,11 @@ def test_a_code_that_the_corpus_spells_otherwise_is_refused():
             {"architecture": "linear", "width": 64, "heads": 2},
             "variants: like: ['heads', 'width'] say nothing to architecture linear, expected some",
         ),
+        (
+            "variants: alone",
+            {"modalities": ["speech"], "pooling": "mean", "label_guidance": False},
+            "variants: alone: ['pooling', 'label_guidance'] do nothing beside its other options",
+        ),
         ("model: width", 66, "variants: full: model: width 66 is no multiple of heads 4"),
         ("labels: sad: codes", ["ang"], "code 'ang' stands in 'angry' and in 'sad'"),
         ("folds: validation", "partner", "partner does not go with hold_out: session, expected"),

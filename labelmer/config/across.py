@@ -104,9 +104,15 @@ def _variants(config: dict[str, Any]) -> Iterator[str]:
             )
             continue
         try:
-            architectures.options(options_of(config, name))
+            options = architectures.options(options_of(config, name))
         except InputError as error:
             yield f"variants: {name}: {error}"
+            continue
+        if idle := [key for key in variant if key in options.idle]:
+            yield (
+                f"variants: {name}: {idle} do nothing beside its other options, so it would be a "
+                "model that another variant is already; take them out"
+            )
     for name, variant in variants.items():
         for part in variant.get("product_of", []):
             yield from unknown(part, variants, f"variants: {name}: product_of")

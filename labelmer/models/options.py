@@ -41,6 +41,11 @@ class Options:
     def check(self) -> None:
         """InputError if options do not go together; nothing can be wrong with these alone."""
 
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """The options that do nothing, whatever they say, beside what others say."""
+        return ()
+
 
 @dataclass(frozen=True)
 class FeatureOptions(Options):

@@ -80,6 +80,14 @@ class Options(options.NetworkOptions):
             )
 
     @property
+    def idle(self) -> tuple[str, ...]:
+        """As in Options: on one modality there is no joint term."""
+        if self.joint:
+            return ()
+        around = () if self.context_turns else ("label_interaction", "label_guidance")
+        return ("cross_attention", "experts", "pooling", *around)
+
+    @property
     def labels(self) -> bool:
         """Does anything in the model use label embeddings?"""
         pools = [self.expert_pooling, self.pooling] if self.joint else [self.expert_pooling]
