@@ -94,6 +94,20 @@ def test_the_manifest_is_read_and_the_config_is_valid(make, recipe):
 
 
 @pytest.mark.parametrize("recipe", TREES)
+def test_endings_in_capitals_are_endings_too(recipe, tmp_path):
+    tree = TREES[recipe]()
+    tree.write(tmp_path / "root")
+    for path in tree.clips:
+        file = tmp_path / "root" / path
+        file.rename(file.with_suffix(file.suffix.upper()))
+    made = Made(tmp_path, recipe, tmp_path / "root")
+    found = {path.casefold(): row for path, row in made.paths.items()}
+    for path, cells in tree.clips.items():
+        row = found[path.casefold()]
+        assert {key: row.get(key, "") for key in cells} == cells
+
+
+@pytest.mark.parametrize("recipe", TREES)
 def test_pointers_and_empty_files_are_no_audio(make, recipe, capsys, caplog):
     tree = TREES[recipe]()
     pointed, empty = min(tree.clips), max(tree.clips)
