@@ -260,7 +260,7 @@ def test_a_row_for_an_utterance_is_never_deleted_and_can_be_missing(of_whole_utt
     assert given == {
         **{name: {"all", *one} for name in ("full", "linear", "late-fusion")},
         "context": {"all", "context missing", *one},
-        **dict.fromkeys(("speech-only", "linear-text"), {"all"}),
+        **{name: {"all"} for name in ("speech-only", "linear-text")},
     }
 
 

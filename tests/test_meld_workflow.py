@@ -6,13 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import REPOSITORY, Workspace, made_once, tiny_config
+from conftest import Workspace, made_once, tiny_config
 from test_ffmpeg import store
 
 from labelmer.base import tables
 from labelmer.corpus import manifest
-from labelmer.learning import predictions
-from labelmer.report import columns
 
 pytestmark = pytest.mark.slow
 

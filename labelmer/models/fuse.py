@@ -201,7 +201,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--perturbed-out", type=Path, required=True, metavar="OUT.tsv")
     parser.add_argument("--variant", required=True, help="name of the fused variant")
-    args = parse(parser, argv, {"sees": {"type": "array", "items": {"type": "array", "items": TEXT}}})
+    names = {"type": "array", "items": TEXT}
+    args = parse(parser, argv, {"sees": {"type": "array", "items": names}})
     sees = args.config["sees"]
     if not 2 <= len(args.predictions) == len(args.perturbed) == len(sees):
         parser.error(

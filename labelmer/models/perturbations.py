@@ -45,8 +45,9 @@ def perturbed(
     """Each change of a batch: (change, modality, share, inputs, present).
 
     inputs, present: as the model takes them; salience: {modality: (B, T)}; ids: names of the
-    utterances; deletable: modalities from which rows are deleted. Where the context is missing, `inputs` are without it; a modality that is missing
-    is so in the turns around the utterances, too.
+    utterances; deletable: modalities from which rows are deleted. Where the context is missing,
+    `inputs` are without it; a modality that is missing is so in the turns around the utterances,
+    too.
     """
     seen = {m: inputs[m] for m in MODALITIES if m in inputs}
     everyone = {
