@@ -232,7 +232,8 @@ def finish(folder):
     (folder / "why.tsv").write_text(
         f"id\tmodality\tstart\tend\n{tested.id}\tspeech\t0.0\t0.2\n{tested.id}\ttext\t0\t3\n"
     )
-    config = tiny_config(rationales="why.tsv")
+    config = tiny_config()
+    config["corpus"]["rationales"] = "why.tsv"
     config["encoders"]["e2v"] = {"modality": "speech", "source": "files:e2v"}
     config["folds"] = {"hold_out": "part", "parts": "parts.tsv"}
     config["variants"] = WHOLE

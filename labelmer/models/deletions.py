@@ -10,7 +10,7 @@ SHARES = (0.1, 0.2, 0.3, 0.5)  # of the rows, that are deleted
 
 def deletable(modality: str, features: Ragged) -> bool:
     """Have utterances rows that can go? Not where one stands for an utterance as a whole."""
-    return modality == "text" or "rate_hz" in features.attrs
+    return modality == "text" or bool(features.attrs.get("rate_hz"))
 
 
 def chances_of(name: str, modality: str, rows: int) -> np.ndarray:
