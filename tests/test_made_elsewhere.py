@@ -19,6 +19,7 @@ from labelmer.base.ragged import Ragged
 from labelmer.config import presence
 from labelmer.features import encoders, extract, fetch, items
 from labelmer.features import made as made_elsewhere
+from labelmer.models.deletions import deletable
 from labelmer.report import columns
 from labelmer.report.salience_file import SalienceFile
 
@@ -62,6 +63,7 @@ def test_they_are_taken_over_as_they_are(dtype, made):
         expected = np.load(made / f"{name}.npy").astype(np.float32)
         np.testing.assert_array_equal(features[name], expected)
     assert (features.attrs["rate_hz"], features.attrs["width"]) == (50, 6)
+    assert deletable("speech", features)
     assert (features.attrs["family"], features.attrs["source"]) == ("files", f"files:{made}")
 
 
@@ -79,6 +81,7 @@ def test_a_row_for_an_utterance_has_no_rate(made):
     take_over(made, rate_hz=0.0)
     features = Ragged(made.parent / "out.h5")
     assert (np.diff(features.offsets).tolist(), features.attrs["rate_hz"]) == ([1, 1, 1], 0)
+    assert not deletable("speech", features)
 
 
 @pytest.mark.parametrize(
