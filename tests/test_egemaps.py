@@ -48,6 +48,7 @@ def test_a_file_of_functionals_has_a_row_for_each_utterance(tmp_path):
     )
     features = Ragged(tmp_path / "out.h5")
     assert features.values.shape == (4, 88) and "rate_hz" not in features.attrs
+    assert facts["width"] is None and features.attrs["width"] == 88
     assert (features.attrs["level"], features.attrs["source"]) == ("functionals", "builtin:egemaps")
 
 

@@ -41,7 +41,7 @@ def sine(rate, seconds=2.0, hertz=440.0):
 
 def store(path, samples, codec, rate=16_000, picture=False, streams=1, at=None, **options):
     """Write samples (frames, channels) with PyAV; at: the frame where each of its parts begins."""
-    layout = ("mono", "stereo")[samples.shape[1] - 1]
+    layout = {1: "mono", 2: "stereo", 6: "5.1"}[samples.shape[1]]
     whole = samples.dtype == np.int16
     with av.open(path, "w", options=options) as out:
         sounds = [out.add_stream(codec, rate=rate, layout=layout) for _ in range(streams)]

@@ -1,11 +1,14 @@
 """Late fusion: temperatures from the validation part alone, and the product that they give."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import log_softmax
 
 from labelmer.base import tables
+from labelmer.base.tables import MODALITIES
 from labelmer.models import fuse
 from labelmer.scores import calibration
 from labelmer.scores.accuracy import accuracies
@@ -111,6 +114,9 @@ def test_three_models_are_fused_as_two_are(speech, text):
     assert ua[1] > ua[0] + 0.02
 
 
+SPEECH_AND_TEXT = [["speech"], ["text"]]
+
+
 def disturbed(table, change, modality, seed=5):
     """A table "perturbed" of a model's test part, with predictions of its own."""
     test = table[table["part"] == "test"].drop(columns="part")
@@ -131,14 +137,16 @@ def run(tmp_path, *members):
         tables.write(other, disturbed(table, "random", modality), "perturbed")
     out = tmp_path / "out.tsv"
     beside = ["--perturbed", *others, "--perturbed-out", tmp_path / "out.then.tsv"]
-    arguments = [*paths, out, *beside, "--variant", "late-fusion", "--log", tmp_path / "log"]
+    config = json.dumps({"sees": [["speech"], ["text"], ["text"]][: len(members)]})
+    arguments = [*paths, out, *beside, "--variant", "late-fusion", "--config", config]
+    arguments += ["--log", tmp_path / "log"]
     fuse.main(list(map(str, arguments)))
     return out
 
 
 def test_without_a_modality_the_other_model_speaks_alone(speech, text):
     alone = [disturbed(speech, "random", "speech"), disturbed(text, "random", "text")]
-    found = fuse.fuse_perturbed([speech, text], alone, (2.0, 1.0), "late-fusion")
+    found = fuse.fuse_perturbed([speech, text], alone, (2.0, 1.0), "late-fusion", SPEECH_AND_TEXT)
     assert set(found["change"]) == {"missing", "random"}
     assert set(found["variant"]) == {"late-fusion"}
     missing = found[found["change"] == "missing"]
@@ -150,10 +158,20 @@ def test_without_a_modality_the_other_model_speaks_alone(speech, text):
     np.testing.assert_allclose(of_text, text[HALF:][PROBABILITIES], atol=1e-9)  # its temperature: 1
 
 
+def test_a_model_of_which_nothing_is_deleted_still_has_a_modality_to_miss(speech, text):
+    heard = disturbed(text, "random", "text")
+    then = [heard[:0], heard]
+    found = fuse.fuse_perturbed([speech, text], then, (2.0, 1.0), "late-fusion", SPEECH_AND_TEXT)
+    missing = found[found["change"] == "missing"]
+    for modality, other in (("speech", text), ("text", speech)):
+        rows = missing[missing["modality"] == modality].set_index("id")
+        assert rows["predicted"].equals(other[HALF:].set_index("id")["predicted"].loc[rows.index])
+
+
 def test_recognised_words_change_the_text_model_alone(speech, text):
     heard = disturbed(text, "transcripts", "text")
     then = [disturbed(speech, "random", "speech"), heard]
-    found = fuse.fuse_perturbed([speech, text], then, (2.0, 1.0), "late-fusion")
+    found = fuse.fuse_perturbed([speech, text], then, (2.0, 1.0), "late-fusion", SPEECH_AND_TEXT)
     rows = found[found["change"] == "transcripts"][PROBABILITIES].to_numpy()
     logs = [np.log(t[PROBABILITIES].to_numpy()) for t in (speech[HALF:], heard)]
     np.testing.assert_allclose(rows, np.exp(calibration.combined(logs, (2.0, 1.0))), atol=1e-9)
@@ -164,7 +182,7 @@ def test_models_of_both_modalities_say_themselves_what_they_do_without_one(speec
         pd.concat([disturbed(t, "missing", m, seed) for m in ("speech", "text")])
         for seed, t in enumerate((speech, text))
     ]
-    found = fuse.fuse_perturbed([speech, text], then, (1.0, 1.0), "late-fusion")
+    found = fuse.fuse_perturbed([speech, text], then, (1.0, 1.0), "late-fusion", 2 * [MODALITIES])
     rows = found[found["modality"] == "text"][PROBABILITIES].to_numpy()
     logs = [np.log(t[t["modality"] == "text"][PROBABILITIES].to_numpy()) for t in then]
     np.testing.assert_allclose(rows, np.exp(calibration.combined(logs, (1.0, 1.0))), atol=1e-9)
@@ -176,7 +194,7 @@ def test_models_of_one_modality_lack_none_and_lose_the_same_rows(speech):
         pd.concat([disturbed(t, c, "speech", seed) for c in ("random", "most-salient")])
         for seed, t in enumerate((speech, other))
     ]
-    found = fuse.fuse_perturbed([speech, other], then, (1.0, 2.0), "sum")
+    found = fuse.fuse_perturbed([speech, other], then, (1.0, 2.0), "sum", [["speech"], ["speech"]])
     assert set(found["change"]) == {"random"} and len(found) == HALF
     logs = [calibration.log_probabilities(t[:HALF][PROBABILITIES].to_numpy()) for t in then]
     wanted = np.exp(calibration.combined(logs, (1.0, 2.0)))
@@ -192,7 +210,8 @@ def test_without_a_modality_those_speak_that_still_see_something(speech, text):
         disturbed(speech, "random", "speech"),
         disturbed(text, "random", "text"),
     ]
-    found = fuse.fuse_perturbed([full, speech, text], then, (1.0, 2.0, 4.0), "sum")
+    sees = [MODALITIES, *SPEECH_AND_TEXT]
+    found = fuse.fuse_perturbed([full, speech, text], then, (1.0, 2.0, 4.0), "sum", sees)
     for modality, other, temperature in (("speech", text, 4.0), ("text", speech, 2.0)):
         rows = found[(found["change"] == "missing") & (found["modality"] == modality)]
         logs = [

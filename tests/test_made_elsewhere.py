@@ -6,17 +6,22 @@ The workflow extracts them beside the filterbank; what each test changes is done
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
-from conftest import Workspace, tiny_config
+from conftest import Workspace, made_once, tiny_config
 from corpora import turns_of, write_release
 from test_encoders import noise
 from test_extract import write_segments
 
+from labelmer.base import tables
 from labelmer.base.errors import InputError
 from labelmer.base.ragged import Ragged
 from labelmer.config import presence
 from labelmer.features import encoders, extract, fetch, items
 from labelmer.features import made as made_elsewhere
+from labelmer.models.deletions import deletable
+from labelmer.report import columns
+from labelmer.report.salience_file import SalienceFile
 
 CLIPS = dict(zip(("a", "b", "sub/c"), noise(1.0, 0.2, 0.6), strict=True))
 
@@ -58,6 +63,7 @@ def test_they_are_taken_over_as_they_are(dtype, made):
         expected = np.load(made / f"{name}.npy").astype(np.float32)
         np.testing.assert_array_equal(features[name], expected)
     assert (features.attrs["rate_hz"], features.attrs["width"]) == (50, 6)
+    assert deletable("speech", features)
     assert (features.attrs["family"], features.attrs["source"]) == ("files", f"files:{made}")
 
 
@@ -75,6 +81,7 @@ def test_a_row_for_an_utterance_has_no_rate(made):
     take_over(made, rate_hz=0.0)
     features = Ragged(made.parent / "out.h5")
     assert (np.diff(features.offsets).tolist(), features.attrs["rate_hz"]) == ([1, 1, 1], 0)
+    assert not deletable("speech", features)
 
 
 @pytest.mark.parametrize(
@@ -200,3 +207,75 @@ def test_what_is_missing_or_of_nobody_is_said_before_anything_runs(copy):
     (copy.folder / f"e2v/{name}.npy").unlink()
     _, said = copy.snakemake("-n", *TARGETS, check=False)
     assert f"e2v: no file for 1 of 60 utterances: '{name}'" in said
+
+
+WHOLE = {
+    "full": {},
+    "speech-only": {"modalities": ["speech"]},
+    "context": {"context_turns": 2},
+    "linear": {"architecture": "linear"},
+    "linear-text": {"architecture": "linear", "modalities": ["text"]},
+    "late-fusion": {"product_of": ["speech-only", "linear-text"]},
+}
+MINE = "results/tiny/main/{}/e2v+minilm/frozen"
+
+
+def finish(folder):
+    """One fold of a study of a row for each utterance, with a rationale, to its page."""
+    workspace = Workspace(folder)
+    turns = turns_of()
+    write_release(folder / "corpus", turns)
+    write_features(folder / "e2v", {turn.id: turn.end - turn.start for turn in turns}, rate=0)
+    parts = dict(zip(("Session1", "Session2", "Session3"), tables.PARTS, strict=True))
+    rows = [(turn.id, 1, parts[turn.session]) for turn in turns]
+    pd.DataFrame(rows, columns=["id", "fold", "part"]).to_csv(
+        folder / "parts.tsv", sep="\t", index=False
+    )
+    tested = next(turn for turn in turns if parts[turn.session] == "test" and turn.code == "sad")
+    (folder / "why.tsv").write_text(
+        f"id\tmodality\tstart\tend\n{tested.id}\tspeech\t0.0\t0.2\n{tested.id}\ttext\t0\t3\n"
+    )
+    config = tiny_config()
+    config["corpus"]["rationales"] = "why.tsv"
+    config["encoders"]["e2v"] = {"modality": "speech", "source": "files:e2v"}
+    config["folds"] = {"hold_out": "part", "parts": "parts.tsv"}
+    config["variants"] = WHOLE
+    config["experiments"] = [
+        {"speech": "e2v", "text": "minilm", "mode": "frozen", "variants": list(WHOLE)}
+    ]
+    workspace.configure(config)
+    workspace.snakemake()
+
+
+@pytest.fixture(scope="module")
+def of_whole_utterances(tmp_path_factory):
+    return made_once(tmp_path_factory, "whole-utterances", finish).folder
+
+
+@pytest.mark.slow
+def test_a_row_for_an_utterance_is_never_deleted_and_can_be_missing(of_whole_utterances):
+    reports = of_whole_utterances / "results/tiny/main/reports"
+    deleted = columns.read(reports / "deletion.tsv", "deletion")
+    assert set(deleted.modality) == {"text"}
+    assert set(deleted.variant) == {"full", "context", "linear", "linear-text", "late-fusion"}
+    given = columns.read(reports / "robustness.tsv", "robustness")
+    given = given.groupby("variant")["condition"].agg(set).to_dict()
+    one = {"speech missing", "text missing"}
+    assert given == {
+        **{name: {"all", *one} for name in ("full", "linear", "late-fusion")},
+        "context": {"all", "context missing", *one},
+        **{name: {"all"} for name in ("speech-only", "linear-text")},
+    }
+
+
+@pytest.mark.slow
+def test_the_salience_of_a_row_for_an_utterance_tells_no_stretch_of_it(of_whole_utterances):
+    folder = of_whole_utterances / MINE.format("salience") / "speech-only/fold1.seed1"
+    file = SalienceFile(folder / "speech.h5")
+    assert all(file.weights(name, "salience").tolist() == [1] for name in file.ids)
+    reports = of_whole_utterances / "results/tiny/main/reports"
+    scored = columns.read(reports / "salience.tsv", "salience")
+    assert set(scored.modality) == {"text"} and set(scored.variant) == {"full", "context"}
+    page = (reports / "index.html").read_text()
+    for heading in ("Deletion", "Salience and rationales", "Examples"):
+        assert f"<h3>{heading}</h3>" in page

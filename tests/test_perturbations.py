@@ -67,6 +67,14 @@ def test_every_change_disturbs_its_modality_alone():
             assert m == "speech" or rows(*then[m])[0] == list(range(1, 6 - gone))
 
 
+def test_of_a_modality_without_rows_to_delete_only_its_absence_is_tried():
+    inputs = {"speech": numbered([1, 1]), "text": numbered([5, 4])}
+    salience = {m: x[..., 0] for m, (x, _) in inputs.items()}
+    found = list(perturbed(inputs, salience, ["a", "b"], ["text"]))
+    assert {change for change, m, *_ in found if m == "speech"} == {"missing"}
+    assert len(found) == 2 + 2 * len(SHARES)
+
+
 def test_equal_salience_deletes_by_chance():
     inputs = {"text": numbered([8])}
     flat = {"text": torch.full((1, 8), 1 / 8)}

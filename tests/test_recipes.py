@@ -94,6 +94,20 @@ def test_the_manifest_is_read_and_the_config_is_valid(make, recipe):
 
 
 @pytest.mark.parametrize("recipe", TREES)
+def test_endings_in_capitals_are_endings_too(recipe, tmp_path):
+    tree = TREES[recipe]()
+    tree.write(tmp_path / "root")
+    for path in tree.clips:
+        file = tmp_path / "root" / path
+        file.rename(file.with_suffix(file.suffix.upper()))
+    made = Made(tmp_path, recipe, tmp_path / "root")
+    found = {path.casefold(): row for path, row in made.paths.items()}
+    for path, cells in tree.clips.items():
+        row = found[path.casefold()]
+        assert {key: row.get(key, "") for key in cells} == cells
+
+
+@pytest.mark.parametrize("recipe", TREES)
 def test_pointers_and_empty_files_are_no_audio(make, recipe, capsys, caplog):
     tree = TREES[recipe]()
     pointed, empty = min(tree.clips), max(tree.clips)
@@ -167,6 +181,15 @@ def test_the_same_bytes_are_named_and_left_out_where_the_labels_differ(make, cap
     assert "left out" in two and all(path in two for path in paths)
 
 
+def test_the_same_bytes_of_two_speakers_are_said_to_be_theirs(make, caplog):
+    tree = TREES["ravdess"]()
+    paths = [f"Actor_0{actor}/03-01-04-01-01-01-0{actor}.wav" for actor in (5, 6)]
+    tree.contents |= dict.fromkeys(paths, b"one sound")
+    assert set(paths) <= set(make("ravdess", tree).paths)
+    said = f"of several speakers, so that they may stand in training and test, kept: {paths[0]}"
+    assert said in caplog.text
+
+
 def test_nothing_is_written_over(make, tmp_path, caplog):
     tree = TREES["ravdess"]()
     made = make("ravdess", tree)
@@ -236,6 +259,7 @@ OWN = {
 
 def test_a_corpus_of_ones_own_by_a_pattern_of_its_paths(make):
     left_out = {"ben/angry.flac": "{speaker}/{label}_*", "ben/deep/angry_1.flac": "fits no rule"}
+    left_out["ben/ _1.flac"] = "its label is blank"
     made = make("table", Tree(OWN, left_out), "--path-pattern", "{speaker}/{label}_*")
     assert {p: {k: made.paths[p][k] for k in cells} for p, cells in OWN.items()} == OWN
     assert set(made.left_out) == set(left_out)
@@ -252,6 +276,7 @@ def test_a_corpus_of_ones_own_by_a_pattern_of_its_paths(make):
     [
         ("{speaker}/*.wav", "no field 'label'"),
         ("{speaker}/{labels}.wav", "the field 'labels'"),
+        ("{speaker}/{label}_{start}.wav", "the field 'start'"),
         ("{speaker}/{speaker}_{label}.wav", "the field 'speaker' twice"),
         ("{speaker/{label}.wav", "a brace"),
     ],

@@ -34,7 +34,10 @@ def without_contradictions(release: Release) -> list[dict[str, str]]:
     for group in release.identical():
         said = ", ".join(f"{row['path']} ({row['label']})" for row in group)
         if len({row["label"] for row in group}) == 1:
-            log.warning("the same bytes under several names, kept: %s", said)
+            whose = "under several names"
+            if len({row["speaker"] for row in group}) > 1:
+                whose = "of several speakers, so that they may stand in training and test"
+            log.warning("the same bytes %s, kept: %s", whose, said)
             continue
         log.warning("the same bytes under two labels, left out: %s", said)
         for row in group:

@@ -10,7 +10,7 @@ from labelmer.corpus.recipes import Facts
 from labelmer.corpus.release import Release
 
 NEEDED = ("speaker", "label")
-FIELDS = sorted({*COLUMNS, *FURTHER} - {"path"})
+FIELDS = sorted({*COLUMNS, *FURTHER} - {"path", "start", "end"})  # a file is a clip as a whole
 PIECE = re.compile(r"\{(?P<field>[^{}]*)\}|(?P<stars>\*+)|(?P<plain>[^{}*]+)|(?P<stray>[{}])")
 
 
@@ -54,7 +54,10 @@ def read(release: Release, pattern: str) -> None:
     for path in release.files:
         if match := fits.fullmatch(path):
             cells = match.groupdict()
-            if cells.get("part", PARTS[0]) not in PARTS:
+            blank = [field for field in NEEDED if not cells[field].strip()]
+            if blank:
+                release.leave(path, f"its {blank[0]} is blank")
+            elif cells.get("part", PARTS[0]) not in PARTS:
                 release.leave(path, f"its part is '{cells['part']}', expected one of {PARTS}")
             else:
                 release.take(path, **{"id": path, **cells})

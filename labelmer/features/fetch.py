@@ -288,6 +288,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse(parser, argv, optional={"source": CARRIED, "files": CARRIED})
     facts = fetch(args.source, args.folder)
     log.info(
-        "%s: %s, width %d, %d layers, weights %s",
+        "%s: %s, width %s, %d layers, weights %s",
         *(facts[name] for name in ("source", "model_type", "width", "layers", "weights")),
     )

@@ -26,13 +26,15 @@ FIGURE = {
         "deleted, and after as many are deleted at random, with 95% intervals by the jackknife "
         "over speakers. {{ scope }}; speakers: {{ design.speakers }}."
     ),
+    "empty": "No variant has tokens or frames to delete",
 }
 
 
 def draw(rows: pd.DataFrame) -> Figure:
     """UA by the share deleted, most salient first or at random, from the table "deletion".
 
-    Text above, speech below; a variant that does without a modality has no curve there.
+    Text above, speech below; a variant has no curve where it has nothing to delete: of a
+    modality that it does without, or of sound that is one row for an utterance.
     """
     variants = list(dict.fromkeys(rows["variant"]))
     labels = "text: UA (percent)", "speech: UA (percent)"
@@ -59,7 +61,7 @@ def draw(rows: pd.DataFrame) -> Figure:
 def draw_deletion(panel: Axes, rows: pd.DataFrame) -> None:
     """Draw one variant's accuracy by the share deleted from one modality, a curve per order."""
     if len(rows) == 0:
-        panel.text(0.5, 0.5, "not used", transform=panel.transAxes, color=GREY, ha="center")
+        panel.text(0.5, 0.5, "none to delete", transform=panel.transAxes, color=GREY, ha="center")
     for order, colour in zip(ORDERS, (VERMILION, BLUE), strict=True):
         curve = rows[rows["order"] == order]
         share, ua, low, high = (100 * curve[name] for name in ("share", "ua", "ua_low", "ua_high"))

@@ -3,8 +3,14 @@
 import numpy as np
 
 from labelmer.base.digest import content_key
+from labelmer.base.ragged import Ragged
 
 SHARES = (0.1, 0.2, 0.3, 0.5)  # of the rows, that are deleted
+
+
+def deletable(modality: str, features: Ragged) -> bool:
+    """Have utterances rows that can go? Not where one stands for an utterance as a whole."""
+    return modality == "text" or bool(features.attrs.get("rate_hz"))
 
 
 def chances_of(name: str, modality: str, rows: int) -> np.ndarray:

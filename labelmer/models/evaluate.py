@@ -26,6 +26,7 @@ from labelmer.learning.batches import Part, load_part, passes, predict, probabil
 from labelmer.learning.context import context_of
 from labelmer.learning.device import device_of, make_deterministic
 from labelmer.learning.predictions import check_recognised, perturbed_table, predictions_table
+from labelmer.models.deletions import deletable
 from labelmer.models.perturbations import perturbed
 from labelmer.models.saved import check_encoders, load
 
@@ -48,6 +49,7 @@ def examine(
     """Predict a part, and once more under each change of its inputs: an Examined."""
     size = len(ids), len(classes)
     found = Examined(torch.zeros(size), {}, {m: [None] * len(ids) for m in part.features}, {}, {})
+    losing = [m for m, features in part.features.items() if deletable(m, features.files[0])]
     for numbers, inputs, output in passes(model, part):
         found.logits[numbers] = output.logits.cpu()
         salience = output.salience()
@@ -62,7 +64,7 @@ def examine(
             for number, rows, length in zip(numbers, values, mask.sum(1).tolist(), strict=True):
                 found.salience[m][number] = rows[:length].numpy()
         names = [ids[number] for number in numbers]
-        for change, m, share, inputs_then, present in perturbed(inputs, salience, names):
+        for change, m, share, inputs_then, present in perturbed(inputs, salience, names, losing):
             logits = found.changed.setdefault((change, m, share), torch.zeros(size))
             logits[numbers] = model(inputs_then, present).logits.cpu()
     return found

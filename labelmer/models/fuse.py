@@ -7,6 +7,8 @@ probability of the true class over the VALIDATION part; the test part chooses no
 
 Disturbed inputs are fused with the same temperatures: what a change leaves alone says what it
 said before, and a model whose only modality is missing is left out of the product.
+
+--config holds {"sees": [modalities of each model]}.
 """
 
 from collections.abc import Sequence
@@ -19,6 +21,7 @@ import pandas as pd
 from labelmer.base import tables
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
+from labelmer.base.options import TEXT
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.base.tables import MODALITIES
 from labelmer.scores.calibration import best_temperatures, combined, log_probabilities
@@ -70,17 +73,19 @@ def fuse_perturbed(
     perturbed: Sequence[pd.DataFrame],
     temperatures: Sequence[float],
     variant: str,
+    sees: Sequence[Sequence[str]],
 ) -> pd.DataFrame:
     """The table "perturbed" of a late fusion.
 
     members: the models' predictions; perturbed: their tables "perturbed"; temperatures: those
-    that their predictions are fused with. Of models of metadata alone there are no rows.
+    that their predictions are fused with; sees: the modalities of each. Of models of metadata
+    alone there are no rows.
     """
     columns = probability_columns(members[0])
     tests = [table[table["part"] == "test"].set_index("id") for table in members]
     fused = []
-    for change in changes_of(pd.concat(perturbed)):
-        rows = [under(change, t, p) for t, p in zip(tests, perturbed, strict=True)]
+    for change in changes_of(pd.concat(perturbed), sees):
+        rows = [under(change, *model) for model in zip(tests, perturbed, sees, strict=True)]
         said = [(r, t) for r, t in zip(rows, temperatures, strict=True) if r is not None]
         ids = tests[0].index
         logs = [log_probabilities(r.loc[ids, columns].to_numpy()) for r, _ in said]
@@ -90,27 +95,30 @@ def fuse_perturbed(
     return pd.concat(fused) if fused else perturbed[0].assign(variant=variant)
 
 
-def changes_of(perturbed: pd.DataFrame) -> list[Change]:
+def changes_of(perturbed: pd.DataFrame, sees: Sequence[Sequence[str]]) -> list[Change]:
     """The changes that a late fusion is tested under, each a Change.
 
-    perturbed: the tables "perturbed" of its models, as one. Together they may see both modalities
-    though none of them does.
+    perturbed: the tables "perturbed" of its models, as one; sees: the modalities of each. Together
+    they may see both though none of them does.
     """
-    seen = [m for m in MODALITIES if m in set(perturbed["modality"])]
+    seen = [m for m in MODALITIES if any(m in of_model for of_model in sees)]
     known = perturbed.loc[perturbed["change"].isin(FUSED_CHANGES), CHANGE].itertuples(index=False)
     missing = [Change("missing", m, 1.0) for m in seen] if len(seen) > 1 else []
     return list(dict.fromkeys([*missing, *map(Change._make, known)]))
 
 
-def under(change: Change, test: pd.DataFrame, perturbed: pd.DataFrame) -> pd.DataFrame | None:
+def under(
+    change: Change, test: pd.DataFrame, perturbed: pd.DataFrame, sees: Sequence[str]
+) -> pd.DataFrame | None:
     """What a model says under a change, by id; None if it is left with nothing to go by.
 
-    test: its test predictions, by id, which hold where the change does not touch it.
+    test: its test predictions, by id, which hold where the change does not touch it; sees: its
+    modalities.
     """
     changed = (perturbed[CHANGE] == list(change)).all(axis=1)
     if changed.any():
         return perturbed[changed].set_index("id")
-    alone = set(perturbed["modality"]) & set(MODALITIES) == {change.modality}
+    alone = list(sees) == [change.modality]
     return None if change.change == "missing" and alone else test
 
 
@@ -193,9 +201,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--perturbed-out", type=Path, required=True, metavar="OUT.tsv")
     parser.add_argument("--variant", required=True, help="name of the fused variant")
-    args = parse(parser, argv)
-    if not 2 <= len(args.predictions) == len(args.perturbed):
-        parser.error("expected the predictions of two models or more, and as many of --perturbed")
+    names = {"type": "array", "items": TEXT}
+    args = parse(parser, argv, {"sees": {"type": "array", "items": names}})
+    sees = args.config["sees"]
+    if not 2 <= len(args.predictions) == len(args.perturbed) == len(sees):
+        parser.error(
+            "expected the predictions of two models or more, as many of --perturbed, and as many "
+            "lists of modalities (--config: sees)"
+        )
     members = [tables.read(path, "predictions") for path in args.predictions]
     first, path_of_first = members[0], args.predictions[0]
     check(first, path_of_first)
@@ -206,7 +219,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     paths = zip(args.perturbed, args.predictions, strict=True)
     for table, member, (path, tested) in zip(perturbed, members, paths, strict=True):
         check_perturbed(table, path, member[member["part"] == "test"], tested)
-    changed = fuse_perturbed(members, perturbed, temperatures, args.variant)
+    changed = fuse_perturbed(members, perturbed, temperatures, args.variant, sees)
     tables.write(args.out, fused, "predictions")
     tables.write(args.perturbed_out, changed, "perturbed")
     log.info(

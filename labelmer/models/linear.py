@@ -42,7 +42,7 @@ from labelmer.learning.predictions import (
     predictions_table,
 )
 from labelmer.models import architectures
-from labelmer.models.deletions import SHARES, left_at_random
+from labelmer.models.deletions import SHARES, deletable, left_at_random
 from labelmer.scores.accuracy import accuracies
 
 FORMAT = 1
@@ -203,8 +203,9 @@ def disturbed(
         if len(of_test) > 1:
             others = {other: x for other, x in of_test.items() if other != m}
             changed["missing", m, 1.0] = model.probabilities(others)
-        for share, left in zip(SHARES, means[m].left_at_random(ids), strict=True):
-            changed["random", m, share] = model.probabilities({**of_test, m: left})
+        if deletable(m, means[m].files[0]):
+            for share, left in zip(SHARES, means[m].left_at_random(ids), strict=True):
+                changed["random", m, share] = model.probabilities({**of_test, m: left})
     return changed
 
 

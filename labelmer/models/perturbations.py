@@ -1,6 +1,6 @@
 """A batch with some of its tokens or frames deleted, or with a modality missing."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -37,13 +37,17 @@ def without_highest(
 
 
 def perturbed(
-    inputs: Inputs, salience: Mapping[str, torch.Tensor], ids: Sequence[str]
+    inputs: Inputs,
+    salience: Mapping[str, torch.Tensor],
+    ids: Sequence[str],
+    deletable: Collection[str] = MODALITIES,
 ) -> Iterator[tuple[str, str, float, Inputs, dict[str, torch.Tensor] | None]]:
     """Each change of a batch: (change, modality, share, inputs, present).
 
     inputs, present: as the model takes them; salience: {modality: (B, T)}; ids: names of the
-    utterances. Where the context is missing, `inputs` are without it; a modality that is missing
-    is so in the turns around the utterances, too.
+    utterances; deletable: modalities from which rows are deleted. Where the context is missing,
+    `inputs` are without it; a modality that is missing is so in the turns around the utterances,
+    too.
     """
     seen = {m: inputs[m] for m in MODALITIES if m in inputs}
     everyone = {
@@ -57,7 +61,7 @@ def perturbed(
         chance = chances(ids, m, mask).to(mask.device)
         # Equal salience, as mean pooling has it, says nothing of the order: chance decides.
         ranked = salience[m].double() + 1e-12 * chance
-        for share in SHARES:
+        for share in SHARES if m in deletable else ():
             for change, scores in (("most-salient", ranked), ("random", chance)):
                 fewer = without_highest(values, mask, scores, share)
                 yield change, m, share, {**inputs, m: fewer}, None

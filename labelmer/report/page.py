@@ -118,10 +118,9 @@ def experiment(names: Any, results: dict[str, pd.DataFrame]) -> dict[str, Any]:
 def is_there(reads: str, e: Mapping[str, Any]) -> bool:
     """Has an experiment figures that read this?
 
-    Of late fusions alone nothing is trained, though an old figure of training may lie there; as
-    nothing is deleted for them either, that tells.
+    Where no network is trained, an old figure of training may lie there.
     """
-    return bool(e[reads if reads in columns.RESULTS else "deletion"])
+    return bool(e[reads if reads in columns.RESULTS else "convergence"])
 
 
 def shown(

@@ -13,6 +13,11 @@ def modalities(variant):
     return options_of(config, variant).get("modalities", ["speech", "text"])
 
 
+def seen_by_parts(variant):
+    """The modalities of each variant that a late fusion multiplies."""
+    return [modalities(v) if KINDS[v] != "metadata" else [] for v in parts_of(variant)]
+
+
 def session_tables(folder):
     """The tables in a folder of the sessions that stand in a fold, and of no other."""
 

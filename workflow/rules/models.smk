@@ -225,7 +225,7 @@ rule fuse:
     resources:
         mem_mb=MEMORY["plain"],
     params:
-        config=tracked("fuse"),
+        config=lambda wildcards: tracked("fuse", sees=seen_by_parts(wildcards.variant)),
     shell:
         """
         python -m labelmer fuse \

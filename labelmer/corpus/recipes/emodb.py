@@ -20,7 +20,9 @@ TEXTS = {
     "b09": "Ich will das eben wegbringen und dann mit Karl was trinken gehen.",
     "b10": "Die wird auf dem Platz sein, wo wir sie immer hinlegen.",
 }
-NAME = re.compile(rf"(?P<speaker>\d\d)(?P<text>{'|'.join(TEXTS)})(?P<emotion>[WLEAFTN])[a-z]\.wav")
+NAME = re.compile(
+    rf"(?P<speaker>\d\d)(?P<text>{'|'.join(TEXTS)})(?P<emotion>[WLEAFTN])[a-z]\.(?i:wav)"
+)
 
 FACTS = Facts(
     title="EmoDB",

@@ -9,7 +9,7 @@ import re
 from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release, text_of
 
-NAME = re.compile(r"(?P<speaker>00(?:0[1-9]|1\d|20))_(?P<number>\d{6})\.wav")
+NAME = re.compile(r"(?P<speaker>00(?:0[1-9]|1\d|20))_(?P<number>\d{6})\.(?i:wav)")
 WORDS = re.compile(r"00\d\d\.txt")
 LINE = re.compile(r"(?P<id>\d{4}_\d{6})\s+(?P<text>.*?)\s*")
 LABELS = ("Angry", "Happy", "Neutral", "Sad", "Surprise")

@@ -22,7 +22,8 @@ CLASSES = emotions(**{name: name for name in PRIMARY}) | {
     name: ([name], words) for name, words in OTHERS.items()
 }
 NAME = re.compile(
-    rf"(?P<speaker>(?:fe)?male[12])_(?P<emotion>{'|'.join(CLASSES)})_(?P<sentence>\d+)[ab]_[12]\.wav"
+    rf"(?P<speaker>(?:fe)?male[12])_(?P<emotion>{'|'.join(CLASSES)})_(?P<sentence>\d+)[ab]_[12]"
+    r"\.(?i:wav)"
 )
 
 FACTS = Facts(
@@ -47,7 +48,7 @@ def read(release: Release) -> None:
     texts = release.stems(".txt")
     for path in release.files:
         if match := NAME.fullmatch(path.rpartition("/")[2]):
-            beside = texts.get(path.rpartition("/")[2].removesuffix(".wav"))
+            beside = texts.get(path.rpartition("/")[2].rpartition(".")[0])
             release.take(
                 path,
                 speaker=match["speaker"],

@@ -67,6 +67,7 @@ def read(release: Release) -> None:
         file = path.rpartition("/")[2]
         if not file.lower().endswith(".wav"):
             continue
+        file = f"{file[:-4]}.wav"  # as the table has it
         row = rows.get(file, dict.fromkeys(COLUMNS, ""))
         unheard.discard(file)
         if file not in rows:

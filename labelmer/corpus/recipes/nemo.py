@@ -11,7 +11,7 @@ from labelmer.corpus.release import Release
 
 NAME = re.compile(
     r"(?P<speaker>[A-Z]{2}\d)_(?P<emotion>anger|fear|happiness|neutral|sadness|surprised)_"
-    r"(?P<sentence>\d+)\.wav"
+    r"(?P<sentence>\d+)\.(?i:wav)"
 )
 COLUMNS = ("file_id", "emotion", "raw_text", "speaker_id")
 
@@ -54,6 +54,7 @@ def read(release: Release) -> None:
         name = path.rpartition("/")[2]
         if not (match := NAME.fullmatch(name)):
             continue
+        name = f"{name[:-4]}.wav"  # as the table has it
         unheard.discard(name)
         row = rows.get(name)
         if row and (row["speaker_id"], row["emotion"]) != (match["speaker"], match["emotion"]):

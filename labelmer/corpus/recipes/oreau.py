@@ -9,7 +9,9 @@ from labelmer.corpus.recipes import Facts
 from labelmer.corpus.recipes.cafe import LETTERS  # Oréau has taken them over
 from labelmer.corpus.release import Release
 
-NAME = re.compile(r"(?P<speaker>\d\d)(?P<utterance>[a-z]\d\d)(?P<emotion>[CDJNPST])[a-z]?\.wav")
+NAME = re.compile(
+    r"(?P<speaker>\d\d)(?P<utterance>[a-z]\d\d)(?P<emotion>[CDJNPST])[a-z]?\.(?i:wav)"
+)
 SECOND = re.compile(r"(?:.*/)?[^/]*FR_02/.*")  # whatever archives made of the é
 
 FACTS = Facts(

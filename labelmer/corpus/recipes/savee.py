@@ -9,7 +9,9 @@ from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
 # Two letters before one, or sa03 would be anger.
-NAME = re.compile(r"(?:(?P<speaker>DC|JE|JK|KL)_)?(?P<emotion>sa|su|[adfhn])(?P<number>\d\d)\.wav")
+NAME = re.compile(
+    r"(?:(?P<speaker>DC|JE|JK|KL)_)?(?P<emotion>sa|su|[adfhn])(?P<number>\d\d)\.(?i:wav)"
+)
 SPEAKERS = ("DC", "JE", "JK", "KL")
 
 FACTS = Facts(

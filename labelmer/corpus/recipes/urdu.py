@@ -5,7 +5,7 @@ import re
 from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
-NAME = re.compile(r"S(?P<speaker>[MF]\d+)_F\d+_(?P<emotion>[AHNS])\d+\.wav")
+NAME = re.compile(r"S(?P<speaker>[MF]\d+)_F\d+_(?P<emotion>[AHNS])\d+\.(?i:wav)")
 FOLDERS = {"angry": "A", "happy": "H", "neutral": "N", "sad": "S"}
 
 FACTS = Facts(

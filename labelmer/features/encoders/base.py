@@ -78,8 +78,11 @@ class Encoder:
         raise NotImplementedError
 
     @classmethod
-    def size(cls, folder: Path) -> tuple[int, int]:
-        """Width and number of layers of a snapshot, by its config.json."""
+    def size(cls, folder: Path) -> tuple[int | None, int]:
+        """Width and number of layers of a snapshot, by its config.json.
+
+        The width is None where an option, which no snapshot knows, says it.
+        """
         from transformers import AutoConfig
 
         with explained(f"{folder}: config.json cannot be used", "correct it"):

@@ -34,8 +34,8 @@ class Egemaps(Encoder):
     """An utterance through openSMILE. What is shorter than 60 ms is padded with zeros to them."""
 
     @classmethod
-    def size(cls, folder: Path) -> tuple[int, int]:
-        return LEVELS["functionals"][1], 0
+    def size(cls, folder: Path) -> tuple[None, int]:
+        return None, 0  # the level says how wide a row is
 
     def __init__(self, folder: Path, layer: int | str | None, device: str, level: str) -> None:
         if layer not in (None, 0):
