@@ -24,6 +24,7 @@ rule all:
         every_run(PREDICTIONS),
         rules.tabulate.output,
         rules.convergence.output if ANY_TRAINED else [],
+        rules.recognition.output if TRANSCRIBER else [],
         all_figures(),
         rules.page.output,
 

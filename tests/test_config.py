@@ -151,6 +151,65 @@ def test_a_number_that_yaml_takes_for_text_is_explained():
     assert "learning_rate: '1e-4'" in said and "write 1.0e-4" in said
 
 
+TRANSCRIBER = {"name": "tiny", "source": "path:tiny"}
+
+
+def with_words(mode="frozen", given=None, **sections):
+    """demo.yaml with an experiment on recognised words. given: corpus: transcripts:"""
+    made = changed("experiments: 0: words", "recognised")
+    made["experiments"][0]["mode"] = mode
+    if given:
+        made["corpus"]["transcripts"] = given
+    return made | sections
+
+
+def test_words_are_recognised_by_a_transcriber_or_given_and_not_both():
+    config.check(with_words(transcriber=TRANSCRIBER))
+    config.check(with_words(given="words.tsv"))
+    assert "words: recognised: there are none; add a transcriber" in complaint(with_words())
+    both = with_words(given="words.tsv", transcriber=TRANSCRIBER)
+    assert "corpus: transcripts: gives recognised words already; remove one" in complaint(both)
+    tuned = with_words("finetuned", transcriber=TRANSCRIBER)
+    assert "words: recognised: mode: finetuned fine-tunes" in complaint(tuned)
+
+
+def test_an_experiment_stands_on_the_corpus_words_and_on_recognised_ones():
+    given = with_words(transcriber=TRANSCRIBER)
+    (recognised,) = given["experiments"]
+    given["experiments"] = [{**recognised, "words": "corpus"}, recognised]
+    config.check(given)
+    filled = sections.with_defaults(given)
+    modes = [entries.mode_of(experiment) for experiment in filled["experiments"]]
+    assert modes == ["frozen", "frozen-recognised"]
+    assert filled["transcriber"]["beam"] == 1 and filled["transcriber"]["no_speech"] == 0.6
+    given["experiments"][0]["words"] = "recognised"
+    assert "'frozen-recognised') stands twice" in complaint(given)
+
+
+@pytest.mark.parametrize(
+    "key, value, said",
+    [
+        ("source", "builtin:fbank", "source: 'builtin:fbank', expected hub:OWNER/NAME@REVISION"),
+        ("beam", 0, "beam: 0, expected a whole number from 1"),
+        ("no_speech", 1.5, "no_speech: 1.5, expected a number from 0, up to 1"),
+        ("name", "a/b", "name: 'a/b', expected text of letters"),
+        ("temperature", 0, "transcriber: unknown keys ['temperature']"),
+    ],
+)
+def test_what_is_wrong_with_a_transcriber_is_named(key, value, said):
+    assert said in complaint({**DEMO, "transcriber": {**TRANSCRIBER, key: value}})
+
+
+def test_a_table_of_words_that_are_trained_on_must_be_whole(tmp_path):
+    path = tmp_path / "words.tsv"
+    path.write_text("id\ttext\na\tthe dog\n")
+    given = sections.with_defaults(with_words(given=str(path)))
+    given["corpus"] = {"transcripts": str(path)}
+    presence.check_recognised(given, lambda in_use: ["a"])
+    with pytest.raises(InputError, match="has no row for 2 utterances: 'b', 'c'; expected one"):
+        presence.check_recognised(given, lambda in_use: ["a", "b", "c"])
+
+
 def misread(tmp_path, *texts):
     """What is said of config files with these texts."""
     paths = [tmp_path / f"{number}.yaml" for number in range(len(texts))]

@@ -55,7 +55,7 @@ def test_the_package_knows_nothing_of_snakemake(module):
     assert not re.search(r"^\s*(import|from) snakemake", source, re.MULTILINE)
 
 
-HEAVY = {"fetch", "extract", "finetune", "train", "evaluate"}
+HEAVY = {"fetch", "extract", "transcribe", "finetune", "train", "evaluate"}
 LIGHT = ["config", *(module for verb, (module, _) in VERBS.items() if verb not in HEAVY)]
 
 
@@ -74,7 +74,8 @@ for name in sys.argv[1:]:
 
 def test_training_and_encoding_start_without_soundfile():
     code = (
-        "import sys, labelmer.models.train, labelmer.models.evaluate, labelmer.features.extract; "
+        "import sys, labelmer.models.train, labelmer.models.evaluate, labelmer.features.extract, "
+        "labelmer.features.recogniser, labelmer.features.transcribe; "
     )
     code += "sys.exit('soundfile' in sys.modules or 'snakemake' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY).returncode == 0

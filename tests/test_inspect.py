@@ -305,20 +305,21 @@ def test_features_of_a_fine_tuned_encoder(corpus, facts):
     assert facts(frames)["keys"] == stale({"encoder changed": 3})
 
 
+@pytest.mark.parametrize("transcripts", ["transcripts", "transcripts/whisper"])
 @pytest.mark.parametrize(
     "folder", ["features/tiny/frozen", "main/features/tuned/finetuned/fold1.seed2"]
 )
-def test_features_of_recognised_words(corpus, facts, folder):
+def test_features_of_recognised_words(corpus, facts, folder, transcripts):
     """They are compared with the recognised words, by the same encoder as their neighbours."""
     results = corpus.utterances.parents[1]
     source = results / "main" / "encoders" / "tuned" / "fold1.seed2" / "source.json"
     source.parent.mkdir(parents=True)
     source.write_text(corpus.source.read_text())
     recognised = {"a1": "know", "a2": "not now"}
-    tokens = results / folder / "transcripts" / "S1.h5"
+    tokens = results / folder / transcripts / "S1.h5"
     values = {name: drawn(3) for name in recognised}
     write_features(tokens, recognised, values, {name: ["x"] * 3 for name in recognised})
-    words = results / "transcripts" / "S1.tsv"
+    words = results / transcripts / "S1.tsv"
     assert facts(tokens)["keys"] == {"state": "unknown", "why": f"{words} is not there"}
     write_utterances(words, recognised)
     assert facts(tokens)["keys"] == current()

@@ -103,6 +103,16 @@ def write_corpus(root, told=RATIONALES):
         tables.write(root / f"{variant}{seed}.tsv", run, "predictions")
 
 
+def test_recognised_words_have_no_rationale_of_text(tmp_path, monkeypatch):
+    told = {"speech": dict.fromkeys(TEXTS, (0.0, 0.1)), "text": dict.fromkeys(TEXTS, (0.0, 1.0))}
+    monkeypatch.setitem(EXPERIMENT, "mode", "frozen-recognised")
+    files = {
+        m: SalienceFile(write_salience(tmp_path, "full", 1, modality=m)) for m in ("speech", "text")
+    }
+    assert len(salience.shares_of(files["speech"], told))
+    assert salience.shares_of(files["text"], told).empty
+
+
 def test_a_row_of_a_whole_utterance_tells_no_stretch(tmp_path):
     path = write_salience(tmp_path, "full", 1, modality="speech")
     file = SalienceFile(path)

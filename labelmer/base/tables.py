@@ -18,6 +18,7 @@ PARTS = ("train", "validation", "test")
 MODALITIES = ("speech", "text")
 ORDERS = ("most-salient", "random")  # in which rows are deleted
 CHANGES = ("missing", "transcripts", *ORDERS)
+RECOGNISED = "-recognised"  # behind the mode of what is trained on recognised words
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ SPEAKER = Column(str, "speaker, unique over the corpus")
 VARIANT = {
     "speech": Column(str, "speech encoder"),
     "text": Column(str, "text encoder"),
-    "mode": Column(str, "frozen or finetuned encoders"),
+    "mode": Column(str, "frozen or finetuned encoders; -recognised: of recognised words"),
     "variant": Column(str, "variant of the model"),
 }
 RUN = {**VARIANT, "fold": Column(int, "fold"), "seed": Column(int, "seed")}
@@ -69,6 +70,19 @@ TABLES = {
     "transcripts": {
         "id": ID,
         "text": Column(str, "recognised words", empty=True),
+    },
+    "recognised": {
+        "id": ID,
+        "text": Column(str, "recognised words", empty=True),
+        "reason": Column(str, "why there are none, or none in some of the windows", empty=True),
+        "no_speech": Column(
+            float, "probability that nobody speaks, the greatest of the windows", empty=True
+        ),
+        "compression": Column(
+            float, "of the text, the greatest of the windows; high where it repeats", empty=True
+        ),
+        "windows": Column(int, "number of stretches that were recognised by themselves"),
+        "key": Column(str, "digest of what the row was made from"),
     },
     "unread": {
         "file": Column(str, "transcription file"),
@@ -211,6 +225,13 @@ def read(path: Path | str, name: str, known: Tables = TABLES) -> pd.DataFrame:
 def read_all(paths: Iterable[Path | str], name: str) -> pd.DataFrame:
     """The table `name` from several files, as one frame; see read."""
     return pd.concat([read(path, name) for path in paths])
+
+
+def texts(path: Path | str) -> dict[str, str]:
+    """The texts of a table "utterances" or "recognised", by id."""
+    raw = cells(path)
+    table = typed(raw, "recognised" if "reason" in raw else "utterances", path)
+    return dict(zip(table["id"], table["text"], strict=True))
 
 
 def given(path: Path | str, name: str) -> pd.DataFrame:

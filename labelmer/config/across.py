@@ -9,6 +9,7 @@ from labelmer.config.entries import (
     architecture_of,
     kind_of,
     known_options,
+    mode_of,
     options_of,
     starts_from_words,
 )
@@ -21,7 +22,7 @@ from labelmer.models import architectures
 
 def problems(config: dict[str, Any]) -> list[str]:
     """All that is wrong: a list of sentences."""
-    checks = (_corpus, _study, _names, _labels, _encoders, _variants, _experiments, _folds)
+    checks = (_corpus, _study, _names, _labels, _encoders, _variants, _experiments, _words, _folds)
     return [problem for check_of in checks for problem in check_of(config)]
 
 
@@ -146,9 +147,30 @@ def _experiments(config: dict[str, Any]) -> Iterator[str]:
                 )
         for name in experiment["variants"]:
             yield from unknown(name, variants, f"experiments: {number}: variants")
-    runs = [(e["speech"], e["text"], e["mode"]) for e in config["experiments"]]
+    runs = [(e["speech"], e["text"], mode_of(e)) for e in config["experiments"]]
     for run in sorted({run for run in runs if runs.count(run) > 1}):
         yield f"experiments: {run} stands twice; put its variants into one list"
+
+
+def _words(config: dict[str, Any]) -> Iterator[str]:
+    """Whose recognised words are read, and by whom."""
+    given = "transcripts" in config["corpus"]
+    if given and "transcriber" in config:
+        yield (
+            "transcriber: corpus: transcripts: gives recognised words already; remove one of the "
+            "two"
+        )
+    for number, experiment in enumerate(config["experiments"]):
+        place = f"experiments: {number}: words: recognised"
+        if experiment.get("words") != "recognised":
+            continue
+        if not given and "transcriber" not in config:
+            yield f"{place}: there are none; add a transcriber, or corpus: transcripts:"
+        if experiment["mode"] == "finetuned":
+            yield (
+                f"{place}: mode: finetuned fine-tunes the text encoder on the corpus' own words; "
+                "expected mode: frozen"
+            )
 
 
 def _folds(config: dict[str, Any]) -> Iterator[str]:

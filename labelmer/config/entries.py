@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from labelmer.base.tables import RECOGNISED
 from labelmer.features.options import extraction_rules
 from labelmer.models import architectures
 
@@ -13,6 +14,13 @@ def encoding(encoder: dict[str, Any]) -> dict[str, Any]:
     """What an encoder's entry says of how features are made, but for what is so anyway."""
     said = {key: encoder[key] for key in ENCODING if key in encoder}
     return {key: value for key, value in said.items() if value != ENCODING[key]}
+
+
+def mode_of(experiment: dict[str, Any]) -> str:
+    """What the runs of an experiment have for their mode: that of its encoders, and which words
+    they read, where these are not the corpus' own."""
+    recognised = experiment.get("words") == "recognised"
+    return experiment["mode"] + (RECOGNISED if recognised else "")
 
 
 def architecture_of(config: dict[str, Any], variant: str) -> str:

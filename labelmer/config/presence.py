@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from labelmer.base import names
+from labelmer.base import names, tables
 from labelmer.base.errors import InputError
 from labelmer.corpus import readers
 from labelmer.corpus.groups import check_scenarios
@@ -121,19 +121,39 @@ def check_given(config: dict[str, Any]) -> None:
 
 
 def check_sources(config: dict[str, Any]) -> None:
-    """Raise an InputError if the folder of an encoder that an experiment names is not there."""
-    for experiment in config["experiments"]:
-        for name in (experiment["speech"], experiment["text"]):
-            kind, _, place = config["encoders"][name]["source"].partition(":")
-            expected = {
-                "path": "config.json and the weights",
-                "files": "ID.npy for each utterance",
-            }
-            if kind in expected and not Path(place).is_dir():
-                raise InputError(
-                    f"encoders: {name}: source: there is no folder '{place}' in {Path.cwd()}"
-                    f"{names.misspelt(place)}, expected one with {expected[kind]}; correct the path"
-                )
+    """Raise an InputError if the folder of an encoder that an experiment names, or of the
+    transcriber, is not there."""
+    used = [e[modality] for e in config["experiments"] for modality in ("speech", "text")]
+    sources = {f"encoders: {name}": config["encoders"][name]["source"] for name in used}
+    if "transcriber" in config:
+        sources["transcriber"] = config["transcriber"]["source"]
+    expected = {"path": "config.json and the weights", "files": "ID.npy for each utterance"}
+    for said, source in sources.items():
+        kind, _, place = source.partition(":")
+        if kind in expected and not Path(place).is_dir():
+            raise InputError(
+                f"{said}: source: there is no folder '{place}' in {Path.cwd()}"
+                f"{names.misspelt(place)}, expected one with {expected[kind]}; correct the path"
+            )
+
+
+def check_recognised(config: dict[str, Any], ids_of: Callable[[bool], Iterable[str]]) -> None:
+    """Raise an InputError if a table of recognised words that an experiment trains on lacks some.
+
+    ids_of: as of files_of_nobody.
+    """
+    path = config["corpus"].get("transcripts")
+    trained_on = any(experiment["words"] == "recognised" for experiment in config["experiments"])
+    if path is None or not trained_on:
+        return
+    known = set(tables.given(path, "transcripts")["id"])
+    missing = [name for name in ids_of(True) if name not in known]
+    if missing:
+        raise InputError(
+            f"corpus: transcripts: {path} has no row for {len(missing)} utterances: "
+            f"{made.listed(missing)}; expected one for each, as experiments: words: recognised "
+            "trains on them; add them, with an empty text if nothing was recognised"
+        )
 
 
 def files_of_nobody(config: dict[str, Any], ids_of: Callable[[bool], Iterable[str]]) -> list[str]:

@@ -11,6 +11,7 @@ from labelmer.corpus import readers
 from labelmer.corpus.options import FoldOptions
 from labelmer.features.finetuning import FinetuningOptions
 from labelmer.features.options import encoder_schema
+from labelmer.features.transcribing import TranscriberOptions
 from labelmer.models import architectures
 from labelmer.models.training import TrainingOptions
 
@@ -83,6 +84,13 @@ class ExperimentOptions:
         enum=["frozen", "finetuned"],
     )
     variants: list = option("names of variants", example=["full", "additive"], **NAMES)
+    words: str = option(
+        "which words are read: the corpus' own, or those that the `transcriber` (or "
+        "`corpus: transcripts:`) gives, in training as well; `recognised` needs `mode: frozen`",
+        "corpus",
+        "recognised",
+        enum=["corpus", "recognised"],
+    )
 
 
 @dataclass(frozen=True)
@@ -143,6 +151,7 @@ def sections() -> dict[str, dict[str, Any]]:
         "labels": schema_of(LabelOptions),
         "folds": schema_of(FoldOptions),
         "encoders": encoder_schema(),
+        "transcriber": schema_of(TranscriberOptions),
         "model": model_schema(),
         "training": schema_of(TrainingOptions),
         "finetuning": schema_of(FinetuningOptions),
@@ -160,6 +169,7 @@ def schema() -> dict[str, Any]:
         "labels": named(parts["labels"], least=2),
         "folds": parts["folds"],
         "encoders": named(parts["encoders"]),
+        "transcriber": parts["transcriber"],
         "model": {**parts["model"], "default": {}},
         "training": {**parts["training"], "default": {}},
         "finetuning": {**parts["finetuning"], "default": {}},
@@ -177,6 +187,9 @@ def with_defaults(config: dict[str, Any]) -> dict[str, Any]:
     Of `model` only what is given stays, as each architecture has defaults of its own.
     """
     parts, flat = sections(), ("folds", "training", "finetuning")
-    made = {name: filled(parts[name], config.get(name, {})) for name in flat}
+    made: dict[str, Any] = {name: filled(parts[name], config.get(name, {})) for name in flat}
+    made["experiments"] = [filled(parts["experiments"], given) for given in config["experiments"]]
+    if "transcriber" in config:
+        made["transcriber"] = filled(parts["transcriber"], config["transcriber"])
     top = filled(parts["run"], config)
     return {**top, **made, "model": config.get("model", {})}

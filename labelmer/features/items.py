@@ -22,7 +22,7 @@ class Items:
 
 
 def read_items(path: Path | str) -> Items:
-    """Items of a segments file (.h5) or of a table of utterances."""
+    """Items of a segments file (.h5), or of a table of utterances or of recognised words."""
     if Path(path).suffix == ".h5":
         segments = Ragged(path)
         if segments.attrs.get("kind") != "segments":
@@ -32,8 +32,7 @@ def read_items(path: Path | str) -> Items:
             )
         inputs = [segments[i] for i in range(len(segments))]
         return Items("speech", segments.ids, inputs, [key.tobytes() for key in segments.keys])
-    table = tables.read(path, "utterances")
-    return text_items(dict(zip(table["id"], table["text"], strict=True)))
+    return text_items(tables.texts(path))
 
 
 def text_items(texts: dict[str, str]) -> Items:

@@ -240,6 +240,25 @@ RESULTS = {
 }
 
 
+# Apart, as no experiment has a part in it.
+RECOGNITION = {
+    "recognition": {
+        "slicing": Column(str, "how the utterances are sliced", ("all", "class", "session")),
+        "slice": Column(str, "name of the slice"),
+        "utterances": Column(int, "number of utterances whose words the corpus has"),
+        **SPEAKERS,
+        "words": Column(int, "the corpus' words of these, normalised"),
+        "wer": Column(float, "substitutions, deletions and insertions, divided by words"),
+        **bounds("wer_", "wer", "speakers"),
+        "substitutions": Column(int, "words for which another was recognised"),
+        "deletions": Column(int, "words that were not recognised"),
+        "insertions": Column(int, "words that were recognised and not said"),
+        "empty": Column(int, "utterances in which no words were recognised"),
+        "normaliser": Column(str, "of transformers, as which both texts were compared"),
+    }
+}
+
+
 def read(path: Path | str, name: str) -> pd.DataFrame:
     """Read the result table `name`; raise InputError if it is not what RESULTS says."""
     return tables.read(path, name, RESULTS)

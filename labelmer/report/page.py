@@ -1,7 +1,7 @@
 """Result tables and figures -> one HTML page that needs nothing else, network included.
 
---reports is the folder that tabulate and plot filled; --splits the one with
-audit.tsv and left_out.tsv; --salience and --convergence the tables of these names, if there are.
+--reports is the folder that tabulate and plot filled; --splits the one with audit.tsv and
+left_out.tsv; --salience, --convergence and --recognition the tables of these names, if there are.
 The page is laid out in page.html.
 
 --config holds {"figures": {name: what its file says of it in FIGURE}}.
@@ -37,12 +37,14 @@ def render(
     splits: dict[str, pd.DataFrame],
     figures: Mapping[str, Any],
     folder: Path,
+    recognition: pd.DataFrame | None = None,
 ) -> str:
     """The page as text.
 
     title: names of corpus and study; results: the tables of RESULTS by name, and those of
     SOMETIMES that there are; splits: the tables audit and left_out by name; figures: {name: its
-    FIGURE as a dict}; folder: that of the SVG files.
+    FIGURE as a dict}; folder: that of the SVG files; recognition: the table of this name, if there
+    is one.
     """
     first = results["compare"].iloc[0]
     audit = splits["audit"]
@@ -84,6 +86,7 @@ def render(
         audit=audit.to_dict("records"),
         audit_classes=[c.removeprefix("n_") for c in audit.columns if c.startswith("n_")],
         left_out=left_out_counts(splits["left_out"]),
+        recognition=[] if recognition is None else recognition.to_dict("records"),
     )
 
 
@@ -101,8 +104,9 @@ def experiment(names: Any, results: dict[str, pd.DataFrame]) -> dict[str, Any]:
         "without_features": columns.without_features(of_experiment["compare"]),
         **{name: [] for name in SOMETIMES},
         **{name: table.to_dict("records") for name, table in of_experiment.items()},
-        "name": f"{names.speech} + {names.text}, {names.mode} encoders",
+        "name": f"{names.speech} + {names.text}, {text.encoders_text(names.mode)}",
         "folder": f"{names.speech}+{names.text}/{names.mode}",
+        "recognised": names.mode.endswith(tables.RECOGNISED),
         "variants": variants,
         "labels": list(labels.itertuples(index=False, name=None)),
         "classes": [
@@ -118,8 +122,11 @@ def experiment(names: Any, results: dict[str, pd.DataFrame]) -> dict[str, Any]:
 def is_there(reads: str, e: Mapping[str, Any]) -> bool:
     """Has an experiment figures that read this?
 
-    Where no network is trained, an old figure of training may lie there.
+    Where no network is trained, an old figure of training may lie there. Examples show the corpus'
+    own words.
     """
+    if reads == "utterances" and e["recognised"]:
+        return False
     return bool(e[reads if reads in columns.RESULTS else "convergence"])
 
 
@@ -179,7 +186,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--title", required=True, help="names of corpus and study")
     parser.add_argument("--reports", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--splits", type=Path, required=True, metavar="FOLDER")
-    for name in SOMETIMES:
+    for name in (*SOMETIMES, *columns.RECOGNITION):
         parser.add_argument(
             f"--{name}", type=Path, nargs="?", metavar="TSV", help="if there is one"
         )
@@ -191,6 +198,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             results[name] = columns.read(path, name)
     splits = {n: tables.read(args.splits / f"{n}.tsv", n) for n in ("audit", "left_out")}
     folder = args.reports / "figures"
-    page = render(args.title, results, splits, args.config["figures"], folder)
+    recognition = None
+    if args.recognition:
+        recognition = tables.read(args.recognition, "recognition", columns.RECOGNITION)
+    page = render(args.title, results, splits, args.config["figures"], folder, recognition)
     write_atomically(args.out, page)
     log.info("wrote %s, %.1f MB", args.out, len(page) / 1e6)

@@ -20,7 +20,7 @@ from labelmer.base.errors import InputError
 from labelmer.base.log import log
 from labelmer.base.options import TEXT
 from labelmer.base.stage import command, parse, stage_parser
-from labelmer.base.tables import MODALITIES
+from labelmer.base.tables import MODALITIES, RECOGNISED
 from labelmer.report import columns
 from labelmer.report.protocol import with_audit
 from labelmer.report.runs import VARIANT
@@ -36,11 +36,14 @@ def shares_of(
     rationales: Mapping[str, Mapping[str, tuple]],
 ) -> pd.DataFrame:
     """One file of salience: rows of run, modality, id, measure, share and uniform; none where a
-    row is a whole utterance, which tells no stretch from another.
+    row is a whole utterance, which tells no stretch from another, or a recognised word, as
+    rationales of text are stretches of the corpus' own words.
 
     rationales: {modality: {id: (start, end)}}.
     """
     rows = []
+    if file.modality == "text" and file.run["mode"].endswith(RECOGNISED):
+        return pd.DataFrame()
     for name, (start, end) in rationales[file.modality].items():
         if name in file and not file.whole:
             inside = share_within(file.spans(name), start, end)  # (rows,)

@@ -32,7 +32,7 @@ from labelmer.report import columns, robustness, runs, slices
 from labelmer.report.columns import EXPERIMENT, SCALINGS
 from labelmer.report.protocol import with_audit
 from labelmer.report.runs import RUN, VARIANT
-from labelmer.report.text import percent, percent_interval
+from labelmer.report.text import encoders_text, percent, percent_interval
 from labelmer.scores import calibration, intervals
 from labelmer.scores.confusion import by_class, confusion
 from labelmer.scores.metrics import METRICS, scores
@@ -291,7 +291,8 @@ def compare_text(compare: pd.DataFrame) -> str:
             )
             for row in frame.itertuples()
         ]
-        blocks.append(f"{speech} + {text}, {mode} encoders, in percent\n\n{aligned(rows)}")
+        named = f"{speech} + {text}, {encoders_text(mode)}, in percent"
+        blocks.append(f"{named}\n\n{aligned(rows)}")
     first = compare.iloc[0]
     blocks += [
         f"{variant} neither hears nor reads: it is given {names}."

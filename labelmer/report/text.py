@@ -4,6 +4,14 @@ from typing import Any
 
 import pandas as pd
 
+from labelmer.base.tables import RECOGNISED
+
+
+def encoders_text(mode: str) -> str:
+    """How a run's mode is told: 'frozen encoders', 'frozen encoders, recognised words'."""
+    encoders = f"{mode.removesuffix(RECOGNISED)} encoders"
+    return f"{encoders}, recognised words" if mode.endswith(RECOGNISED) else encoders
+
 
 def percent(mean: float, sd: float = float("nan")) -> str:
     """A share as percent with one decimal, with its standard deviation; '–' if there is none."""

@@ -129,6 +129,25 @@ def mean_over_speakers(values: np.ndarray, speakers: np.ndarray) -> Estimate:
     return Estimate(float(values.mean()), without)
 
 
+def ratio_over_speakers(above: np.ndarray, below: np.ndarray, speakers: np.ndarray) -> Estimate:
+    """An Estimate of the sum of some numbers divided by that of others; its units are speakers.
+
+    above, below: (N,), from 0; speakers: (N,).
+    """
+    names, units = np.unique(speakers, return_inverse=True)
+    sums, sizes = np.bincount(units, above), np.bincount(units, below)
+    without = np.full(len(names), np.nan)
+    left = sizes.sum() - sizes
+    np.divide(sums.sum() - sums, left, out=without, where=left > 0)
+    return Estimate(float(sums.sum() / sizes.sum()), without)
+
+
+def interval_of_ratio(estimate: Estimate) -> tuple[float, float]:
+    """The interval (low, high) at LEVEL of a number that is not below 0; nan of a single unit."""
+    reach = estimate.quantile * estimate.error
+    return max(0.0, estimate.value - reach) if reach >= 0 else np.nan, estimate.value + reach
+
+
 def interval(estimate: Estimate) -> tuple[float, float]:
     """The interval (low, high) at LEVEL of a number between 0 and 1, and within these bounds.
 

@@ -79,7 +79,10 @@ def snapshot_digests(source):
 
 
 def fetch_params(wildcards):
-    source = encoder_of(wildcards)["source"]
+    return fetching(encoder_of(wildcards)["source"])
+
+
+def fetching(source):
     files = builtins().get(source) or snapshot_digests(source)
     if source.startswith("files:"):
         files = {"width": told(width_of, source.removeprefix("files:"))}
@@ -98,12 +101,18 @@ def segments_or_utterances(wildcards):
 
 
 def recognised_words(wildcards):
-    return in_corpus("transcripts/{session}.tsv", wildcards.session, corpus_of(wildcards))
+    path = f"{TRANSCRIPTS}/{{session}}.tsv"
+    return in_corpus(path, wildcards.session, corpus_of(wildcards))
 
 
 def taught_by(wildcards):
     """What an encoder reads of the sessions that train and validate, and of no other."""
     return content_of(wildcards.encoder, *sessions_of(wildcards, "train", "validation"))
+
+
+def transcribe_params(wildcards):
+    told_of = {key: of for key, of in TRANSCRIBER.items() if key not in ("name", "source")}
+    return tracked("transcribe", **told_of)
 
 
 def all_features():

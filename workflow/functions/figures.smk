@@ -55,10 +55,12 @@ def figure_path(figure, said, suffix, top=S):
 def is_drawn(reads, experiment):
     """Has an experiment figures that read this? Without a training or a pair it lacks some."""
     networks = trained(experiment)
+    own = not is_recognised(experiment["mode"])  # examples show the corpus' own words
     there = {
         "pairs": experiment["variants"][1:],
         "salience": RATIONALES and networks,
-        **dict.fromkeys(("histories", "utterances", "deletion", "convergence"), networks),
+        "utterances": own and networks,
+        **dict.fromkeys(("histories", "deletion", "convergence"), networks),
     }
     return bool(there.get(reads, True))
 

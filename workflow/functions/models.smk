@@ -54,11 +54,14 @@ def features_of(modality, *parts):
 
 
 def transcript_features(wildcards):
-    """The text features of the test part's recognised words, or none where there are no words."""
-    if "transcripts" not in CORPUS or "text" not in modalities(wildcards.variant):
+    """The text features of the test part's recognised words; none where there are no such words,
+    or where the variant reads none or no others."""
+    if not ANY_RECOGNISED or "text" not in modalities(wildcards.variant):
+        return []
+    if is_recognised(wildcards.mode):
         return []
     run = wildcards.mode, wildcards.fold, wildcards.seed
-    folder = f"{feature_folder(wildcards.text, *run)}/transcripts"
+    folder = f"{feature_folder(wildcards.text, *run)}/{TRANSCRIPTS}"
     return [f"{folder}/{session}.h5" for session in sessions_of(wildcards, "test")]
 
 
@@ -69,7 +72,9 @@ def label_words(wildcards):
         return []
     words = f"{S}/labels/{wildcards.text}"
     return (
-        f"{words}.h5" if wildcards.mode == "frozen" else f"{words}/{TUNED}.h5".format(**wildcards)
+        f"{words}/{TUNED}.h5".format(**wildcards)
+        if wildcards.mode == "finetuned"
+        else f"{words}.h5"
     )
 
 

@@ -44,5 +44,14 @@ def every_run_short(pattern, variants=all_variants):
     return paths
 
 
+def fold_tables(wildcards):
+    """The tables of all folds, in which all utterances of the classes stand."""
+    return [split_table("fold{fold}")({"fold": fold}) for fold in FOLDS]
+
+
+# Checkpoints that are given none know English alone.
+LANGUAGE = TRANSCRIBER.get("language", "en") if TRANSCRIBER else None
+
+
 def page_params(wildcards):  # a function, as braces in a plain param are wildcards
     return tracked("page", figures={name: asdict(said) for name, said in FIGURES.items()})

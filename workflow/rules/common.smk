@@ -23,12 +23,13 @@ from labelmer.base.digest import canonical_json, code_digest, file_digest
 from labelmer.base.errors import InputError
 from labelmer.config import check
 from labelmer.config.corpora import Corpus
-from labelmer.config.entries import kind_of, turns_of
+from labelmer.config.entries import kind_of, mode_of, turns_of
 from labelmer.config.files import check_files
 from labelmer.config.presence import (
     check_codes,
     check_folds,
     check_given,
+    check_recognised,
     check_sources,
     files_of_nobody,
 )
@@ -68,6 +69,8 @@ def ids_of(in_use):
 told(check_files, workflow.configfiles)
 told(check, config)
 config.update(with_defaults(config))
+for experiment in config["experiments"]:
+    experiment["mode"] = mode_of(experiment)
 
 CORPUS, FOLDING = config["corpus"], FoldOptions(**config["folds"])
 NAME = CORPUS["name"]
@@ -76,6 +79,7 @@ SESSIONS, SESSIONS_OF_CORPUS = CORPORA[NAME].sessions, CORPORA[NAME].all_session
 SESSIONS_LEFT_OUT = sorted(set(SESSIONS_OF_CORPUS) - set(SESSIONS))  # by the study
 told(check_given, config)
 told(check_sources, config)
+told(check_recognised, config, ids_of)
 for corpus in CORPORA.values():
     if hasattr(corpus.reader, "codes"):
         told(check_codes, config["labels"], told(corpus.reader.codes, corpus.root))
@@ -141,10 +145,16 @@ wildcard_constraints:
     encoder=one_of(config["encoders"]),
     speech=one_of(encoders_of("speech")),
     text=one_of(encoders_of("text")),
-    mode="frozen|finetuned",
+    mode=f"frozen({tables.RECOGNISED})?|finetuned",
     fold=r"\d+",
     seed=r"\d+",
 
+
+TRANSCRIBER = config.get("transcriber")
+ANY_RECOGNISED = bool(TRANSCRIBER) or "transcripts" in CORPUS
+# Where recognised words and their features stand, below C and below an encoder's features: those of
+# another transcriber stand beside them.
+TRANSCRIPTS = f"transcripts/{TRANSCRIBER['name']}" if TRANSCRIBER else "transcripts"
 
 # Salience is of networks.
 ANY_TRAINED = any(KINDS[v] == "network" for e in config["experiments"] for v in e["variants"])
@@ -192,11 +202,18 @@ def sessions_in(path, time):
     return told(tables.read, path, "fold").groupby("part")["session"].agg(set).to_dict()
 
 
+def is_recognised(mode):
+    """Are the words of a run recognised ones?"""
+    return mode.endswith(tables.RECOGNISED)
+
+
 def feature_folder(encoder, mode, fold, seed):
     """Where an encoder's features are: the same for all folds and seeds, or for each its own."""
-    if mode == "frozen":
-        return f"{C}/features/{encoder}/frozen".format(corpus=NAME)
-    return f"{S}/features/{encoder}/finetuned/{TUNED}".format(fold=fold, seed=seed)
+    if mode == "finetuned":
+        return f"{S}/features/{encoder}/finetuned/{TUNED}".format(fold=fold, seed=seed)
+    folder = f"{C}/features/{encoder}/frozen".format(corpus=NAME)
+    recognised = is_recognised(mode) and encoder in encoders_of("text")
+    return f"{folder}/{TRANSCRIPTS}" if recognised else folder
 
 
 def runs(pattern, experiment, variants, seeds=SEEDS):

@@ -4,16 +4,19 @@ REQUIRED INPUTS:
 
     C/segments/{session}.h5       for speech
     C/utterances/{session}.tsv    for text
-    C/transcripts/{session}.tsv   for text, if words were recognised
+    C/transcripts/{session}.tsv   for text, if a table of recognised words is given
     S/splits/fold{fold}.tsv       for fine-tuning
 
 OUTPUTS:
 
     resources/encoders/{encoder}/               a snapshot, offline from then on
+    resources/transcribers/{name}/              the same of the transcriber
+    C/transcripts/{transcriber}/{session}.tsv   the words that it recognises
     S/encoders/{encoder}/fold{fold}.seed{seed}/     the same, fine-tuned on a fold's training part
     S/encoders/{encoder}/fold{fold}.seed{seed}.tsv  how that went
     C/features/{encoder}/frozen/{session}.h5    a ragged file of frames or tokens
-    C/features/{encoder}/frozen/transcripts/{session}.h5    the same of the recognised words
+    C/features/{encoder}/frozen/transcripts/{session}.h5    the same of the recognised words; with
+        a transcriber in transcripts/{transcriber}
     S/labels/{encoder}.h5                       the same of the labels' words
     S/features/{encoder}/finetuned/fold{fold}.seed{seed}/
         {session}.h5, transcripts/{session}.h5  the same from the fine-tuned encoder
@@ -43,6 +46,52 @@ rule fetch:
             --config {params.config:q} \
             --log {log:q}
         """
+
+
+# There is at most one transcriber in a config: its name stands in the paths as it is, and those
+# of other configs beside it.
+if TRANSCRIBER:
+
+    use rule fetch as fetch_transcriber with:
+        output:
+            directory(f"resources/transcribers/{TRANSCRIBER['name']}"),
+        log:
+            f"logs/transcribers/{TRANSCRIBER['name']}.log",
+        benchmark:
+            f"benchmarks/transcribers/{TRANSCRIBER['name']}.tsv"
+        params:
+            source=TRANSCRIBER["source"],
+            config=fetching(TRANSCRIBER["source"]),
+
+    rule transcribe:
+        input:
+            segments=f"{C}/segments/{{session}}.h5",
+            checkpoint=rules.fetch_transcriber.output,
+        output:
+            update(f"{C}/{TRANSCRIPTS}/{{session}}.tsv"),
+        log:
+            f"{C_LOGS}/{TRANSCRIPTS}/{{session}}.log",
+        benchmark:
+            f"{C_BENCHMARKS}/{TRANSCRIPTS}/{{session}}.tsv"
+        conda:
+            ENVIRONMENT
+        threads: SHARE_OF_CORES
+        resources:
+            gpu=GPU,
+            mem_mb=MEMORY["encoder"],
+        params:
+            config=transcribe_params,
+        shell:
+            """
+            python -m labelmer transcribe \
+                {input.segments:q} \
+                {input.checkpoint:q} \
+                {output:q} \
+                --threads {threads} \
+                --gpu {resources.gpu} \
+                --config {params.config:q} \
+                --log {log:q}
+            """
 
 
 rule finetune:
@@ -120,11 +169,11 @@ use rule extract as extract_transcripts with:
         content=recognised_words,
         encoder=rules.fetch.output,
     output:
-        update(f"{C}/features/{{encoder}}/frozen/transcripts/{{session}}.h5"),
+        update(f"{C}/features/{{encoder}}/frozen/{TRANSCRIPTS}/{{session}}.h5"),
     log:
-        f"{C_LOGS}/features/{{encoder}}/frozen/transcripts/{{session}}.log",
+        f"{C_LOGS}/features/{{encoder}}/frozen/{TRANSCRIPTS}/{{session}}.log",
     benchmark:
-        f"{C_BENCHMARKS}/features/{{encoder}}/frozen/transcripts/{{session}}.tsv"
+        f"{C_BENCHMARKS}/features/{{encoder}}/frozen/{TRANSCRIPTS}/{{session}}.tsv"
     wildcard_constraints:
         encoder=one_of(encoders_of("text")),
 
@@ -176,11 +225,11 @@ use rule extract_transcripts as extract_finetuned_transcripts with:
         content=recognised_words,
         encoder=rules.finetune.output.encoder,
     output:
-        update(f"{S}/features/{{encoder}}/finetuned/{TUNED}/transcripts/{{session}}.h5"),
+        update(f"{S}/features/{{encoder}}/finetuned/{TUNED}/{TRANSCRIPTS}/{{session}}.h5"),
     log:
-        f"{LOGS}/features/{{encoder}}/finetuned/{TUNED}/transcripts/{{session}}.log",
+        f"{LOGS}/features/{{encoder}}/finetuned/{TUNED}/{TRANSCRIPTS}/{{session}}.log",
     benchmark:
-        f"{BENCHMARKS}/features/{{encoder}}/finetuned/{TUNED}/transcripts/{{session}}.tsv"
+        f"{BENCHMARKS}/features/{{encoder}}/finetuned/{TUNED}/{TRANSCRIPTS}/{{session}}.tsv"
 
 
 use rule extract_labels as extract_finetuned_labels with:

@@ -8,6 +8,7 @@ REQUIRED INPUTS:
     S/models/.../history.tsv, of models of metadata config.json
     C/utterances/{session}.tsv
     C/segments/{session}.tsv
+    C/transcripts/{transcriber}/{session}.tsv, where there is one
     S/reports/figures/
     S/splits/audit.tsv, left_out.tsv
 
@@ -26,6 +27,7 @@ OUTPUTS:
     S/reports/slices.tsv         accuracy on slices of the test utterances
     S/reports/robustness.tsv     without a modality, and on recognised words
     S/reports/deletion.tsv       without the most salient, and without random, tokens and frames
+    S/reports/recognition.tsv    word error rates, where there is a transcriber
     S/reports/convergence.tsv    after how many updates each variant was best on validation
     S/reports/salience.tsv       share of salience on the rationales, where the corpus has some
     S/reports/index.html         all of it on one page
@@ -124,6 +126,41 @@ rule tabulate:
         """
 
 
+if TRANSCRIBER:
+
+    rule recognition:
+        input:
+            utterances=in_corpus("utterances/{session}.tsv"),
+            transcripts=in_corpus(f"{TRANSCRIPTS}/{{session}}.tsv"),
+            folds=fold_tables,
+        output:
+            report(
+                f"{S}/reports/recognition.tsv",
+                category="Tables",
+                caption="../report/recognition.rst",
+            ),
+        log:
+            f"{LOGS}/reports/recognition.log",
+        benchmark:
+            f"{BENCHMARKS}/reports/recognition.tsv"
+        conda:
+            ENVIRONMENT
+        resources:
+            mem_mb=MEMORY["plain"],
+        params:
+            config=tracked("recognition", language=LANGUAGE),
+        shell:
+            """
+            python -m labelmer recognition \
+                {output:q} \
+                --utterances {input.utterances:q} \
+                --transcripts {input.transcripts:q} \
+                --folds {input.folds:q} \
+                --config {params.config:q} \
+                --log {log:q}
+            """
+
+
 rule convergence:
     input:
         every_run(HISTORY, trained),
@@ -191,6 +228,7 @@ rule page:
         tables=rules.tabulate.output,
         salience=rules.salience.output if RATIONALES else [],
         convergence=rules.convergence.output if ANY_TRAINED else [],
+        recognition=rules.recognition.output if TRANSCRIBER else [],
         figures=all_figures(),
         audit=split_table("audit"),
         left_out=split_table("left_out"),
@@ -215,6 +253,7 @@ rule page:
             --splits "$(dirname {input.audit:q})" \
             --salience {input.salience:q} \
             --convergence {input.convergence:q} \
+            --recognition {input.recognition:q} \
             --out {output:q} \
             --config {params.config:q} \
             --log {log:q}

@@ -162,8 +162,7 @@ def contents_beside(file: Ragged, config: dict[str, Any]) -> dict[str, Any]:
         return {n: key.tobytes() for n, key in zip(segments.ids, segments.keys, strict=True)}
     from labelmer.base import tables  # slow to import, and needed for text alone
 
-    table = tables.read(_there(corpus / words / f"{session}.tsv"), "utterances")
-    return dict(zip(table["id"], table["text"], strict=True))
+    return tables.texts(_there(corpus / words / f"{session}.tsv"))
 
 
 def facts_beside(path: Path) -> dict[str, Any]:
@@ -193,12 +192,15 @@ def _place(path: Path) -> Any:
     """(C, the encoder's folder, the folder in C of what it read, session) of a file of features.
 
     C is results/NAME, S is results/NAME/STUDY. Features of recognised words stand in transcripts/
-    beside the others, those of the labels' words in S/labels: for these, "labels" and no session.
+    or transcripts/TRANSCRIBER/ beside the others, those of the labels' words in S/labels: for
+    these, "labels" and no session.
     """
     path = Path(os.path.normpath(path.absolute()))  # as named: results may be a link
     *above, name = path.parts
-    words = "transcripts" if above[-1] == "transcripts" else "utterances"
-    above = above[:-1] if words == "transcripts" else above
+    words = "utterances"
+    if "transcripts" in above[-2:]:
+        place = len(above) - above[::-1].index("transcripts") - 1
+        above, words = above[:place], "/".join(above[place:])
     match [*above, name.removesuffix(".part").removesuffix(".h5")]:
         case [*study, "features", encoder, "finetuned", run, session]:
             return Path(*study).parent, Path(*study, "encoders", encoder, run), words, session
