@@ -234,7 +234,9 @@ def test_what_shares_a_recording_is_named(write, caplog):
     assert "'wav/a.wav' stands in the sessions ['y', 'z']" in caplog.text
     manifest.sessions(write([[*row, "talk"] for row in rows], [*HEADER, "dialogue"]))
     assert "the dialogue 'talk' stands in the sessions ['x', 'y', 'z']" in caplog.text
-    assert "taken for several, ['x talk', 'y talk', 'z talk'] (1 such names)" in caplog.text
+    assert (
+        "taken for several, ['x talk', 'y talk', 'z talk'] (as are 1 names in all)" in caplog.text
+    )
 
 
 def dialogues_of(write, cells):

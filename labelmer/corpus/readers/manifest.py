@@ -100,8 +100,8 @@ def sessions(root: Path | str) -> list[str]:
     apart = table[table.dialogue != table.named].groupby("named")[["session", "dialogue"]]
     for name, found in apart.agg(lambda cells: sorted(set(cells))).head(1).iterrows():
         log.warning(
-            "%s: the dialogue '%s' stands in the sessions %s: taken for several, %s (%d such "
-            "names); if it is one, let it stand in one session",
+            "%s: the dialogue '%s' stands in the sessions %s: taken for several, %s (as are "
+            "%d names in all); if it is one, let it stand in one session",
             *(root, name, found.session, found.dialogue, len(apart)),
         )
     return sorted(table.session.unique())
