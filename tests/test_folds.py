@@ -168,10 +168,10 @@ def test_a_class_of_one_session_with_many_who_speak_alone_can_be_had_by_groups_o
 def test_scenarios_that_are_apart_as_it_is_are_a_warning(caplog):
     table = corpus(turns=30)
     made(table, **APART)
-    assert "costs utterances" not in caplog.text
+    assert "share a scenario either" not in caplog.text
     groups = [sorted(set(table.dialogue[table.scenario == f"d{n}"])) for n in range(6)]
     made(table.assign(scenario=table.dialogue), scenarios="apart", scenario_groups=groups)
-    assert "scenarios: apart costs utterances to train on" in caplog.text
+    assert "with scenarios: shared no two parts would share a scenario either" in caplog.text
 
 
 def test_drawn_groups_are_told_on_the_terminal_and_long_ones_shortly(caplog):

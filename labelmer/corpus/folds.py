@@ -74,9 +74,9 @@ def folds(
         groups = scenario_groups(table, options.scenario_groups, options.seed, tested)
         if not any(_share_scenarios(table, held) for held in held_out):
             log.warning(
-                "folds: scenarios: apart costs utterances to train on and keeps no scenario apart "
-                "that would be shared without it, as nobody plays what is played elsewhere; "
-                "remove it (scenarios: shared)"
+                "folds: with scenarios: shared no two parts would share a scenario either, and "
+                "more utterances would train, as each scenario is played in one place alone; "
+                "remove scenarios: apart"
             )
     pairs = itertools.product(held_out, range(len(groups) or 1))
     return [
