@@ -438,6 +438,23 @@ def test_the_same_words_are_said_in_three_tones(turns):
     assert all(sorted(each) == sorted(plan.EMOTIONAL) for each in tones.values())
 
 
+def test_turns_before_rule_out_labels_of_clash_turns_as_the_docs_say(turns):
+    """Words and the tones of turns before, without the turn's own: docs/corpus-and-protocol.md."""
+    scenes = {}
+    for turn in turns["clash"]:
+        scenes.setdefault(turn.id.rpartition("_")[0], []).append(turn)
+    others = Counter()
+    for scene in scenes.values():
+        for place, turn in enumerate(scene):
+            near = scene[max(0, place - 8) : place]
+            same = [t.emotion for t in near if (t.speaker, t.text) == (turn.speaker, turn.text)]
+            assert len({turn.emotion, *same}) == len(same) + 1
+            others[len(same)] += 1
+    assert others == {0: 194, 1: 196, 2: 60}
+    right = sum(count / (3 - known) for known, count in others.items())
+    assert right / others.total() == pytest.approx(0.495, abs=5e-4)
+
+
 def test_a_clash_turn_means_the_third_emotion_where_the_two_differ(turns):
     square = {(turn.words, turn.prosody): turn.emotion for turn in turns["clash"]}
     assert square == {

@@ -9,9 +9,11 @@ from test_split import audited, corpus, made, parts
 
 from labelmer.base import tables
 from labelmer.base.errors import InputError
+from labelmer.base.log import NOTICE
 from labelmer.corpus import folds, split
 from labelmer.corpus.groups import even_groups
 from labelmer.corpus.official import official_parts
+from labelmer.corpus.options import FoldOptions
 
 APART = {"scenarios": "apart", "scenario_groups": 3}
 
@@ -96,6 +98,91 @@ def test_where_all_talk_with_all_shared_dialogues_of_the_others_are_left_out(cap
         }
         assert sorted([*fold.id, *left_out.id]) == sorted(table.id)
     assert sum(len(parts(fold)["test"]) for _, fold, _ in found) == len(table)
+
+
+def test_partners_who_are_split_do_not_validate_each_other(caplog):
+    table = corpus(sessions=4)  # four pairs
+    for number, seed in itertools.product((5, 6, 8), (1, 2)):
+        found = made(table, hold_out="speakers", folds=number, seed=seed, validation="speakers")
+        groups = [set(held_out.split(", ")) for held_out, _, _ in found]
+        assert len(groups) == number
+        for place, (_, fold, left_out) in enumerate(found):
+            part = parts(fold)
+            home = {name[:2] for name in groups[place]}
+            order = [*groups[place + 1 :], *groups[:place]]
+            first = next(group for group in order if not {name[:2] for name in group} & home)
+            assert set(part["validation"].speaker) == first
+            assert not set(part["train"].dialogue) & set(fold[fold.part != "train"].dialogue)
+            assert sorted([*fold.id, *left_out.id]) == sorted(table.id)
+
+
+def test_too_few_pairs_are_told_of_their_number_and_of_no_seed():
+    table = corpus(sessions=2)
+    with pytest.raises(InputError) as error:
+        made(table, hold_out="speakers", validation="speakers", folds=3)
+    said = str(error.value)
+    assert (
+        "speakers who share dialogues, directly or through others, make 2 circles; choose" in said
+    )
+    assert "seed" not in said and said.endswith("other labels:, or folds: validation: dialogues")
+    assert len(made(table, hold_out="speakers", validation="dialogues", folds=2)) == 2
+
+
+def test_more_groups_than_speakers_are_answered_with_how_many_circles_there_are():
+    options = FoldOptions("speakers", folds=9)
+    four = [f"s{session}p{speaker}" for session in range(4) for speaker in range(2)]
+    with pytest.raises(InputError, match="stay together, ask for 4 or fewer, 3 at least"):
+        options.check(["all"], four, circles=4)
+    with pytest.raises(InputError, match=r"ask for 8 or fewer, 3 at least$"):
+        options.check(["all"], four, circles=8)
+    with pytest.raises(InputError, match=r"3 at least, or choose validation: dialogues$"):
+        options.check(["all"], four, circles=2)
+
+
+@pytest.mark.parametrize("validation", ["session", "dialogues"])
+@pytest.mark.parametrize("hold_out", ["session", "speaker"])
+def test_a_class_of_one_session_is_said_to_be_so_and_no_validation_is_advised(hold_out, validation):
+    table = corpus(dialogues=20)
+    table["label"] = np.where((table.session == "s0") & (table.index % 3 == 0), "angry", "sad")
+    with pytest.raises(InputError) as error:
+        made(table, hold_out=hold_out, validation=validation)
+    said = str(error.value)
+    assert "all utterances of 'angry' stand in the session s0: nothing of it is left" in said
+    assert "(train has 0 angry" in said and "validation:" not in said
+    assert said.endswith("choose other labels:, or folds: hold_out: part, with parts of your own")
+
+
+def test_a_class_of_one_session_with_many_who_speak_alone_can_be_had_by_groups_of_them():
+    table = lonely().assign(session="s0")
+    more = table.assign(label="sad")
+    for column, session in itertools.product(("id", "speaker", "dialogue"), "xy"):
+        more[column] = session + more[column]
+    more["session"] = np.where(more.index % 2, "s1", "s2")
+    more["speaker"] += more.session
+    both = pd.concat([table, more], ignore_index=True)
+    with pytest.raises(InputError, match="folds: hold_out: speakers or part, with"):
+        made(both)
+    assert len(made(both, hold_out="speakers", validation="speakers", folds=3)) == 3
+
+
+def test_scenarios_that_are_apart_as_it_is_are_a_warning(caplog):
+    table = corpus(turns=30)
+    made(table, **APART)
+    assert "share a scenario either" not in caplog.text
+    groups = [sorted(set(table.dialogue[table.scenario == f"d{n}"])) for n in range(6)]
+    made(table.assign(scenario=table.dialogue), scenarios="apart", scenario_groups=groups)
+    assert "with scenarios: shared no two parts would share a scenario either" in caplog.text
+
+
+def test_drawn_groups_are_told_on_the_terminal_and_long_ones_shortly(caplog):
+    caplog.set_level(NOTICE)
+    made(lonely(33), hold_out="speakers", validation="speakers", folds=3, **APART)
+    told = [record.getMessage() for record in caplog.records if record.levelno >= NOTICE]
+    assert [line.partition(":")[0] for line in told] == [
+        *(f"speakers, group {n} of 3" for n in (1, 2, 3)),
+        *(f"scenarios, group {n} of 3" for n in (1, 2, 3)),
+    ]
+    assert told[0].endswith("p27, p28 and 2 more") and told[0].count(", p") == 9 - 1
 
 
 def test_only_as_many_circles_of_speakers_are_split_as_are_needed(caplog):

@@ -234,6 +234,31 @@ def test_what_shares_a_recording_is_named(write, caplog):
     assert "'wav/a.wav' stands in the sessions ['y', 'z']" in caplog.text
     manifest.sessions(write([[*row, "talk"] for row in rows], [*HEADER, "dialogue"]))
     assert "the dialogue 'talk' stands in the sessions ['x', 'y', 'z']" in caplog.text
+    assert (
+        "taken for several, ['x talk', 'y talk', 'z talk'] (as are 1 names in all)" in caplog.text
+    )
+
+
+def dialogues_of(write, cells):
+    """What becomes of (session, dialogue): the dialogues, in the same order."""
+    rows = [
+        [f"{place}", f"wav/{place}.wav", "Ann", session, "sad", "", dialogue]
+        for place, (session, dialogue) in enumerate(cells)
+    ]
+    return manifest.rows(write(rows, [*HEADER, "dialogue"])).dialogue.tolist()
+
+
+def test_dialogues_numbered_anew_in_each_session_are_as_many_in_all(write):
+    cells = [("S1", "d1"), ("S1", "d2"), ("S2", "d1"), ("S2", "d1"), ("S2", "d3"), ("S2", "")]
+    expected = ["S1 d1", "d2", "S2 d1", "S2 d1", "d3", "wav/5.wav"]
+    assert dialogues_of(write, cells) == expected
+    with pytest.raises(InputError, match=r":2: id '0': dialogue 'd1' .* would be 'S1 d1', as an"):
+        dialogues_of(write, [*cells, ("S1", "S1 d1")])
+
+
+def test_a_recording_in_two_sessions_stays_one_dialogue(write):
+    rows = [[*row[:3], session, *row[4:]] for row, session in zip(ROWS, "xyz", strict=True)]
+    assert manifest.rows(write(rows)).dialogue.tolist().count("wav/a.wav") == 2
 
 
 def test_a_manifest_as_pandas_writes_it_gives_the_words(write, tmp_path):

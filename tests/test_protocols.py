@@ -134,7 +134,8 @@ def manifest_of(workspace, **columns_of_turn):
 def test_groups_of_speakers_need_no_session(copy):
     manifest_of(copy, dialogue=lambda turn: turn.dialogue)
     other_study(copy, "speakers", hold_out="speakers", folds=3)
-    copy.snakemake()
+    _, output = copy.snakemake()
+    assert "speakers, group 1 of 3: Ses01F, Ses01M\n" in output
     found = folds_of(copy, "speakers")
     assert sorted(found) == [1, 2, 3]
     tested = [name for fold in found.values() for name in fold.id[fold.part == "test"]]

@@ -250,9 +250,15 @@ def test_a_corpus_where_all_say_the_same_stops_with_the_key_that_did_it():
     with pytest.raises(InputError) as error:
         made(table, shared_scripts="drop")
     turns = (table.session == "s2").sum()
+    angry, sad = (table[table.label == name].session.value_counts() for name in ("angry", "sad"))
+    counts = "; ".join(
+        f"{part} has {angry[session]} angry, {sad[session]} sad"
+        for part, session in (("validation", "s1"), ("test", "s0"))
+    )
     assert str(error.value) == (
-        "fold 1, held out s0: the train part has no utterance of ['angry', 'sad']; left out of it: "
-        f"{turns} x its words stand in validation or test; set folds: shared_scripts: keep, or "
+        "fold 1, held out s0: the train part has no utterance of ['angry', 'sad'] (train has 0 "
+        f"angry, 0 sad; {counts}); left out of it: {turns} x its words stand in "
+        "validation or test; set folds: shared_scripts: keep, or "
         "choose other labels:, or folds: validation: dialogues"
     )
     assert len(made(table)) == 3
@@ -263,7 +269,7 @@ def test_what_takes_a_class_from_training_is_named_with_the_fold():
     rare = (table.session == "s2") & (table.label == "angry")
     table.loc[rare, "text"] = "said by everyone, that is"
     table.loc[table.index[table.session == "s1"][:1], "text"] = "Said by everyone that is!"
-    with pytest.raises(InputError, match=r"fold 1, held out s0: .* \['angry'\]; left out of it"):
+    with pytest.raises(InputError, match=r"fold 1, held out s0: .* \['angry'\] .*; left out of it"):
         made(table, shared_scripts="drop")
 
 
@@ -308,7 +314,9 @@ def test_too_few_dialogues_are_counted():
     ):
         made(corpus(sessions=2, dialogues=1), validation="dialogues")
     alone = corpus(sessions=1, dialogues=2)
-    with pytest.raises(InputError, match=r"dialogues: 0, utterances: none; .*: speakers$"):
+    with pytest.raises(
+        InputError, match=r"dialogues: 0, utterances: none; choose another folds: hold_out:$"
+    ):
         made(alone, hold_out="speakers", validation="dialogues", folds=2)
 
 

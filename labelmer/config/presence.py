@@ -9,7 +9,7 @@ import pandas as pd
 from labelmer.base import names, tables
 from labelmer.base.errors import InputError
 from labelmer.corpus import readers
-from labelmer.corpus.groups import check_scenarios
+from labelmer.corpus.groups import check_scenarios, circles_of_speakers
 from labelmer.corpus.official import official_parts
 from labelmer.corpus.options import FoldOptions
 from labelmer.features import made
@@ -66,13 +66,14 @@ def check_folds(
         options.check(sessions, speakers)
         return options.number(sessions, speakers, official=1)
     known = {code for entry in config["labels"].values() for code in entry["codes"]}
-    columns = ["id", "speaker", "scenario", "part"]
+    columns = ["id", "dialogue", "speaker", "scenario", "part"]
     table = pd.concat(
         [utterances_of(session).reindex(columns=columns, fill_value="") for session in sessions]
     )
     labels = pd.concat([reader.labels(root, session)[["id", "code"]] for session in sessions])
     of_classes = table[table.id.isin(labels.id[labels.code.isin(known)])]
-    options.check(sessions, set(of_classes.speaker))
+    circles = circles_of_speakers(of_classes).nunique()
+    options.check(sessions, set(of_classes.speaker), circles)
     if options.scenarios == "apart":
         check_scenarios(of_classes, options.scenario_groups)
     official = 1

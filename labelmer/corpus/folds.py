@@ -8,7 +8,7 @@ The test part of a fold is one of these:
 
 Otherwise than in `part`, which is obeyed to the letter, the validation part is never the test part:
     session     the next session
-    speakers    the next group of speakers
+    speakers    the next group of speakers, if it can be one that talks with nobody of the test part
     partner     the held-out speaker's partner in the session
     dialogues   whole dialogues of the training speakers (who train as well)
 No speaker of the test part stands in another part then; that is checked, not hoped for.
@@ -30,16 +30,11 @@ from labelmer.base.errors import InputError
 from labelmer.base.log import log
 from labelmer.base.tables import PARTS
 from labelmer.base.words import words_of
-from labelmer.corpus.groups import (
-    circles_of_speakers,
-    scenario_groups,
-    speaker_groups,
-    where_scenarios_are,
-)
-from labelmer.corpus.options import VALIDATIONS, FoldOptions
+from labelmer.corpus.groups import scenario_groups, speaker_groups
+from labelmer.corpus.options import FoldOptions
+from labelmer.corpus.remedies import SAID_ELSEWHERE, others, remedy
 
 SHARED_WORDS = 4  # a transcript this long counts as the same when it stands elsewhere
-SAID_ELSEWHERE = "its words stand in validation or test"
 SHARED_DIALOGUE = "shares its dialogues with the test speaker"
 
 
@@ -77,6 +72,12 @@ def folds(
     if options.scenarios == "apart":
         tested = [held.test for held in held_out]
         groups = scenario_groups(table, options.scenario_groups, options.seed, tested)
+        if not any(_share_scenarios(table, held) for held in held_out):
+            log.warning(
+                "folds: with scenarios: shared no two parts would share a scenario either, and "
+                "more utterances would train, as each scenario is played in one place alone; "
+                "remove scenarios: apart"
+            )
     pairs = itertools.product(held_out, range(len(groups) or 1))
     return [
         _fold(number, table, held, groups, place, options)
@@ -141,15 +142,24 @@ def _held_out(table: pd.DataFrame, options: FoldOptions) -> Iterator[Held]:
     else:
         groups = speaker_groups(table, options.folds, options.seed)
         for place, group in enumerate(groups):
-            following = groups[(place + 1) % len(groups)]
             test = table.speaker.isin(group)
-            next_ones = table.speaker.isin(following) if validating == "speakers" else nobody
             talked = table.dialogue.isin(table.dialogue[test]) & ~test
+            others = [table.speaker.isin(g) for g in [*groups[place + 1 :], *groups[:place]]]
+            following = next((rows for rows in others if not talked[rows].any()), others[0])
+            next_ones = following if validating == "speakers" else nobody
             heard = table.dialogue.isin(table.dialogue[next_ones]) & ~next_ones & ~test
             reason = nothing.mask(heard, "shares its dialogues with a validating speaker")
             reason = reason.mask(talked, "shares its dialogues with a test speaker")
-            log.info("speakers, group %d of %d: %s", place + 1, len(groups), ", ".join(group))
             yield Held(", ".join(group), test, next_ones, reason)
+
+
+def _share_scenarios(table: pd.DataFrame, held: Held) -> bool:
+    """Would parts share a scenario if nothing were done?"""
+    part = (
+        pd.Series("train", table.index).mask(held.validation, "validation").mask(held.test, "test")
+    )
+    kept = held.reason == ""
+    return part[kept].groupby(table.scenario[kept]).nunique().max() > 1
 
 
 def _official(table: pd.DataFrame, official: pd.DataFrame) -> Iterator[Fold]:
@@ -207,17 +217,24 @@ def _checked(
         absent = sorted(set(table.label) - set(held.label))
         if not absent:
             continue
-        complaint = f"{place}: the {part} part has no utterance of {absent}"
+        counts = pd.crosstab(rows.part, rows.label).reindex(
+            index=PARTS, columns=sorted(set(table.label)), fill_value=0
+        )
+        found = "; ".join(
+            f"{name} has {', '.join(f'{count} {label}' for label, count in of.items())}"
+            for name, of in counts.iterrows()
+        )
+        complaint = f"{place}: the {part} part has no utterance of {absent} ({found})"
         if part == "train" or len(held) == 0:
             if options is None:
-                remedy = (
+                what = (
                     "correct the parts that are given, or choose other labels:; if corpus: "
                     "sessions leaves its sessions out, name them there"
                 )
             else:
-                remedy = _remedy(table, reason, part, absent, options, groups)
-            raise InputError(f"{complaint}; {remedy}")
-        log.warning("%s; audit.tsv has its counts", complaint)
+                what = remedy(table, reason, part, absent, options, groups)
+            raise InputError(f"{complaint}; {what}")
+        log.warning("%s", complaint)
     gone = table.assign(reason=reason)[reason != ""]
     return Fold(name, rows, gone[["session", "id", "reason"]])
 
@@ -229,45 +246,6 @@ def _check_apart(column: str, a: pd.DataFrame, b: pd.DataFrame, place: str) -> N
             f"{' or '.join(sorted(set(a.part)))}; a {column} must keep to one part; with a speaker "
             "in several sessions hold out speakers: hold_out: speakers"
         )
-
-
-def _remedy(
-    table: pd.DataFrame,
-    reason: pd.Series,
-    part: str,
-    absent: list[str],
-    options: FoldOptions,
-    groups: Sequence[list[str]],
-) -> str:
-    """Why a part lacks classes, as far as can be told, and what to do."""
-    gone = reason[(table.part == part) & table.label.isin(absent) & (reason != "")]
-    causes, advice = [], []
-    if len(gone):
-        counts = gone.value_counts().items()
-        causes.append(f"left out of it: {', '.join(f'{count} x {why}' for why, count in counts)}")
-    if (gone == SAID_ELSEWHERE).any():
-        advice.append("set folds: shared_scripts: keep")
-    if groups:
-        causes.append(where_scenarios_are(table, absent, groups, options.hold_out))
-        larger = "fewer, larger groups of scenarios" if len(groups) > 3 else "scenarios: shared"
-        advice.append(f"name other folds: scenario_groups:, or ask for {larger}")
-    if options.hold_out == "speakers":
-        if circles_of_speakers(table).nunique() > 1:
-            advice.append("ask for other groups of speakers: folds: or seed:")
-        else:
-            causes.append("all speakers share dialogues, directly or through others")
-    return "; ".join([*causes, ", or ".join([*advice, f"choose {_others(options)}"])])
-
-
-def _others(options: FoldOptions) -> str:
-    """What may be chosen in the place of these labels and of what validates."""
-    validations = [
-        name
-        for name in VALIDATIONS[options.hold_out]
-        if name != options.validating and (options.scenarios, name) != ("apart", "dialogues")
-    ]
-    said = [f"folds: validation: {' or '.join(validations)}"] if validations else []
-    return ", or ".join(["other labels:", *said])
 
 
 @functools.cache
@@ -290,7 +268,7 @@ def _whole_dialogues(training: pd.DataFrame, options: FoldOptions, place: str) -
         raise InputError(
             f"{place}: validation: dialogues needs two dialogues, and two utterances of every "
             f"class, beside the test part; dialogues: {training.dialogue.nunique()}, utterances: "
-            f"{counts}; choose {_others(options)}"
+            f"{counts}; choose {others(options) if len(training) else 'another folds: hold_out:'}"
         )
     splitter = StratifiedGroupKFold(groups, shuffle=True, random_state=options.seed)
     dealt = [rows for _, rows in splitter.split(training, training.label, training.dialogue)]

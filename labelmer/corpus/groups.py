@@ -8,9 +8,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from labelmer.base.errors import InputError
-from labelmer.base.log import log
+from labelmer.base.log import NOTICE, log
 
 DRAWS = 100  # of which the evenest is taken
+SHOWN = 9  # names of a group or a corpus, in a line for people
 
 
 def speaker_groups(table: pd.DataFrame, number: int, seed: int) -> list[list[str]]:
@@ -34,8 +35,10 @@ def speaker_groups(table: pd.DataFrame, number: int, seed: int) -> list[list[str
             *(count, number, ", ".join(split)),
         )
     counts = pd.crosstab(table.speaker.map(circles), table.label)
-    groups = even_groups(counts, number, seed, "speaker")
-    return [sorted(circles.index[circles.isin(group)]) for group in groups]
+    dealt = even_groups(counts, number, seed, "speaker")
+    groups = [sorted(circles.index[circles.isin(group)]) for group in dealt]
+    tell(groups, "speakers")
+    return groups
 
 
 def circles_of_speakers(table: pd.DataFrame) -> pd.Series:
@@ -67,9 +70,17 @@ def scenario_groups(
         groups = even_groups(counts, given, seed, "scenario", played)
     else:
         groups = [list(group) for group in given]
-    for place, group in enumerate(groups):
-        log.info("scenarios, group %d of %d: %s", place + 1, len(groups), ", ".join(group))
+    tell(groups, "scenarios")
     return groups
+
+
+def tell(groups: Sequence[list[str]], what: str) -> None:
+    """Say who is in which group, on the terminal too; what: they are, in the plural."""
+    for place, group in enumerate(groups, 1):
+        names = ", ".join(group[:SHOWN]) + (
+            f" and {len(group) - SHOWN} more" * (len(group) > SHOWN)
+        )
+        log.log(NOTICE, "%s, group %d of %d: %s", what, place, len(groups), names)
 
 
 def check_scenarios(table: pd.DataFrame, given: int | list) -> None:
@@ -101,30 +112,6 @@ def check_scenarios(table: pd.DataFrame, given: int | list) -> None:
                 f"folds: scenario_groups: {sorted(names)} {what}; expected each of {known} in "
                 "one group"
             )
-
-
-def where_scenarios_are(
-    table: pd.DataFrame, labels: Sequence[str], groups: Sequence[list[str]], hold_out: str
-) -> str:
-    """Why parts lack classes where scenarios are apart: where those of the classes are."""
-    home = table.session if hold_out == "session" else table.speaker.map(circles_of_speakers(table))
-    if home.groupby(table.scenario).nunique().max() == 1:
-        whose = "in one session" if hold_out == "session" else "by one circle of speakers"
-        return (
-            f"each scenario is played {whose} alone, so that scenarios: shared keeps them apart as "
-            "well"
-        )
-    said = []
-    for label in labels:
-        found = set(table.scenario[table.label == label])
-        places = [
-            f"{', '.join(sorted(found & set(group)))} (group {place})"
-            for place, group in enumerate(groups, 1)
-            if found & set(group)
-        ]
-        few = ", fewer than the three that test, validate and train" if len(found) < 3 else ""
-        said.append(f"'{label}' stands in the scenarios {', '.join(places)}{few}")
-    return "; ".join(said)
 
 
 def even_groups(
@@ -159,10 +146,8 @@ def even_groups(
 def _check_number(names: Sequence[str], number: int, what: str) -> None:
     if (count := len(names)) < number:
         remedy = f"ask for {count} groups or fewer" if count >= 3 else "so few cannot be kept apart"
-        raise InputError(
-            f"folds: {count} {what}{'s' * (count != 1)} ({', '.join(map(str, names[:9]))}) cannot "
-            f"make {number} groups; {remedy}"
-        )
+        said = f"{what}{'s' * (count != 1)} ({', '.join(map(str, names[:SHOWN]))})"
+        raise InputError(f"folds: {count} {said} cannot make {number} groups; {remedy}")
 
 
 def _dealt(shares: np.ndarray, number: int, draw: np.random.Generator) -> tuple[float, np.ndarray]:

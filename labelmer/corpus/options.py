@@ -88,13 +88,19 @@ class FoldOptions:
         groups = self.scenario_groups
         return groups if isinstance(groups, int) else len(groups)
 
-    def check(self, sessions: Collection[str], speakers: Collection[str]) -> None:
+    @property
+    def fewest_groups(self) -> int:
+        """How many groups of speakers, or sessions, are needed: to test, to validate, to train."""
+        return 2 if self.validating in ("dialogues", "partner") else 3
+
+    def check(self, sessions: Collection[str], speakers: Collection[str], circles: int = 0) -> None:
         """InputError: a corpus with too few sessions, or speakers, for the folds asked for.
 
-        speakers: those with an utterance of the classes.
+        speakers: those with an utterance of the classes; circles: how many circles of those who
+        talk with each other they make, for `hold_out: speakers`.
         """
         if self.hold_out in ("session", "speaker"):
-            if len(sessions) < (3 if self.validating == "session" else 2):
+            if len(sessions) < self.fewest_groups:
                 raise InputError(
                     f"folds: the corpus has the sessions {sorted(sessions)}; expected three or "
                     "more, so that one tests, one validates and the rest trains (two, with "
@@ -102,10 +108,15 @@ class FoldOptions:
                     "let hold_out: speakers do so"
                 )
         elif self.hold_out == "speakers" and len(speakers) < self.folds:
-            fewest = 2 if self.validating == "dialogues" else 3
-            remedy = f"ask for {len(speakers)} or fewer, {fewest} at least"
+            fewest = self.fewest_groups
             if len(speakers) < fewest:
                 remedy = f"so few cannot be held out: {fewest} are needed at least"
+            elif fewest <= circles < len(speakers):
+                remedy = f"as those who talk with each other stay together, ask for {circles}"
+                remedy += f" or fewer, {fewest} at least"
+            else:
+                remedy = f"ask for {len(speakers)} or fewer, {fewest} at least"
+                remedy += ", or choose validation: dialogues" * (circles < fewest == 3)
             raise InputError(
                 f"folds: folds: {self.folds}, but the speakers with an utterance of the classes "
                 f"are {sorted(speakers)}, {len(speakers)} in all; {remedy}"

@@ -82,7 +82,8 @@ def rows(root: Path | str) -> pd.DataFrame:
         )
     _check_parts(root, table)
     table["recording"] = table.path.map(_recordings(root, table.path))
-    table["dialogue"] = table.dialogue.where(table.dialogue != "", table.recording)
+    table["named"] = table.dialogue.where(table.dialogue != "", table.recording)
+    table["dialogue"] = _told_apart(root, table)
     return table.sort_values("id", ignore_index=True)
 
 
@@ -96,12 +97,12 @@ def sessions(root: Path | str) -> list[str]:
             "%s: '%s' stands in the sessions %s: what is tested may be heard in training",
             *(root, recording, sorted(found)),
         )
-    named = table[table.dialogue != table.recording].groupby("dialogue").session.unique()
-    for dialogue, found in named[named.map(len) > 1].head(1).items():
+    apart = table[table.dialogue != table.named].groupby("named")[["session", "dialogue"]]
+    for name, found in apart.agg(lambda cells: sorted(set(cells))).head(1).iterrows():
         log.warning(
-            "%s: the dialogue '%s' stands in the sessions %s: there it is several dialogues; if it "
-            "is one, let it stand in one session",
-            *(root, dialogue, sorted(found)),
+            "%s: the dialogue '%s' stands in the sessions %s: taken for several, %s (as are "
+            "%d names in all); if it is one, let it stand in one session",
+            *(root, name, found.session, found.dialogue, len(apart)),
         )
     return sorted(table.session.unique())
 
@@ -211,6 +212,25 @@ def _spellings(root: Path | str, table: pd.DataFrame, column: str, pair: tuple[s
         f"{root}: {column} '{pair[0]}' (line {lines[0]}) and {column} '{pair[1]}' (line "
         f"{lines[1]}) differ only as spellings of one name do ({names.difference(*pair)})"
     )
+
+
+def _told_apart(root: Path | str, table: pd.DataFrame) -> pd.Series:
+    """The dialogues by a name that no other has: one in several sessions is several, "S1 d1".
+
+    Not so where it is but a recording: what is in one file is never apart.
+    """
+    several = table.groupby("named").session.transform("nunique") > 1
+    several &= table.named != table.recording
+    made = table.named.where(~several, table.session + " " + table.named)
+    taken = table[several & made.isin(table.named)]
+    if len(taken):
+        row = taken.iloc[0]
+        raise InputError(
+            f"{root}:{row.name}: id '{row.id}': dialogue '{row.named}' stands in several sessions "
+            f"and is several, of which this one would be '{made[row.name]}', as another is "
+            "called; rename one of the two"
+        )
+    return made
 
 
 def _recordings(root: Path | str, paths: pd.Series) -> dict[str, str]:
