@@ -7,7 +7,7 @@ REQUIRED INPUTS:
     S/salience/.../speech.h5, text.h5
     S/models/.../history.tsv, of models of metadata config.json
     C/utterances/{session}.tsv
-    C/segments/{session}.tsv
+    C/segments/{session}.tsv, {session}.h5
     S/reports/figures/
     S/splits/audit.tsv, left_out.tsv
 
@@ -28,6 +28,7 @@ OUTPUTS:
     S/reports/deletion.tsv       without the most salient, and without random, tokens and frames
     S/reports/convergence.tsv    after how many updates each variant was best on validation
     S/reports/salience.tsv       share of salience on the rationales, where the corpus has some
+    S/reports/browser.json       what the page shows of each test utterance
     S/reports/index.html         all of it on one page
 """
 
@@ -186,9 +187,43 @@ rule salience:
         """
 
 
+rule browser:
+    input:
+        predictions=every_run(PREDICTIONS),
+        salience=every_run(SALIENCE, trained),
+        utterances=expand(f"{C}/utterances/{{session}}.tsv", session=SESSIONS),
+        segments=expand(f"{C}/segments/{{session}}.h5", session=SESSIONS),
+    output:
+        f"{S}/reports/browser.json",
+    log:
+        f"{LOGS}/reports/browser.log",
+    benchmark:
+        f"{BENCHMARKS}/reports/browser.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
+    params:
+        predictions=every_run_short(PREDICTIONS),
+        salience=every_run_short(SALIENCE, trained),
+        config=tracked("browser", classes=CLASSES, audio=config["page"]["audio"]),
+    shell:
+        """
+        python -m labelmer browser \
+            --predictions {params.predictions} \
+            --salience {params.salience} \
+            --utterances {input.utterances:q} \
+            --segments {input.segments:q} \
+            --out {output:q} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
 rule page:
     input:
         tables=rules.tabulate.output,
+        browser=rules.browser.output,
         salience=rules.salience.output if RATIONALES else [],
         convergence=rules.convergence.output if ANY_TRAINED else [],
         figures=all_figures(),
@@ -215,6 +250,7 @@ rule page:
             --splits "$(dirname {input.audit:q})" \
             --salience {input.salience:q} \
             --convergence {input.convergence:q} \
+            --browser {input.browser:q} \
             --out {output:q} \
             --config {params.config:q} \
             --log {log:q}
