@@ -40,7 +40,7 @@ VARIANTS = {  # what each has
     "linear-speech": set(),
     "linear-text": set(),
 }
-FOLDS, TURNS = 5, 8
+TURNS = 8
 SECONDS = 4.5  # of an utterance, in the mean
 # A tenth of the samples and of the time: without audio their outline is all that the page has.
 RATE, FRAMES_S = 1_600, 12.5
@@ -49,10 +49,10 @@ WORDS = "i you we never always said went home told about it what because mother 
 ODD = "</script><script>document.title = 'run'</script> <b>bold</b> & \"quoted\" 😀"
 
 
-def utterances_of(count, draw):
+def utterances_of(count, folds, draw):
     """The table of all utterances, five to a dialogue, two speakers to a fold."""
     number = np.arange(count)
-    fold = 1 + number * FOLDS // count
+    fold = 1 + number * folds // count
     rows = {
         "id": [f"Ses{f:02d}_{n // 5:05d}_{n % 5}" for f, n in zip(fold, number, strict=True)],
         "session": [f"Session{f}" for f in fold],
@@ -126,21 +126,21 @@ def spans_of(text):
     return np.array([(0, 0), *zip(starts, ends, strict=True), (0, 0)])
 
 
-def write_study(folder, count, variants=VARIANTS, rate=RATE):
+def write_study(folder, count, folds=5, variants=VARIANTS, rate=RATE):
     """All that browser, tabulate and page read of a study of `count` utterances."""
     draw = np.random.default_rng(1)
-    table, seconds = utterances_of(count, draw), {}
+    table, seconds = utterances_of(count, folds, draw), {}
     named = {"scenario": "", "passage": "", "role": "", "part": ""}
     tables.write(folder / "utterances.tsv", table.drop(columns="fold").assign(**named), "utterances")
     for _, of_fold in table.groupby("fold"):
         seconds |= write_segments(folder / "segments", of_fold, draw, rate)
     table = table.assign(true=draw.choice(CLASSES, count), part="test")
     overlaps = [c for c in tables.TABLES["audit"] if "_in_" in c]
-    counts = {"utterances": count // FOLDS, "speakers": 2, "dialogues": 3, "scenarios": 0}
+    counts = {"utterances": count // folds, "speakers": 2, "dialogues": 3, "scenarios": 0}
     counts |= dict.fromkeys([*overlaps, "known_scenario"], 0) | {"n_angry": 1}
     rows = [
         {"fold": fold, "held_out": f"Session{fold}", "part": part, **counts}
-        for fold in range(1, FOLDS + 1)
+        for fold in range(1, folds + 1)
         for part in tables.PARTS
     ]
     tables.write(folder / "splits/audit.tsv", pd.DataFrame(rows), "audit")
@@ -150,15 +150,17 @@ def write_study(folder, count, variants=VARIANTS, rate=RATE):
         for fold, of_fold in table.groupby("fold"):
             run = {**RUN, "variant": variant, "fold": fold}
             place = f"{variant}/fold{fold}.seed1"
-            p = draw.dirichlet(np.full(len(CLASSES), 0.4), len(of_fold))
-            p[np.arange(len(p)), of_fold["true"].map(CLASSES.index)] += 0.5
-            p = pd.DataFrame(p / p.sum(axis=1, keepdims=True), columns=CLASSES, index=of_fold.index)
-            said = of_fold.assign(predicted=p.idxmax(axis=1), **p.add_prefix("p_"), **run)
+            next_fold = table[table["fold"] == fold % folds + 1].assign(part="validation")
+            heard = pd.concat([of_fold, next_fold])
+            p = draw.dirichlet(np.full(len(CLASSES), 0.4), len(heard))
+            p[np.arange(len(p)), heard["true"].map(CLASSES.index)] += 0.5
+            p = pd.DataFrame(p / p.sum(axis=1, keepdims=True), columns=CLASSES, index=heard.index)
+            said = heard.assign(predicted=p.idxmax(axis=1), **p.add_prefix("p_")).assign(**run)
             own = [c for c in said if c in tables.TABLES["predictions"] or c.startswith("p_")]
             tables.write(folder / f"predictions/{place}.tsv", said[own], "predictions")
             keys = [c for c in own if c not in ("session", "dialogue", "speaker", "part")]
-            less = said[keys].assign(change="", modality="", share=1.0)[:0]
-            tables.write(folder / f"perturbed/{place}.tsv", less, "perturbed")
+            mute = said.loc[of_fold.index, keys].assign(change="missing", modality=SPEECH, share=1.0)
+            tables.write(folder / f"perturbed/{place}.tsv", mute, "perturbed")
             if has:
                 words = {name: str(value) for name, value in run.items()}
                 write_salience(folder / "salience" / place, of_fold, has, words, seconds, draw)
@@ -168,7 +170,7 @@ def write_page(folder, audio=False):
     """The page of such a study, and what comes before it; returns its path."""
     reports = folder / "reports"
     stated = {"protocol": "made up", "selection": "nothing chosen", "classes": CLASSES}
-    stated["inputs"] = {path.name: [] for path in (folder / "predictions").iterdir()}
+    stated["inputs"] = {path.name: [SPEECH] for path in (folder / "predictions").iterdir()}
     paths = {
         name: sorted(map(str, folder.glob(pattern)))
         for name, pattern in (
