@@ -1,4 +1,4 @@
-"""The page of a study of IEMOCAP's size: how large it is, how soon it opens and how soon it filters.
+"""The page of a study of IEMOCAP's size: how large it is, how soon it opens and filters.
 
 5,531 made-up utterances in 5 folds, 11 variants: seven networks, four of them with labels, one that
 looks at the turns around, and four that have no salience. What weighs what moves smoothly at
@@ -131,7 +131,9 @@ def write_study(folder, count, folds=5, variants=VARIANTS, rate=RATE):
     draw = np.random.default_rng(1)
     table, seconds = utterances_of(count, folds, draw), {}
     named = {"scenario": "", "passage": "", "role": "", "part": ""}
-    tables.write(folder / "utterances.tsv", table.drop(columns="fold").assign(**named), "utterances")
+    tables.write(
+        folder / "utterances.tsv", table.drop(columns="fold").assign(**named), "utterances"
+    )
     for _, of_fold in table.groupby("fold"):
         seconds |= write_segments(folder / "segments", of_fold, draw, rate)
     table = table.assign(true=draw.choice(CLASSES, count), part="test")
@@ -159,7 +161,9 @@ def write_study(folder, count, folds=5, variants=VARIANTS, rate=RATE):
             own = [c for c in said if c in tables.TABLES["predictions"] or c.startswith("p_")]
             tables.write(folder / f"predictions/{place}.tsv", said[own], "predictions")
             keys = [c for c in own if c not in ("session", "dialogue", "speaker", "part")]
-            mute = said.loc[of_fold.index, keys].assign(change="missing", modality=SPEECH, share=1.0)
+            mute = said.loc[of_fold.index, keys].assign(
+                change="missing", modality=SPEECH, share=1.0
+            )
             tables.write(folder / f"perturbed/{place}.tsv", mute, "perturbed")
             if has:
                 words = {name: str(value) for name, value in run.items()}

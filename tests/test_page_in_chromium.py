@@ -68,7 +68,10 @@ def choose(driver, field, value):
     driver.execute_script(bench.FILTER, field, value)
     if field == "variant":
         has = bool(bench.VARIANTS[NAMES[value]])
-        wait(driver, f"document.getElementById('filters').elements.colour.disabled !== {str(has).lower()}")
+        wait(
+            driver,
+            f"document.getElementById('filters').elements.colour.disabled !== {str(has).lower()}",
+        )
 
 
 def texts(driver, selector):
@@ -154,7 +157,9 @@ def test_colours_follow_salience_and_what_is_said_of_a_class(opened):
     opened.find_element("name", "colour").send_keys(Keys.END)  # says sad
     assert opened.execute_script(f"return {heat}") != before
     assert all(text.startswith("Says sad most: ") for text in texts(opened, "#list .most"))
-    bars = opened.execute_script("return document.querySelectorAll('#list .sound rect.heat').length")
+    bars = opened.execute_script(
+        "return document.querySelectorAll('#list .sound rect.heat').length"
+    )
     assert bars > 20
     choose(opened, "variant", NAMES.index("linear"))
     assert texts(opened, "#list .heat") == []

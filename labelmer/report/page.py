@@ -195,6 +195,18 @@ def left_out_counts(left_out: pd.DataFrame) -> list[tuple]:
     return sorted(rows, key=lambda row: row[2], reverse=True)
 
 
+def read_browser(path: Path) -> dict[str, Any]:
+    """What browser.py wrote; InputError where it did not, or not whole."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file; write it (labelmer browser)") from None
+    except ValueError:
+        raise InputError(
+            f"{path}: not what `labelmer browser` writes, expected JSON; write it anew"
+        ) from None
+
+
 def data_uri(path: Path) -> str:
     """An SVG file as the address of an image, so that the page holds it."""
     if not path.exists():
@@ -219,8 +231,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     paths = {name: args.reports / f"{name}.tsv" for name in RESULTS}
     paths |= {name: path for name in SOMETIMES if (path := getattr(args, name))}
     results = {name: columns.read(path, name) for name, path in paths.items()}
-    looked_at = json.loads(args.browser.read_text(encoding="utf-8"))
-    data = {f"browser-{name}": content for name, content in looked_at.items()}
+    data = {f"browser-{name}": content for name, content in read_browser(args.browser).items()}
     data["tables"] = {name: packed(path.read_bytes()) for name, path in paths.items()}
     splits = {n: tables.read(args.splits / f"{n}.tsv", n) for n in ("audit", "left_out")}
     folder = args.reports / "figures"
