@@ -1,7 +1,6 @@
 """The page in a browser: what a person filters, sorts, plays and downloads, without a network."""
 
 import json
-import shutil
 import sys
 import time
 
@@ -26,11 +25,7 @@ def path(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def driver(path):
-    pytest.importorskip("selenium", reason="selenium is not installed")
-    for program in ("chromium", "chromedriver"):
-        if not shutil.which(program):
-            pytest.skip(f"{program} is not installed (Debian: chromium, chromium-driver)")
+def driver(chromium, path):
     made = bench.chromium()
     yield made
     made.quit()

@@ -48,7 +48,7 @@ STRETCHES, OUTLINE = 48, 96  # of an utterance, however long: of its salience, o
 LEVELS, MOST = 15, 4  # steps of a colour; of a salience, in times an even share: full colour
 LISTENED_S = 7200.0  # seconds of audio that a page holds at most, some 30 MB
 # 25 kbit/s, and every browser plays it.
-MP3 = {"format": "MP3", "subtype": "MPEG_LAYER_III"}
+MP3: dict[str, Any] = {"format": "MP3", "subtype": "MPEG_LAYER_III"}
 MP3 |= {"bitrate_mode": "VARIABLE", "compression_level": 0.95}
 
 Places = dict[tuple[int, str], int]  # {(fold, id): row}
@@ -117,7 +117,7 @@ class Weights:
             return
         said = [f"{SAYS}_{name}" for name in self.classes]
         columns = ["salience", *(name for name in said if name in file.columns)]
-        values = file.values[:, [file.columns.index(name) for name in columns]].astype(float)
+        values = file.values[:][:, [file.columns.index(name) for name in columns]].astype(float)
         lengths = np.diff(file.offsets)
         values[:, 0] *= np.repeat(lengths, lengths)  # in times of an even share
         if file.modality == "speech":
