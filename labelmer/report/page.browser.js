@@ -3,6 +3,7 @@
 
 const PAGE = 20; // utterances that are shown at once
 const LEVELS = 15; // of a colour, as in browser.py
+const segmenter = new Intl.Segmenter("en", { granularity: "word" });
 const many = new Intl.NumberFormat("en");
 
 function made(tag, text, name) {
@@ -144,6 +145,7 @@ async function browse() {
   function show() {
     player.pause();
     const shown = found.slice(first, first + PAGE);
+    list.classList.toggle("says", field.colour.value > 0);
     list.replaceChildren(...shown.map(card));
     list.start = first + 1;
     const range = `${many.format(first + 1)} to ${many.format(first + shown.length)} of `;
@@ -162,13 +164,14 @@ async function browse() {
   // The words of row n, coloured; returns the words that weigh most.
   function write(place, n, v, layer) {
     const letters = [...spoken.text[about.utterance[n]]];
+    const segments = segmenter.segment(letters.join(""));
     const of = weights?.text && tokens[about.variants[v][1]];
     if (!of) {
       place.textContent = letters.join("") || "(no words)";
       return [];
     }
     const size = of.spans.length / 2;
-    const weighed = [];
+    const weighed = new Map(); // {word: the most that a token of it weighs}
     let done = 0;
     for (let t = of.starts[n]; t < of.starts[n + 1]; t++) {
       const [start, end] = of.spans.subarray(2 * t, 2 * t + 2);
@@ -182,12 +185,14 @@ async function browse() {
         place.append(letters.slice(done, start).join(""));
         const text = letters.slice(Math.max(start, done), end).join("");
         place.append(heat("span", text, level));
-        if (/[\p{L}\p{N}]/u.test(text)) weighed.push({ text, level });
+        const { segment, isWordLike } = segments.containing(letters.slice(0, start).join("").length);
+        if (isWordLike) weighed.set(segment, Math.max(level, weighed.get(segment) ?? 0));
         done = end;
       }
     }
     place.append(letters.slice(done).join("") || (letters.length ? "" : "(no words)"));
-    return weighed.filter(({ level }) => level).sort((a, b) => b.level - a.level).slice(0, 3);
+    const words = [...weighed].filter(([, level]) => level).sort((a, b) => b[1] - a[1]);
+    return words.slice(0, 3).map(([word]) => word);
   }
 
   // The outline of row n over the salience of its stretches.
@@ -232,7 +237,7 @@ async function browse() {
     part("outcome").classList.add(right ? "right" : "wrong");
     part("where").textContent =
       `fold ${about.fold[n]} · ${spoken.speaker[u]} · ${about.seconds[n]} s`;
-    const most = write(part("words"), n, v, layer).map(({ text }) => `“${text}”`);
+    const most = write(part("words"), n, v, layer).map((word) => `“${word}”`);
     const what = layer ? `Says ${about.classes[layer - 1]} most` : "Most salient";
     part("most").textContent = most.length ? `${what}: ${most.join(", ")}` : "";
     draw(part("sound"), n, layer);
@@ -350,6 +355,7 @@ async function browse() {
   earlier.addEventListener("click", () => turnTo(-1));
   later.addEventListener("click", () => turnTo(1));
   await choose();
+  document.getElementById("unready").hidden = true;
   document.getElementById("browser").hidden = false;
   performance.mark("browser"); // bench/page.py asks when
 }
