@@ -185,8 +185,12 @@ async function browse() {
         place.append(letters.slice(done, start).join(""));
         const text = letters.slice(Math.max(start, done), end).join("");
         place.append(heat("span", text, level));
-        const { segment, isWordLike } = segments.containing(letters.slice(0, start).join("").length);
-        if (isWordLike) weighed.set(segment, Math.max(level, weighed.get(segment) ?? 0));
+        const letter = text.search(/[\p{L}\p{N}]/u);
+        if (letter >= 0) {
+          const at = letters.slice(0, Math.max(start, done)).join("").length + letter;
+          const word = segments.containing(at).segment;
+          weighed.set(word, Math.max(level, weighed.get(word) ?? 0));
+        }
         done = end;
       }
     }
