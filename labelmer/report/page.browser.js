@@ -285,7 +285,7 @@ async function browse() {
     wide.setAttribute("role", "region");
     wide.setAttribute("aria-label", "Probabilities of every variant");
     wide.append(table);
-    return weights?.turns ? [wide, ...turns(n)] : [wide];
+    return weights?.turns ? [wide, turns(n)] : [wide];
   }
 
   function turns(n) {
@@ -306,15 +306,17 @@ async function browse() {
       words.dir = "auto";
       return item;
     });
-    const title = made("h4", around.length ? "Turns around it, and how much was looked at each" : "No turns around it");
-    const before = items.filter((_, i) => around[i].u < own);
-    const after = items.filter((_, i) => around[i].u > own);
-    const lists = [["before", before], ["after", after]].filter(([, some]) => some.length);
-    return [title, ...lists.flatMap(([where, some]) => {
-      const place = made("ol", undefined, "turns");
-      place.append(...some);
-      return [made("p", where === "before" ? "Before, the nearest last:" : "After:", "soft"), place];
-    })];
+    const words = around.length ? "Turns around it, and how much was looked at each" : "No turns around it";
+    const title = made("h4", words);
+    const all = made("div");
+    all.append(title);
+    for (const [where, is] of [["Before, the nearest last:", (u) => u < own], ["After:", (u) => u > own]]) {
+      const some = items.filter((_, i) => is(around[i].u));
+      if (!some.length) continue;
+      all.append(made("p", where, "soft"));
+      all.appendChild(made("ol", undefined, "turns")).append(...some);
+    }
+    return all;
   }
 
   const player = new Audio();
