@@ -42,7 +42,7 @@ VARIANTS = {  # what each has
 }
 TURNS = 8
 SECONDS = 4.5  # of an utterance, in the mean
-# A tenth of the samples and of the time: without audio their outline is all that the page has.
+# A tenth of the samples, and so of the time: without audio the page has their outline alone.
 RATE, FRAMES_S = 1_600, 12.5
 WORDS = "i you we never always said went home told about it what because mother money leave love"
 # As good as a text gets for testing that it stays one.
@@ -87,7 +87,7 @@ def write_segments(folder, table, draw, rate):
     return dict(zip(table["id"], lengths / rate, strict=True))
 
 
-def write_salience(folder, table, has, run, seconds, draw):
+def write_salience(folder, table, has, run, seconds, draw, rate):
     """The files of salience of a run: {modality: rows of each utterance} as long as they are."""
     texts = table["text"].tolist()
     marks = [["[CLS]", *text.split(), "[SEP]"] for text in texts]
@@ -99,7 +99,7 @@ def write_salience(folder, table, has, run, seconds, draw):
     columns = ["salience", *(f"says_{name}" for name in CLASSES if LABELS in has)]
     for modality in sorted(has & {SPEECH, TEXT}):
         attrs = {"kind": "salience", "modality": modality, "columns": json.dumps(columns), **run}
-        attrs |= {"rate_hz": FRAMES_S} if modality == SPEECH else {}
+        attrs |= {"rate_hz": FRAMES_S * 16_000 / rate} if modality == SPEECH else {}
         told = (marks, spans) if modality == TEXT else ()
         where = folder / f"{modality}.h5", table["id"], lengths[modality], (len(columns),)
         with Writer(*where, "float32", attrs, *told) as writer:
@@ -167,7 +167,9 @@ def write_study(folder, count, folds=5, variants=VARIANTS, rate=RATE):
             tables.write(folder / f"perturbed/{place}.tsv", mute, "perturbed")
             if has:
                 words = {name: str(value) for name, value in run.items()}
-                write_salience(folder / "salience" / place, of_fold, has, words, seconds, draw)
+                write_salience(
+                    folder / "salience" / place, of_fold, has, words, seconds, draw, rate
+                )
 
 
 def write_page(folder, audio=False):
