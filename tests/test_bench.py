@@ -38,7 +38,7 @@ def test_a_benchmark_runs(name):
 def test_the_page_is_measured(chromium):
     *_, last = lines_of("page")
     found = json.loads(last)
-    assert 0 < found["page_mb"] < 2 and found["page_filters_ms"] < 1000
+    assert 0 < found["page_mb"] < 2 and min(found["page_opens_s"], found["page_filters_ms"]) > 0
 
 
 def test_the_table_of_silence_has_each_kind_and_each_layer():
