@@ -64,14 +64,14 @@ def write_corpus(root):
             writer.write(place, np.linspace(0, 1000, count), KEY)
 
 
-def shown(root, runs, audio=False):
-    """What the stage writes of some runs."""
+def shown(root, runs, audio=False, more=()):
+    """What the stage writes of some runs; more: arguments."""
     paths, folders = zip(*runs, strict=True)
     write_corpus(root)
     arguments = ["--predictions", *paths, "--salience", *folders, "--utterances", root / "u.tsv"]
     arguments += ["--segments", root / "s.h5", "--out", root / "browser.json"]
     arguments += ["--config", json.dumps({"classes": CLASSES, "audio": audio})]
-    browser.main(list(map(str, arguments)))
+    browser.main([*map(str, arguments), *map(str, more)])
     return json.loads((root / "browser.json").read_text())
 
 
@@ -119,6 +119,17 @@ def test_salience_is_the_mean_over_seeds_in_times_of_an_even_share(found):
     quarter = browser.STRETCHES // 4
     assert speech[0, 0].tolist() == [2] * 3 * quarter + [9] * quarter
     assert speech[0, 1].tolist() == [2] * browser.STRETCHES  # its audio ends with the second frame
+
+
+def test_an_experiment_on_recognised_words_shows_these(tmp_path, monkeypatch):
+    runs = [write_run(tmp_path, "full", fold, 1) for fold in FOLDS]
+    assert shown(tmp_path, runs)["about"]["words"] == [None]
+    monkeypatch.setitem(RUN, "mode", "frozen-recognised")
+    runs = [write_run(tmp_path, "full", fold, 1) for fold in FOLDS]
+    heard = tables.read(tmp_path / "u.tsv", "utterances").query("id == 'a'").assign(text="oh well")
+    tables.write(tmp_path / "heard.tsv", heard, "utterances")
+    found = shown(tmp_path, runs, more=["--transcripts", tmp_path / "heard.tsv"])
+    assert json.loads(unpacked(found["about"]["words"][0]).tobytes()) == ["", "", "", "oh well"]
 
 
 def test_the_outline_is_the_loudest_of_each_stretch(found):

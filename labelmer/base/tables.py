@@ -18,6 +18,7 @@ PARTS = ("train", "validation", "test")
 MODALITIES = ("speech", "text")
 ORDERS = ("most-salient", "random")  # in which rows are deleted
 CHANGES = ("missing", "transcripts", *ORDERS)
+RECOGNISED = "-recognised"  # behind the mode of what is trained on recognised words
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ probabilities and salience are their means. Arrays are packed (packed.py), row b
 little-endian order: uint8 unless it says uint32 here.
 
     about.utterances   JSON of {"id": [...], "speaker": [...], "text": [...]}, in order of time
+    about.words        JSON of the texts that an experiment on recognised words reads, else null
     about.predicted    (V, N)             class
     about.p            (V, N, C)          probability, 255 is one
     about.outline      (N, OUTLINE)       loudest sample of each stretch, 255 is that of the whole
@@ -82,6 +83,11 @@ def of_255(shares: np.ndarray) -> bytes:
 def uint32(numbers: Any) -> bytes:
     """Whole numbers as four bytes each."""
     return np.asarray(numbers, "<u4").tobytes()
+
+
+def as_json(content: Any) -> str:
+    """JSON, packed."""
+    return packed(json.dumps(content, ensure_ascii=False).encode())
 
 
 class Weights:
@@ -236,6 +242,7 @@ def shown(
     predictions: pd.DataFrame,
     salience: Mapping[tuple, Sequence[Path]],
     utterances: pd.DataFrame,
+    recognised: Mapping[str, str],
     segments: Sequence[Ragged],
     classes: Sequence[str],
     played: bool,
@@ -243,7 +250,8 @@ def shown(
     """What the page shows, as the module's docstring lists it.
 
     predictions: a complete grid (runs.grid); salience: files of each variant that has some;
-    utterances: the table of all sessions; played: is there audio?
+    utterances: the table of all sessions; recognised: {id: text}, where an experiment is on
+    recognised words; played: is there audio?
     """
     variants = runs.pooled(predictions, classes)
     first = predictions[(predictions[runs.VARIANT] == list(next(iter(variants)))).all(axis=1)]
@@ -274,11 +282,15 @@ def shown(
             )
         tokens[experiment] = found or tokens[experiment]
     words = {name: near[name].tolist() for name in ("id", "speaker", "text")}
+    read = [recognised.get(name, "") for name in near["id"]]
     about = {
         "classes": list(classes),
         "experiments": [f"{s} + {t}, {mode}" for s, t, mode in experiments],
         "variants": [[v[-1], experiments.index(v[:-1])] for v in variants],
-        "utterances": packed(json.dumps(words, ensure_ascii=False).encode()),
+        "utterances": as_json(words),
+        "words": [
+            as_json(read) if e[-1].endswith(tables.RECOGNISED) else None for e in experiments
+        ],
         "utterance": [number[name] for name in rows["id"]],
         "fold": rows["fold"].tolist(),
         "true": next(iter(variants.values())).true.tolist(),
@@ -300,14 +312,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--salience", type=Path, nargs="*", default=[], metavar="FOLDER", help="of each network"
     )
+    parser.add_argument(
+        "--transcripts", type=Path, nargs="*", default=[], metavar="TSV", help="recognised words"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="JSON")
     args = parse(parser, argv, {"classes": NAMES, "audio": {"type": "boolean"}})
     classes = args.config["classes"]
     tested = [runs.read(path, classes).query("part == 'test'") for path in args.predictions]
+    told = [tables.read(path, "utterances") for path in args.transcripts]
+    recognised = {name: text for t in told for name, text in zip(t["id"], t["text"], strict=True)}
     found = shown(
         runs.grid(tested, sorted({int(fold) for table in tested for fold in table["fold"]})),
         by_variant(args.salience),
         tables.read_all(args.utterances, "utterances"),
+        recognised,
         [Ragged(path) for path in args.segments],
         classes,
         args.config["audio"],

@@ -32,6 +32,11 @@ async function browse() {
     [about.predicted, about.p, about.outline].map(unpacked),
   );
   const spoken = JSON.parse(new TextDecoder().decode(await unpacked(about.utterances)));
+  const ofWords = await Promise.all(
+    about.words.map(async (of) => of && JSON.parse(new TextDecoder().decode(await unpacked(of)))),
+  );
+  // What variant v reads as the words of an utterance: recognised ones, or the corpus' own.
+  const textOf = (v, u) => (ofWords[about.variants[v][1]] ?? spoken.text)[u];
   const tokens = await Promise.all(
     about.tokens.map(async (of) => of && {
       starts: starts(await uint32(of.counts)),
@@ -163,7 +168,7 @@ async function browse() {
 
   // The words of row n, coloured; returns the words that weigh most.
   function write(place, n, v, layer) {
-    const letters = [...spoken.text[about.utterance[n]]];
+    const letters = [...textOf(v, about.utterance[n])];
     const segments = segmenter.segment(letters.join(""));
     const of = weights?.text && tokens[about.variants[v][1]];
     if (!of) {
@@ -285,10 +290,10 @@ async function browse() {
     wide.setAttribute("role", "region");
     wide.setAttribute("aria-label", "Probabilities of every variant");
     wide.append(table);
-    return weights?.turns ? [wide, turns(n)] : [wide];
+    return weights?.turns ? [wide, turns(n, v)] : [wide];
   }
 
-  function turns(n) {
+  function turns(n, v) {
     const of = weights.turns;
     const own = about.utterance[n];
     const around = [];
@@ -302,7 +307,7 @@ async function browse() {
       item.append(heat("span", percent(weight), Math.min(even / 4, 1) * LEVELS));
       const same = spoken.speaker[u] === spoken.speaker[own];
       item.append(` ${same ? "same speaker" : spoken.speaker[u]}: `);
-      const words = item.appendChild(made("span", spoken.text[u] || "(no words)"));
+      const words = item.appendChild(made("span", textOf(v, u) || "(no words)"));
       words.dir = "auto";
       return item;
     });
