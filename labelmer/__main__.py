@@ -35,6 +35,10 @@ VERBS = {
         "histories -> how long each variant learned",
     ),
     "recognition": ("report.recognition", "recognised words -> word error rates"),
+    "browser": (
+        "report.browser",
+        "predictions, salience, audio -> what the page shows of each utterance",
+    ),
     "plot": ("figures.plot", "result tables, histories or salience -> one figure"),
     "page": ("report.page", "tables and figures -> one HTML page"),
     "options": ("config.documents", "what the code knows -> schema and tables of the docs"),

@@ -157,6 +157,15 @@ def beside(*parts):
 
 
 @pytest.fixture(scope="session")
+def chromium():
+    """Skip the test where nothing can open a page: no selenium, or no Chromium of Debian's."""
+    pytest.importorskip("selenium", reason="selenium is not installed")
+    for program in ("chromium", "chromedriver"):
+        if not Path("/usr/bin", program).exists():
+            pytest.skip(f"/usr/bin/{program} is not there (Debian: chromium, chromium-driver)")
+
+
+@pytest.fixture(scope="session")
 def nemo():
     """The folder of the real corpus nemo-mini."""
     return beside("data", "nemo-mini")

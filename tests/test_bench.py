@@ -11,7 +11,7 @@ from conftest import REPOSITORY
 pytestmark = pytest.mark.slow
 
 SCRIPTS = sorted(path.stem for path in (REPOSITORY / "bench").glob("*.py"))
-OTHERS = ("lengths", "silence")  # one is no script, the other has a test of its own
+OTHERS = ("lengths", "silence", "page")  # the first is no script, the others have tests below
 
 
 def lines_of(name):
@@ -33,6 +33,12 @@ def test_a_benchmark_runs(name):
     assert len(lines) > 2
     if name != "intervals":  # which has no ratio
         assert json.loads(lines[-1])
+
+
+def test_the_page_is_measured(chromium):
+    *_, last = lines_of("page")
+    found = json.loads(last)
+    assert 0 < found["page_mb"] < 2 and min(found["page_opens_s"], found["page_filters_ms"]) > 0
 
 
 def test_the_table_of_silence_has_each_kind_and_each_layer():

@@ -96,6 +96,7 @@ def runs(variant, *folds):
         ),
         *(("evaluate", f"results/tiny/main/predictions/{place}/fold{f}.seed1.tsv") for f in folds),
         ("tabulate", "results/tiny/main/reports/compare.tsv"),
+        ("browser", "results/tiny/main/reports/browser.json"),
         ("convergence", "results/tiny/main/reports/convergence.tsv"),
         ("plot_folds", f"{figures}/folds.svg"),
         ("plot_slices", f"{figures}/slices.svg"),

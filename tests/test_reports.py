@@ -1,10 +1,13 @@
 """From predictions to tables, figures and page, on a grid small enough to compute by hand."""
 
+import base64
 import functools
 import itertools
 import json
 import re
+import shlex
 import shutil
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +17,7 @@ import pandas as pd
 import pytest
 import yaml
 from jinja2 import Environment, StrictUndefined
+from markupsafe import escape
 from matplotlib.image import imread
 
 from labelmer.base import tables
@@ -35,6 +39,7 @@ CONFIG = {
 # The true classes of each fold's test part, and what each variant says by fold and seed.
 TRUE = {1: ["angry", "angry", "angry", "sad"], 2: ["angry", "sad"]}
 ODD = "<i>odd"  # as good as a name gets for testing escapes
+ODD_TEXT = "</script><i>&amp;"
 SAID = {
     ("full", 1, 1): ["angry", "angry", "angry", "sad"],
     ("full", 1, 2): ["angry", "angry", "sad", "sad"],
@@ -197,6 +202,9 @@ def run_page(reports, splits, out, *others):
     columns.write(learned, pd.DataFrame([row]), "convergence")
     options = {"--title": "a & b", "--reports": reports, "--splits": splits, "--out": out}
     options["--convergence"] = learned
+    shown = out.with_name("browser.json")
+    shown.write_text(json.dumps({"about": {"text": ODD_TEXT}}))
+    options |= {"--browser": shown}
     options["--config"] = json.dumps({"figures": DECLARED})
     page.main([*words(options), *map(str, others)])
 
@@ -702,6 +710,30 @@ def test_the_page_escapes_what_it_is_given(html):
     assert "<i>" not in html
     assert "&lt;i&gt;odd" in html
     assert "a &amp; b" in html
+    held = re.search(r'<script type="application/json" id="browser-about">(.*?)</script>', html)
+    assert json.loads(held[1]) == {"text": ODD_TEXT}
+
+
+def test_each_figure_has_its_data_and_its_command(root, html):
+    held = re.search(r'<script type="application/json" id="tables">(.*?)</script>', html)
+    given = {
+        name: zlib.decompress(base64.b64decode(text)) for name, text in json.loads(held[1]).items()
+    }
+    assert given == {name: (root / f"reports/{name}.tsv").read_bytes() for name in page.RESULTS}
+    told = re.findall(r'data-table="(\w+)"', html)
+    assert {*told} == {FIGURES[name].reads for name in KINDS} | {"confusion"}
+    assert html.count("<summary>Data and command</summary>") == len(told) + 2  # training, examples
+    folder = root / "reports/figures/fbank+minilm/frozen"
+    assert f"snakemake --force {folder}/folds.svg --cores 1 --configfile" in html
+    odd = shlex.quote(f"{folder}/{ODD}.confusion.svg")
+    assert escape(odd) in html
+
+
+def test_what_the_page_shows_of_utterances_is_missed_by_name(root, tmp_path, caplog):
+    with pytest.raises(SystemExit):
+        arguments = ["--browser", str(tmp_path / "b.json")]
+        run_page(root / "reports", root / "splits", tmp_path / "index.html", *arguments)
+    assert "b.json: there is no such file" in caplog.text
 
 
 def test_a_missing_figure_is_named(root, tmp_path, caplog):
@@ -720,7 +752,7 @@ def test_a_corpus_of_which_nothing_is_left_out_or_deleted_says_so(root):
         name: tables.read(root / f"splits/{name}.tsv", name) for name in ("audit", "left_out")
     }
     splits["left_out"] = splits["left_out"][:0]
-    html = page.render("c", results, splits, DECLARED, root / "reports/figures")
+    html = page.render("c", results, splits, DECLARED, root / "reports/figures", {})
     assert "<p>Nothing.</p>" in html and "<h3>Deletion</h3>" not in html
     assert "in the last tenth" not in html
     old = root / "reports/figures/fbank+minilm/frozen/training.svg"  # nothing is trained any more

@@ -146,6 +146,7 @@ def _runs(rule, folder, end, variants, folds, seeds):
 
 EXAMPLES = {("plot_examples", "results/tiny/main/reports/figures/fbank+bert/frozen/examples.svg")}
 PAGE = {("page", "results/tiny/main/reports/index.html")}
+BROWSER = {("browser", "results/tiny/main/reports/browser.json")}
 
 
 def figures(*kinds):
@@ -153,12 +154,13 @@ def figures(*kinds):
     return {(f"plot_{kind.split('.')[-1]}", f"{folder}/{kind}.svg") for kind in kinds}
 
 
-REPORTS = {
+TABLES = {
     ("tabulate", "results/tiny/main/reports/compare.tsv"),
     *figures("folds", "pairs", "calibration", *(f"{v}.confusion" for v in VARIANTS)),
     *figures("slices", "robustness", "deletion"),
     *PAGE,
 }
+REPORTS = TABLES | BROWSER
 CURVES = {("convergence", "results/tiny/main/reports/convergence.tsv"), *figures("training")}
 SPLIT = {("split", "results/tiny/main/splits/fold1.tsv")}
 
@@ -266,6 +268,12 @@ def test_a_seed_runs_that_seed(copy):
     seed = {"seeds": (2,)}
     new = trainings(TRAINED, **seed) | evaluations(TRAINED, **seed) | fusions(**seed)
     assert copy.jobs() == new | REPORTS | CURVES
+
+
+def test_audio_on_the_page_runs_its_browser_alone(copy):
+    assert copy.config()["page"] == {"audio": True}  # as in the demo
+    configure(copy, page={"audio": False})
+    assert copy.jobs() == BROWSER | PAGE
 
 
 def test_rationales_weigh_salience_and_train_nothing(copy):
@@ -569,12 +577,13 @@ def test_the_audit_has_the_classes_in_the_configs_order(listed):
             "report/columns",
             "accuracy, fold mean",
             "accuracy, mean over folds",
-            REPORTS | CURVES | EXAMPLES,
+            TABLES | CURVES | EXAMPLES,
         ),
-        ("report/tabulate", "DESIGN = [*", "SPARE = 1\nDESIGN = [*", REPORTS),
-        ("report/slices", "1 / 3, 2 / 3", "1 / 4, 3 / 4", REPORTS),
+        ("report/tabulate", "DESIGN = [*", "SPARE = 1\nDESIGN = [*", TABLES),
+        ("report/browser", "LEVELS, MOST = 15, 4", "LEVELS, MOST = 15, 5", BROWSER | PAGE),
+        ("report/slices", "1 / 3, 2 / 3", "1 / 4, 3 / 4", TABLES),
         ("report/runs", "VARIANT, RUN = ", "SPARE = 1\nVARIANT, RUN = ", REPORTS),
-        ("report/robustness", "CHANGE = [", "SPARE = 1\nCHANGE = [", REPORTS),
+        ("report/robustness", "CHANGE = [", "SPARE = 1\nCHANGE = [", TABLES),
         ("scores/intervals", "ALPHA, POWER = 0.05, 0.8", "ALPHA, POWER = 0.05, 0.9", REPORTS),
         ("scores/calibration", "BINS = 15", "BINS = 10", fusions() | REPORTS),
         (
@@ -583,7 +592,7 @@ def test_the_audit_has_the_classes_in_the_configs_order(listed):
             "output.logits.clone().cpu()",
             evaluations(TRAINED) | fusions() | REPORTS | EXAMPLES,
         ),
-        ("scores/metrics/f1", "F1, mean over", "F1: mean over", REPORTS),
+        ("scores/metrics/f1", "F1, mean over", "F1: mean over", TABLES),
         ("figures/pairs", "s=22", "s=23", figures("pairs") | PAGE),
         ("figures/examples", "RIGHT, WRONG = 4, 2", "RIGHT, WRONG = 3, 3", EXAMPLES | PAGE),
         (

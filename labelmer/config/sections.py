@@ -94,6 +94,18 @@ class ExperimentOptions:
 
 
 @dataclass(frozen=True)
+class PageOptions:
+    """The page of results."""
+
+    audio: bool = option(
+        "the test utterances can be played; then whoever is given the page is given audio of the "
+        "corpus",
+        False,
+        True,
+    )
+
+
+@dataclass(frozen=True)
 class RunOptions:
     """What stands at the top beside the sections."""
 
@@ -157,6 +169,7 @@ def sections() -> dict[str, dict[str, Any]]:
         "finetuning": schema_of(FinetuningOptions),
         "product": schema_of(ProductOptions),
         "experiments": schema_of(ExperimentOptions),
+        "page": schema_of(PageOptions),
         "run": schema_of(RunOptions),
     }
 
@@ -175,6 +188,7 @@ def schema() -> dict[str, Any]:
         "finetuning": {**parts["finetuning"], "default": {}},
         "variants": named({"anyOf": [parts["product"], parts["model"]]}),
         "experiments": {"type": "array", "minItems": 1, "items": parts["experiments"]},
+        "page": {**parts["page"], "default": {}},
         **parts["run"]["properties"],
     }
     needed = ["corpus", "labels", "folds", "encoders", "variants", "experiments", "seeds"]
@@ -186,7 +200,7 @@ def with_defaults(config: dict[str, Any]) -> dict[str, Any]:
 
     Of `model` only what is given stays, as each architecture has defaults of its own.
     """
-    parts, flat = sections(), ("folds", "training", "finetuning")
+    parts, flat = sections(), ("folds", "training", "finetuning", "page")
     made: dict[str, Any] = {name: filled(parts[name], config.get(name, {})) for name in flat}
     made["experiments"] = [filled(parts["experiments"], given) for given in config["experiments"]]
     if "transcriber" in config:

@@ -1,19 +1,23 @@
 """Result tables and figures -> one HTML page that needs nothing else, network included.
 
 --reports is the folder that tabulate and plot filled; --splits the one with audit.tsv and
-left_out.tsv; --salience, --convergence and --recognition the tables of these names, if there are.
-The page is laid out in page.html.
+left_out.tsv; --salience, --convergence and --recognition the tables of these names, if there are;
+--browser what browser.py wrote. The page is laid out in page.html and page.css; page.js and
+page.browser.js are what it does.
 
 --config holds {"figures": {name: what its file says of it in FIGURE}}.
 """
 
 import base64
+import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
 from labelmer.base import tables
 from labelmer.base.errors import InputError
@@ -23,12 +27,19 @@ from labelmer.base.options import OBJECT
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.report import columns, text
 from labelmer.report.columns import EXPERIMENT
+from labelmer.report.packed import packed
 from labelmer.report.text import percent
 from labelmer.scores.metrics import METRICS
 
 SOMETIMES = ("salience", "convergence")  # with rationales, and where something is trained
 RESULTS = tuple(name for name in columns.RESULTS if name not in SOMETIMES)
-TEMPLATE = Path(__file__).with_suffix(".html")
+TEMPLATE, STYLE = (Path(__file__).with_suffix(suffix) for suffix in (".html", ".css"))
+SCRIPTS = [Path(__file__).with_suffix(suffix) for suffix in (".js", ".browser.js")]
+# Where the data of a figure lie that is of no table on the page.
+ELSEWHERE = {
+    "histories": "Data: history.tsv of each run, in the folder models beside reports.",
+    "utterances": "Data: the test utterances, below.",
+}
 
 
 def render(
@@ -37,14 +48,15 @@ def render(
     splits: dict[str, pd.DataFrame],
     figures: Mapping[str, Any],
     folder: Path,
+    data: Mapping[str, Any],
     recognition: pd.DataFrame | None = None,
 ) -> str:
     """The page as text.
 
     title: names of corpus and study; results: the tables of RESULTS by name, and those of
     SOMETIMES that there are; splits: the tables audit and left_out by name; figures: {name: its
-    FIGURE as a dict}; folder: that of the SVG files; recognition: the table of this name, if there
-    is one.
+    FIGURE as a dict}; folder: that of the SVG files; data: what the scripts read, as JSON has it;
+    recognition: the table of this name, if there is one.
     """
     first = results["compare"].iloc[0]
     audit = splits["audit"]
@@ -87,7 +99,15 @@ def render(
         audit_classes=[c.removeprefix("n_") for c in audit.columns if c.startswith("n_")],
         left_out=left_out_counts(splits["left_out"]),
         recognition=[] if recognition is None else recognition.to_dict("records"),
+        style=Markup(STYLE.read_text(encoding="utf-8")),
+        script=Markup("\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS)),
+        data={name: in_script(content) for name, content in data.items()},
     )
+
+
+def in_script(content: Any) -> Markup:
+    """JSON that no text in it can end: HTML looks for tags alone, and there are none."""
+    return Markup(json.dumps(content).replace("<", "\\u003c"))
 
 
 def experiment(names: Any, results: dict[str, pd.DataFrame]) -> dict[str, Any]:
@@ -149,7 +169,16 @@ def shown(
         "caption": filled(figure["caption"], said),
         "each_variant": figure["each_variant"],
         "images": [(alt, data_uri(folder / file)) for alt, file in images],
+        "table": figure["reads"] if figure["reads"] in columns.RESULTS else None,
+        "data": ELSEWHERE.get(figure["reads"]),
+        "command": again([folder / file for _, file in images]),
     }
+
+
+def again(paths: Sequence[Path]) -> str:
+    """The command that draws figures anew, but for the name of the config."""
+    files = " ".join(shlex.quote(str(path)) for path in paths)
+    return f"snakemake --force {files} --cores 1 --configfile CONFIG.yaml"
 
 
 def filled(words: str, said: Mapping[str, Any]) -> str:
@@ -172,6 +201,18 @@ def left_out_counts(left_out: pd.DataFrame) -> list[tuple]:
     return sorted(rows, key=lambda row: row[2], reverse=True)
 
 
+def read_browser(path: Path) -> dict[str, Any]:
+    """What browser.py wrote; InputError where it did not, or not whole."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file; write it (labelmer browser)") from None
+    except ValueError:
+        raise InputError(
+            f"{path}: not what `labelmer browser` writes, expected JSON; write it anew"
+        ) from None
+
+
 def data_uri(path: Path) -> str:
     """An SVG file as the address of an image, so that the page holds it."""
     if not path.exists():
@@ -190,17 +231,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.add_argument(
             f"--{name}", type=Path, nargs="?", metavar="TSV", help="if there is one"
         )
+    parser.add_argument("--browser", type=Path, required=True, metavar="JSON")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.html")
     args = parse(parser, argv, {"figures": OBJECT})
-    results = {n: columns.read(args.reports / f"{n}.tsv", n) for n in RESULTS}
-    for name in SOMETIMES:
-        if path := getattr(args, name):
-            results[name] = columns.read(path, name)
+    paths = {name: args.reports / f"{name}.tsv" for name in RESULTS}
+    paths |= {name: path for name in SOMETIMES if (path := getattr(args, name))}
+    results = {name: columns.read(path, name) for name, path in paths.items()}
+    data = {f"browser-{name}": content for name, content in read_browser(args.browser).items()}
+    data["tables"] = {name: packed(path.read_bytes()) for name, path in paths.items()}
     splits = {n: tables.read(args.splits / f"{n}.tsv", n) for n in ("audit", "left_out")}
     folder = args.reports / "figures"
     recognition = None
     if args.recognition:
         recognition = tables.read(args.recognition, "recognition", columns.RECOGNITION)
-    page = render(args.title, results, splits, args.config["figures"], folder, recognition)
+    page = render(args.title, results, splits, args.config["figures"], folder, data, recognition)
     write_atomically(args.out, page)
     log.info("wrote %s, %.1f MB", args.out, len(page) / 1e6)

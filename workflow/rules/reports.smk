@@ -7,7 +7,7 @@ REQUIRED INPUTS:
     S/salience/.../speech.h5, text.h5
     S/models/.../history.tsv, of models of metadata config.json
     C/utterances/{session}.tsv
-    C/segments/{session}.tsv
+    C/segments/{session}.tsv, {session}.h5
     C/transcripts/{transcriber}/{session}.tsv, where there is one
     S/reports/figures/
     S/splits/audit.tsv, left_out.tsv
@@ -30,6 +30,7 @@ OUTPUTS:
     S/reports/recognition.tsv    word error rates, where there is a transcriber
     S/reports/convergence.tsv    after how many updates each variant was best on validation
     S/reports/salience.tsv       share of salience on the rationales, where the corpus has some
+    S/reports/browser.json       what the page shows of each test utterance
     S/reports/index.html         all of it on one page
 """
 
@@ -223,9 +224,45 @@ rule salience:
         """
 
 
+rule browser:
+    input:
+        predictions=every_run(PREDICTIONS),
+        salience=every_run(SALIENCE, trained),
+        utterances=in_corpus("utterances/{session}.tsv"),
+        segments=in_corpus("segments/{session}.h5"),
+        transcripts=in_corpus(f"{TRANSCRIPTS}/{{session}}.tsv") if RECOGNISED else [],
+    output:
+        f"{S}/reports/browser.json",
+    log:
+        f"{LOGS}/reports/browser.log",
+    benchmark:
+        f"{BENCHMARKS}/reports/browser.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
+    params:
+        predictions=every_run_short(PREDICTIONS),
+        salience=every_run_short(SALIENCE, trained),
+        config=tracked("browser", classes=CLASSES, audio=config["page"]["audio"]),
+    shell:
+        """
+        python -m labelmer browser \
+            --predictions {params.predictions} \
+            --salience {params.salience} \
+            --utterances {input.utterances:q} \
+            --segments {input.segments:q} \
+            --transcripts {input.transcripts:q} \
+            --out {output:q} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
 rule page:
     input:
         tables=rules.tabulate.output,
+        browser=rules.browser.output,
         salience=rules.salience.output if RATIONALES else [],
         convergence=rules.convergence.output if ANY_TRAINED else [],
         recognition=rules.recognition.output if TRANSCRIBER else [],
@@ -254,6 +291,7 @@ rule page:
             --salience {input.salience:q} \
             --convergence {input.convergence:q} \
             --recognition {input.recognition:q} \
+            --browser {input.browser:q} \
             --out {output:q} \
             --config {params.config:q} \
             --log {log:q}
