@@ -719,7 +719,8 @@ def test_each_figure_has_its_data_and_its_command(root, html):
     given = {
         name: zlib.decompress(base64.b64decode(text)) for name, text in json.loads(held[1]).items()
     }
-    assert given == {name: (root / f"reports/{name}.tsv").read_bytes() for name in page.RESULTS}
+    names = [*page.RESULTS, "convergence"]
+    assert given == {name: (root / f"reports/{name}.tsv").read_bytes() for name in names}
     told = re.findall(r'data-table="(\w+)"', html)
     assert {*told} == {FIGURES[name].reads for name in KINDS} | {"confusion"}
     assert html.count("<summary>Data and command</summary>") == len(told) + 2  # training, examples
