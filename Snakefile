@@ -11,9 +11,11 @@ include: "workflow/functions/features.smk"
 include: "workflow/functions/models.smk"
 include: "workflow/functions/figures.smk"
 include: "workflow/functions/reports.smk"
+include: "workflow/functions/transfer.smk"
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/models.smk"
+include: "workflow/rules/transfer.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/reports.smk"
 
@@ -25,6 +27,7 @@ rule all:
         rules.tabulate.output,
         rules.convergence.output if ANY_TRAINED else [],
         rules.recognition.output if TRANSCRIBER else [],
+        rules.cross_corpus.output if OTHERS else [],
         all_figures(),
         rules.page.output,
 

@@ -16,6 +16,7 @@ VERBS = {
     ),
     "transcribe": ("features.transcribe", "utterances -> recognised words"),
     "split": ("corpus.split", "folds, and the audit of them"),
+    "match": ("corpus.match", "another corpus' utterances of the classes that both have"),
     "rationales": ("report.rationales", "rationales, held against the corpus"),
     "fetch": ("features.fetch", "an encoder's snapshot, to be used offline from then on"),
     "finetune": ("features.finetune", "an encoder, fine-tuned on one fold's training part"),
@@ -25,6 +26,7 @@ VERBS = {
     "linear": ("models.linear", "logistic regression on means of features, and its predictions"),
     "metadata": ("models.metadata", "what can be guessed without features, and its predictions"),
     "fuse": ("models.fuse", "predictions of two models or more -> their late fusion"),
+    "transfer": ("models.transfer", "a trained model -> its predictions of another corpus"),
     "tabulate": ("report.tabulate", "predictions -> result tables"),
     "salience": (
         "report.salience",
@@ -38,6 +40,10 @@ VERBS = {
     "browser": (
         "report.browser",
         "predictions, salience, audio -> what the page shows of each utterance",
+    ),
+    "cross_corpus": (
+        "report.cross_corpus",
+        "predictions of other corpora -> how far the models carry",
     ),
     "plot": ("figures.plot", "result tables, histories or salience -> one figure"),
     "page": ("report.page", "tables and figures -> one HTML page"),

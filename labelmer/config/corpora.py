@@ -1,27 +1,39 @@
-"""A corpus of a config, as the workflow reads it."""
+"""The corpora of a config: its own, and those that the trained models are also tested on."""
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import yaml
+
+from labelmer.base import names
+from labelmer.base.errors import InputError
+from labelmer.config import check
+from labelmer.config.entries import encoding
+from labelmer.config.files import check_files
 from labelmer.config.presence import sessions
+from labelmer.config.sections import with_defaults
 from labelmer.corpus import readers
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A section `corpus` that has been held against what is there."""
+    """A corpus as the workflow reads it: its section of a config, held against what is there."""
 
     section: dict[str, Any]
+    labels: dict[str, dict[str, Any]]  # {class: its entry}
     sessions: list[str]  # in use
     all_sessions: list[str]
 
     @classmethod
-    def of(cls, section: dict[str, Any], hold_out: str | None = None) -> "Corpus":
-        """The corpus of a section. hold_out: as presence.sessions has it, as are the errors."""
+    def of(cls, config: dict[str, Any], hold_out: str | None = None) -> "Corpus":
+        """The corpus of a config. hold_out: as presence.sessions has it, as are the errors."""
+        section = config["corpus"]
         used = sessions(section, hold_out)
-        return cls(section, used, readers.load(section["reader"]).sessions(section["root"]))
+        there = readers.load(section["reader"]).sessions(section["root"])
+        return cls(section, config["labels"], used, there)
 
     @property
     def root(self) -> str:
@@ -37,3 +49,93 @@ class Corpus:
     def options(self) -> dict[str, Any]:
         """The reader's own options."""
         return readers.options_of(self.section)
+
+
+def tested_on(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The configs that `test_on` of a checked config names: {name of the corpus: config}.
+
+    InputError: a file is not there, is no config, or does not go with this one.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    trained_on = any(e.get("words") == "recognised" for e in config["experiments"])
+    if config["test_on"] and trained_on and "transcripts" in config["corpus"]:
+        raise InputError(
+            "test_on: an experiment has words: recognised, and corpus: transcripts names a table "
+            "of this corpus alone, expected words of the others too; take a transcriber: instead"
+        )
+    for path in config["test_on"]:
+        other = _read(path)
+        problems = [*_of_names(other, config, *found.values()), *_of_encoders(other, config)]
+        if len(shared(config["labels"], other["labels"])) < 2:
+            problems.append(
+                f"its labels are {list(other['labels'])}, and this config's are "
+                f"{list(config['labels'])}, expected two or more of one name: only what both have "
+                "can be tested; name what is one class alike in both"
+            )
+        if problems:
+            raise InputError("\n".join(f"test_on: {path}: {problem}" for problem in problems))
+        found[other["corpus"]["name"]] = other
+    return found
+
+
+def shared(mine: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+    """The classes that two sections `labels` both have, in the order of the first."""
+    return [name for name in mine if name in theirs]
+
+
+def _read(path: str) -> dict[str, Any]:
+    """The config in a file, checked by itself."""
+    if not Path(path).is_file():
+        raise InputError(
+            f"test_on: there is no file '{path}' in {Path.cwd()}{names.misspelt(path)}, expected "
+            "the config of another corpus; correct the path, or remove it"
+        )
+    try:
+        check_files([path])
+        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        check(config if isinstance(config, dict) else {})
+    except yaml.YAMLError as error:
+        raise InputError(f"test_on: {path}: this is no YAML ({error}); correct it") from None
+    except InputError as error:
+        raise InputError(f"test_on: {path}: {error}") from None
+    return config
+
+
+def _of_names(other: dict[str, Any], *known: dict[str, Any]) -> list[str]:
+    """Complaints if two corpora would share a folder, or are one. known: the configs before."""
+    theirs, problems = other["corpus"], []
+    for mine in (config["corpus"] for config in known):
+        if names.key(theirs["name"]) == names.key(mine["name"]):
+            problems.append(
+                f"corpus: name: '{theirs['name']}', but a corpus of this run is '{mine['name']}', "
+                "expected another name, as results go to a folder of that name; rename one"
+            )
+        elif Path(theirs["root"]).resolve() == Path(mine["root"]).resolve():
+            problems.append(
+                f"corpus: root: '{theirs['root']}' is that of '{mine['name']}', expected another "
+                "corpus: models would be tested on what they were trained on; correct one of the "
+                "two, or remove the file from test_on"
+            )
+    return problems
+
+
+def _of_encoders(other: dict[str, Any], config: dict[str, Any]) -> list[str]:
+    """Complaints if features of two encoders would lie under one name."""
+
+    def said(entry: dict[str, Any]) -> dict[str, Any]:
+        return {"source": entry["source"], **encoding(entry)}
+
+    mine, theirs = config["encoders"], other["encoders"]
+    problems = [
+        f"encoders: '{name}' is {said(theirs[name])} there, and {said(mine[name])} here, expected "
+        "the same: features lie under the encoder's name, for both; rename one of the two"
+        for name in mine
+        if name in theirs and said(mine[name]) != said(theirs[name])
+    ]
+    here, there = (with_defaults(each).get("transcriber") for each in (config, other))
+    if here and there and here["name"] == there["name"] and here != there:
+        problems.append(
+            f"transcriber: '{here['name']}' is {there} there, and {here} here, expected the same: "
+            "words lie under the transcriber's name, for both; rename one of the two"
+        )
+    return problems

@@ -160,14 +160,21 @@ def check_recognised(config: dict[str, Any], ids_of: Callable[[bool], Iterable[s
 def files_of_nobody(config: dict[str, Any], ids_of: Callable[[bool], Iterable[str]]) -> list[str]:
     """What to say of files in the folder of a `files:` encoder that no utterance is called like.
 
-    ids_of: the ids of the corpus' utterances; True: of the sessions in use alone. InputError: an
-    utterance in use has no file.
+    ids_of: the ids of the corpora's utterances; True: of the sessions in use alone. InputError: an
+    utterance in use has no file, or two corpora have one of its id.
     """
     said = []
     for name in sorted({experiment["speech"] for experiment in config["experiments"]}):
         kind, _, place = config["encoders"][name]["source"].partition(":")
         if kind == "files":
-            made.check_names(place, ids_of(True))
+            used = pd.Series(list(ids_of(True)), dtype=str)
+            if len(twice := used[used.duplicated()]):
+                raise InputError(
+                    f"encoders: {name}: id '{twice.iloc[0]}' (and {len(twice) - 1} more) stands in "
+                    f"two corpora, and {place} can have one file of that name; expected ids of one "
+                    "corpus each: rename those of one of the two"
+                )
+            made.check_names(place, used)
             idle = sorted(set(made.names_in(place)) - set(ids_of(False)))
             if idle:
                 said.append(

@@ -119,6 +119,14 @@ class RunOptions:
     study: str = option(
         "splits, models and reports go to `results/NAME/STUDY`", "main", "six-classes", **NAME
     )
+    test_on: list = option(
+        "configs of other corpora, on which the models are tested as well; of each, `corpus` and "
+        "`labels` are used",
+        [],
+        ["cremad.yaml"],
+        uniqueItems=True,
+        items={"type": "string", "minLength": 1},
+    )
     gpu: bool = option("extract, fine-tune and train on a GPU where there is one", False, True)
 
 

@@ -153,7 +153,7 @@ def _remove_earlier(folder: Path, count: int) -> None:
             log.info("removed %s: the config makes %d folds", path, count)
 
 
-def _concatenate(paths: Sequence[Path], name: str) -> pd.DataFrame:
+def of_sessions(paths: Sequence[Path], name: str) -> pd.DataFrame:
     """All sessions' tables of one kind; each file is named after its session."""
     frames = [tables.read(path, name) for path in paths]
     if name in ("unread", "labels"):
@@ -177,7 +177,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse(parser, argv, told, {"parts": CARRIED})
     classes, options = dict(args.config["classes"]), FoldOptions(**args.config["folds"])
     given = {
-        name: _concatenate(getattr(args, name), name)
+        name: of_sessions(getattr(args, name), name)
         for name in ("utterances", "unread", "segments", "labels")
     }
     reader = readers.load(args.config["reader"])

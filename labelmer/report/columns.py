@@ -217,6 +217,36 @@ RESULTS = {
         **SPEAKERS,
         **PROTOCOL,
     },
+    "cross_corpus": {
+        **VARIANT,
+        "trained_on": Column(str, "corpus of the study"),
+        "other": Column(str, "another corpus; only classes that it has too are scored"),
+        "tested_on": Column(
+            str, "the other corpus, or the study's own: its test parts, cross-validated"
+        ),
+        "classes": Column(str, "that are scored: those that both corpora have by name"),
+        "not_tested": Column(
+            str, "classes that the models know and the other corpus lacks", empty=True
+        ),
+        "not_trained": Column(
+            str, "classes of the other corpus that the models do not know", empty=True
+        ),
+        **{
+            name: Column(float, f"{METRICS[name].words}, mean over models")
+            for name in ("ua", "wa", *OTHERS)
+        },
+        **bounds("ua_", "ua", "speakers of the corpus that is tested"),
+        **bounds("wa_", "wa", "speakers of the corpus that is tested"),
+        "chance": Column(float, "ua of guessing: one over the number of classes"),
+        "largest": Column(float, "share of the largest class: wa of naming it always"),
+        "confidence": Column(float, "mean probability of the predicted class, mean over models"),
+        "ece": Column(float, "expected calibration error, 15 equal bins, mean over models"),
+        "ece_scaled": Column(
+            float, "the same after scaling by each run's temperature, of its own validation part"
+        ),
+        **SPEAKERS,
+        **PROTOCOL,
+    },
     "salience": {
         **VARIANT,
         "modality": Column(str, "whose rationales and salience", MODALITIES),

@@ -1,9 +1,9 @@
 """Result tables and figures -> one HTML page that needs nothing else, network included.
 
 --reports is the folder that tabulate and plot filled; --splits the one with audit.tsv and
-left_out.tsv; --salience, --convergence and --recognition the tables of these names, if there are;
---browser what browser.py wrote. The page is laid out in page.html and page.css; page.js and
-page.browser.js are what it does.
+left_out.tsv; --salience, --convergence, --recognition and --cross_corpus the tables of these names,
+if there are; --browser what browser.py wrote. The page is laid out in page.html and page.css;
+page.js and page.browser.js are what it does.
 
 --config holds {"figures": {name: what its file says of it in FIGURE}}.
 """
@@ -31,7 +31,8 @@ from labelmer.report.packed import packed
 from labelmer.report.text import percent
 from labelmer.scores.metrics import METRICS
 
-SOMETIMES = ("salience", "convergence")  # with rationales, and where something is trained
+# With rationales, where something is trained, where other corpora are tested on.
+SOMETIMES = ("salience", "convergence", "cross_corpus")
 RESULTS = tuple(name for name in columns.RESULTS if name not in SOMETIMES)
 TEMPLATE, STYLE = (Path(__file__).with_suffix(suffix) for suffix in (".html", ".css"))
 SCRIPTS = [Path(__file__).with_suffix(suffix) for suffix in (".js", ".browser.js")]
@@ -136,7 +137,25 @@ def experiment(names: Any, results: dict[str, pd.DataFrame]) -> dict[str, Any]:
         "slices": list(of_experiment["slices"].itertuples()),
         "transcripts": (of_experiment["robustness"]["condition"] == "transcripts").any(),
         "deletion": compared.to_dict("records"),
+        "carried": carried(of_experiment.get("cross_corpus", pd.DataFrame()), variants),
     }
+
+
+def carried(table: pd.DataFrame, variants: Sequence[str]) -> list[tuple]:
+    """(other, its rows, those of the own corpus) of each other corpus in a table "cross_corpus".
+
+    Rows: in the order of variants, scored on the classes that both corpora have.
+    """
+    if table.empty:
+        return []
+    found = []
+    for other, rows in table.groupby("other", sort=False):
+        of_corpus = [
+            rows[rows["tested_on"] == name] for name in (other, rows["trained_on"].iloc[0])
+        ]
+        there, own = (r.set_index("variant").loc[variants].reset_index() for r in of_corpus)
+        found.append((other, there.to_dict("records"), own.to_dict("records")))
+    return found
 
 
 def is_there(reads: str, e: Mapping[str, Any]) -> bool:

@@ -117,10 +117,15 @@ def transcribe_params(wildcards):
 
 def all_features():
     folders = {
-        feature_folder(experiment[modality], experiment["mode"], fold, seed)
+        (feature_folder(experiment[modality], experiment["mode"], fold, seed, corpus), corpus)
         for experiment in config["experiments"]
         for modality in ("speech", "text")
         for fold in FOLDS
         for seed in SEEDS
+        for corpus in CORPORA
     }
-    return expand("{folder}/{session}.h5", folder=sorted(folders), session=SESSIONS)
+    return [
+        f"{folder}/{session}.h5"
+        for folder, corpus in sorted(folders)
+        for session in CORPORA[corpus].sessions
+    ]

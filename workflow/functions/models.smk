@@ -78,11 +78,11 @@ def label_words(wildcards):
     )
 
 
-def multiplied(folder):
-    """The tables in a folder of the variants that a late fusion multiplies."""
+def multiplied(pattern):
+    """The tables of the variants that a late fusion multiplies; of another variant none."""
 
     def tables_of_all(wildcards):
-        path, parts = f"{S}/{folder}/{RUN}.tsv", parts_of(wildcards.variant)
-        return [path.format(**{**wildcards, "variant": v}) for v in parts]
+        parts = config["variants"][wildcards.variant].get("product_of", [])
+        return [pattern.format(**{**wildcards, "variant": v}) for v in parts]
 
     return tables_of_all

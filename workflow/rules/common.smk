@@ -22,7 +22,7 @@ from labelmer.base import tables
 from labelmer.base.digest import canonical_json, code_digest, file_digest
 from labelmer.base.errors import InputError
 from labelmer.config import check
-from labelmer.config.corpora import Corpus
+from labelmer.config.corpora import Corpus, shared, tested_on
 from labelmer.config.entries import kind_of, mode_of, turns_of
 from labelmer.config.files import check_files
 from labelmer.config.presence import (
@@ -60,10 +60,19 @@ def utterances_here(session):
     return utterances_of(NAME, session)[0]
 
 
-def ids_of(in_use):
-    """The ids of all utterances; of the sessions that the study uses alone, where in_use."""
-    used = SESSIONS if in_use else SESSIONS_OF_CORPUS
-    return [name for session in used for name in utterances_here(session).id]
+def ids_here(in_use, names=None):
+    """The ids of all utterances of the corpus, or of those named; where in_use, of the sessions in
+    use alone."""
+    return [
+        utterance
+        for name in names or [NAME]
+        for session in (CORPORA[name].sessions if in_use else CORPORA[name].all_sessions)
+        for utterance in utterances_of(name, session)[0].id
+    ]
+
+
+def ids_everywhere(in_use):
+    return ids_here(in_use, CORPORA)
 
 
 told(check_files, workflow.configfiles)
@@ -74,18 +83,20 @@ for experiment in config["experiments"]:
 
 CORPUS, FOLDING = config["corpus"], FoldOptions(**config["folds"])
 NAME = CORPUS["name"]
-CORPORA = {NAME: told(Corpus.of, CORPUS, FOLDING.hold_out)}  # each by its name
+OTHERS = told(tested_on, config)  # {name of a corpus that is tested on: its config}
+CORPORA = {NAME: told(Corpus.of, config, FOLDING.hold_out)}  # each by its name
+CORPORA |= {name: told(Corpus.of, other) for name, other in OTHERS.items()}
 SESSIONS, SESSIONS_OF_CORPUS = CORPORA[NAME].sessions, CORPORA[NAME].all_sessions
 SESSIONS_LEFT_OUT = sorted(set(SESSIONS_OF_CORPUS) - set(SESSIONS))  # by the study
 told(check_given, config)
 told(check_sources, config)
-told(check_recognised, config, ids_of)
+told(check_recognised, config, ids_here)
 for corpus in CORPORA.values():
     if hasattr(corpus.reader, "codes"):
-        told(check_codes, config["labels"], told(corpus.reader.codes, corpus.root))
+        told(check_codes, corpus.labels, told(corpus.reader.codes, corpus.root))
     for session in corpus.sessions:  # are the folders there?
         told(corpus.reader.audio_files, corpus.root, session, **corpus.options)
-for warning in told(files_of_nobody, config, ids_of):
+for warning in told(files_of_nobody, config, ids_everywhere):
     logger.warning(warning)
 PARTS_OF_CORPUS = config["folds"].get("parts")
 FOLDS = range(1, 1 + told(check_folds, config, SESSIONS, utterances_here))
@@ -114,6 +125,7 @@ PREDICTIONS = f"{S}/predictions/{RUN}.tsv"
 ABOUT, HISTORY = f"{S}/models/{RUN}/config.json", f"{S}/models/{RUN}/history.tsv"
 PERTURBED = f"{S}/perturbed/{RUN}.tsv"
 SALIENCE = f"{S}/salience/{RUN}"
+TRANSFER = f"{S}/transfer/{{corpus}}"  # of the models to another corpus
 
 
 def in_corpus(path, sessions=SESSIONS, corpus=NAME):
@@ -207,11 +219,12 @@ def is_recognised(mode):
     return mode.endswith(tables.RECOGNISED)
 
 
-def feature_folder(encoder, mode, fold, seed):
+def feature_folder(encoder, mode, fold, seed, corpus=NAME):
     """Where an encoder's features are: the same for all folds and seeds, or for each its own."""
     if mode == "finetuned":
-        return f"{S}/features/{encoder}/finetuned/{TUNED}".format(fold=fold, seed=seed)
-    folder = f"{C}/features/{encoder}/frozen".format(corpus=NAME)
+        top = S if corpus == NAME else TRANSFER.format(corpus=corpus)
+        return f"{top}/features/{encoder}/finetuned/{TUNED}".format(fold=fold, seed=seed)
+    folder = f"{C}/features/{encoder}/frozen".format(corpus=corpus)
     recognised = is_recognised(mode) and encoder in encoders_of("text")
     return f"{folder}/{TRANSCRIPTS}" if recognised else folder
 

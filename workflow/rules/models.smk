@@ -209,8 +209,8 @@ rule metadata:
 
 rule fuse:
     input:
-        predictions=multiplied("predictions"),
-        perturbed=multiplied("perturbed"),
+        predictions=multiplied(PREDICTIONS),
+        perturbed=multiplied(PERTURBED),
     output:
         predictions=PREDICTIONS,
         perturbed=PERTURBED,

@@ -266,6 +266,7 @@ rule page:
         salience=rules.salience.output if RATIONALES else [],
         convergence=rules.convergence.output if ANY_TRAINED else [],
         recognition=rules.recognition.output if TRANSCRIBER else [],
+        cross_corpus=rules.cross_corpus.output if OTHERS else [],
         figures=all_figures(),
         audit=split_table("audit"),
         left_out=split_table("left_out"),
@@ -292,6 +293,7 @@ rule page:
             --convergence {input.convergence:q} \
             --recognition {input.recognition:q} \
             --browser {input.browser:q} \
+            --cross_corpus {input.cross_corpus:q} \
             --out {output:q} \
             --config {params.config:q} \
             --log {log:q}
