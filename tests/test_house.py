@@ -21,6 +21,7 @@ ARROWS = {
     "models": {"base", "scores", "learning"},
     "report": {"base", "scores"},
     "figures": {"base", "scores", "report"},
+    "prediction": {"base", "scores", "corpus", "learning", "features", "models", "report"},
     # their names and options alone, without torch
     "config": {"base", "corpus", "features", "models"},
 }
@@ -55,7 +56,7 @@ def test_the_package_knows_nothing_of_snakemake(module):
     assert not re.search(r"^\s*(import|from) snakemake", source, re.MULTILINE)
 
 
-HEAVY = {"fetch", "extract", "finetune", "train", "evaluate"}
+HEAVY = {"fetch", "extract", "finetune", "train", "evaluate", "predict"}
 LIGHT = ["config", *(module for verb, (module, _) in VERBS.items() if verb not in HEAVY)]
 
 
