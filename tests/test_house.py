@@ -22,6 +22,7 @@ ARROWS = {
     "report": {"base", "scores"},
     "figures": {"base", "scores", "report"},
     "prediction": {"base", "scores", "corpus", "learning", "features", "models", "report"},
+    "inspection": {"base", "report", "config", "prediction"},
     # their names and options alone, without torch
     "config": {"base", "corpus", "features", "models"},
 }

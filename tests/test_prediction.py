@@ -1,7 +1,5 @@
 """Bundles: what they hold, what they say of new recordings, and what they refuse."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -9,12 +7,8 @@ from studies import CLASSES, Study
 from test_encoders import snapshot  # noqa: F401
 
 import labelmer
-from labelmer.base import tables
-from labelmer.base.errors import InputError
-from labelmer.base.ragged import Ragged
-from labelmer.prediction import bundle, predict
+from labelmer.prediction import bundle
 from labelmer.prediction.utterance import Utterance
-from labelmer.scores.calibration import combined, log_probabilities
 
 torch.set_num_threads(1)
 P = [f"p_{name}" for name in CLASSES]
@@ -39,9 +33,7 @@ def given(study, **without):
     from labelmer.prediction.recordings import whole
 
     return [
-        Utterance(
-            row.id, whole(study.wav(row.id)), row.text, row.speaker, row.start_s, row.end_s
-        )
+        Utterance(row.id, whole(study.wav(row.id)), row.text, row.speaker, row.start_s, row.end_s)
         for row in study.tested().itertuples()
     ]
 

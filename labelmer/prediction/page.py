@@ -59,9 +59,7 @@ def pieces(text: str, salience: Salience) -> list[tuple[str, float]]:
     for (start, end), weight in zip(salience.spans, salience.weights, strict=True):
         shares[start:end] = np.maximum(shares[start:end], weight * len(salience.weights))
     cuts = [0, *(np.flatnonzero(np.diff(shares)) + 1), len(text)]
-    return [
-        (text[a:b], float(shares[a])) for a, b in itertools.pairwise(cuts) if a < b
-    ]
+    return [(text[a:b], float(shares[a])) for a, b in itertools.pairwise(cuts) if a < b]
 
 
 def bars(samples: np.ndarray, salience: Salience) -> list[tuple[float, float, float]]:

@@ -1,9 +1,9 @@
 """Where a long recording is cut: at its pauses, by loudness alone.
 
 A pause is PAUSE_S or longer in which no stretch of HOP_S comes within QUIET_DB of the loud ones
-(the 95th percentile of all). What stands between pauses is an utterance, with MARGIN_S of the pause to
-each side. What is longer than LONGEST_S is halved at its quietest third of a second, away from its
-ends, until it is not. What is shorter than SHORTEST_S is taken for a noise and left with the pause.
+(the 95th percentile of all). What stands between pauses is an utterance, with MARGIN_S of the
+pause to each side. What is longer than LONGEST_S is halved at its quietest third of a second, away
+from its ends, until it is not. What is shorter than SHORTEST_S is taken for a noise and left out.
 """
 
 import numpy as np
