@@ -11,6 +11,7 @@ from labelmer.base import tables
 from labelmer.corpus import segment
 from labelmer.features import extract, fetch, finetune
 from labelmer.models import evaluate, linear, train
+from labelmer.report import tabulate
 
 CLASSES = ["angry", "neutral", "sad"]
 WORDS = {"angry": "no no tree", "neutral": "my new car", "sad": "is falling old"}
@@ -51,7 +52,8 @@ class Study:
         tables.write(self.utterances, table.drop(columns=["part", "label"]), "utterances")
         self.segments = self.corpus / "segments/s.h5"
         clips = [(name, self.wav(name), None, None) for name in table["id"]]
-        spans, _ = segment.find(clips, folder, segment.Findings())
+        spans, found = segment.find(clips, folder, segment.Findings())
+        tables.write(self.segments.with_suffix(".tsv"), found, "segments")
         segment.write_segments(spans, self.segments, {"code": "c0de"}, segment.Findings())
 
     def wav(self, name):
@@ -107,6 +109,28 @@ class Study:
         more = [*perturbed, "--salience", self.study / f"salience/{place}"]
         evaluate.main(list(map(str, [self.fold, folder, out, *more, *files, *named])))
         return folder
+
+    def report(self, *folders):
+        """Write the result tables of some runs, which are all that the study has."""
+        counts = dict.fromkeys((*tables.TABLES["audit"], *(f"n_{c}" for c in CLASSES)), 0)
+        of_parts = self.table["part"].value_counts()
+        audit = [
+            {**counts, "fold": 1, "held_out": "s", "part": part, "utterances": of_parts[part]}
+            for part in COUNTS
+        ]
+        audit = pd.DataFrame(audit).drop(columns="n_*")
+        tables.write(self.study / "splits/audit.tsv", audit, "audit")
+        runs = [folder.relative_to(self.study / "models") for folder in folders]
+        config = {"protocol": "1 fold", "selection": "the best epoch", "classes": CLASSES}
+        config["inputs"] = {folder.parent.name: ["speech", "text"] for folder in folders}
+        told = [["--out", self.study / "reports", "--config", json.dumps(config)]]
+        told += [["--audit", self.study / "splits/audit.tsv"]]
+        told += [["--segments", self.segments.with_suffix(".tsv")]]
+        told += [
+            [f"--{kind}", *(self.study / kind / f"{run}.tsv" for run in runs)]
+            for kind in ("predictions", "perturbed")
+        ]
+        tabulate.main([str(argument) for arguments in told for argument in arguments])
 
     def predictions(self, folder):
         """The test predictions of a run, by id."""

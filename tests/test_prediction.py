@@ -411,10 +411,24 @@ def test_runs_that_do_not_go_together_are_refused(study, full, tmp_path, said):
     assert "there are no predictions of" in text and not (tmp_path / "m").exists()
 
 
-def test_the_card_is_one_that_hugging_face_reads(model):
-    found = ModelCard.load(model / "README.md").data
-    assert found.library_name == "labelmer" and found.pipeline_tag == "audio-classification"
-    assert "emotion-recognition" in found.tags
+def test_the_card_is_one_that_hugging_face_reads(study, full, model, tmp_path):
+    found = ModelCard.load(model / "README.md")
+    assert found.data.library_name == "labelmer" and found.data.eval_results is None
+    assert "in no report of their study" in found.text
+    study.report(full)
+    bundle.bundle([full], tmp_path / "m")
+    shutil.rmtree(study.study / "reports")
+    card = ModelCard.load(tmp_path / "m/README.md")
+    assert card.data.pipeline_tag == "audio-classification"
+    assert "emotion-recognition" in card.data.tags
+    said = study.predictions(full)
+    right = 100 * (said["true"] == said["predicted"]).mean()
+    results = {result.metric_name: result for result in card.data.eval_results}
+    accuracy = results["weighted accuracy"]
+    assert (accuracy.metric_type, accuracy.metric_value) == ("accuracy", round(right, 2))
+    assert accuracy.dataset_type == "tiny"
+    for words in ("What it is not for", "Confusion", "Calibration", "builtin:fbank", "[95%]"):
+        assert words in card.text
 
 
 # Without the workflow
