@@ -234,6 +234,16 @@ def test_a_model_that_only_reads_is_not_given_sound(study, tmp_path, said):
     )
 
 
+def test_samples_are_int16(study, full, model):
+    predictor = labelmer.load(model)
+    row = study.tested().iloc[0]
+    found = predictor(whole(study.wav(row.id)), row.text)
+    wanted = study.predictions(full).loc[row.id, P].to_numpy(float)
+    np.testing.assert_allclose(found.uncalibrated[0], wanted, atol=1e-5)
+    with pytest.raises(InputError, match="samples of float64 and shape"):
+        predictor(np.zeros(16_000), "no")
+
+
 # What is explained
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from labelmer.base.errors import InputError
+from labelmer.base.stage import RUN
 from labelmer.prediction.bundled import opened
 
 HEADER_BYTES = 8  # of a safetensors file: how long its JSON header is
@@ -20,7 +21,7 @@ def about_model(folder: Path) -> dict[str, Any]:
         return {
             "path": str(folder),
             "kind": "model",
-            "run": " ".join(map(str, run.values())),
+            "run": " ".join(str(run[name]) for name in RUN if name in run),
             "model": {"architecture": "metadata"} if "columns" in about else about["model"],
             "classes": about["classes"],
             "inputs": about.get("columns", []),

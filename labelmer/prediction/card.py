@@ -14,7 +14,7 @@ import pandas as pd
 from labelmer.base.log import log
 from labelmer.base.tables import MODALITIES
 from labelmer.report import columns
-from labelmer.report.columns import CONDITIONS, EXPERIMENT
+from labelmer.report.columns import CONDITIONS
 from labelmer.report.text import percent, percent_interval
 from labelmer.scores.metrics import METRICS
 
@@ -41,7 +41,7 @@ def card(
         f"labelmer {made['labelmer']}.",
         "\n".join(_use(sees)),
         "\n".join(_training(made, about)),
-        *_results(found),
+        *_results(made, found),
         "\n".join(_limits(made)),
         "\n".join(_licences(made)),
     ]
@@ -62,7 +62,7 @@ def results_of(study: Path, experiment: str, variant: str | None) -> dict[str, p
         if not path.exists():
             return {}
         table = columns.read(path, name)
-        named = table[EXPERIMENT].agg(lambda row: f"{row.iloc[0]}+{row.iloc[1]}/{row.iloc[2]}", 1)
+        named = table["speech"] + "+" + table["text"] + "/" + table["mode"]
         found[name] = table[(named == experiment) & (table["variant"] == variant)]
     return found if len(found["compare"]) else {}
 
@@ -89,7 +89,7 @@ def front_matter(made: Mapping[str, Any], found: Mapping[str, pd.DataFrame], tit
         pipeline_tag=f"{'audio' if 'speech' in modalities(made) else 'text'}-classification",
         license="other",
         license_name="as-of-corpus-and-encoders",
-        tags=["emotion-recognition", *modalities(made), "multimodal", "safetensors"],
+        tags=["emotion-recognition", *modalities(made), "safetensors"],
         base_model=sorted({source[4:].partition("@")[0] for source in hub}) or None,
         model_name=title if results else None,
         eval_results=results or None,
@@ -131,19 +131,22 @@ def _training(made: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[str
     yield from _table(["", ""], rows.items())
 
 
-def _results(found: Mapping[str, pd.DataFrame]) -> list[str]:
+def _results(made: Mapping[str, Any], found: Mapping[str, pd.DataFrame]) -> list[str]:
     """The sections of results; one that says that there are none, where there are none."""
     if not found:
         return ["## Results\n\nThese models are in no report of their study."]
     compared, summary = found["compare"].iloc[0], found["summary"]
     scope = (
-        f"Percent, of each model on the test part of its fold, which it has not seen: "
-        f"{compared['folds']} folds, {compared['seeds']} seeds, {compared['utterances']} "
+        f"Percent, of the study's models, each on the test part of its fold, which it has not "
+        f"seen: {compared['folds']} folds, {compared['seeds']} seeds, {compared['utterances']} "
         f"utterances of {compared['speakers']} speakers. Protocol: {compared['protocol']}. "
-        f"Selection: {compared['selection']}.\n\nThe average of all models was not tested: "
-        "together they were trained on the whole corpus, so nothing in it can test them. Test on "
-        "another."
+        f"Selection: {compared['selection']}."
     )
+    if len({model["fold"] for model in made["models"]}) > 1:
+        scope += (
+            "\n\nThe average that this bundle makes was not tested: what one of its models has not "
+            "seen, others were trained on, so nothing in the corpus can test them together."
+        )
     metrics = [
         (
             METRICS[row.metric].words,

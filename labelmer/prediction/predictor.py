@@ -10,6 +10,7 @@ Shapes: C classes, M models.
 
 import functools
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ from labelmer.prediction.members import Given, member
 from labelmer.prediction.salience import Salience, Weights
 from labelmer.prediction.utterance import Utterance
 from labelmer.scores.calibration import combined, log_probabilities
+
+WHAT = {"speech": "audio", "text": "words"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +93,7 @@ class Predictor:
             for model in self.bundle.models
         ]
         self._encoder = functools.cache(self._load)
+        self._lock = threading.Lock()  # an encoder's tokenizer takes one thread at a time
 
     def __call__(
         self,
@@ -124,7 +128,7 @@ class Predictor:
         self._check(utterances, dialogue)
         ids, turns = [u.id for u in utterances], _turns(utterances) if dialogue else None
         there = {m: np.array([u.has(m) for u in utterances]) for m in MODALITIES}
-        with tempfile.TemporaryDirectory(prefix="labelmer-") as place:
+        with self._lock, tempfile.TemporaryDirectory(prefix="labelmer-") as place:
             files: dict[str, Path] = {}
             calibrated, uncalibrated, weights = [], [], Weights(ids, there)
             for parts in self.models:
@@ -163,10 +167,16 @@ class Predictor:
         return np.exp(combined(logs, [told["temperature"] for _, told in parts]))
 
     def _check(self, utterances: Sequence[Utterance], dialogue: bool) -> None:
-        """InputError if an id stands twice, or if the models cannot do without what is missing."""
+        """InputError: an id twice, samples of another kind, something missing that is needed."""
         twice = [name for name, n in Counter(u.id for u in utterances).items() if n > 1]
         if twice:
             raise InputError(f"the utterance '{twice[0]}' is given twice; give each a name")
+        for u in utterances:
+            if u.samples is not None and (u.samples.dtype, u.samples.ndim) != (np.int16, 1):
+                raise InputError(
+                    f"'{u.id}': samples of {u.samples.dtype} and shape {u.samples.shape}, expected "
+                    "int16, mono, at 16 kHz; give the file's path, or convert them"
+                )
         looks = [model for model, _ in self.models[0] if model.turns]
         if dialogue and not looks:
             log.warning("these models look at no turns around an utterance: each is taken alone")
@@ -215,9 +225,6 @@ class Predictor:
         told = self.bundle.about["encoders"][name]
         precision, layer = told["precision"], told["layer"]
         return encoders.load(folder, layer, self.device, precision, **told["options"]), facts
-
-
-WHAT = {"speech": "audio", "text": "words"}
 
 
 def _heard(model: Any, there: Mapping[str, np.ndarray]) -> np.ndarray:
