@@ -80,6 +80,11 @@ def test_a_model(study, facts, said, tmp_path):
     assert "not a whole model" in said(broken)
 
 
+def test_an_encoder(study, facts):
+    found = facts(study.snapshot("bert"))
+    assert (found["kind"], found["model_type"], found["layers"]) == ("encoder", "bert", 3)
+
+
 def test_a_bundle(study, facts, said, tmp_path, capsys):
     bundle.bundle([study.full], tmp_path / "m")
     found = facts(tmp_path / "m")

@@ -1,9 +1,9 @@
 """What is in a ragged file, a model, a bundle or a results folder, from what, and is it sane.
 
-A folder is that of a run (results/NAME/STUDY/models/.../foldF.seedS), a bundle, or results,
-results/NAME or results/NAME/STUDY: what stands there and how large it is, the best variant by its
-report, and, with --configfile, what none of the configs makes: each --configfile takes the files of
-one run of the workflow, as Snakemake does.
+A folder is that of a run (results/NAME/STUDY/models/.../foldF.seedS), an encoder's, a bundle, or
+results, results/NAME or results/NAME/STUDY: what stands there and how large it is, the best variant
+by its report, and, with --configfile, what none of the configs makes: each --configfile takes the
+files of one run of the workflow, as Snakemake does.
 
 A ragged file is one of segments, features or salience. Without ID: its facts, whether its keys
 match what lies beside it, and the items whose numbers are not finite or all alike. With ID: that
@@ -39,7 +39,13 @@ from labelmer.inspection.facts import (
     unsound,
 )
 from labelmer.inspection.judge import chosen, compare, known_of
-from labelmer.inspection.models import about_bundle, about_model, shown_options, shown_size
+from labelmer.inspection.models import (
+    about_bundle,
+    about_encoder,
+    about_model,
+    shown_options,
+    shown_size,
+)
 from labelmer.inspection.results import about_results
 
 PROVENANCE = ("encoder", "source", "revision", "family", "device", "precision", "code")
@@ -173,6 +179,8 @@ def about_folder(folder: Path, configs: Sequence[Sequence[Path]]) -> dict[str, A
     """
     if (folder / "bundle.json").exists():
         return about_bundle(folder)
+    if (folder / "source.json").exists():
+        return about_encoder(folder)
     if (folder / "model.safetensors").exists() or (folder / "config.json").exists():
         return about_model(folder)
     return about_results(folder, configs)

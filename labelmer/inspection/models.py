@@ -39,6 +39,18 @@ def about_model(folder: Path) -> dict[str, Any]:
         ) from None
 
 
+def about_encoder(folder: Path) -> dict[str, Any]:
+    """Facts of an encoder's snapshot as a dict for JSON; InputError if they cannot be read."""
+    path = folder / "source.json"
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        names = ("source", "revision", "finetuned", "model_type", "width", "layers")
+        known = {name: facts[name] for name in names if name in facts}
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); fetch the encoder anew") from None
+    return {"path": str(folder), "kind": "encoder", **known, "bytes": size_of(folder)}
+
+
 def about_bundle(folder: Path) -> dict[str, Any]:
     """Facts of a bundle as a dict for JSON; InputError if it is not whole."""
     bundle = opened(folder)

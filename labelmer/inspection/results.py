@@ -7,9 +7,10 @@ from typing import Any
 
 import yaml
 
-from labelmer import config as configs
 from labelmer.base.errors import InputError
+from labelmer.config import check
 from labelmer.config.files import check_files
+from labelmer.config.sections import with_defaults
 from labelmer.report import columns
 from labelmer.report.columns import EXPERIMENT
 from labelmer.report.text import percent, percent_interval
@@ -88,8 +89,8 @@ def merged(paths: Sequence[Path]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for path in paths:
         _update(made, yaml.safe_load(path.read_text(encoding="utf-8")))
-    configs.check(made)
-    return configs.with_defaults(made)
+    check(made)
+    return with_defaults(made)
 
 
 def _update(made: dict[str, Any], other: Mapping[str, Any]) -> None:

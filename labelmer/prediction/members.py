@@ -74,7 +74,8 @@ class Network:
         p = np.zeros((len(given.ids), self.model.classes))
         salience: dict[str, dict[int, np.ndarray]] = {m: {} for m in modalities}
         groups = in_order(part.lengths(), EVALUATED, rows_at_once(self.device))
-        lacking = not all(given.there[m].all() for m in modalities)
+        # What a model of one modality says without it is not asked for.
+        lacking = len(modalities) > 1 and not all(given.there[m].all() for m in modalities)
         for numbers, (inputs, _) in zip(groups, part.batches(groups, self.device), strict=True):
             present = None
             if lacking:

@@ -36,7 +36,8 @@ class Weights:
     def add(self, found: Mapping[str, Sequence[np.ndarray]], paths: Mapping[str, Path]) -> None:
         """Take in what a model says: {modality: (T,) of each utterance}, and its features."""
         for m, of_each in found.items():
-            self.files.setdefault(m, Ragged(paths[m]))
+            if m not in self.files:
+                self.files[m] = Ragged(paths[m])
             self.models[m] += 1
             for name, weights in zip(self.ids, of_each, strict=True):
                 self.sums[m][name] = self.sums[m].get(name, 0) + weights
