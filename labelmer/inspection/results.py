@@ -16,9 +16,8 @@ from labelmer.report.columns import EXPERIMENT
 from labelmer.report.text import percent, percent_interval
 
 OF_CORPUS = ("segments", "utterances", "labels", "transcripts", "features")
-OF_STUDY = ("splits", "encoders", "features", "labels", "models", "predictions", "perturbed")
-OF_STUDY += ("salience", "reports")
 OF_RUNS = ("models", "predictions", "perturbed", "salience")
+OF_STUDY = ("splits", "encoders", "features", "labels", *OF_RUNS, "reports")
 CAUTION = "chosen by its test part, so its number is too good"
 
 

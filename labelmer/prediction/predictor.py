@@ -184,8 +184,9 @@ class Predictor:
         anything = np.zeros(len(utterances), bool)
         for model, told in self.models[0]:
             heard = _heard(model, there)
-            anything |= heard.any(axis=0)
-            half = heard.any(axis=0) & ~heard.all(axis=0)
+            count = heard.sum(axis=0)
+            anything |= count > 0
+            half = (count > 0) & (count < len(heard))
             if not model.takes_one and half.any():
                 number = int(half.argmax())
                 lacks = model.modalities[int(np.argmin(heard[:, number]))]
