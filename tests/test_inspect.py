@@ -463,7 +463,7 @@ def test_other_files_are_refused(corpus, said, tmp_path):
     with h5py.File(tmp_path / "foreign.h5", "w") as file:
         file["x"] = [1]
     (tmp_path / "empty").touch()
-    for other in (corpus.utterances, corpus.source, tmp_path, "foreign.h5", "empty"):
+    for other in (corpus.utterances, corpus.source, "foreign.h5", "empty"):
         message = said(tmp_path / other)
         assert "not a ragged file" in message and "results/NAME/segments/SESSION.h5" in message
         assert "remove it" not in message

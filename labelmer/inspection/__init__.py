@@ -46,7 +46,6 @@ from labelmer.inspection.models import (
     shown_options,
     shown_size,
 )
-from labelmer.inspection.results import about_results
 
 PROVENANCE = ("encoder", "source", "revision", "family", "device", "precision", "code")
 LIBRARIES = ("labelmer", "torch", "transformers")
@@ -183,6 +182,8 @@ def about_folder(folder: Path, configs: Sequence[Sequence[Path]]) -> dict[str, A
         return about_encoder(folder)
     if (folder / "model.safetensors").exists() or (folder / "config.json").exists():
         return about_model(folder)
+    from labelmer.inspection.results import about_results  # pandas takes half a second
+
     return about_results(folder, configs)
 
 
