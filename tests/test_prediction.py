@@ -393,6 +393,20 @@ def test_another_encoder_than_the_bundles_is_refused(model, tmp_path):
         labelmer.load(folder)(text="no")
 
 
+@pytest.mark.parametrize("name", ["bundle.json", "config.json", "model.safetensors"])
+def test_a_damaged_bundle_is_refused_by_name(model, tmp_path, name):
+    folder = shutil.copytree(model, tmp_path / "m")
+    (path,) = [path for path in folder.rglob(name) if "encoders" not in path.parts]
+    whole_file = path.read_bytes()
+    for damaged in (b"", b"{}", whole_file[: len(whole_file) // 2]):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=str(path.parent)):
+            labelmer.load(folder)
+    path.unlink()
+    with pytest.raises(InputError, match=str(path.parent)):
+        labelmer.load(folder)
+
+
 def test_what_is_no_bundle_is_refused_and_left(full, tmp_path, said):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis/chapter1.tex").write_text("words")

@@ -68,7 +68,7 @@ def opened(folder: Path | str) -> Bundle:
     path = Path(folder) / NAME
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
-        form = about["format"]
+        form, _ = about["format"], [about[name] for name in ("classes", "models", "encoders")]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path}: cannot be read ({error}); expected a folder that `labelmer bundle` wrote: "

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from safetensors import SafetensorError
 
+from labelmer.base.errors import InputError
 from labelmer.learning.batches import (
     EVALUATED,
     Features,
@@ -45,10 +47,15 @@ class Said:
 
 
 def member(folder: Path, device: str) -> "Network | Linear":
-    """The model in a folder, which `labelmer bundle` took from a run."""
-    about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    options = architectures.options(about["model"])
-    return Linear(folder, options) if options.kind == "linear" else Network(folder, device)
+    """The model in a folder, which `labelmer bundle` took from a run; InputError: it is damaged."""
+    try:
+        about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        options = architectures.options(about["model"])
+        return Linear(folder, options) if options.kind == "linear" else Network(folder, device)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise InputError(
+            f"{folder}: not a whole model ({error!r}); copy the bundle anew, or make it anew"
+        ) from None
 
 
 class Network:
