@@ -1,12 +1,16 @@
 """What several test files share: a copy of the repository to run, and what lies beside it."""
 
+import atexit
+import functools
 import multiprocessing
 import os
 import re
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
+import jobs
 import pytest
 import yaml
 from filelock import FileLock
@@ -20,13 +24,24 @@ SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["snakemake.cli", "jsonschema", "pandas"])
 
 
-def run_snakemake(arguments, folder, output):
-    """What the command `snakemake` does, in a folder; all that it prints goes to a file."""
+@functools.cache
+def python_of_jobs():
+    """The folder of the `python` that jobs start, which is this process' own (see jobs.py)."""
+    folder = tempfile.mkdtemp(prefix="labelmer-jobs-")
+    atexit.register(shutil.rmtree, folder)
+    return str(jobs.start(folder))
+
+
+def run_snakemake(arguments, folder, output, python):
+    """What the command `snakemake` does, in a folder; all that it prints goes to a file.
+
+    python: the folder of the jobs' `python`.
+    """
     for stream in (1, 2):
         os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
     os.chdir(folder)
     sys.path.insert(0, str(folder))
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    os.environ["PATH"] = os.pathsep.join([python, os.environ["PATH"]])
     os.environ["PYTHONPATH"] = str(folder)
     os.environ["PYTHONDONTWRITEBYTECODE"] = ""  # all the jobs start from the same modules
     sys.argv = ["snakemake", *arguments]
@@ -72,7 +87,9 @@ class Workspace:
             given += ["--resources", "gpu=1"]
         said = self.folder.with_name(f"{self.folder.name}.out")
         said.unlink(missing_ok=True)
-        run = SERVER.Process(target=run_snakemake, args=(given, self.folder, said))
+        run = SERVER.Process(
+            target=run_snakemake, args=(given, self.folder, said, python_of_jobs())
+        )
         run.start()
         run.join()
         output = said.read_text()

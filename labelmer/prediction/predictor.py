@@ -161,7 +161,7 @@ class Predictor:
         A part with nothing to go by is left out of the product, as by `labelmer fuse`.
         """
         logs = [
-            np.where(_heard(model, there).any(axis=0)[:, None], log_probabilities(p), 0.0)
+            np.where(_heard(model, there).sum(axis=0)[:, None] > 0, log_probabilities(p), 0.0)
             for p, (model, _) in zip(of_parts, parts, strict=True)
         ]
         return np.exp(combined(logs, [told["temperature"] for _, told in parts]))
