@@ -124,7 +124,9 @@ def about_item(file: Ragged, name: str, config: dict[str, Any]) -> dict[str, Any
 def as_text(facts: dict[str, Any]) -> str:
     """Facts as lines of name and value below the path; what there is nothing of is left out."""
     shown = {name: _shown(name, value) for name, value in facts.items() if name != "path"}
-    lines = [f"  {name:11}{text}" for name, text in shown.items() if text]
+    width = max(11, *(len(name) + 1 for name, text in shown.items() if text))
+    below = "\n" + " " * (2 + width)
+    lines = [f"  {n:{width}}{text.replace(chr(10), below)}" for n, text in shown.items() if text]
     return "\n".join([facts["path"], *lines])
 
 
@@ -140,10 +142,12 @@ def _shown(name: str, value: Any) -> str:
     if name == "model":
         return shown_options(value)
     if name in ("holds", "unmade"):
-        lines = [f"{shown_size(size):>10}  {place}" for place, size in value.items()]
-        return ("\n" + " " * 13).join(lines) or "nothing"
+        lines = [f"{shown_size(size):>9}  {place}" for place, size in value.items()]
+        return "\n".join(lines) or "nothing"
     if name == "best":
-        return ("\n" + " " * 13).join(f"{study}: {line}" for study, line in value.items())
+        return "\n".join(f"{study}: {line}" for study, line in value.items())
+    if name == "encoders":
+        return "\n".join(value)
     if name == "versions":
         return ", ".join(f"{library} {version}" for library, version in value.items())
     if name == "keys":
