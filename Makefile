@@ -63,10 +63,11 @@ bench: install
 	$(BIN)/python bench/extract.py
 	$(BIN)/python bench/train.py
 	$(BIN)/python bench/page.py
+	$(BIN)/python bench/predict.py
 
 lock:
 	$(PYTHON) -m uv pip compile --quiet --universal --no-header --no-annotate --python-version 3.11 \
-		--extra demo --extra dev --extra video pyproject.toml --output-file requirements.lock
+		--extra workflow --extra demo --extra dev --extra video pyproject.toml --output-file requirements.lock
 	{ printf '%s\n' '# Made by `make lock` from requirements.lock.' 'name: labelmer' 'channels: [conda-forge, nodefaults]' \
 		'dependencies:' '  - python=3.12' '  - pip' '  - pip:'; sed 's/^/    - /' requirements.lock; } > envs/labelmer.yaml
 

@@ -47,8 +47,10 @@ VERBS = {
     ),
     "plot": ("figures.plot", "result tables, histories or salience -> one figure"),
     "page": ("report.page", "tables and figures -> one HTML page"),
+    "bundle": ("prediction.bundle", "trained models -> one folder, to predict with and to pass on"),
+    "predict": ("prediction.predict", "a bundle and new recordings or words -> emotions"),
     "options": ("config.documents", "what the code knows -> schema and tables of the docs"),
-    "inspect": ("report.inspection", "what a ragged file holds, from what, and whether it is sane"),
+    "inspect": ("inspection", "what a file, model, bundle or results folder holds"),
 }
 
 USAGE = "usage: labelmer VERB ...\n\n" + "\n".join(f"  {v:12}{w}" for v, (_, w) in VERBS.items())

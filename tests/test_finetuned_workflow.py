@@ -15,8 +15,8 @@ from test_reruns import REPLACED, change, write_recognised
 
 from labelmer.base import tables
 from labelmer.base.ragged import Ragged
+from labelmer.inspection.judge import compare
 from labelmer.report import columns
-from labelmer.report.inspection.judge import compare
 
 pytestmark = pytest.mark.slow
 

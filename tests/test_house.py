@@ -21,6 +21,8 @@ ARROWS = {
     "models": {"base", "scores", "learning"},
     "report": {"base", "scores"},
     "figures": {"base", "scores", "report"},
+    "prediction": {"base", "scores", "corpus", "learning", "features", "models", "report"},
+    "inspection": {"base", "report", "config", "prediction"},
     # their names and options alone, without torch
     "config": {"base", "corpus", "features", "models"},
 }
@@ -55,7 +57,7 @@ def test_the_package_knows_nothing_of_snakemake(module):
     assert not re.search(r"^\s*(import|from) snakemake", source, re.MULTILINE)
 
 
-HEAVY = {"fetch", "extract", "transcribe", "finetune", "train", "evaluate"}
+HEAVY = {"fetch", "extract", "transcribe", "finetune", "train", "evaluate", "predict"}
 LIGHT = ["config", *(module for verb, (module, _) in VERBS.items() if verb not in HEAVY)]
 
 

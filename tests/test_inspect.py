@@ -14,11 +14,11 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
+from labelmer import inspection
 from labelmer.base import tables
 from labelmer.base.digest import code_digest, content_key, file_digest
 from labelmer.base.ragged import Ragged, feature_key, feature_params
 from labelmer.base.ragged_writer import Writer
-from labelmer.report import inspection
 
 SOUNDS = {"a1": [1, 2, 3, 4] * 8000, "a2": [5, -6] * 4000, "b1": [0] * 800}
 TEXTS = {"a1": "no", "a2": "not now", "b1": ""}
@@ -464,7 +464,7 @@ def test_other_files_are_refused(corpus, said, tmp_path):
     with h5py.File(tmp_path / "foreign.h5", "w") as file:
         file["x"] = [1]
     (tmp_path / "empty").touch()
-    for other in (corpus.utterances, corpus.source, tmp_path, "foreign.h5", "empty"):
+    for other in (corpus.utterances, corpus.source, "foreign.h5", "empty"):
         message = said(tmp_path / other)
         assert "not a ragged file" in message and "results/NAME/segments/SESSION.h5" in message
         assert "remove it" not in message
@@ -518,7 +518,7 @@ def test_a_flipped_bit_never_ends_in_a_traceback(corpus, capsys, caplog):
 
 def test_it_starts_in_under_a_second_and_without_heavy_imports(corpus):
     program = (
-        "import sys; from labelmer.report.inspection import main\n"
+        "import sys; from labelmer.inspection import main\n"
         "main(sys.argv[1:])\n"
         "assert not {'torch', 'pandas', 'transformers'} & set(sys.modules)"
     )

@@ -15,12 +15,19 @@ def write_atomically(path: Path | str, content: str | bytes) -> None:
     os.replace(part, path)
 
 
-def refuse_foreign(folder: Path | str) -> None:
-    """InputError if a folder that would be replaced holds something else than an encoder."""
+def refuse_foreign(
+    folder: Path | str, mark: str = "source.json", what: str = "an encoder's folder"
+) -> None:
+    """InputError if a path that would be replaced is something else than `what`.
+
+    mark: the file by which such a folder is known.
+    """
     folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: a file, expected {what}, or nothing; give another name")
     names = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    if names - {".snakemake_timestamp"} and "source.json" not in names:
+    if names - {".snakemake_timestamp"} and mark not in names:
         raise InputError(
-            f"{folder}: a folder with {sorted(names)[0]} and no source.json, expected an encoder's "
-            "folder, or none: it would be replaced; give another folder"
+            f"{folder}: a folder with {sorted(names)[0]} and no {mark}, expected {what}, or none: "
+            "it would be replaced; give another folder"
         )

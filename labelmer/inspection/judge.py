@@ -17,7 +17,7 @@ from labelmer.base.digest import (
 from labelmer.base.errors import InputError
 from labelmer.base.literals import declared
 from labelmer.base.ragged import Ragged, feature_key
-from labelmer.report.inspection.facts import attribute, named
+from labelmer.inspection.facts import attribute, named
 
 
 def compare(file: Ragged, config: dict[str, Any], only: str | None = None) -> dict[str, Any]:

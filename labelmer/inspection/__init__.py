@@ -1,8 +1,13 @@
-"""What is in a ragged file (segments, features, salience), from what, and is it sane.
+"""What is in a ragged file, a model, a bundle or a results folder, from what, and is it sane.
 
-Without ID: the file's facts, whether its keys match what lies beside it, and the items whose
-numbers are not finite or all alike. With ID: that item's shape, statistics and tokens; of salience
-also the rows that have most of it.
+A folder is that of a run (results/NAME/STUDY/models/.../foldF.seedS), an encoder's, a bundle, or
+results, results/NAME or results/NAME/STUDY: what stands there and how large it is, the best variant
+by its report, and, with --configfile, what none of the configs makes: each --configfile takes the
+files of one run of the workflow, as Snakemake does.
+
+A ragged file is one of segments, features or salience. Without ID: its facts, whether its keys
+match what lies beside it, and the items whose numbers are not finite or all alike. With ID: that
+item's shape, statistics and tokens; of salience also the rows that have most of it.
 
 Features are compared with the session's segments, utterances or recognised words, with the
 encoder's source.json and with the code of the encoder's family, as made on the file's own device
@@ -23,7 +28,7 @@ from labelmer.base.errors import InputError
 from labelmer.base.options import check, closed, refuse
 from labelmer.base.ragged import NotRagged, NotWhole, Ragged
 from labelmer.base.stage import command, parse, stage_parser
-from labelmer.report.inspection.facts import (
+from labelmer.inspection.facts import (
     about_salience,
     attribute,
     extreme,
@@ -33,7 +38,14 @@ from labelmer.report.inspection.facts import (
     statistics,
     unsound,
 )
-from labelmer.report.inspection.judge import chosen, compare, known_of
+from labelmer.inspection.judge import chosen, compare, known_of
+from labelmer.inspection.models import (
+    about_bundle,
+    about_encoder,
+    about_model,
+    shown_options,
+    shown_size,
+)
 
 PROVENANCE = ("encoder", "source", "revision", "family", "device", "precision", "code")
 LIBRARIES = ("labelmer", "torch", "transformers")
@@ -112,7 +124,9 @@ def about_item(file: Ragged, name: str, config: dict[str, Any]) -> dict[str, Any
 def as_text(facts: dict[str, Any]) -> str:
     """Facts as lines of name and value below the path; what there is nothing of is left out."""
     shown = {name: _shown(name, value) for name, value in facts.items() if name != "path"}
-    lines = [f"  {name:11}{text}" for name, text in shown.items() if text]
+    width = max(11, *(len(name) + 1 for name, text in shown.items() if text))
+    below = "\n" + " " * (2 + width)
+    lines = [f"  {n:{width}}{text.replace(chr(10), below)}" for n, text in shown.items() if text]
     return "\n".join([facts["path"], *lines])
 
 
@@ -123,6 +137,17 @@ def _shown(name: str, value: Any) -> str:
         return f"{value['id']}, {value['rows']} rows"
     if name == "shape":
         return " × ".join(map(str, value))
+    if name == "bytes":
+        return shown_size(value)
+    if name == "model":
+        return shown_options(value)
+    if name in ("holds", "unmade"):
+        lines = [f"{shown_size(size):>9}  {place}" for place, size in value.items()]
+        return "\n".join(lines) or "nothing"
+    if name == "best":
+        return "\n".join(f"{study}: {line}" for study, line in value.items())
+    if name == "encoders":
+        return "\n".join(value)
     if name == "versions":
         return ", ".join(f"{library} {version}" for library, version in value.items())
     if name == "keys":
@@ -150,18 +175,47 @@ def _shown_names(names: dict[str, Any]) -> str:
     return f"{names['count']}: {', '.join(names['first'])}{more}"
 
 
+def about_folder(folder: Path, configs: Sequence[Sequence[Path]]) -> dict[str, Any]:
+    """Facts of a folder as a dict for JSON, whatever labelmer wrote there.
+
+    configs: as about_results takes them.
+    """
+    if (folder / "bundle.json").exists():
+        return about_bundle(folder)
+    if (folder / "source.json").exists():
+        return about_encoder(folder)
+    if (folder / "model.safetensors").exists() or (folder / "config.json").exists():
+        return about_model(folder)
+    from labelmer.inspection.results import about_results  # pandas takes half a second
+
+    return about_results(folder, configs)
+
+
 @command
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of `labelmer inspect`."""
     parser = stage_parser(__doc__)
-    parser.add_argument("file", type=Path, help="of segments, features or salience, .h5")
-    parser.add_argument("id", nargs="?", help="one item of it, an utterance")
+    parser.add_argument("file", type=Path, help="a ragged file (.h5), or a folder; see above")
+    parser.add_argument("id", nargs="?", help="one item of a ragged file, an utterance")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--configfile",
+        type=Path,
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="YAML",
+        help="with a results folder; may be given more than once",
+    )
     args = parse(parser, argv, others=True)
-    file = opened(args.file)
-    refuse(check(closed({name: {} for name in known_of(file)}), args.config, "--config"))
-    if args.id is None:
-        facts = about_file(file, args.config)
+    if args.file.is_dir():
+        facts = about_folder(args.file, args.configfile)
     else:
-        facts = about_item(file, args.id, args.config)
+        file = opened(args.file)
+        refuse(check(closed({name: {} for name in known_of(file)}), args.config, "--config"))
+        facts = (
+            about_file(file, args.config)
+            if args.id is None
+            else about_item(file, args.id, args.config)
+        )
     print(json.dumps(facts) if args.json else as_text(facts))

@@ -1,0 +1,118 @@
+"""What is in a model's folder, and in a bundle of models: without torch, and nothing is loaded."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from labelmer.base.errors import InputError
+from labelmer.base.stage import RUN
+from labelmer.prediction.bundled import opened
+
+HEADER_BYTES = 8  # of a safetensors file: how long its JSON header is
+
+
+def about_model(folder: Path) -> dict[str, Any]:
+    """Facts of the folder of a run as a dict for JSON; InputError if it is not whole."""
+    try:
+        about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        numbers = numbers_in(folder / "model.safetensors")
+        run = about.get("run", {})
+        return {
+            "path": str(folder),
+            "kind": "model",
+            "run": " ".join(str(run[name]) for name in RUN if name in run),
+            "model": {"architecture": "metadata"} if "columns" in about else about["model"],
+            "classes": about["classes"],
+            "inputs": about.get("columns", []),
+            "encoders": [
+                f"{m} {e['encoder']} ({e['source']}, layer {e['layer']})"
+                for m, e in about.get("encoders", {}).items()
+            ],
+            "updates": about.get("updates"),
+            "numbers": numbers,
+            "bytes": size_of(folder),
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{folder}: not a whole model ({error!r}); move the folder away, and train it anew"
+        ) from None
+
+
+def about_encoder(folder: Path) -> dict[str, Any]:
+    """Facts of an encoder's snapshot as a dict for JSON; InputError if they cannot be read."""
+    path = folder / "source.json"
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        names = ("source", "revision", "finetuned", "model_type", "width", "layers")
+        known = {name: facts[name] for name in names if name in facts}
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); fetch the encoder anew") from None
+    return {"path": str(folder), "kind": "encoder", **known, "bytes": size_of(folder)}
+
+
+def about_bundle(folder: Path) -> dict[str, Any]:
+    """Facts of a bundle as a dict for JSON; InputError if it is not whole."""
+    bundle = opened(folder)
+    about = bundle.about
+    parts = [part for model in bundle.models for part in model["parts"]]
+    temperatures = [part["temperature"] for part in parts]
+    for part in parts:
+        about_model(folder / part["folder"])
+    return {
+        "path": str(folder),
+        "kind": "bundle",
+        "labelmer": about["labelmer"],
+        "corpus": about["corpus"],
+        "study": about["study"],
+        "experiment": about["experiment"],
+        "variants": about["variants"],
+        "classes": about["classes"],
+        "models": [f"fold{model['fold']}.seed{model['seed']}" for model in bundle.models],
+        "temperature": f"{min(temperatures):.3g} to {max(temperatures):.3g}",
+        "encoders": [
+            f"{name} ({e['source']}, {'in the bundle' if e['folder'] else 'fetched'})"
+            for name, e in about["encoders"].items()
+        ],
+        "transcriber": about["transcriber"],
+        "bytes": size_of(folder),
+    }
+
+
+def numbers_in(path: Path) -> int:
+    """How many numbers a safetensors file holds; ValueError if it is not as long as it says."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(HEADER_BYTES), "little")
+        if length > path.stat().st_size:
+            raise ValueError(f"{path.name} is cut off")
+        header = json.loads(file.read(length))
+    tensors = [about for name, about in header.items() if name != "__metadata__"]
+    end = max((about["data_offsets"][1] for about in tensors), default=0)
+    if HEADER_BYTES + length + end != path.stat().st_size:
+        raise ValueError(f"{path.name} is cut off")
+    return sum(_product(about["shape"]) for about in tensors)
+
+
+def _product(shape: Iterable[int]) -> int:
+    count = 1
+    for size in shape:
+        count *= size
+    return count
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def shown_size(count: int) -> str:
+    """Bytes as people read them: 1.5 MB."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"
+
+
+def shown_options(options: Mapping[str, Any]) -> str:
+    """A model's options as text."""
+    return ", ".join(f"{name} {value}" for name, value in options.items())

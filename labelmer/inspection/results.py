@@ -1,0 +1,160 @@
+"""What stands in a results folder, how large it is, what no config makes, and what is best."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from labelmer.base.errors import InputError
+from labelmer.config import check
+from labelmer.config.files import check_files
+from labelmer.config.sections import with_defaults
+from labelmer.report import columns
+from labelmer.report.columns import EXPERIMENT
+from labelmer.report.text import percent, percent_interval
+
+OF_CORPUS = ("segments", "utterances", "labels", "transcripts", "features")
+OF_RUNS = ("models", "predictions", "perturbed", "salience")
+OF_STUDY = ("splits", "encoders", "features", "labels", *OF_RUNS, "reports")
+CAUTION = "chosen by its test part, so its number is too good"
+
+
+def about_results(folder: Path, given: Sequence[Sequence[Path]]) -> dict[str, Any]:
+    """Facts of results, results/NAME or results/NAME/STUDY as a dict for JSON.
+
+    given: the config files of one run of the workflow each, later ones over earlier ones. Without
+    any, nothing is said of what no config makes. InputError: a folder that is none of the three.
+    """
+    corpora = {corpus: [study] if study else _studies(corpus) for corpus, study in _of(folder)}
+    wanted = [merged(paths) for paths in given]
+    holds: Counter[str] = Counter()
+    unmade: Counter[str] = Counter()
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file():
+            continue
+        corpus = next(c for c in corpora if path.is_relative_to(c))
+        size, parts = path.stat().st_size, path.relative_to(corpus).parts
+        study = parts[0] in {s.name for s in corpora[corpus]}
+        depth = 2 if study or parts[0] == "features" else 1
+        holds["/".join((corpus.name, *parts[:depth]))] += size
+        if wanted and (extra := _unmade(parts, [c for c in wanted if _name(c) == corpus.name])):
+            unmade["/".join((corpus.name, *extra))] += size
+    studies = [study for found in corpora.values() for study in found]
+    best = {str(s.relative_to(s.parents[1])): line for s in studies if (line := best_of(s))}
+    return {
+        "path": str(folder),
+        "kind": "results",
+        "holds": dict(holds),
+        "unmade": dict(unmade) if wanted else None,
+        "best": best,
+        "bytes": sum(holds.values()),
+    }
+
+
+def _of(folder: Path) -> list[tuple[Path, Path | None]]:
+    """The corpora that a folder holds or is in, each with the one study to look at, or all."""
+    if _holds(folder, ("segments", "utterances")):
+        return [(folder, None)]
+    if _holds(folder, ("splits", "models", "predictions", "reports")):
+        return [(folder.parent, folder)]
+    inside = [(f, None) for f in sorted(folder.iterdir()) if _holds(f, ("segments", "utterances"))]
+    if not inside:
+        raise InputError(
+            f"{folder}: neither a model, a bundle nor results, expected a folder that labelmer "
+            "wrote: results, results/NAME, results/NAME/STUDY, the folder of a run, or a bundle"
+        )
+    return list(inside)
+
+
+def _holds(folder: Path, names: Iterable[str]) -> bool:
+    return any((folder / name).is_dir() for name in names)
+
+
+def _studies(corpus: Path) -> list[Path]:
+    found = [folder for folder in sorted(corpus.iterdir()) if folder.is_dir()]
+    return [f for f in found if f.name not in OF_CORPUS and _holds(f, OF_STUDY)]
+
+
+def merged(paths: Sequence[Path]) -> dict[str, Any]:
+    """The config of some files, later ones over earlier ones, as Snakemake merges them.
+
+    InputError: a file that is not there, or a config that is not valid.
+    """
+    if absent := [path for path in paths if not path.is_file()]:
+        raise InputError(f"{absent[0]}: there is no such config file; correct the path")
+    check_files(paths)
+    made: dict[str, Any] = {}
+    for path in paths:
+        _update(made, yaml.safe_load(path.read_text(encoding="utf-8")))
+    check(made)
+    return with_defaults(made)
+
+
+def _update(made: dict[str, Any], other: Mapping[str, Any]) -> None:
+    for key, value in other.items():
+        if isinstance(value, Mapping) and isinstance(made.get(key), dict):
+            _update(made[key], value)
+        else:
+            made[key] = value
+
+
+def _name(config: Mapping[str, Any]) -> str:
+    return config["corpus"]["name"]
+
+
+def _unmade(parts: Sequence[str], wanted: Sequence[Mapping[str, Any]]) -> tuple[str, ...] | None:
+    """How much of a file's path below its corpus no config makes; None if one makes it.
+
+    wanted: configs of that corpus.
+    """
+    if not wanted:
+        return ()
+    top, *rest = parts
+    if top in OF_CORPUS:
+        known = {e[m] for c in wanted for e in c["experiments"] for m in ("speech", "text")}
+        return (top, rest[0]) if top == "features" and rest[0] not in known else None
+    of_study = [config for config in wanted if config["study"] == top]
+    if not of_study:
+        return (top,)
+    if len(rest) < 2:
+        return None
+    kind, name, *below = rest
+    experiments = [e for config in of_study for e in config["experiments"]]
+    if kind in ("features", "encoders", "labels"):
+        known = {e[m] for e in experiments for m in ("speech", "text")}
+        return None if name.removesuffix(".h5") in known else (top, kind, name)
+    if kind not in OF_RUNS or len(below) < 3:
+        return None
+    mode, variant, run = below[:3]
+    seeds = {f"seed{seed}" for config in of_study for seed in config["seeds"]}
+    if (name, mode, variant) not in set(_variants(of_study)):
+        return (top, kind, name, mode, variant)
+    seed = run.split(".")[1]
+    return None if seed in seeds else (top, kind, name, mode, variant, run)
+
+
+def _variants(wanted: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    """(SPEECH+TEXT, MODE, VARIANT) of all that configs run, and of what late fusions multiply."""
+    for config in wanted:
+        for e in config["experiments"]:
+            for variant in e["variants"]:
+                parts = config["variants"][variant].get("product_of", [])
+                for each in (variant, *parts):
+                    yield f"{e['speech']}+{e['text']}", e["mode"], each
+
+
+def best_of(study: Path) -> str:
+    """The variant of a study with the greatest pooled UA, as its report has it; "" without one."""
+    path = study / "reports" / "compare.tsv"
+    if not path.exists():
+        return ""
+    table = columns.read(path, "compare")
+    row = table.loc[table["ua_pooled"].idxmax()]
+    speech, text, mode = row[EXPERIMENT]
+    interval = percent_interval(row["ua_low"], row["ua_high"])
+    return (
+        f"{row['variant']} of {len(table)} ({speech} + {text}, {mode}): pooled UA "
+        f"{percent(row['ua_pooled'])} {interval}; {CAUTION}"
+    )

@@ -1,0 +1,1 @@
+"""What was trained, in use: bundles of models, and what they say of new recordings."""

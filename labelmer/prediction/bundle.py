@@ -1,0 +1,214 @@
+"""Bundle trained models: one folder that suffices alone, to predict with and to pass on.
+
+RUN is the folder of a run, results/NAME/STUDY/models/SPEECH+TEXT/MODE/VARIANT/foldF.seedS, or that
+of a variant, for all its folds and seeds. Runs of several variants become their late fusion: the
+product of what the variants say, for each fold and seed.
+
+The folder holds
+
+    bundle.json   classes, encoders, models, and the temperatures that validation chose
+    README.md     a model card: protocol, results, limits, licences
+    models/       weights and options of each model
+    encoders/     those that nobody else has: fine-tuned ones, and those of path:
+
+Encoders of hub:, package: and builtin: are named by source, revision and digest, and fetched when
+they are first used. There is nothing else in it but safetensors and JSON, and an encoder's
+vocabulary.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from labelmer import __version__
+from labelmer.base import tables
+from labelmer.base.errors import InputError
+from labelmer.base.files import refuse_foreign
+from labelmer.base.lock import alone
+from labelmer.base.log import log
+from labelmer.base.stage import command, parse, stage_parser
+from labelmer.base.tables import MODALITIES
+from labelmer.models import fuse
+from labelmer.prediction.bundled import FORMAT, NAME
+from labelmer.prediction.card import card
+from labelmer.prediction.runs import Run, runs_in
+
+MODEL = ("model.safetensors", "config.json")
+
+
+def bundle(folders: Sequence[Path], out: Path) -> dict[str, Any]:
+    """Write the bundle of some runs into a folder, whole or not at all; return its bundle.json.
+
+    Replaces the bundle that the folder held. InputError: runs that do not go together, or whose
+    encoders or predictions are not there; a folder that holds something else.
+    """
+    runs = runs_in(folders)
+    groups = together(runs)
+    refuse_foreign(out, NAME, "a bundle")
+    part = out.with_name(out.name + ".part")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with alone(out):
+        shutil.rmtree(part, ignore_errors=True)
+        try:
+            made = _write(groups, part)
+            shutil.rmtree(out, ignore_errors=True)
+            part.rename(out)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    return made
+
+
+def together(runs: Sequence[Run]) -> list[list[Run]]:
+    """Runs by fold and seed, in order: for each the run of every variant.
+
+    InputError unless all are of one experiment of one study, on the same classes, and each variant
+    has the same folds and seeds and the same options throughout.
+    """
+    first = runs[0]
+    for run in runs[1:]:
+        for what, here, there in (
+            ("study", run.study, first.study),
+            ("experiment", run.experiment, first.experiment),
+            ("classes", run.about["classes"], first.about["classes"]),
+        ):
+            if here != there:
+                raise InputError(
+                    f"{run.folder}: {what} {here}, expected {there} as of {first.folder}; bundle "
+                    "the runs of one experiment"
+                )
+    variants = list(dict.fromkeys(run.variant for run in runs))
+    of_variant = {v: {run.name: run for run in runs if run.variant == v} for v in variants}
+    names = sorted(of_variant[variants[0]], key=_numbers)
+    for variant, found in of_variant.items():
+        if set(found) != set(names):
+            odd = sorted(set(found) ^ set(names), key=_numbers)[0]
+            raise InputError(
+                f"{odd} is given of '{variant}' or of '{variants[0]}', but not of both; give "
+                "the same folds and seeds of each variant, whose product is bundled"
+            )
+        options = {json.dumps(run.about["model"], sort_keys=True): run for run in found.values()}
+        if len(options) > 1:
+            one, other = list(options.values())[:2]
+            raise InputError(
+                f"{one.folder} and {other.folder} have different options (`model` in config.json), "
+                "expected one variant to be one model; train the older one anew"
+            )
+    return [[of_variant[variant][name] for variant in variants] for name in names]
+
+
+def _numbers(name: str) -> tuple[int, ...]:
+    """The fold and the seed of foldF.seedS."""
+    return tuple(int(part.strip("foldse")) for part in name.split("."))
+
+
+def multiplied(parts: Sequence[Run]) -> tuple[pd.DataFrame, tuple[float, ...]]:
+    """What the variants of one fold and seed say together, and the temperature of each.
+
+    The temperatures are those that the validation part asks for, as `labelmer fuse` and the
+    calibration in the reports have them. The first: a table of predictions.
+    """
+    found = []
+    for run in parts:
+        if not run.predictions.exists():
+            raise InputError(
+                f"{run.predictions}: there are no predictions of {run.folder}, expected those by "
+                "which its temperature is chosen; run the workflow to its end"
+            )
+        found.append(tables.read(run.predictions, "predictions"))
+        fuse.check(found[-1], run.predictions)
+        found[-1] = fuse.matched(found[0], found[-1], parts[0].predictions, run.predictions)
+    return fuse.fuse_tables(found, parts[0].variant)
+
+
+def reported_as(parts: Sequence[Run], said: pd.DataFrame) -> str | None:
+    """The name under which the reports have these variants' product, if it was evaluated.
+
+    said: what they say together.
+    """
+    first = parts[0]
+    if len(parts) == 1:
+        return first.variant
+    others = first.predictions.parents[1]
+    for path in sorted(others.glob(f"*/{first.name}.tsv")):
+        if not (first.folder.parents[1] / path.parent.name).exists():  # a late fusion, no model
+            table = tables.read(path, "predictions").set_index("id").reindex(said["id"])
+            p = fuse.probability_columns(said)
+            if np.abs(table.reindex(columns=p).to_numpy() - said[p].to_numpy()).max() < 1e-6:
+                return path.parent.name
+    return None
+
+
+def _write(groups: Sequence[Sequence[Run]], folder: Path) -> dict[str, Any]:
+    """Fill a folder that is not there yet; return what bundle.json says."""
+    first = groups[0][0]
+    encoders: dict[str, Any] = {}
+    models = []
+    for parts in groups:
+        described = []
+        said, temperatures = multiplied(parts)
+        for run, temperature in zip(parts, temperatures, strict=True):
+            place = f"models/{run.variant}/{run.name}"
+            (folder / place).mkdir(parents=True)
+            for name in MODEL:
+                shutil.copyfile(run.folder / name, folder / place / name)
+            used = {}
+            for m in [m for m in MODALITIES if m in run.about["encoders"]]:
+                told, snapshot = run.encoder(m)
+                used[m] = f"{told['name']}/{run.name}" if told["finetuned"] else told["name"]
+                if used[m] not in encoders:
+                    encoders[used[m]] = _taken_in(told, snapshot, folder, used[m])
+            described.append({"folder": place, "encoders": used, "temperature": temperature})
+        fold, seed = _numbers(parts[0].name)
+        models.append({"fold": fold, "seed": seed, "parts": described})
+    made = {
+        "format": FORMAT,
+        "labelmer": __version__,
+        "corpus": first.study.parent.name,
+        "study": first.study.name,
+        "experiment": first.experiment,
+        "variants": [run.variant for run in groups[0]],
+        "classes": first.about["classes"],
+        "encoders": encoders,
+        "models": models,
+        "transcriber": None,
+    }
+    text = json.dumps(made, indent=1, ensure_ascii=False)
+    (folder / NAME).write_text(text + "\n", encoding="utf-8")
+    text = card(made, first.study, first.about, reported_as(groups[-1], said))
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    return made
+
+
+def _taken_in(told: dict[str, Any], snapshot: Path, folder: Path, name: str) -> dict[str, Any]:
+    """What bundle.json says of an encoder; its files are copied where they cannot be fetched."""
+    kind = told["source"].partition(":")[0]
+    if kind == "files":
+        raise InputError(
+            f"encoder {told['name']}: its features were made elsewhere ({told['source']}), and "
+            "labelmer cannot make those of new recordings; bundle a variant without it"
+        )
+    if not told["finetuned"] and kind != "path":
+        return {**told, "folder": None}
+    place = f"encoders/{name}"
+    (folder / place).mkdir(parents=True)
+    for path in snapshot.iterdir():
+        if path.is_file() and not path.name.startswith("."):  # Snakemake's time stamp
+            shutil.copyfile(path, folder / place / path.name)
+    return {**told, "folder": place}
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line of `labelmer bundle`."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="see above")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="MODEL", help="to write")
+    args = parse(parser, argv)
+    made = bundle(args.runs, args.out)
+    log.info("%d models of %s in %s", len(made["models"]), made["experiment"], args.out)
+    print(f"{args.out}: {len(made['models'])} models; labelmer predict {args.out} AUDIO ...")

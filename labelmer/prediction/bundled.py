@@ -1,0 +1,87 @@
+"""A bundle on disk: what it says, and its encoders, fetched where it does not hold them."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labelmer.base.errors import InputError
+from labelmer.base.lock import alone
+from labelmer.base.log import log
+from labelmer.features import encoders
+
+NAME, FORMAT = "bundle.json", 1
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A folder that `labelmer bundle` wrote, and what its bundle.json says."""
+
+    folder: Path
+    about: dict[str, Any]
+
+    @property
+    def classes(self) -> list[str]:
+        return self.about["classes"]
+
+    @property
+    def models(self) -> list[dict[str, Any]]:
+        """One of each fold and seed: its `parts`, whose product it is, mostly one."""
+        return self.about["models"]
+
+    def encoder(self, name: str) -> tuple[Path, dict[str, Any]]:
+        """The folder of an encoder's snapshot, and its source.json; fetched, if need be.
+
+        What is fetched stays in the user's cache. InputError: it cannot be had, or is another one.
+        """
+        told = self.about["encoders"][name]
+        if told["folder"]:
+            folder = self.folder / told["folder"]
+        else:
+            folder = cache() / f"{told['name']}-{told['content'][:16]}"
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with alone(folder):
+                if not (folder / "source.json").exists():
+                    from labelmer.features.fetch import fetch
+
+                    log.warning("fetching %s into %s, once", told["source"], folder)
+                    fetch(told["source"], folder)
+        facts = encoders.read_facts(folder, told["name"])
+        if facts["weights"] != told["weights"]:
+            raise InputError(
+                f"{folder}: weights {facts['weights'][:12]} of {told['source']}, expected "
+                f"{told['weights'][:12]}, by which the bundle's features were made; take revision "
+                f"'{told['revision']}' of it, and remove this folder"
+            )
+        if facts["content"] != told["content"]:
+            log.warning(
+                "%s: the weights are those of the bundle, but other files of the encoder are not "
+                "(its tokenizer or settings): predictions may differ from the evaluated ones",
+                folder,
+            )
+        return folder, facts
+
+
+def opened(folder: Path | str) -> Bundle:
+    """The bundle in a folder; InputError if there is none that this labelmer can read."""
+    path = Path(folder) / NAME
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        form, _ = about["format"], [about[name] for name in ("classes", "models", "encoders")]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({error}); expected a folder that `labelmer bundle` wrote: "
+            "labelmer bundle RUN_FOLDER -o MODEL"
+        ) from None
+    if form != FORMAT:
+        raise InputError(
+            f"{path}: format {form}, expected {FORMAT}; update labelmer, or bundle the models anew"
+        )
+    return Bundle(Path(folder), about)
+
+
+def cache() -> Path:
+    """Where fetched encoders stay: ~/.cache/labelmer/encoders, or below XDG_CACHE_HOME."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "labelmer" / "encoders"

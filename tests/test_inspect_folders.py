@@ -1,0 +1,146 @@
+"""inspect on folders: a model, a bundle, results, and what of these no config makes."""
+
+import json
+import shutil
+
+import pytest
+import yaml
+from conftest import REPOSITORY
+from studies import CLASSES, Study
+from test_encoders import snapshot  # noqa: F401
+
+from labelmer import inspection
+from labelmer.prediction import bundle
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, snapshot):  # noqa: F811
+    """One run of full and one of old, reported."""
+    made = Study(tmp_path_factory.mktemp("study"))
+    made.encoder("fbank", "speech", "builtin:fbank")
+    made.encoder("bert", "text", f"path:{snapshot('bert')}", 2)
+    made.full = made.run("full", "fbank", "bert")
+    made.report(made.full, made.run("old", "fbank", "bert", label_guidance=False))
+    return made
+
+
+@pytest.fixture
+def facts(capsys):
+    """facts(arguments): what --json prints."""
+
+    def run(*arguments):
+        inspection.main([*map(str, arguments), "--json"])
+        return json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+
+    return run
+
+
+@pytest.fixture
+def said(caplog):
+    """said(arguments): the error with which inspect ends."""
+
+    def run(*arguments):
+        caplog.clear()
+        with pytest.raises(SystemExit) as end:
+            inspection.main([*map(str, arguments)])
+        assert end.value.code == 1 and "Traceback" not in caplog.text
+        return caplog.text
+
+    return run
+
+
+@pytest.fixture
+def config(tmp_path):
+    """write(name, **sections): a config file for the study, demo.yaml but for these."""
+
+    def write(name, **sections):
+        made = yaml.safe_load((REPOSITORY / "demo.yaml").read_text())
+        made["corpus"].update(name="tiny")
+        made["encoders"]["bert"] = {"modality": "text", "source": "path:bert", "layer": 2}
+        made["experiments"][0].update(text="bert", variants=["full"])
+        path = tmp_path / name
+        path.write_text(yaml.safe_dump({**made, **sections}))
+        return path
+
+    return write
+
+
+def test_a_model(study, facts, said, tmp_path):
+    found = facts(study.full)
+    assert found["kind"] == "model" and found["classes"] == CLASSES
+    assert found["run"] == "fbank bert frozen full 1 1"
+    assert found["model"]["architecture"] == "label-guided" and found["model"]["width"] == 16
+    assert found["encoders"][0] == "speech fbank (builtin:fbank, layer 0)"
+    assert found["numbers"] > 1000
+    broken = shutil.copytree(study.full, tmp_path / "broken")
+    with (broken / "model.safetensors").open("r+b") as file:
+        file.truncate(1000)
+    assert "not a whole model" in said(broken)
+    (broken / "config.json").write_text("{")
+    assert "not a whole model" in said(broken)
+
+
+def test_an_encoder(study, facts):
+    found = facts(study.snapshot("bert"))
+    assert (found["kind"], found["model_type"], found["layers"]) == ("encoder", "bert", 3)
+
+
+def test_a_bundle(study, facts, said, tmp_path, capsys):
+    bundle.bundle([study.full], tmp_path / "m")
+    found = facts(tmp_path / "m")
+    assert found["kind"] == "bundle" and found["models"] == ["fold1.seed1"]
+    assert found["encoders"][0] == "fbank (builtin:fbank, fetched)"
+    assert found["encoders"][1].endswith("in the bundle)")
+    inspection.main([str(tmp_path / "m")])
+    assert "  bytes      " in capsys.readouterr().out
+    (tmp_path / "m/models/full/fold1.seed1/config.json").unlink()
+    assert "not a whole model" in said(tmp_path / "m")
+
+
+def test_results_say_what_they_hold_and_what_is_best(study, facts, said, tmp_path):
+    whole, corpus, alone = (
+        facts(folder) for folder in (study.corpus.parent, study.corpus, study.study)
+    )
+    for found in (whole, corpus):
+        assert {"tiny/segments", "tiny/features/fbank", "tiny/main/models"} <= found["holds"].keys()
+    assert set(alone["holds"]) == {k for k in whole["holds"] if k.startswith("tiny/main/")}
+    size = sum(path.stat().st_size for path in study.corpus.rglob("*") if path.is_file())
+    assert whole["bytes"] == sum(whole["holds"].values()) == size
+    assert "chosen by its test part" in whole["best"]["tiny/main"]
+    assert " of 2 (fbank + bert, frozen)" in alone["best"]["tiny/main"]
+    assert whole["unmade"] is None
+    assert "neither a model, a bundle nor results" in said(tmp_path)
+
+
+def test_what_no_config_makes_is_named_and_stays(study, facts, config, capsys):
+    given = "--configfile", config("full.yaml")
+    found = facts(study.corpus.parent, *given)["unmade"]
+    runs = {
+        f"tiny/main/{kind}/fbank+bert/frozen/old"
+        for kind in ("models", "predictions", "perturbed", "salience")
+    }
+    assert found.keys() == runs
+    old = ["old"]
+    other = config(
+        "old.yaml",
+        variants={"old": {"label_guidance": False}},
+        experiments=[{"speech": "fbank", "text": "bert", "mode": "frozen", "variants": old}],
+    )
+    assert facts(study.corpus.parent, *given, "--configfile", other)["unmade"] == {}
+    elsewhere = config("study.yaml", study="elsewhere")
+    assert facts(study.corpus.parent, "--configfile", elsewhere)["unmade"].keys() == {"tiny/main"}
+    seeds = config("seeds.yaml", seeds=[2])
+    found = facts(study.corpus.parent, "--configfile", seeds)["unmade"]
+    assert "tiny/main/models/fbank+bert/frozen/full/fold1.seed1" in found
+    inspection.main([str(study.corpus.parent), *map(str, given)])
+    assert "frozen/old" in capsys.readouterr().out and study.full.exists()
+
+
+def test_configs_are_merged_as_snakemake_merges_them(study, facts, config, said, tmp_path):
+    more = tmp_path / "more.yaml"
+    more.write_text("study: elsewhere\n")
+    told = study.corpus.parent, "--configfile", config("a.yaml"), more
+    assert facts(*told)["unmade"].keys() == {"tiny/main"}
+    assert "there is no such config file" in said(study.corpus, "--configfile", "gone.yaml")
+    more.write_text("seeds: none\n")
+    assert "the config is not valid" in said(*told)

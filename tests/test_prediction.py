@@ -1,0 +1,473 @@
+"""Bundles: what they hold, what they say of new recordings and words, and what they refuse."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from conftest import REPOSITORY
+from huggingface_hub import ModelCard
+from studies import CLASSES, Study
+from test_encoders import snapshot  # noqa: F401
+
+import labelmer
+from labelmer.base import tables
+from labelmer.base.errors import InputError
+from labelmer.base.ragged import Ragged
+from labelmer.models import fuse
+from labelmer.prediction import bundle, pauses, predict
+from labelmer.prediction.bundled import cache
+from labelmer.prediction.recordings import whole
+from labelmer.prediction.utterance import Utterance
+from labelmer.scores.calibration import combined, log_probabilities
+
+torch.set_num_threads(1)
+P = [f"p_{name}" for name in CLASSES]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, snapshot):  # noqa: F811
+    made = Study(tmp_path_factory.mktemp("study"))
+    made.encoder("fbank", "speech", "builtin:fbank")
+    made.encoder("bert", "text", f"path:{snapshot('bert')}", 2)
+    return made
+
+
+@pytest.fixture(scope="module")
+def full(study):
+    """The run of a model of both modalities."""
+    return study.run("full", "fbank", "bert")
+
+
+@pytest.fixture(scope="module")
+def model(full, tmp_path_factory):
+    """Its bundle."""
+    out = tmp_path_factory.mktemp("bundles") / "full"
+    bundle.bundle([full], out)
+    return out
+
+
+@pytest.fixture(autouse=True)
+def cached(tmp_path_factory, monkeypatch):
+    """Fetched encoders stay in a folder of the tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture
+def said(caplog, capsys):
+    """said(main, arguments): the error with which a command ends."""
+
+    def run(main, *arguments):
+        caplog.clear()
+        with pytest.raises(SystemExit) as end:
+            main(list(map(str, arguments)))
+        assert end.value.code == 1 and "Traceback" not in caplog.text
+        return caplog.text
+
+    return run
+
+
+def given(study, *lacking):
+    """The test utterances from their recordings, without the modalities that lack."""
+    return [
+        Utterance(
+            row.id,
+            None if "speech" in lacking else whole(study.wav(row.id)),
+            None if "text" in lacking else row.text,
+            row.speaker,
+            row.start_s,
+            row.end_s,
+        )
+        for row in study.tested().itertuples()
+    ]
+
+
+def bundled(out, *runs):
+    bundle.bundle(runs, out)
+    return labelmer.load(out)
+
+
+def evaluated(study, folder, predictions):
+    """What evaluate wrote of these utterances, (N, C)."""
+    return study.predictions(folder).loc[[p.id for p in predictions], P].to_numpy()
+
+
+def check(study, folder, predictions):
+    """Is what one model says, before calibration, what evaluate wrote?"""
+    found = np.stack([p.uncalibrated[0] for p in predictions])
+    np.testing.assert_allclose(found, evaluated(study, folder, predictions), atol=1e-5)
+
+
+# As evaluated
+
+
+def test_it_says_of_a_recording_what_evaluate_says_of_the_utterance(study, full, model):
+    predictor = labelmer.load(model)
+    check(study, full, predictor.predict(given(study)))
+    for row in study.tested().itertuples():
+        alone = predictor(study.wav(row.id), row.text)
+        wanted = study.predictions(full).loc[row.id, P].to_numpy(float)
+        np.testing.assert_allclose(alone.uncalibrated[0], wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", ["all", 1])
+def test_so_it_does_of_any_layer(study, snapshot, tmp_path, layer):  # noqa: F811
+    name = f"wave-{layer}"
+    study.encoder(name, "speech", f"path:{snapshot('wav2vec2-group')}", layer)
+    folder = study.run("full", name, "bert")
+    check(study, folder, bundled(tmp_path / "m", folder).predict(given(study)))
+
+
+def test_so_it_does_of_fine_tuned_encoders(study, snapshot, tmp_path):  # noqa: F811
+    for name, kind in (("tuned-wave", "wav2vec2-group"), ("tuned-bert", "bert")):
+        modality = "text" if kind == "bert" else "speech"
+        study.encoder(name, modality, f"path:{snapshot(kind)}", -1, tuned=True)
+    folder = study.run("full", "tuned-wave", "tuned-bert", "finetuned")
+    predictor = bundled(tmp_path / "m", folder)
+    check(study, folder, predictor.predict(given(study)))
+    assert (tmp_path / "m/encoders/tuned-wave/fold1.seed1/model.safetensors").exists()
+
+
+def test_so_it_does_of_the_turns_of_a_dialogue(study, tmp_path, caplog):
+    folder = study.run("context", "fbank", "bert", context_turns=2)
+    predictor = bundled(tmp_path / "m", folder)
+    turns = predictor.predict(given(study), dialogue=True)
+    check(study, folder, turns)
+    alone = predictor.predict(given(study))
+    assert np.abs(alone[0].uncalibrated - turns[0].uncalibrated).max() < 1e-6  # it is the first
+    assert np.abs(alone[-1].uncalibrated - turns[-1].uncalibrated).max() > 1e-6
+
+
+def test_so_it_does_of_the_linear_baseline(study, tmp_path, said):
+    folder = study.run("linear", "fbank", "bert", architecture="linear")
+    predictor = bundled(tmp_path / "m", folder)
+    check(study, folder, predictor.predict(given(study)))
+    recording = study.wav(study.tested().id.iloc[0])
+    text = said(predict.main, tmp_path / "m", recording, "--explain", tmp_path / "x.html")
+    assert "linear models have no salience" in text and not (tmp_path / "x.html").exists()
+
+
+def test_models_are_calibrated_by_validation_and_averaged(study, full, tmp_path):
+    other = study.run("full", "fbank", "bert", seed=2)
+    predictor = bundled(tmp_path / "m", other.parent)
+    predictions = predictor.predict(given(study))
+    of_models = []
+    for run in (full, other):
+        _, temperatures = fuse.fuse_tables(
+            [tables.read(predictions_of(study, run), "predictions")], ""
+        )
+        logs = log_probabilities(evaluated(study, run, predictions))
+        of_models.append(np.exp(combined([logs], temperatures)))
+    for number, prediction in enumerate(predictions):
+        own = np.stack([p[number] for p in of_models])
+        np.testing.assert_allclose(prediction.of_models, own, atol=1e-5)
+        np.testing.assert_allclose(prediction.probabilities, own.mean(0), atol=1e-5)
+        np.testing.assert_allclose(prediction.spread, own.std(0), atol=1e-5)
+        assert prediction.label == CLASSES[own.mean(0).argmax()]
+        assert prediction.confidence == pytest.approx(own.mean(0).max(), abs=1e-5)
+
+
+def predictions_of(study, folder):
+    path = study.study / "predictions" / folder.relative_to(study.study / "models")
+    return path.with_name(f"{path.name}.tsv")
+
+
+def test_several_variants_become_their_late_fusion(study, tmp_path):
+    runs = [study.run(f"{m}-only", "fbank", "bert", modalities=[m]) for m in ("speech", "text")]
+    paths = [predictions_of(study, run) for run in runs]
+    out = predictions_of(study, runs[0].parents[1] / "late/fold1.seed1")
+    changed = tmp_path / "perturbed.tsv"
+    perturbed = [str(path).replace("/predictions/", "/perturbed/") for path in paths]
+    told = [*map(str, paths), str(out), "--perturbed", *perturbed]
+    fuse.main([*told, "--perturbed-out", str(changed), "--variant", "late"])
+    predictor = bundled(tmp_path / "m", *runs)
+    check(study, runs[0].parents[1] / "late/fold1.seed1", predictor.predict(given(study)))
+    missing = tables.read(changed, "perturbed").query("change == 'missing'")
+    missing = missing.set_index(["modality", "id"])
+    for lacking in ("speech", "text"):
+        predictions = predictor.predict(given(study, lacking))
+        wanted = missing.loc[lacking].loc[[p.id for p in predictions], P]
+        found = np.stack([p.probabilities for p in predictions])
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+# What is missing
+
+
+def test_a_missing_modality_is_missing_as_in_training(study, full, model):
+    changed = str(predictions_of(study, full)).replace("/predictions/", "/perturbed/")
+    missing = tables.read(changed, "perturbed").query("change == 'missing'")
+    predictor = labelmer.load(model)
+    for lacking in ("speech", "text"):
+        predictions = predictor.predict(given(study, lacking), salience=True)
+        rows = missing[missing["modality"] == lacking].set_index("id")
+        found = np.stack([p.uncalibrated[0] for p in predictions])
+        np.testing.assert_allclose(found, rows.loc[[p.id for p in predictions], P], atol=1e-5)
+        assert all(lacking not in p.salience for p in predictions)
+    mixed = [*given(study, "text")[:2], *given(study)[2:]]
+    both = predictor.predict(mixed)
+    np.testing.assert_allclose(both[0].probabilities, predictions[0].probabilities, atol=1e-5)
+    check(study, full, both[2:])
+
+
+def test_what_a_model_cannot_do_without_is_asked_for(study, tmp_path, said):
+    folder = study.run("brittle", "fbank", "bert", modality_dropout=0)
+    bundle.bundle([folder], tmp_path / "m")
+    name = study.wav(study.tested().id.iloc[0])
+    text = said(predict.main, tmp_path / "m", name)
+    assert f"'{name}': no words" in text and "modality_dropout: 0" in text
+    text = said(predict.main, tmp_path / "m", "--text", "no")
+    assert "'text': no audio, expected some" in text
+
+
+def test_a_model_that_only_reads_is_not_given_sound(study, tmp_path, said):
+    folder = study.run("text-only", "fbank", "bert", modalities=["text"])
+    predictor = bundled(tmp_path / "m", folder)
+    text = said(predict.main, tmp_path / "m", study.wav("u000"))
+    assert "no words, expected some: these models go by nothing else" in text
+    wav = study.wav("u000")
+    assert predictor(wav, "no tree").probabilities.tolist() == (
+        predictor(text="no tree").probabilities.tolist()
+    )
+
+
+def test_samples_are_int16(study, full, model):
+    predictor = labelmer.load(model)
+    row = study.tested().iloc[0]
+    found = predictor(whole(study.wav(row.id)), row.text)
+    wanted = study.predictions(full).loc[row.id, P].to_numpy(float)
+    np.testing.assert_allclose(found.uncalibrated[0], wanted, atol=1e-5)
+    with pytest.raises(InputError, match="samples of float64 and shape"):
+        predictor(np.zeros(16_000), "no")
+
+
+# What is explained
+
+
+def test_salience_is_that_of_evaluate(study, full, model):
+    predictions = labelmer.load(model).predict(given(study), salience=True)
+    folder = study.study / "salience" / full.relative_to(study.study / "models")
+    for m, stride in (("speech", 4), ("text", 1)):
+        file = Ragged(folder / f"{m}.h5")
+        column = json.loads(file.attrs["columns"]).index("salience")
+        for prediction in predictions:
+            shown, wanted = prediction.salience[m], file[prediction.id][:, column]
+            places = np.arange(0, len(shown.weights), stride)
+            np.testing.assert_allclose(np.add.reduceat(shown.weights, places), wanted, atol=1e-5)
+            assert len(shown.spans) == len(shown.weights)
+            if m == "text":
+                assert shown.spans.tolist() == file.spans(prediction.id).tolist()
+
+
+def test_the_page_escapes_what_it_shows_and_asks_for_nothing(study, model, tmp_path, capsys):
+    out = tmp_path / "page.html"
+    words = "<script>alert('no')</script> & the old tree"
+    predict.main([str(model), str(study.wav("u000")), "--text", words, "--explain", str(out)])
+    page = out.read_text()
+    assert "<script" not in page and "&lt;" in page and "&amp;" in page
+    assert "http" not in page and "src=" not in page
+    marked = [piece.partition("</mark>")[0].partition(">")[2] for piece in page.split("<mark")[1:]]
+    assert "tree" in "".join(marked)
+    assert page.count('class="wave"') > 100 and "prefers-color-scheme: dark" in page
+
+
+# The command line
+
+
+def test_a_table_of_words_and_what_is_written(study, model, tmp_path, capsys):
+    rows = study.tested()[:3]
+    words = tmp_path / "words.tsv"
+    lines = [f"{row.id}\t{row.text}" for row in rows.itertuples()]
+    words.write_text("\n".join(["id\ttext", *lines]) + "\n")
+    wavs = [str(study.wav(name)) for name in rows.id[::-1]]
+    out = tmp_path / "out.tsv"
+    predict.main([str(model), *wavs, "--texts", str(words), "--tsv", str(out), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    table = tables.read(out, "new", predict.TABLE)
+    assert table.id.tolist() == [row["id"] for row in found] == rows.id.tolist()
+    assert table.text.tolist() == rows.text.tolist()
+    assert table.source.tolist() == [str(study.wav(name)) for name in rows.id]
+    wanted = labelmer.load(model).predict(given(study)[:3])
+    p = np.stack([x.probabilities for x in wanted])
+    np.testing.assert_allclose(table[P], p, atol=1e-5)
+    assert table.predicted.tolist() == [x.label for x in wanted]
+    assert found[0]["probabilities"][CLASSES[0]] == pytest.approx(p[0, 0], abs=1e-5)
+
+
+def test_segments_of_one_long_recording(study, model, tmp_path, capsys):
+    """Cut out again, each is what it was by itself."""
+    rows, place, sounds, lines = study.tested()[:4], 0.0, [], ["id\tstart\tend\ttext\tspeaker"]
+    for row in rows.itertuples():
+        sound, rate = soundfile.read(study.wav(row.id), dtype="int16")
+        sounds.append(sound)
+        end = place + len(sound) / rate
+        lines.append(f"{row.id}\t{place:.6f}\t{end:.6f}\t{row.text}\t{row.speaker}")
+        place = end
+    long, cuts, out = tmp_path / "long.flac", tmp_path / "cuts.tsv", tmp_path / "out.tsv"
+    soundfile.write(long, np.concatenate(sounds), rate)
+    cuts.write_text("\n".join(lines) + "\n")
+    told = ["--segments", str(cuts), "--tsv", str(out)]
+    predict.main([str(model), str(long), *told])
+    alone = labelmer.load(model).predict(given(study)[:4])
+    table = tables.read(out, "new", predict.TABLE)
+    np.testing.assert_allclose(table[P], np.stack([p.probabilities for p in alone]), atol=1e-5)
+    assert table.start_s.tolist()[1:] == table.end_s.tolist()[:-1]
+    text = capsys.readouterr().out
+    assert [line.split()[0] for line in text.splitlines()] == rows.id.tolist()
+
+
+def test_pauses_part_a_long_recording(study, model, tmp_path, capsys):
+    draw, rate = np.random.default_rng(1), 16_000
+    quiet = draw.normal(0, 3, rate)
+    loud = draw.normal(0, 3000, 3 * rate)
+    samples = np.concatenate([quiet, loud, quiet, loud[:rate], quiet[:4000], loud[:rate]])
+    found = pauses.utterances(samples.astype(np.int16))
+    np.testing.assert_allclose(found, [(0.9, 4.1), (4.9, 7.25)], atol=0.05)
+    assert pauses.utterances(np.zeros(rate, np.int16)) == []
+    pieces = pauses.utterances(np.tile(loud, 20).astype(np.int16))
+    lengths = [end - start for start, end in pieces]
+    assert max(lengths) <= pauses.LONGEST_S and sum(lengths) == pytest.approx(60)
+    wav = tmp_path / "long.wav"
+    soundfile.write(wav, np.tile(samples, 3).astype(np.int16), rate)
+    predict.main([str(model), str(wav), "--json"])
+    cut = json.loads(capsys.readouterr().out)
+    assert len(cut) == 6 and cut[0]["id"] == f"{wav}@0.90" and cut[0]["text"] is None
+
+
+def test_a_dialogue_needs_speakers(study, model, tmp_path, said):
+    words = tmp_path / "words.tsv"
+    words.write_text("id\ttext\nu000\tno\n")
+    told = [model, study.wav("u000"), "--texts", words, "--dialogue"]
+    assert "'u000' has no speaker" in said(predict.main, *told)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "nothing to predict"),
+        (["gone.wav"], "gone.wav: there is no such file"),
+        (["a.wav", "b.wav", "--text", "no"], "--text with 2 recordings, expected one"),
+        (["a.wav", "b.wav", "--segments", "c.tsv"], "--segments c.tsv with 2 recordings"),
+        (["--text", "no", "--transcribe"], None),
+        (["--texts", "gone.tsv"], "gone.tsv: there is no such file"),
+    ],
+)
+def test_bad_arguments_are_refused_by_name(model, said, capsys, arguments, words):
+    if words is None:
+        with pytest.raises(SystemExit):
+            predict.main([str(model), *arguments])
+        assert "not allowed with" in capsys.readouterr().err
+    else:
+        assert words in said(predict.main, model, *arguments)
+
+
+def test_there_is_no_speech_recogniser_in_a_bundle_without_one(study, model, said):
+    text = said(predict.main, model, study.wav("u000"), "--transcribe")
+    assert "has no speech recogniser; give the words" in text
+
+
+# The folder
+
+
+def test_a_bundle_suffices_alone(study, full, tmp_path, monkeypatch):
+    """Moved away from its study, and without a cache."""
+    bundle.bundle([full], tmp_path / "first/m")
+    shutil.move(tmp_path / "first/m", tmp_path / "m")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    check(study, full, labelmer.load(tmp_path / "m").predict(given(study)))
+    (fetched,) = cache().iterdir()
+    assert fetched.name.startswith("fbank-") and (fetched / "source.json").exists()
+    suffixes = {path.suffix for path in (tmp_path / "m").rglob("*") if path.is_file()}
+    assert suffixes <= {".json", ".safetensors", ".md", ".txt"}
+
+
+def test_another_encoder_than_the_bundles_is_refused(model, tmp_path):
+    folder = shutil.copytree(model, tmp_path / "m")
+    source = folder / "encoders/bert/source.json"
+    source.write_text(json.dumps({**json.loads(source.read_text()), "weights": "f00d"}))
+    with pytest.raises(InputError, match="weights f00d of path:"):
+        labelmer.load(folder)(text="no")
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "config.json", "model.safetensors"])
+def test_a_damaged_bundle_is_refused_by_name(model, tmp_path, name):
+    folder = shutil.copytree(model, tmp_path / "m")
+    (path,) = [path for path in folder.rglob(name) if "encoders" not in path.parts]
+    whole_file = path.read_bytes()
+    for damaged in (b"", b"{}", whole_file[: len(whole_file) // 2]):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=str(path.parent)):
+            labelmer.load(folder)
+    path.unlink()
+    with pytest.raises(InputError, match=str(path.parent)):
+        labelmer.load(folder)
+
+
+def test_what_is_no_bundle_is_refused_and_left(full, tmp_path, said):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/chapter1.tex").write_text("words")
+    text = said(bundle.main, full, "-o", tmp_path / "thesis")
+    assert "chapter1.tex and no bundle.json" in text
+    assert (tmp_path / "thesis/chapter1.tex").read_text() == "words"
+    assert "cannot be read" in said(predict.main, tmp_path / "thesis", "--text", "no")
+    assert "no model, expected the folder of a run" in (
+        said(bundle.main, full.parents[1] / "late-fusion", "-o", tmp_path / "m")
+    )
+    bundle.bundle([full], tmp_path / "m")
+    bundle.bundle([full], tmp_path / "m")  # its own kind is replaced
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "thesis"]
+
+
+def test_runs_that_do_not_go_together_are_refused(study, full, tmp_path, said):
+    other = study.run("full", "fbank", "bert", seed=2)
+    alone = study.run("text-only", "fbank", "bert", modalities=["text"])
+    text = said(bundle.main, full, other, alone, "-o", tmp_path / "m")
+    assert "fold1.seed2 is given of" in text and "but not of both" in text
+    assert "is given twice" in said(bundle.main, full, full, "-o", tmp_path / "m")
+    predictions = predictions_of(study, other)
+    predictions.rename(predictions.with_suffix(".away"))
+    text = said(bundle.main, other, "-o", tmp_path / "m")
+    predictions.with_suffix(".away").rename(predictions)
+    assert "there are no predictions of" in text and not (tmp_path / "m").exists()
+
+
+def test_the_card_is_one_that_hugging_face_reads(study, full, model, tmp_path):
+    found = ModelCard.load(model / "README.md")
+    assert found.data.library_name == "labelmer" and found.data.eval_results is None
+    assert "in no report of their study" in found.text
+    study.report(full)
+    bundle.bundle([full], tmp_path / "m")
+    shutil.rmtree(study.study / "reports")
+    card = ModelCard.load(tmp_path / "m/README.md")
+    assert card.data.pipeline_tag == "audio-classification"
+    assert "emotion-recognition" in card.data.tags
+    said = study.predictions(full)
+    right = 100 * (said["true"] == said["predicted"]).mean()
+    results = {result.metric_name: result for result in card.data.eval_results}
+    accuracy = results["weighted accuracy"]
+    assert (accuracy.metric_type, accuracy.metric_value) == ("accuracy", round(right, 2))
+    assert accuracy.dataset_type == "tiny"
+    for words in ("What it is not for", "Confusion", "Calibration", "builtin:fbank", "[95%]"):
+        assert words in card.text
+
+
+# Without the workflow
+
+
+def test_predicting_needs_nothing_of_the_workflow(study, model):
+    code = """
+import sys
+for name in ("snakemake", "matplotlib", "jsonschema", "statsmodels", "pygments"):
+    sys.modules[name] = None  # so that it is not found
+import labelmer
+print(labelmer.Predictor(sys.argv[1])(sys.argv[2], "no tree").label)
+import labelmer.prediction.predict
+"""
+    told = [sys.executable, "-c", code, str(model), str(study.wav("u000"))]
+    done = subprocess.run(told, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() in CLASSES
