@@ -183,7 +183,8 @@ def test_several_variants_become_their_late_fusion(study, tmp_path):
     changed = tmp_path / "perturbed.tsv"
     perturbed = [str(path).replace("/predictions/", "/perturbed/") for path in paths]
     told = [*map(str, paths), str(out), "--perturbed", *perturbed]
-    fuse.main([*told, "--perturbed-out", str(changed), "--variant", "late"])
+    told += ["--perturbed-out", str(changed), "--variant", "late"]
+    fuse.main([*told, "--config", json.dumps({"sees": [["speech"], ["text"]]})])
     predictor = bundled(tmp_path / "m", *runs)
     check(study, runs[0].parents[1] / "late/fold1.seed1", predictor.predict(given(study)))
     missing = tables.read(changed, "perturbed").query("change == 'missing'")
