@@ -218,7 +218,8 @@ FILTER = """
 const field = document.getElementById("filters").elements[arguments[0]];
 const start = performance.now();
 field.value = arguments[1];
-field.dispatchEvent(new Event("input", {bubbles: true}));
+const kind = field.matches("select") ? "change" : "input";
+field.dispatchEvent(new Event(kind, {bubbles: true}));
 document.body.offsetHeight;
 return performance.now() - start;
 """

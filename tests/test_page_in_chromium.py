@@ -183,6 +183,14 @@ def test_an_utterance_is_played_and_paused_by_the_keyboard(opened):
     wait(opened, "document.querySelector('#list .play').textContent === 'Play'")
 
 
+def test_a_list_is_chosen_from_by_a_click(opened, path):
+    from selenium.webdriver.support.ui import Select
+
+    Select(opened.find_element("name", "outcome")).select_by_value("wrong")
+    full = rows(path).query("variant == 'full'")
+    assert count(opened) == (full["true"] != full["predicted"]).sum() < COUNT
+
+
 def test_the_theme_is_that_of_the_system_until_another_is_chosen(opened):
     from selenium.webdriver.support.ui import Select
 

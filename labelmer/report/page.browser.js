@@ -351,11 +351,14 @@ async function browse() {
   player.addEventListener("pause", () => sounding(false));
   player.addEventListener("ended", () => sounding(false));
 
-  form.addEventListener("input", (event) => {
-    if (event.target === field.variant) choose();
-    else if (event.target === field.colour || event.target === field.open) show();
+  const changed = ({ target }) => {
+    if (target === field.variant) choose();
+    else if (target === field.colour || target === field.open) show();
     else update();
-  });
+  };
+  // What drives a browser, as tests and helps for the disabled do, may give lists no input event.
+  form.addEventListener("change", (event) => event.target.matches("select") && changed(event));
+  form.addEventListener("input", (event) => event.target.matches("select") || changed(event));
   form.addEventListener("reset", () => setTimeout(choose));
   form.addEventListener("submit", (event) => event.preventDefault());
   const turnTo = (step) => {
