@@ -110,6 +110,18 @@ def test_each_model_is_scored_by_itself_and_the_own_corpus_on_the_same_classes(t
     assert own["protocol"] == "2 folds" and "every utterance of theirs" in there["protocol"]
 
 
+def test_tables_of_several_studies_are_printed_corpora_by_corpora(tmp_path, table, capsys):
+    back = {"mine": "theirs", "theirs": "mine"}
+    names = {name: table[name].replace(back) for name in ("trained_on", "other", "tested_on")}
+    paths = [tmp_path / "a.tsv", tmp_path / "b.tsv"]
+    cross_corpus.columns.write(paths[0], table.assign(ua=[0.75, 0.5]), "cross_corpus")
+    cross_corpus.columns.write(paths[1], table.assign(**names, ua=[0.9, 0.25]), "cross_corpus")
+    cross_corpus.main(["--show", *map(str, paths)])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["mine", "50.0", "(75.0)", "–"] in lines
+    assert ["theirs", "–", "25.0", "(90.0)"] in lines
+
+
 def test_a_missing_run_is_named(tmp_path, table):
     config = {"protocol": "", "selection": "", "classes": CLASSES, "trained_on": "mine"}
     config["others"] = {"theirs": {"shared": ["angry", "sad"], "classes": ["angry", "sad"]}}

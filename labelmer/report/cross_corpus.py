@@ -10,6 +10,7 @@ the validation part of the own corpus alone.
 
 --config holds {"protocol": sentence, "selection": sentence, "classes": [names in order],
 "trained_on": name, "others": {corpus: {"shared": [classes], "classes": [all that it has]}}}.
+With --show, tables that exist, as of several studies, are printed as one and nothing is computed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +29,7 @@ from labelmer.report import columns, runs
 from labelmer.report.columns import SCALINGS
 from labelmer.report.protocol import with_audit
 from labelmer.report.runs import RUN, VARIANT
+from labelmer.report.text import aligned, encoders_text, percent
 from labelmer.scores import calibration, intervals
 from labelmer.scores.metrics import METRICS
 from labelmer.scores.restriction import restricted
@@ -167,23 +169,64 @@ def cross_corpus_table(
     return pd.DataFrame(rows)
 
 
+def matrix_text(table: pd.DataFrame) -> str:
+    """Tables "cross_corpus" of several studies, as one, for people: corpora x corpora.
+
+    A block for each variant, a row for each corpus that trained it and a column for each that
+    tested it: UA in percent, and in brackets that of the same models on their own test parts, of
+    the same classes.
+    """
+    blocks = []
+    for variant, rows in table.groupby(VARIANT, sort=False):
+        own = rows[rows["tested_on"] == rows["trained_on"]].set_index(["trained_on", "other"])["ua"]
+        there = rows[rows["tested_on"] == rows["other"]].set_index(["trained_on", "other"])["ua"]
+        trained, tested = (list(dict.fromkeys(rows[name])) for name in ("trained_on", "other"))
+        lines = [["trained on", *tested]]
+        for corpus in trained:
+            pairs = [(corpus, other) for other in tested]
+            cells = [
+                f"{percent(there[pair])} ({percent(own[pair])})" if pair in there.index else "–"
+                for pair in pairs
+            ]
+            lines.append([corpus, *cells])
+        speech, text, mode, name = variant
+        blocks.append(f"{speech} + {text}, {encoders_text(mode)}, {name}\n\n{aligned(lines)}")
+    blocks.append(
+        "UA in percent on the corpus of the column; in brackets the same models on their own test\n"
+        "parts, of the same classes. Which classes these are, chance and intervals: the tables."
+    )
+    return "\n\n".join(blocks)
+
+
 @command
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the rule cross_corpus."""
     parser = stage_parser(__doc__)
-    parser.add_argument("--predictions", type=Path, nargs="+", required=True, metavar="TSV")
+    parser.add_argument("--predictions", type=Path, nargs="+", metavar="TSV")
     parser.add_argument(
         "--tested",
         nargs="+",
         action="append",
-        required=True,
         metavar=("CORPUS", "TSV"),
         help="another corpus, and the predictions of it, one per run",
     )
-    parser.add_argument("--audit", type=Path, required=True, metavar="AUDIT.tsv")
-    parser.add_argument("--out", type=Path, required=True, metavar="TSV", help="table to write")
+    parser.add_argument("--audit", type=Path, metavar="AUDIT.tsv")
+    parser.add_argument("--out", type=Path, metavar="TSV", help="table to write")
+    parser.add_argument(
+        "--show",
+        type=Path,
+        nargs="+",
+        metavar="TSV",
+        help="print these, corpora x corpora, and stop",
+    )
     told = {"protocol": TEXT, "selection": TEXT, "classes": NAMES}
-    args = parse(parser, argv, {**told, "trained_on": TEXT, "others": OBJECT})
+    args = parse(parser, argv, optional={**told, "trained_on": TEXT, "others": OBJECT})
+    if args.show:
+        print(matrix_text(pd.concat(columns.read(path, "cross_corpus") for path in args.show)))
+        return
+    needed = ("predictions", "tested", "audit", "out")
+    if absent := [f"--{name}" for name in needed if not getattr(args, name)]:
+        parser.error(f"without --show, {', '.join(absent)} must be given")
     audit = tables.read(args.audit, "audit")
     config = {**args.config, "protocol": with_audit(args.config["protocol"], audit)}
     others = {name: [Path(path) for path in paths] for name, *paths in args.tested}

@@ -32,7 +32,7 @@ from labelmer.report import columns, robustness, runs, slices
 from labelmer.report.columns import EXPERIMENT, SCALINGS
 from labelmer.report.protocol import with_audit
 from labelmer.report.runs import RUN, VARIANT
-from labelmer.report.text import encoders_text, percent, percent_interval
+from labelmer.report.text import aligned, encoders_text, percent, percent_interval
 from labelmer.scores import calibration, intervals
 from labelmer.scores.confusion import by_class, confusion
 from labelmer.scores.metrics import METRICS, scores
@@ -305,17 +305,6 @@ def compare_text(compare: pd.DataFrame) -> str:
         f"utterances.\nProtocol: {first['protocol']}.\nSelection: {first['selection']}."
     )
     return "\n\n".join(blocks)
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells as lines of text: the first column left-aligned, the others right-aligned."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for first, *others in rows:
-        cells = [first.ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
-        lines.append("  ".join(cells))
-    return "\n".join(lines)
 
 
 @command

@@ -1,5 +1,6 @@
 """Numbers of a table as text for people."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -55,3 +56,14 @@ def slice_text(row: Any) -> str:
         return row.slice if pd.isna(row.up_to_s) else f"{row.slice}, up to {up_to} s"
     bounds = f"above {above} s" if pd.isna(row.up_to_s) else f"{above} to {up_to} s"
     return f"{row.slice}, {bounds}"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as lines of text: the first column left-aligned, the others right-aligned."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *others in rows:
+        cells = [first.ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        lines.append("  ".join(cells))
+    return "\n".join(lines)
