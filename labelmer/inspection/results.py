@@ -41,7 +41,7 @@ def about_results(folder: Path, given: Sequence[Sequence[Path]]) -> dict[str, An
         study = parts[0] in {s.name for s in corpora[corpus]}
         depth = 2 if study or parts[0] == "features" else 1
         holds["/".join((corpus.name, *parts[:depth]))] += size
-        if wanted and (extra := _unmade(corpus.name, parts, wanted)):
+        if wanted and (extra := _unmade(corpus.name, parts, wanted)) is not None:
             unmade["/".join((corpus.name, *extra))] += size
     studies = [study for found in corpora.values() for study in found]
     best = {str(s.relative_to(s.parents[1])): line for s in studies if (line := best_of(s))}
