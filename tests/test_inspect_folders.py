@@ -183,11 +183,11 @@ def test_recognised_words_and_other_corpora_are_a_configs_too(study, facts, conf
         "deaf.yaml",
         test_on=[str(tmp_path / "far.yaml")],
         variants=variants,
-        experiments=[{**own, "speech": "fbank"}],
+        experiments=[own],
     )
     assert (
         "tiny/main/transfer/far/fbank+bert/frozen-recognised/full"
-        in (facts(results, "--configfile", deaf)["unmade"])
+        in facts(results, "--configfile", deaf)["unmade"]
     )
 
 
