@@ -9,7 +9,7 @@ import soundfile
 
 from labelmer.base import tables
 from labelmer.corpus import segment
-from labelmer.features import extract, fetch, finetune
+from labelmer.features import extract, fetch, finetune, transcribe
 from labelmer.models import evaluate, linear, train
 from labelmer.report import tabulate
 
@@ -66,12 +66,26 @@ class Study:
     def snapshot(self, encoder):
         return self.folder / "resources/encoders" / encoder
 
-    def encoder(self, name, modality, source, layer=None, tuned=False):
-        """Fetch an encoder, tune it if asked to, and extract its features; the files' paths."""
+    def transcribe(self, name, source, **options):
+        """Fetch a transcriber, and recognise the words of the session."""
+        snapshot = self.folder / "resources/transcribers" / name
+        if not snapshot.exists():
+            fetch.fetch(source, snapshot)
+        told = self.segments, snapshot, self.corpus / f"transcripts/{name}/s.tsv", "--threads", 1
+        transcribe.main([*map(str, told), "--config", json.dumps(options)])
+
+    def encoder(self, name, modality, source, layer=None, tuned=False, heard_by=None):
+        """Fetch an encoder, tune it if asked to, and extract its features.
+
+        heard_by: the transcriber whose words are read in place of the corpus' own.
+        """
         if not self.snapshot(name).exists():
             fetch.fetch(source, self.snapshot(name))
         snapshot, out = self.snapshot(name), self.corpus / f"features/{name}/frozen/s.h5"
         inputs = self.segments if modality == "speech" else self.utterances
+        if heard_by:
+            inputs = self.corpus / f"transcripts/{heard_by}/s.tsv"
+            out = out.parent / f"transcripts/{heard_by}/s.h5"
         if tuned:
             out = self.study / f"features/{name}/finetuned/fold1.seed1/s.h5"
             config = {"classes": CLASSES, "finetuning": {"epochs": 1, "learning_rate": 1e-3}}
@@ -86,14 +100,17 @@ class Study:
 
     def run(self, variant, speech, text, mode="frozen", seed=1, **model):
         """Train and evaluate a variant, or fit the baseline; return the folder of the run."""
-        kind = "frozen" if mode == "frozen" else f"finetuned/fold1.seed{seed}"
+        kind = f"finetuned/fold1.seed{seed}" if mode == "finetuned" else "frozen"
         place = f"{speech}+{text}/{mode}/{variant}/fold1.seed{seed}"
         folder = self.study / "models" / place
         files = []
         for m, encoder in (("speech", speech), ("text", text)):
             if m in model.get("modalities", ("speech", "text")):
-                home = self.corpus if mode == "frozen" else self.study
-                files += [f"--{m}", home / f"features/{encoder}/{kind}/s.h5"]
+                home = self.study if mode == "finetuned" else self.corpus
+                found = sorted((home / f"features/{encoder}/{kind}").glob("*.h5"))
+                if m == "text" and mode == "frozen-recognised":
+                    found = (home / f"features/{encoder}/{kind}/transcripts").glob("*/*.h5")
+                files += [f"--{m}", *found]
         named = ["--run", speech, text, mode, variant, 1, seed]
         out = self.study / f"predictions/{place}.tsv"
         perturbed = ["--perturbed", self.study / f"perturbed/{place}.tsv"]

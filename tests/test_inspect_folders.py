@@ -136,6 +136,61 @@ def test_what_no_config_makes_is_named_and_stays(study, facts, config, capsys):
     assert "frozen/old" in capsys.readouterr().out and study.full.exists()
 
 
+def test_recognised_words_and_other_corpora_are_a_configs_too(study, facts, config, tmp_path):
+    """What stands there when words are recognised and models tested elsewhere, as empty files."""
+    results = shutil.copytree(study.corpus.parent, tmp_path / "results")
+    run = "fbank+bert/frozen-recognised/full/fold1.seed1"
+    made = [
+        "tiny/transcripts/ears/s.tsv",
+        "tiny/features/bert/frozen/transcripts/ears/s.h5",
+        f"tiny/main/models/{run}/config.json",
+        "tiny/main/reports/browser.json",
+        "tiny/main/reports/recognition.tsv",
+        "tiny/main/transfer/far/test.tsv",
+        f"tiny/main/transfer/far/{run}.tsv",
+        "far/segments/s.h5",
+        "far/transcripts/ears/s.tsv",
+        "far/features/bert/frozen/transcripts/ears/s.h5",
+    ]
+    for path in made:
+        (results / path).parent.mkdir(parents=True, exist_ok=True)
+        (results / path).write_text("x")
+    other = yaml.safe_load(config("far.yaml").read_text())
+    other["corpus"] = {"name": "far", "reader": "iemocap", "root": "elsewhere"}
+    (tmp_path / "far.yaml").write_text(yaml.safe_dump(other))
+    experiment = {"speech": "fbank", "text": "bert", "mode": "frozen", "variants": ["full"]}
+    own = {**experiment, "variants": ["full", "old"]}
+    heard = {**experiment, "words": "recognised"}
+    ears = {"name": "ears", "source": "hub:a/b@" + "0" * 40}
+    variants = {"full": {}, "old": {"label_guidance": False}}
+    here = config(
+        "here.yaml",
+        test_on=[str(tmp_path / "far.yaml")],
+        transcriber=ears,
+        variants=variants,
+        experiments=[own, heard],
+    )
+    assert facts(results, "--configfile", here)["unmade"] == {}
+    less = config("less.yaml", variants=variants, experiments=[own])
+    assert facts(results, "--configfile", less)["unmade"].keys() == {
+        "tiny/transcripts/ears",
+        "tiny/features/bert/frozen/transcripts/ears",
+        "tiny/main/models/fbank+bert/frozen-recognised/full",
+        "tiny/main/transfer/far",
+        "far",
+    }
+    deaf = config(
+        "deaf.yaml",
+        test_on=[str(tmp_path / "far.yaml")],
+        variants=variants,
+        experiments=[own],
+    )
+    assert (
+        "tiny/main/transfer/far/fbank+bert/frozen-recognised/full"
+        in facts(results, "--configfile", deaf)["unmade"]
+    )
+
+
 def test_configs_are_merged_as_snakemake_merges_them(study, facts, config, said, tmp_path):
     more = tmp_path / "more.yaml"
     more.write_text("study: elsewhere\n")

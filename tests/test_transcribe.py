@@ -54,6 +54,9 @@ def test_the_table_has_what_the_recogniser_says(run, checkpoint):
     assert rows.text["a"] and not rows.reason["a"] and rows.windows["c"] > 2
     assert (rows.text["e"], rows.reason["e"]) == ("", "silence")
     assert np.isnan(rows.no_speech["e"]) and 0 < rows.no_speech["a"] < 1
+    how = json.loads(run.out.with_suffix(".json").read_text())
+    assert how["repetition"] == 1000.0 and how["beam"] == 1 and how["language"] is None
+    assert how["checkpoint"] == json.loads((checkpoint / "source.json").read_text())["content"]
     assert table.key.is_unique and set(table.key.str.len()) == {64}
 
 

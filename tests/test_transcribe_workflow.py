@@ -1,15 +1,20 @@
 """Recognised words through the real workflow: tested on, trained on, and what runs again."""
 
+import json
 import shutil
 
+import numpy as np
 import pytest
 from conftest import Workspace, made_once, tiny_config
 from corpora import turns_of, write_audio, write_release
 from test_encoders import snapshot  # noqa: F401
 from test_recogniser import make_transcriber
 
+import labelmer
+from labelmer import inspection
 from labelmer.base import tables
 from labelmer.base.ragged import Ragged
+from labelmer.prediction import bundle
 from labelmer.report import columns
 
 pytestmark = pytest.mark.slow
@@ -94,6 +99,23 @@ def test_models_are_tested_and_trained_on_recognised_words(finished):
     assert "fbank + bert, frozen encoders, recognised words" in page
     figures = {path.name for path in (reports / "figures/fbank+bert/frozen-recognised").iterdir()}
     assert "folds.svg" in figures and "examples.svg" not in figures
+
+
+def test_models_of_them_are_bundled_and_hear_them(finished, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    place = "fbank+bert/frozen-recognised/full"
+    bundle.bundle([finished.folder / TINY / "main/models" / place], tmp_path / "m")
+    path = finished.folder / TINY / f"main/predictions/{place}/fold1.seed1.tsv"
+    row = tables.read(path, "predictions").query("part == 'test'").iloc[0]
+    wav = f"corpus/{row.session}/sentences/wav/{row.dialogue}/{row.id}.wav"
+    said = labelmer.load(tmp_path / "m")(finished.folder / wav, transcribe=True)
+    words = tables.texts(finished.folder / WORDS / f"{row.session}.tsv")
+    assert said.text == words[row.id]
+    p = [row[f"p_{name}"] for name in said.classes]
+    np.testing.assert_allclose(said.uncalibrated[0], p, atol=1e-5)
+    config = finished.folder / "test.yaml"
+    inspection.main([str(finished.folder / "results"), "--configfile", str(config), "--json"])
+    assert json.loads(capsys.readouterr().out)["unmade"] == {}
 
 
 def test_nothing_runs_again_and_one_sessions_audio_alone(copy):

@@ -3,7 +3,8 @@
 SEGMENTS is what `labelmer segment` wrote, FOLDER a whole Whisper checkpoint as `labelmer fetch`
 wrote it. --config holds `language`, `beam`, `no_speech` and `repetition` of the transcriber.
 
-OUT has a row for each utterance; where text is empty, it says why. If OUT is there already, its
+OUT has a row for each utterance; where text is empty, it says why. What all rows are recognised
+with stands in a JSON file of the same name beside it. If OUT is there already, its
 rows whose key still matches are kept and only the rest is recognised; so it is with OUT.part, which
 an interrupted run leaves. A key is a digest of the audio, the checkpoint, the options, the code and
 of whether it was a GPU.
@@ -19,6 +20,7 @@ import pandas as pd
 from labelmer.base import tables
 from labelmer.base.digest import canonical_json, code_digest, content_key
 from labelmer.base.errors import InputError
+from labelmer.base.files import write_atomically
 from labelmer.base.lock import alone
 from labelmer.base.log import log
 from labelmer.base.progress import Progress
@@ -34,8 +36,9 @@ if TYPE_CHECKING:
 def transcribe(items: Items, recogniser: "Recogniser", params: str, out: Path) -> tuple[int, int]:
     """Write the table "recognised" of items of speech; return how many were kept and recognised.
 
-    params: what all rows are recognised with, a part of every key. What is done is written after
-    each batch, so an interruption costs one at most.
+    params: JSON of what all rows are recognised with, a part of every key, which goes to a file
+    beside the table. What is done is written after each batch, so an interruption costs one at
+    most.
     """
     keys = dict(zip(items.ids, (_key(content, params) for content in items.contents), strict=True))
     part = out.with_name(out.name + ".part")
@@ -61,6 +64,7 @@ def transcribe(items: Items, recogniser: "Recogniser", params: str, out: Path) -
                 _write(part, rows)
                 progress.advance(sum(len(items.inputs[i]) for i in batch) / items.rate)
         _write(out, rows)
+        write_atomically(out.with_suffix(".json"), params + "\n")
         part.unlink(missing_ok=True)
     kept = len(held) + len(left)
     log.info("%s: %d utterances kept, %d recognised", out, kept, len(rows) - kept)

@@ -57,6 +57,7 @@ def about_bundle(folder: Path) -> dict[str, Any]:
     about = bundle.about
     parts = [part for model in bundle.models for part in model["parts"]]
     temperatures = [part["temperature"] for part in parts]
+    heard = about["transcriber"]
     for part in parts:
         about_model(folder / part["folder"])
     return {
@@ -70,13 +71,14 @@ def about_bundle(folder: Path) -> dict[str, Any]:
         "classes": about["classes"],
         "models": [f"fold{model['fold']}.seed{model['seed']}" for model in bundle.models],
         "temperature": f"{min(temperatures):.3g} to {max(temperatures):.3g}",
-        "encoders": [
-            f"{name} ({e['source']}, {'in the bundle' if e['folder'] else 'fetched'})"
-            for name, e in about["encoders"].items()
-        ],
-        "transcriber": about["transcriber"],
+        "encoders": [f"{name} ({_had_from(e)})" for name, e in about["encoders"].items()],
+        "transcriber": f"{heard['name']} ({_had_from(heard)})" if heard else None,
         "bytes": size_of(folder),
     }
+
+
+def _had_from(told: Mapping[str, Any]) -> str:
+    return f"{told['source']}, {'in the bundle' if told['folder'] else 'fetched'}"
 
 
 def numbers_in(path: Path) -> int:

@@ -9,6 +9,8 @@ import yaml
 
 from labelmer.base.errors import InputError
 from labelmer.config import check
+from labelmer.config.corpora import tested_on
+from labelmer.config.entries import mode_of
 from labelmer.config.files import check_files
 from labelmer.config.sections import with_defaults
 from labelmer.report import columns
@@ -17,7 +19,7 @@ from labelmer.report.text import percent, percent_interval
 
 OF_CORPUS = ("segments", "utterances", "labels", "transcripts", "features")
 OF_RUNS = ("models", "predictions", "perturbed", "salience")
-OF_STUDY = ("splits", "encoders", "features", "labels", *OF_RUNS, "reports")
+OF_STUDY = ("splits", "encoders", "features", "labels", *OF_RUNS, "transfer", "reports")
 CAUTION = "chosen by its test part, so its number is too good"
 
 
@@ -39,7 +41,7 @@ def about_results(folder: Path, given: Sequence[Sequence[Path]]) -> dict[str, An
         study = parts[0] in {s.name for s in corpora[corpus]}
         depth = 2 if study or parts[0] == "features" else 1
         holds["/".join((corpus.name, *parts[:depth]))] += size
-        if wanted and (extra := _unmade(parts, [c for c in wanted if _name(c) == corpus.name])):
+        if wanted and (extra := _unmade(corpus.name, parts, wanted)) is not None:
             unmade["/".join((corpus.name, *extra))] += size
     studies = [study for found in corpora.values() for study in found]
     best = {str(s.relative_to(s.parents[1])): line for s in studies if (line := best_of(s))}
@@ -80,7 +82,8 @@ def _studies(corpus: Path) -> list[Path]:
 def merged(paths: Sequence[Path]) -> dict[str, Any]:
     """The config of some files, later ones over earlier ones, as Snakemake merges them.
 
-    InputError: a file that is not there, or a config that is not valid.
+    `test_on` names corpora there, not files. InputError: a file that is not there, or a config that
+    is not valid.
     """
     if absent := [path for path in paths if not path.is_file()]:
         raise InputError(f"{absent[0]}: there is no such config file; correct the path")
@@ -89,7 +92,8 @@ def merged(paths: Sequence[Path]) -> dict[str, Any]:
     for path in paths:
         _update(made, yaml.safe_load(path.read_text(encoding="utf-8")))
     check(made)
-    return with_defaults(made)
+    made = with_defaults(made)
+    return {**made, "test_on": list(tested_on(made))}
 
 
 def _update(made: dict[str, Any], other: Mapping[str, Any]) -> None:
@@ -104,35 +108,67 @@ def _name(config: Mapping[str, Any]) -> str:
     return config["corpus"]["name"]
 
 
-def _unmade(parts: Sequence[str], wanted: Sequence[Mapping[str, Any]]) -> tuple[str, ...] | None:
-    """How much of a file's path below its corpus no config makes; None if one makes it.
-
-    wanted: configs of that corpus.
-    """
+def _unmade(
+    corpus: str, parts: Sequence[str], configs: Sequence[Mapping[str, Any]]
+) -> tuple[str, ...] | None:
+    """How much of a file's path below its corpus no config makes; None if one makes it."""
+    wanted = [config for config in configs if corpus in (_name(config), *config["test_on"])]
     if not wanted:
         return ()
     top, *rest = parts
     if top in OF_CORPUS:
-        known = {e[m] for c in wanted for e in c["experiments"] for m in ("speech", "text")}
-        return (top, rest[0]) if top == "features" and rest[0] not in known else None
-    of_study = [config for config in wanted if config["study"] == top]
+        if top == "features" and rest[0] not in _encoders(wanted):
+            return (top, rest[0])
+        return _of_other_words(parts, wanted)
+    of_study = [c for c in wanted if (_name(c), c["study"]) == (corpus, top)]
     if not of_study:
         return (top,)
     if len(rest) < 2:
         return None
-    kind, name, *below = rest
-    experiments = [e for config in of_study for e in config["experiments"]]
+    above: tuple[str, ...] = (top, rest[0])
+    kind, *below = rest
+    if kind == "transfer":
+        other, *below = below
+        above = (*above, other)
+        if other not in {name for config in of_study for name in config["test_on"]}:
+            return above
+        kind = below[0] if below[0] == "features" else kind
+        if kind == "features":
+            above, below = (*above, kind), below[1:]
     if kind in ("features", "encoders", "labels"):
-        known = {e[m] for e in experiments for m in ("speech", "text")}
-        return None if name.removesuffix(".h5") in known else (top, kind, name)
-    if kind not in OF_RUNS or len(below) < 3:
+        known = below[0].removesuffix(".h5") in _encoders(of_study)
+        return _of_other_words(parts, of_study) if known else (*above, below[0])
+    if kind not in (*OF_RUNS, "transfer") or len(below) < 4:
         return None
-    mode, variant, run = below[:3]
-    seeds = {f"seed{seed}" for config in of_study for seed in config["seeds"]}
+    name, mode, variant, run = below[:4]
     if (name, mode, variant) not in set(_variants(of_study)):
-        return (top, kind, name, mode, variant)
-    seed = run.split(".")[1]
-    return None if seed in seeds else (top, kind, name, mode, variant, run)
+        return (*above, name, mode, variant)
+    seeds = {f"seed{seed}" for config in of_study for seed in config["seeds"]}
+    return None if run.split(".")[1] in seeds else (*above, name, mode, variant, run)
+
+
+def _encoders(wanted: Sequence[Mapping[str, Any]]) -> set[str]:
+    return {e[m] for config in wanted for e in config["experiments"] for m in ("speech", "text")}
+
+
+def _of_other_words(
+    parts: Sequence[str], wanted: Sequence[Mapping[str, Any]]
+) -> tuple[str, ...] | None:
+    """As _unmade() of what is recognised, and of its features: by other transcribers than theirs.
+
+    Words stand in transcripts/ where a table gives them, and in transcripts/TRANSCRIBER/.
+    """
+    if parts[0] != "transcripts" and "transcripts" not in parts[3:]:  # behind an encoder's name
+        return None
+    place = 0 if parts[0] == "transcripts" else parts.index("transcripts", 3)
+    by = tuple(parts[place + 1 : -1])
+    known: set[tuple[str, ...]] = set()
+    for config in wanted:
+        if "transcriber" in config:
+            known.add((config["transcriber"]["name"],))
+        if "transcripts" in config["corpus"]:
+            known.add(())
+    return None if by in known else (*parts[: place + 1], *by)
 
 
 def _variants(wanted: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
@@ -142,7 +178,7 @@ def _variants(wanted: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, s
             for variant in e["variants"]:
                 parts = config["variants"][variant].get("product_of", [])
                 for each in (variant, *parts):
-                    yield f"{e['speech']}+{e['text']}", e["mode"], each
+                    yield f"{e['speech']}+{e['text']}", mode_of(e), each
 
 
 def best_of(study: Path) -> str:

@@ -10,10 +10,12 @@ The folder holds
     README.md     a model card: protocol, results, limits, licences
     models/       weights and options of each model
     encoders/     those that nobody else has: fine-tuned ones, and those of path:
+    transcriber/  the speech recogniser, if it is one of path:
 
 Encoders of hub:, package: and builtin: are named by source, revision and digest, and fetched when
-they are first used. There is nothing else in it but safetensors and JSON, and an encoder's
-vocabulary.
+they are first used. So is the speech recogniser by which the corpus' words were recognised, if
+some were and the models read words; of several, --transcriber names the one to take. There is
+nothing else in it but safetensors and JSON, and a vocabulary.
 """
 
 import json
@@ -36,16 +38,17 @@ from labelmer.base.tables import MODALITIES
 from labelmer.models import fuse
 from labelmer.prediction.bundled import FORMAT, NAME
 from labelmer.prediction.card import card
-from labelmer.prediction.runs import Run, runs_in
+from labelmer.prediction.runs import Run, runs_in, transcriber_of
 
 MODEL = ("model.safetensors", "config.json")
 
 
-def bundle(folders: Sequence[Path], out: Path) -> dict[str, Any]:
+def bundle(folders: Sequence[Path], out: Path, transcriber: str | None = None) -> dict[str, Any]:
     """Write the bundle of some runs into a folder, whole or not at all; return its bundle.json.
 
-    Replaces the bundle that the folder held. InputError: runs that do not go together, or whose
-    encoders or predictions are not there; a folder that holds something else.
+    transcriber: the name of the one to take, needed where there are several. Replaces the bundle
+    that the folder held. InputError: runs that do not go together, or whose encoders, predictions
+    or transcriber are not there; a folder that holds something else.
     """
     runs = runs_in(folders)
     groups = together(runs)
@@ -55,7 +58,7 @@ def bundle(folders: Sequence[Path], out: Path) -> dict[str, Any]:
     with alone(out):
         shutil.rmtree(part, ignore_errors=True)
         try:
-            made = _write(groups, part)
+            made = _write(groups, part, transcriber)
             shutil.rmtree(out, ignore_errors=True)
             part.rename(out)
         finally:
@@ -143,7 +146,9 @@ def reported_as(parts: Sequence[Run], said: pd.DataFrame) -> str | None:
     return None
 
 
-def _write(groups: Sequence[Sequence[Run]], folder: Path) -> dict[str, Any]:
+def _write(
+    groups: Sequence[Sequence[Run]], folder: Path, transcriber: str | None
+) -> dict[str, Any]:
     """Fill a folder that is not there yet; return what bundle.json says."""
     first = groups[0][0]
     encoders: dict[str, Any] = {}
@@ -161,10 +166,12 @@ def _write(groups: Sequence[Sequence[Run]], folder: Path) -> dict[str, Any]:
                 told, snapshot = run.encoder(m)
                 used[m] = f"{told['name']}/{run.name}" if told["finetuned"] else told["name"]
                 if used[m] not in encoders:
-                    encoders[used[m]] = _taken_in(told, snapshot, folder, used[m])
+                    encoders[used[m]] = _taken_in(told, snapshot, folder, f"encoders/{used[m]}")
             described.append({"folder": place, "encoders": used, "temperature": temperature})
         fold, seed = _numbers(parts[0].name)
         models.append({"fold": fold, "seed": seed, "parts": described})
+    reads = any(encoder["modality"] == "text" for encoder in encoders.values())
+    heard = transcriber_of(first.study.parent, transcriber) if reads else None
     made = {
         "format": FORMAT,
         "labelmer": __version__,
@@ -175,7 +182,7 @@ def _write(groups: Sequence[Sequence[Run]], folder: Path) -> dict[str, Any]:
         "classes": first.about["classes"],
         "encoders": encoders,
         "models": models,
-        "transcriber": None,
+        "transcriber": _taken_in(*heard, folder, "transcriber") if heard else None,
     }
     text = json.dumps(made, indent=1, ensure_ascii=False)
     (folder / NAME).write_text(text + "\n", encoding="utf-8")
@@ -184,17 +191,19 @@ def _write(groups: Sequence[Sequence[Run]], folder: Path) -> dict[str, Any]:
     return made
 
 
-def _taken_in(told: dict[str, Any], snapshot: Path, folder: Path, name: str) -> dict[str, Any]:
-    """What bundle.json says of an encoder; its files are copied where they cannot be fetched."""
+def _taken_in(told: dict[str, Any], snapshot: Path, folder: Path, place: str) -> dict[str, Any]:
+    """What bundle.json says of an encoder or transcriber.
+
+    Its files are copied to a place in the bundle's folder where they cannot be fetched.
+    """
     kind = told["source"].partition(":")[0]
     if kind == "files":
         raise InputError(
             f"encoder {told['name']}: its features were made elsewhere ({told['source']}), and "
             "labelmer cannot make those of new recordings; bundle a variant without it"
         )
-    if not told["finetuned"] and kind != "path":
+    if not told.get("finetuned") and kind != "path":
         return {**told, "folder": None}
-    place = f"encoders/{name}"
     (folder / place).mkdir(parents=True)
     for path in snapshot.iterdir():
         if path.is_file() and not path.name.startswith("."):  # Snakemake's time stamp
@@ -208,7 +217,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = stage_parser(__doc__)
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="see above")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="MODEL", help="to write")
+    parser.add_argument("--transcriber", metavar="NAME", help="see above")
     args = parse(parser, argv)
-    made = bundle(args.runs, args.out)
+    made = bundle(args.runs, args.out, args.transcriber)
     log.info("%d models of %s in %s", len(made["models"]), made["experiment"], args.out)
     print(f"{args.out}: {len(made['models'])} models; labelmer predict {args.out} AUDIO ...")

@@ -1,4 +1,5 @@
-"""A bundle on disk: what it says, and its encoders, fetched where it does not hold them."""
+"""A bundle on disk: what it says, and its encoders and transcriber, fetched where they are not in
+it."""
 
 import json
 import os
@@ -35,7 +36,23 @@ class Bundle:
 
         What is fetched stays in the user's cache. InputError: it cannot be had, or is another one.
         """
-        told = self.about["encoders"][name]
+        return self._snapshot(self.about["encoders"][name])
+
+    def transcriber(self) -> tuple[Path, dict[str, Any]]:
+        """The folder of the speech recogniser's checkpoint, and its options; as of an encoder.
+
+        InputError: there is none.
+        """
+        told = self.about["transcriber"]
+        if not told:
+            raise InputError(
+                f"{self.folder} has no speech recogniser; give the words, or bundle runs of a "
+                "study with a transcriber"
+            )
+        return self._snapshot(told)[0], told["options"]
+
+    def _snapshot(self, told: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+        """The folder of what bundle.json tells of an encoder or transcriber, and source.json."""
         if told["folder"]:
             folder = self.folder / told["folder"]
         else:
@@ -51,12 +68,12 @@ class Bundle:
         if facts["weights"] != told["weights"]:
             raise InputError(
                 f"{folder}: weights {facts['weights'][:12]} of {told['source']}, expected "
-                f"{told['weights'][:12]}, by which the bundle's features were made; take revision "
+                f"{told['weights'][:12]}, which the bundle was made with; take revision "
                 f"'{told['revision']}' of it, and remove this folder"
             )
         if facts["content"] != told["content"]:
             log.warning(
-                "%s: the weights are those of the bundle, but other files of the encoder are not "
+                "%s: the weights are those of the bundle, but other files of it are not "
                 "(its tokenizer or settings): predictions may differ from the evaluated ones",
                 folder,
             )

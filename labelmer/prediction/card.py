@@ -13,6 +13,7 @@ import pandas as pd
 
 from labelmer.base.log import log
 from labelmer.base.tables import MODALITIES
+from labelmer.prediction.runs import is_recognised
 from labelmer.report import columns
 from labelmer.report.columns import CONDITIONS
 from labelmer.report.text import percent, percent_interval
@@ -39,7 +40,7 @@ def card(
         f"Recognises {', '.join(made['classes'])} from {' and '.join(sees)}, by "
         f"{len(made['models'])} models whose calibrated probabilities are averaged. Made with "
         f"labelmer {made['labelmer']}.",
-        "\n".join(_use(sees)),
+        "\n".join(_use(made, sees)),
         "\n".join(_training(made, about)),
         *_results(made, found),
         "\n".join(_limits(made)),
@@ -97,7 +98,7 @@ def front_matter(made: Mapping[str, Any], found: Mapping[str, pd.DataFrame], tit
     return data.to_yaml() + "\n"
 
 
-def _use(sees: Sequence[str]) -> Iterator[str]:
+def _use(made: Mapping[str, Any], sees: Sequence[str]) -> Iterator[str]:
     given = {("speech", "text"): '"hello.wav", "What a day."', ("speech",): '"hello.wav"'}
     yield "## Use"
     yield ""
@@ -108,6 +109,12 @@ def _use(sees: Sequence[str]) -> Iterator[str]:
     yield f'prediction = labelmer.load("this/folder")({words})'
     yield "print(prediction.label, prediction.confidence, prediction.probabilities)"
     yield "```"
+    if made["transcriber"]:
+        yield ""
+        yield (
+            f"`transcribe=True` in place of the words has {made['transcriber']['name']} recognise "
+            "them."
+        )
 
 
 def _training(made: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[str]:
@@ -126,6 +133,9 @@ def _training(made: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[str
         "folds; seeds": f"{', '.join(map(str, folds))}; {', '.join(map(str, seeds))}",
         "temperatures, chosen on validation": f"{min(temperatures):.2f} to {max(temperatures):.2f}",
     }
+    if "text" in modalities(made):
+        recognised = is_recognised(made["experiment"])
+        rows["words"] = "recognised ones" if recognised else "the corpus' own"
     yield "## Training"
     yield ""
     yield from _table(["", ""], rows.items())
@@ -214,14 +224,17 @@ def _licences(made: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield (
         f"labelmer is under Apache-2.0. The weights were trained on {made['corpus']}; its licence "
-        "may limit their use and their passing on. Each encoder has a licence of its own:"
+        "may limit their use and their passing on. Each encoder has a licence of its own"
+        f"{', and so has the speech recogniser' if made['transcriber'] else ''}:"
     )
     yield ""
+    heard = made["transcriber"]
+    brought = {**made["encoders"], **({f"{heard['name']} (words)": heard} if heard else {})}
     yield from _table(
         ["encoder", "source", "revision", "in this folder", "licence"],
         [
             (name, e["source"], e["revision"], e["folder"] or "no: fetched", _licence(e["source"]))
-            for name, e in made["encoders"].items()
+            for name, e in brought.items()
         ],
     )
 

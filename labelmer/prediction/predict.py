@@ -5,7 +5,8 @@ corpus may have. One that is longer than 20 s and comes without words is cut at 
 --segments TABLE (id, start, end in seconds, perhaps text and speaker) cuts one AUDIO where it says.
 
 --texts TABLE (id, text, perhaps speaker) gives the words: id is the path of an AUDIO, or its name
-with or without its ending. Without AUDIO, the words are all there is.
+with or without its ending. Without AUDIO, the words are all there is. --transcribe has them
+recognised, by the bundle's own speech recogniser.
 
 --dialogue: the rows of the table, in their order, are the turns of one dialogue, with a column
 `speaker`; models with context_turns look at the turns around each. Without it, each is alone.
@@ -39,7 +40,7 @@ TABLE: Tables = {
         "source": Column(str, "the recording", empty=True),
         "start_s": Column(float, "seconds into it, where it was cut", empty=True),
         "end_s": Column(float, "seconds into it, where it was cut", empty=True),
-        "text": Column(str, "the words that were given", empty=True),
+        "text": Column(str, "the words that were given or recognised", empty=True),
         "predicted": Column(str, "class"),
         "confidence": Column(float, "its probability"),
         "p_*": Column(float, "probability of the class, calibrated, mean over the models"),
@@ -83,7 +84,7 @@ def check_speakers(given: Sequence[Utterance]) -> None:
 def described(given: Utterance, said: Prediction) -> dict[str, Any]:
     """A prediction with where its utterance stands, for JSON."""
     place = {"source": given.source or None, "start_s": given.start_s, "end_s": given.end_s}
-    return {"id": said.id, **place, "text": given.text, **said.as_dict()}
+    return {"id": said.id, **place, **said.as_dict()}
 
 
 def as_table(given: Sequence[Utterance], said: Sequence[Prediction]) -> pd.DataFrame:
@@ -137,11 +138,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.dialogue:
         check_speakers(given)
     predictor = Predictor(args.model, args.device)
-    if args.transcribe and not predictor.bundle.about["transcriber"]:
-        raise InputError(
-            f"--transcribe: {args.model} has no speech recogniser; give the words by --text or "
-            "--texts"
-        )
+    if args.transcribe:
+        given = predictor.transcribe(given)
     said = predictor.predict(given, args.dialogue, salience=bool(args.explain))
     if args.tsv:
         tables.write(args.tsv, as_table(given, said), "new", TABLE)

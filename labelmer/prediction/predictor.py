@@ -13,9 +13,9 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,9 @@ from labelmer.prediction.salience import Salience, Weights
 from labelmer.prediction.utterance import Utterance
 from labelmer.scores.calibration import combined, log_probabilities
 
+if TYPE_CHECKING:
+    from labelmer.features.recogniser import Recogniser
+
 WHAT = {"speech": "audio", "text": "words"}
 
 
@@ -42,6 +45,7 @@ class Prediction:
     """What a bundle says of one utterance."""
 
     id: str
+    text: str | None  # the words that were given or recognised
     classes: tuple[str, ...]
     probabilities: np.ndarray  # (C,): calibrated, averaged over the models
     of_models: np.ndarray  # (M, C): calibrated, of each model
@@ -64,9 +68,10 @@ class Prediction:
         return self.of_models.std(axis=0)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: id, label, confidence, probabilities and spread by class."""
+        """For JSON: id, text, label, confidence, probabilities and spread by class."""
         return {
             "id": self.id,
+            "text": self.text,
             "label": self.label,
             "confidence": self.confidence,
             "probabilities": dict(zip(self.classes, map(float, self.probabilities), strict=True)),
@@ -93,6 +98,7 @@ class Predictor:
             for model in self.bundle.models
         ]
         self._encoder = functools.cache(self._load)
+        self._recogniser = functools.cache(self._load_recogniser)
         self._lock = threading.Lock()  # an encoder's tokenizer takes one thread at a time
 
     def __call__(
@@ -100,12 +106,14 @@ class Predictor:
         audio: "Path | str | np.ndarray | None" = None,
         text: str | None = None,
         salience: bool = False,
+        transcribe: bool = False,
     ) -> Prediction:
         """What the bundle says of one utterance.
 
         audio: a file in any format that the corpus readers take, or int16 samples, mono at 16 kHz;
-        text: the words; salience: also say how much each token and frame counts. InputError: what
-        is missing, and the models were not trained to do without it.
+        text: the words; salience: also say how much each token and frame counts; transcribe: go by
+        the words that are recognised. InputError: what is missing, and the models were not trained
+        to do without it; as of transcribe().
         """
         if isinstance(audio, str | Path):
             from labelmer.prediction.recordings import whole  # soundfile may not be here
@@ -113,7 +121,28 @@ class Predictor:
             given = Utterance(str(audio), whole(Path(audio)), text)
         else:
             given = Utterance("utterance", audio, text)
-        return self.predict([given], salience=salience)[0]
+        heard = self.transcribe([given]) if transcribe else [given]
+        return self.predict(heard, salience=salience)[0]
+
+    def transcribe(self, utterances: Sequence[Utterance]) -> list[Utterance]:
+        """Utterances with the words that the bundle's speech recogniser hears; "" if it hears none.
+
+        InputError: the bundle has none; an utterance that has no audio, or words already.
+        """
+        for u in utterances:
+            if u.samples is None or u.text is not None:
+                found = "no audio" if u.samples is None else "words already"
+                raise InputError(
+                    f"'{u.id}': {found}, expected audio whose words are to be recognised; do "
+                    "without transcribing, or take the words out"
+                )
+        sounds = [u.samples for u in utterances if u.samples is not None]
+        with self._lock:
+            said = self._recogniser().recognise(sounds)
+        for u, heard in zip(utterances, said, strict=True):
+            if not heard.text:
+                log.warning("'%s': no words are recognised: %s", u.id, heard.reason)
+        return [replace(u, text=heard.text) for u, heard in zip(utterances, said, strict=True)]
 
     def predict(
         self, utterances: Sequence[Utterance], dialogue: bool = False, salience: bool = False
@@ -146,8 +175,8 @@ class Predictor:
             explained = weights.means()
         of_models, plain = np.stack(calibrated, 1), np.stack(uncalibrated, 1)  # (N, M, C)
         return [
-            Prediction(name, self.classes, p.mean(axis=0), p, as_is, shown)
-            for name, p, as_is, shown in zip(ids, of_models, plain, explained, strict=True)
+            Prediction(u.id, u.text, self.classes, p.mean(axis=0), p, as_is, shown)
+            for u, p, as_is, shown in zip(utterances, of_models, plain, explained, strict=True)
         ]
 
     @staticmethod
@@ -226,6 +255,12 @@ class Predictor:
         told = self.bundle.about["encoders"][name]
         precision, layer = told["precision"], told["layer"]
         return encoders.load(folder, layer, self.device, precision, **told["options"]), facts
+
+    def _load_recogniser(self) -> "Recogniser":
+        from labelmer.features.recogniser import Recogniser
+
+        folder, options = self.bundle.transcriber()
+        return Recogniser(folder, self.device, **options)
 
 
 def _heard(model: Any, there: Mapping[str, np.ndarray]) -> np.ndarray:

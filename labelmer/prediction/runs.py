@@ -1,4 +1,4 @@
-"""The runs of a study, with what stands beside each: its encoders, its predictions, its reports.
+"""The runs of a study, with what stands beside each: encoders, predictions, a transcriber.
 
 A run is the folder results/NAME/STUDY/models/SPEECH+TEXT/MODE/VARIANT/foldF.seedS.
 """
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labelmer.base import tables
+from labelmer.base.digest import canonical_json
 from labelmer.base.errors import InputError
 from labelmer.base.ragged import Ragged
 from labelmer.features import encoders
@@ -65,8 +67,12 @@ class Run:
             folder = self.study / "encoders" / name / self.name
         else:
             features = corpus / "features" / name / "frozen"
-            folder = corpus.parent.parent / "resources" / "encoders" / name
-        paths = sorted(features.glob("*.h5"))
+            folder = _resources(corpus) / "encoders" / name
+        if modality == "text" and is_recognised(self.experiment):
+            # Whoever recognised the words: the encoder reads them alike.
+            paths = sorted((features / "transcripts").rglob("*.h5"))
+        else:
+            paths = sorted(features.glob("*.h5"))
         if not paths:
             raise InputError(
                 f"{features}: no features, expected those on which the model in {self.folder} was "
@@ -93,6 +99,69 @@ class Run:
             "finetuned": tuned,
         }
         return told, folder
+
+
+def is_recognised(experiment: str) -> bool:
+    """Were the words of an experiment's runs recognised ones? experiment: SPEECH+TEXT/MODE"""
+    return experiment.endswith(tables.RECOGNISED)
+
+
+def transcriber_of(corpus: Path, name: str | None) -> tuple[dict[str, Any], Path] | None:
+    """How a corpus' words were recognised, and the folder of the checkpoint; None if none were.
+
+    corpus: results/NAME; name: of the transcriber, needed where there are several. The first: name,
+    source, revision, weights and content (digests) and options, as Recogniser takes them.
+
+    InputError: there is no such transcriber, several and no name, or one whose checkpoint or
+    options cannot be told.
+    """
+    tables_of: dict[str, list[Path]] = {}
+    for path in sorted((corpus / "transcripts").glob("*/*.tsv")):
+        tables_of.setdefault(path.parent.name, []).append(path)
+    if not tables_of and name is None:
+        return None
+    if name not in tables_of:
+        if name is not None or len(tables_of) > 1:
+            raise InputError(
+                f"{corpus / 'transcripts'}: words by the transcribers {sorted(tables_of)}, "
+                f"expected {'one' if name is None else repr(name)}; choose one by --transcriber"
+            )
+        (name,) = tables_of
+    folder = _resources(corpus) / "transcribers" / name
+    facts = encoders.read_facts(folder, name)
+    found = {canonical_json(_transcribed_with(p, facts["content"])) for p in tables_of[name]}
+    if len(found) > 1:
+        raise InputError(
+            f"{tables_of[name][0].parent}: sessions recognised in different ways, {sorted(found)}, "
+            "expected one; run the workflow to its end"
+        )
+    told = {fact: facts[fact] for fact in ("source", "revision", "weights", "content")}
+    return {"name": name, **told, "options": json.loads(found.pop())}, folder
+
+
+def _transcribed_with(table: Path, content: str) -> dict[str, Any]:
+    """The options with which the words of a session were recognised. content: the checkpoint's."""
+    path = table.with_suffix(".json")
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        options = {key: told[key] for key in ("language", "beam", "no_speech", "repetition")}
+        checkpoint = told["checkpoint"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({error!r}), expected how the words in {table.name} were "
+            "recognised; run the workflow to its end"
+        ) from None
+    if checkpoint != content:
+        raise InputError(
+            f"{path}: recognised by checkpoint {checkpoint[:12]}, expected {content[:12]}, which "
+            "is fetched now; run the workflow to its end"
+        )
+    return options
+
+
+def _resources(corpus: Path) -> Path:
+    """The folder of what is fetched, the same for all corpora."""
+    return corpus.parent.parent / "resources"
 
 
 def runs_in(folders: Iterable[Path]) -> list[Run]:

@@ -12,6 +12,7 @@ OUTPUTS:
     resources/encoders/{encoder}/               a snapshot, offline from then on
     resources/transcribers/{name}/              the same of the transcriber
     C/transcripts/{transcriber}/{session}.tsv   the words that it recognises
+    C/transcripts/{transcriber}/{session}.json  by what and how
     S/encoders/{encoder}/fold{fold}.seed{seed}/     the same, fine-tuned on a fold's training part
     S/encoders/{encoder}/fold{fold}.seed{seed}.tsv  how that went
     C/features/{encoder}/frozen/{session}.h5    a ragged file of frames or tokens
@@ -68,7 +69,8 @@ if TRANSCRIBER:
             segments=f"{C}/segments/{{session}}.h5",
             checkpoint=rules.fetch_transcriber.output,
         output:
-            update(f"{C}/{TRANSCRIPTS}/{{session}}.tsv"),
+            words=update(f"{C}/{TRANSCRIPTS}/{{session}}.tsv"),
+            params=f"{C}/{TRANSCRIPTS}/{{session}}.json",
         log:
             f"{C_LOGS}/{TRANSCRIPTS}/{{session}}.log",
         benchmark:
@@ -86,7 +88,7 @@ if TRANSCRIBER:
             python -m labelmer transcribe \
                 {input.segments:q} \
                 {input.checkpoint:q} \
-                {output:q} \
+                {output.words:q} \
                 --threads {threads} \
                 --gpu {resources.gpu} \
                 --config {params.config:q} \
