@@ -31,6 +31,13 @@ def test_probabilities_are_given_that_it_is_one_of_the_shared_classes():
     )
 
 
+def test_however_small_the_shared_classes_are_their_proportions_stay():
+    p = np.array([[3e-20, 1.0, 1e-20], [1e-14, 1.0, 3e-14]])
+    np.testing.assert_allclose(
+        restricted(p, CLASSES, ["angry", "sad"]), [[0.75, 0.25], [0.25, 0.75]]
+    )
+
+
 def test_metadata_that_a_model_does_not_know_is_zero_everywhere():
     known = pd.DataFrame(
         {"scenario": ["s1", "s 2", "new"], "quarter": ["1", "", "4"], "seconds": [1.0, 0.0, 3.0]}
