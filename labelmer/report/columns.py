@@ -286,7 +286,7 @@ RECOGNITION = {
         "empty": Column(int, "utterances in which no words were recognised"),
         "normaliser": Column(
             str,
-            "how both were normalised: by EnglishTextNormalizer (Whisper's) or words_of (base/words.py)",
+            "how both were normalised: EnglishTextNormalizer (Whisper's) or words_of (base.words)",
         ),
     }
 }
