@@ -104,6 +104,27 @@ def test_a_transcriber_of_one_name_must_be_the_same(tested, monkeypatch):
     assert "transcriber: 'whisper' is" in said and "'beam': 5" in said
 
 
+def test_classes_that_differ_in_spelling_alone_are_refused(tested):
+    def change(other):
+        other["labels"]["Happy"] = other["labels"].pop("happy")
+
+    said = complaint(tested, change)
+    assert "test_on: other0.yaml: labels: 'Happy' there and 'happy' here differ only" in said
+
+
+def test_words_recognised_in_another_language_are_refused(tested, monkeypatch):
+    whisper = {"name": "whisper", "source": "path:whisper", "language": "en"}
+    monkeypatch.setitem(DEMO, "transcriber", whisper)
+
+    def polish(other):
+        other["transcriber"].update(name="polish", language="pl")
+
+    tested(polish)
+    monkeypatch.setitem(DEMO["experiments"][0], "words", "recognised")
+    tested(lambda other: other["transcriber"].update(name="another"))
+    assert "transcriber: language: 'pl' there, and 'en' here" in complaint(tested, polish)
+
+
 def test_training_on_a_table_of_recognised_words_does_not_go_with_it(tested, monkeypatch):
     monkeypatch.setitem(DEMO["corpus"], "transcripts", "words.tsv")
     tested(nothing)

@@ -72,6 +72,7 @@ def tested_on(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
                 f"{list(config['labels'])}, expected two or more of one name: only what both have "
                 "can be tested; name what is one class alike in both"
             )
+        problems += [*_of_classes(other, config), *_of_languages(other, config)]
         if problems:
             raise InputError("\n".join(f"test_on: {path}: {problem}" for problem in problems))
         found[other["corpus"]["name"]] = other
@@ -117,6 +118,31 @@ def _of_names(other: dict[str, Any], *known: dict[str, Any]) -> list[str]:
                 "two, or remove the file from test_on"
             )
     return problems
+
+
+def _of_classes(other: dict[str, Any], config: dict[str, Any]) -> list[str]:
+    """Complaints if a class would not be shared for its spelling alone."""
+    return [
+        f"labels: '{theirs}' there and '{mine}' here differ only as spellings of one name do "
+        f"({names.difference(theirs, mine)}), expected one spelling, as classes are shared by "
+        "name; write both alike, or give one of the two another name"
+        for theirs in other["labels"]
+        for mine in names.like(theirs, config["labels"])
+    ]
+
+
+def _of_languages(other: dict[str, Any], config: dict[str, Any]) -> list[str]:
+    """Complaints if recognised words would be heard in the language of the other corpus."""
+    here, there = (with_defaults(each).get("transcriber") for each in (config, other))
+    trained_on = any(e.get("words") == "recognised" for e in config["experiments"])
+    if not (trained_on and here and there) or here["language"] == there["language"]:
+        return []
+    return [
+        f"transcriber: language: '{there['language']}' there, and '{here['language']}' here, "
+        "expected one language, as an experiment here has words: recognised, and this config's "
+        "transcriber would hear that corpus in its own; take the experiment out, or the file out "
+        "of test_on"
+    ]
 
 
 def _of_encoders(other: dict[str, Any], config: dict[str, Any]) -> list[str]:
