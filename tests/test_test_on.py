@@ -144,6 +144,32 @@ def test_what_is_wrong_with_another_config_is_said_with_its_file(tested, tmp_pat
         corpora.tested_on(config)
 
 
+def test_a_recording_that_both_corpora_cut_is_refused_by_name(tmp_path):
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.wav").touch()
+    (tmp_path / "link.wav").symlink_to("b.wav")
+
+    def corpus(name, *files):
+        rows = [f"{name}-{file}\t{file}.wav\tp\tsad\t" for file in files]
+        root = tmp_path / f"{name}.tsv"
+        root.write_text("\n".join(["id\tpath\tspeaker\tlabel\ttext", *rows]) + "\n")
+        section = {"name": name, "reader": "manifest", "root": str(root)}
+        return corpora.Corpus.of({"corpus": section, "labels": {}})
+
+    one, other = corpus("one", "a", "b"), corpus("other", "link", "c")
+    known = {"one": one, "other": other, "apart": corpus("apart", "c")}
+
+    def utterances_of(name, session):
+        return known[name].reader.utterances(known[name].root, session)[0]
+
+    corpora.check_recordings(known["apart"], one, utterances_of)
+    with pytest.raises(InputError) as caught:
+        corpora.check_recordings(other, one, utterances_of)
+    said = str(caught.value)
+    assert said.startswith(f"test_on: {other.root} and {one.root} have 1 audio files in common")
+    assert f"{tmp_path}/b.wav (id 'other-link' there, 'one-b' here)" in said
+
+
 def test_two_corpora_with_an_id_in_common_cannot_share_a_folder_of_features(tmp_path):
     (tmp_path / "a.npy").touch()
     config = copy.deepcopy(DEMO)

@@ -1,11 +1,13 @@
 """The corpora of a config: its own, and those that the trained models are also tested on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from labelmer.base import names
@@ -82,6 +84,34 @@ def tested_on(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def shared(mine: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
     """The classes that two sections `labels` both have, in the order of the first."""
     return [name for name in mine if name in theirs]
+
+
+def check_recordings(
+    tested: Corpus, trained: Corpus, utterances_of: Callable[[str, str], pd.DataFrame]
+) -> None:
+    """Raise an InputError if a corpus that is tested has a recording of the one that trains.
+
+    utterances_of: the table "utterances" of a corpus' session, by the names of both.
+    """
+
+    def recordings(corpus: Corpus) -> dict[Path, str]:
+        """{file: the first id that is cut from it}, of the sessions in use."""
+        found: dict[Path, str] = {}
+        for session in corpus.sessions:
+            table = utterances_of(corpus.section["name"], session).sort_values("id")
+            for name, path, *_ in corpus.reader.clips(corpus.root, table, **corpus.options):
+                found.setdefault(path, name)
+        return {path.resolve(): name for path, name in reversed(found.items())}
+
+    mine, theirs = recordings(trained), recordings(tested)
+    if common := sorted(mine.keys() & theirs.keys()):
+        first = common[0]
+        raise InputError(
+            f"test_on: {tested.root} and {trained.root} have {len(common)} audio files in common, "
+            f"the first is {first} (id '{theirs[first]}' there, '{mine[first]}' here), expected "
+            "none: models would be tested on what they were trained on; take the rows of these "
+            "files out of one of the two, or remove the config from test_on"
+        )
 
 
 def _read(path: str) -> dict[str, Any]:
