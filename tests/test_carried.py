@@ -8,7 +8,7 @@ import pytest
 
 from labelmer.corpus import match
 from labelmer.corpus.match import matched
-from labelmer.models.transfer.metadata import as_inputs
+from labelmer.models.metadata import as_inputs
 from labelmer.report import cross_corpus
 from labelmer.scores.restriction import restricted
 
