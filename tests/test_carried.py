@@ -1,11 +1,14 @@
 """Models on another corpus: which utterances, which classes, and what the table holds."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from labelmer.corpus import match
 from labelmer.corpus.match import matched
-from labelmer.models.transfer.metadata import as_inputs
+from labelmer.models.metadata import as_inputs
 from labelmer.report import cross_corpus
 from labelmer.scores.restriction import restricted
 
@@ -24,10 +27,48 @@ def test_what_is_of_no_shared_class_is_left_out_by_name():
     ]
 
 
+@pytest.mark.parametrize("shared, refused", [(["angry", "sad"], False), (["angry", "happy"], True)])
+def test_only_shared_classes_need_an_utterance(tmp_path, caplog, shared, refused):
+    row = {"session": "S", "dialogue": "d", "scenario": "", "speaker": "p", "text": ""}
+    said = pd.DataFrame([{**row, "id": n, "start_s": None, "end_s": None} for n in ("a", "s")])
+    made = {
+        "utterances": said,
+        "labels": pd.DataFrame({"id": ["a", "s"], "code": ["ang", "sad"]}),
+        "segments": said[["id"]].assign(seconds=1.0, source="f.wav", problem=""),
+        "unread": pd.DataFrame(columns=["file", "line", "text", "reason"]),
+    }
+    made["labels"][["valence", "activation", "dominance", "agreement"]] = None
+    made["labels"]["raters"] = 0
+    words = []
+    for name, table in made.items():
+        (tmp_path / name).mkdir()
+        path = tmp_path / name / ("S.unread.tsv" if name == "unread" else "S.tsv")
+        match.tables.write(path, table, name)
+        words += [f"--{name}", str(path)]
+    classes = [["angry", ["ang"]], ["happy", ["hap"]], ["sad", ["sad"]]]
+    words += ["--config", json.dumps({"classes": classes, "shared": shared})]
+    out = tmp_path / "test.tsv"
+    words += ["--test", str(out), "--left-out", str(tmp_path / "left_out.tsv")]
+    if refused:
+        with pytest.raises(SystemExit):
+            match.main(words)
+        assert "no utterance of the class 'happy', codes ['hap']" in caplog.text
+    else:
+        match.main(words)
+        assert match.tables.read(out, "fold")["label"].tolist() == ["angry", "sad"]
+
+
 def test_probabilities_are_given_that_it_is_one_of_the_shared_classes():
     p = np.array([[0.2, 0.5, 0.3], [0.0, 1.0, 0.0]])
     np.testing.assert_allclose(
         restricted(p, CLASSES, ["sad", "angry"]), [[0.6, 0.4], [0.5, 0.5]], atol=1e-9
+    )
+
+
+def test_however_small_the_shared_classes_are_their_proportions_stay():
+    p = np.array([[3e-20, 1.0, 1e-20], [1e-14, 1.0, 3e-14]])
+    np.testing.assert_allclose(
+        restricted(p, CLASSES, ["angry", "sad"]), [[0.75, 0.25], [0.25, 0.75]]
     )
 
 

@@ -23,7 +23,7 @@ from labelmer.corpus.folds import FoldOptions, folds, normalised
 from labelmer.corpus.readers import iemocap
 from labelmer.demo import plan, release, speech
 from labelmer.models.linear import fitted
-from labelmer.models.metadata import as_inputs, metadata_of
+from labelmer.models.metadata import as_inputs, input_names, metadata_of
 from labelmer.scores.accuracy import accuracies
 
 pytestmark = pytest.mark.slow
@@ -338,7 +338,7 @@ def guessed(corpus, entries):
             assert set(fold.rows.groupby("part").label.nunique()) == {4}
             rows = fold.rows.reset_index(drop=True)
             teaching = pd.Index(rows.id[rows.part == "train"])
-            inputs, _ = as_inputs(known.loc[rows.id], teaching)
+            inputs = as_inputs(known.loc[rows.id], input_names(known.loc[rows.id], teaching))
             _, [_, (test, said)], _ = fitted({"metadata": inputs}, rows, plan.KINDS, True, 1)
             found.append(test.assign(said=np.array(plan.KINDS)[said.argmax(axis=1)]))
         test = pd.concat(found)

@@ -129,7 +129,8 @@ def test_of_a_scenario_that_training_does_not_know_nothing_can_be_guessed(tmp_pa
     known = metadata.metadata_of(table.assign(passage="", role=""), segments_of(table))
     teaching = pd.Index(table.id[table.scenario != "impro03"])
     known = metadata.telling(known, teaching, known.index)
-    inputs, names = metadata.as_inputs(known, teaching)
+    names = metadata.input_names(known, teaching)
+    inputs = metadata.as_inputs(known, names)
     assert names == ["scenario impro02", "scenario script01"]
     assert inputs[(table.scenario == "impro03").to_numpy()].max() == 0
     assert (inputs[(table.scenario != "impro03").to_numpy()].sum(axis=1) == 1).all()

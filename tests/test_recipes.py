@@ -352,3 +352,22 @@ def test_a_config_has_models_of_words_where_there_are_words(make, said):
     written = make("msp-improv", tree).config.read_text()
     assert ("text-only" in yaml.safe_load(written)["variants"]) == said
     assert ("there are no words" in written) != said
+
+
+def test_clips_without_words_are_counted_and_the_first_is_named(make, tmp_path, capsys):
+    made = make("nemo", TREES["nemo"]())
+    path = next(path for path, row in made.paths.items() if not row["text"])
+    told = capsys.readouterr().out
+    assert f"without words: 2 of the clips, the first is {tmp_path}/root/{path}\n" in told
+
+
+@pytest.mark.parametrize("recipe, table", [("nemo", "data.tsv"), ("meld", "train_sent_emo.csv")])
+def test_of_rows_with_one_key_the_last_is_taken_and_the_others_are_named(make, recipe, table):
+    tree = TREES[recipe]()
+    path = next(path for path in tree.tables if path.endswith(table))
+    head, first, *rest = tree.tables[path].splitlines()
+    tree.tables[path] = "\n".join((head, first, first, *rest)) + "\n"
+    made = make(recipe, tree)
+    assert set(made.paths) == set(tree.clips)
+    twice = {p: why for p, why in made.left_out.items() if "another row of" in why}
+    assert list(twice) == [f"{path}: row 1"] and "comes after it" in twice[f"{path}: row 1"]

@@ -74,7 +74,31 @@ def test_the_interval_is_that_of_a_jackknife_over_speakers(measure):
 def test_other_languages_are_compared_without_case_and_punctuation(measure):
     said = {"a1": ("p", "sad", "Żółta Łódź, tak!", "żółta łódź nie")}
     (row, *_) = measure(said, "pl").itertuples()
-    assert (row.words, row.substitutions, row.normaliser) == (3, 1, "BasicTextNormalizer")
+    assert (row.words, row.substitutions, row.normaliser) == (3, 1, "words_of")
+
+
+@pytest.mark.parametrize(
+    "text, heard, words, errors",
+    [
+        ("I don't know...", "i do not know", 4, 0),
+        ("I know", "I know ...", 2, 0),
+    ],
+)
+def test_a_word_has_a_letter_or_a_digit(measure, text, heard, words, errors):
+    (row, *_) = measure({"a1": ("p", "sad", text, heard)}).itertuples()
+    assert (row.words, row.wer) == (words, pytest.approx(errors / words))
+
+
+@pytest.mark.parametrize("language", ["en", "hi"])
+@pytest.mark.parametrize("text", ["...", "--", "[noise] ...", "(laughs) ."])
+def test_an_utterance_of_marks_alone_is_without_words(measure, language, text):
+    assert measure({"a1": ("p", "sad", text, "a word")}, language).empty
+
+
+def test_marks_of_indic_scripts_do_not_part_words(measure):
+    said = {"a1": ("p", "sad", "नमस्ते दुनिया", "नमस्ते।")}
+    (row, *_) = measure(said, "hi").itertuples()
+    assert (row.words, row.deletions, row.substitutions) == (2, 1, 0)
 
 
 def test_letters_are_compared_where_a_script_has_no_blanks(measure):

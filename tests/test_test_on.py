@@ -104,6 +104,27 @@ def test_a_transcriber_of_one_name_must_be_the_same(tested, monkeypatch):
     assert "transcriber: 'whisper' is" in said and "'beam': 5" in said
 
 
+def test_classes_that_differ_in_spelling_alone_are_refused(tested):
+    def change(other):
+        other["labels"]["Happy"] = other["labels"].pop("happy")
+
+    said = complaint(tested, change)
+    assert "test_on: other0.yaml: labels: 'Happy' there and 'happy' here differ only" in said
+
+
+def test_words_recognised_in_another_language_are_refused(tested, monkeypatch):
+    whisper = {"name": "whisper", "source": "path:whisper", "language": "en"}
+    monkeypatch.setitem(DEMO, "transcriber", whisper)
+
+    def polish(other):
+        other["transcriber"].update(name="polish", language="pl")
+
+    tested(polish)
+    monkeypatch.setitem(DEMO["experiments"][0], "words", "recognised")
+    tested(lambda other: other["transcriber"].update(name="another"))
+    assert "transcriber: language: 'pl' there, and 'en' here" in complaint(tested, polish)
+
+
 def test_training_on_a_table_of_recognised_words_does_not_go_with_it(tested, monkeypatch):
     monkeypatch.setitem(DEMO["corpus"], "transcripts", "words.tsv")
     tested(nothing)
@@ -121,6 +142,32 @@ def test_what_is_wrong_with_another_config_is_said_with_its_file(tested, tmp_pat
     (tmp_path / "none.yaml").write_text("corpus: [")
     with pytest.raises(InputError, match=r"test_on: none\.yaml: this is no YAML"):
         corpora.tested_on(config)
+
+
+def test_a_recording_that_both_corpora_cut_is_refused_by_name(tmp_path):
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.wav").touch()
+    (tmp_path / "link.wav").symlink_to("b.wav")
+
+    def corpus(name, *files):
+        rows = [f"{name}-{file}\t{file}.wav\tp\tsad\t" for file in files]
+        root = tmp_path / f"{name}.tsv"
+        root.write_text("\n".join(["id\tpath\tspeaker\tlabel\ttext", *rows]) + "\n")
+        section = {"name": name, "reader": "manifest", "root": str(root)}
+        return corpora.Corpus.of({"corpus": section, "labels": {}})
+
+    one, other = corpus("one", "a", "b"), corpus("other", "link", "c")
+    known = {"one": one, "other": other, "apart": corpus("apart", "c")}
+
+    def utterances_of(name, session):
+        return known[name].reader.utterances(known[name].root, session)[0]
+
+    corpora.check_recordings(known["apart"], one, utterances_of)
+    with pytest.raises(InputError) as caught:
+        corpora.check_recordings(other, one, utterances_of)
+    said = str(caught.value)
+    assert said.startswith(f"test_on: {other.root} and {one.root} have 1 audio files in common")
+    assert f"{tmp_path}/b.wav (id 'other-link' there, 'one-b' here)" in said
 
 
 def test_two_corpora_with_an_id_in_common_cannot_share_a_folder_of_features(tmp_path):

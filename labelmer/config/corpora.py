@@ -1,11 +1,13 @@
 """The corpora of a config: its own, and those that the trained models are also tested on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from labelmer.base import names
@@ -72,6 +74,7 @@ def tested_on(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
                 f"{list(config['labels'])}, expected two or more of one name: only what both have "
                 "can be tested; name what is one class alike in both"
             )
+        problems += [*_of_classes(other, config), *_of_languages(other, config)]
         if problems:
             raise InputError("\n".join(f"test_on: {path}: {problem}" for problem in problems))
         found[other["corpus"]["name"]] = other
@@ -81,6 +84,34 @@ def tested_on(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def shared(mine: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
     """The classes that two sections `labels` both have, in the order of the first."""
     return [name for name in mine if name in theirs]
+
+
+def check_recordings(
+    tested: Corpus, trained: Corpus, utterances_of: Callable[[str, str], pd.DataFrame]
+) -> None:
+    """Raise an InputError if a corpus that is tested has a recording of the one that trains.
+
+    utterances_of: the table "utterances" of a corpus' session, by the names of both.
+    """
+
+    def recordings(corpus: Corpus) -> dict[Path, str]:
+        """{file: the first id that is cut from it}, of the sessions in use."""
+        found: dict[Path, str] = {}
+        for session in corpus.sessions:
+            table = utterances_of(corpus.section["name"], session).sort_values("id")
+            for name, path, *_ in corpus.reader.clips(corpus.root, table, **corpus.options):
+                found.setdefault(path, name)
+        return {path.resolve(): name for path, name in reversed(found.items())}
+
+    mine, theirs = recordings(trained), recordings(tested)
+    if common := sorted(mine.keys() & theirs.keys()):
+        first = common[0]
+        raise InputError(
+            f"test_on: {tested.root} and {trained.root} have {len(common)} audio files in common, "
+            f"the first is {first} (id '{theirs[first]}' there, '{mine[first]}' here), expected "
+            "none: models would be tested on what they were trained on; take the rows of these "
+            "files out of one of the two, or remove the config from test_on"
+        )
 
 
 def _read(path: str) -> dict[str, Any]:
@@ -117,6 +148,31 @@ def _of_names(other: dict[str, Any], *known: dict[str, Any]) -> list[str]:
                 "two, or remove the file from test_on"
             )
     return problems
+
+
+def _of_classes(other: dict[str, Any], config: dict[str, Any]) -> list[str]:
+    """Complaints if a class would not be shared for its spelling alone."""
+    return [
+        f"labels: '{theirs}' there and '{mine}' here differ only as spellings of one name do "
+        f"({names.difference(theirs, mine)}), expected one spelling, as classes are shared by "
+        "name; write both alike, or give one of the two another name"
+        for theirs in other["labels"]
+        for mine in names.like(theirs, config["labels"])
+    ]
+
+
+def _of_languages(other: dict[str, Any], config: dict[str, Any]) -> list[str]:
+    """Complaints if recognised words would be heard in the language of the other corpus."""
+    here, there = (with_defaults(each).get("transcriber") for each in (config, other))
+    trained_on = any(e.get("words") == "recognised" for e in config["experiments"])
+    if not (trained_on and here and there) or here["language"] == there["language"]:
+        return []
+    return [
+        f"transcriber: language: '{there['language']}' there, and '{here['language']}' here, "
+        "expected one language, as an experiment here has words: recognised, and this config's "
+        "transcriber would hear that corpus in its own; take the experiment out, or the file out "
+        "of test_on"
+    ]
 
 
 def _of_encoders(other: dict[str, Any], config: dict[str, Any]) -> list[str]:

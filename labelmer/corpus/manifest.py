@@ -133,6 +133,9 @@ def tell(rows: pd.DataFrame, left_out: Mapping[str, str], files: Iterable[Path])
     """Print what there is."""
     labels = ", ".join(f"{label} {n}" for label, n in rows.label.value_counts().items())
     print(f"{len(rows)} clips of {rows.speaker.nunique()} speakers: {labels}")
+    silent = rows.path[rows.text == ""]
+    if len(silent):
+        print(f"without words: {len(silent)} of the clips, the first is {silent.iloc[0]}")
     print(f"left out: {len(left_out)}, each with its reason in the second of these files")
     print(f"written: {', '.join(map(str, files))}")
 

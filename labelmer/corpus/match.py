@@ -46,9 +46,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         name: of_sessions(getattr(args, name), name)
         for name in ("utterances", "unread", "segments", "labels")
     }
-    classes = dict(args.config["classes"])
-    known = usable(given["utterances"], given["labels"], given["segments"], classes)
-    test, left_out = matched(*known, args.config["shared"])
+    classes, shared = dict(args.config["classes"]), args.config["shared"]
+    known = usable(given["utterances"], given["labels"], given["segments"], classes, shared)
+    test, left_out = matched(*known, shared)
     lines = given["unread"].assign(fold="all")
     lines["id"] = lines["file"] + ":" + lines["line"].astype(str)
     left_out = pd.concat([lines[["fold", "session", "id", "reason"]], left_out])

@@ -119,6 +119,16 @@ class Release:
                 )
         return found
 
+    def by_key(self, path: str, rows: Iterable[Row], key: Callable[[Row], str]) -> dict[str, Row]:
+        """The rows of a table by what key says of them; of several the last, others left out."""
+        found: dict[str, tuple[int, Row]] = {}
+        for number, row in enumerate(rows, 1):
+            name = key(row)
+            if name in found:
+                self.leave(f"{path}: row {found[name][0]}", f"another row of {name} comes after it")
+            found[name] = number, row
+        return {name: row for name, (_, row) in found.items()}
+
     def stems(self, ending: str, folder: str = "") -> dict[str, str]:
         """{name without the ending: the first such file}; folder: a word of its folders' names."""
         found: dict[str, str] = {}

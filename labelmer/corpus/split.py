@@ -1,7 +1,7 @@
 """Labels and utterances -> folds (folds.py), their audit, and what was left out and why."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -24,10 +24,12 @@ def usable(
     labels: pd.DataFrame,
     segments: pd.DataFrame,
     classes: dict[str, list[str]],
+    needed: Collection[str] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The utterances that folds are made of, and those that are left out.
 
-    labels: the table "labels" with a column session; classes: {class: [codes of the corpus]}.
+    labels: the table "labels" with a column session; classes: {class: [codes of the corpus]};
+    needed: of these, those that must have an utterance, by default all. InputError: one has none.
     Returns a frame with id, session, dialogue, scenario, speaker, text, label and the part that the
     corpus' own split gives, sorted by id; and one with session, id, reason.
     """
@@ -59,7 +61,7 @@ def usable(
             "%d utterances of the classes have no audio, the first is '%s' (%s: '%s'): left out",
             *(len(silent), *silent[["id", "problem", "file"]].iloc[0]),
         )
-    for name in sorted(set(classes) - set(kept.label)):
+    for name in sorted(set(classes if needed is None else needed) - set(kept.label)):
         gone, found = left_out[left_out.label == name], f"the corpus has the codes {known}"
         if len(gone):
             first = gone.fillna({"file": "none"}).iloc[0]

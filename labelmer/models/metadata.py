@@ -73,18 +73,30 @@ def telling(known: pd.DataFrame, teaching: pd.Index, choosing: pd.Index) -> pd.D
     return known[[name for name in known if differ[name] and met.get(name, True)]]
 
 
-def as_inputs(known: pd.DataFrame, teaching: pd.Index) -> tuple[np.ndarray, list[str]]:
-    """What is known as numbers (N, columns), and the columns' names.
+def input_names(known: pd.DataFrame, teaching: pd.Index) -> list[str]:
+    """What a model is fitted to: a number's name, or a category's and one of its values.
 
     known: of telling; teaching: ids of the training part, which say which values there are.
     """
-    made = {}
-    for name in known.columns.intersection(CATEGORIES):
-        for value in sorted(set(known.loc[teaching, name]) - {""}):
-            made[f"{name} {value}"] = (known[name] == value).astype(float)
-    for name in known.columns.intersection(NUMBERS):
-        made[name] = np.log1p(known[name].astype(float))
-    return np.column_stack(list(made.values())), list(made)
+    categories = [
+        f"{name} {value}"
+        for name in known.columns.intersection(CATEGORIES)
+        for value in sorted(set(known.loc[teaching, name]) - {""})
+    ]
+    return [*categories, *known.columns.intersection(NUMBERS)]
+
+
+def as_inputs(known: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
+    """What is known of utterances as numbers (N, inputs).
+
+    known: of metadata_of; names: of input_names. A value that is not among them has zeros.
+    """
+    made = []
+    for name in names:
+        column, _, value = name.partition(" ")
+        cells = known[column]
+        made.append(np.log1p(cells.astype(float)) if column in NUMBERS else cells == value)
+    return np.column_stack(made).astype(float)
 
 
 @command
@@ -123,7 +135,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{len(CATEGORIES)} one with a value that the validation part has too; take the "
             "variant out of experiments:, or add columns to the corpus' table"
         )
-    inputs, names = as_inputs(known, teaching)
+    names = input_names(known, teaching)
+    inputs = as_inputs(known, names)
     model, said, how = fitted(
         {"metadata": inputs}, table, classes, args.config["refit"], args.threads
     )

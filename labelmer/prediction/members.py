@@ -121,18 +121,11 @@ class Linear:
     takes_one, turns = True, 0
 
     def __init__(self, folder: Path, options: Any) -> None:
-        from safetensors.numpy import load_file
-
         from labelmer.models import linear  # scikit-learn takes a second
+        from labelmer.models.transfer.linear import loaded
 
         self.modalities = options.modalities
-        tensors = load_file(folder / "model.safetensors")
-
-        def of_each(kind: str) -> dict[str, np.ndarray]:
-            return {m: tensors[f"{m}.{kind}"] for m in self.modalities}
-
-        mean, sd, weights = map(of_each, ("mean", "sd", "weights"))
-        self.model = linear.Linear(mean, sd, weights, tensors["intercept"])
+        self.model, _ = loaded(folder)
         self.means = linear.Means
 
     def say(self, given: Given, explain: bool) -> Said:

@@ -284,7 +284,10 @@ RECOGNITION = {
         "deletions": Column(int, "words that were not recognised"),
         "insertions": Column(int, "words that were recognised and not said"),
         "empty": Column(int, "utterances in which no words were recognised"),
-        "normaliser": Column(str, "of transformers, as which both texts were compared"),
+        "normaliser": Column(
+            str,
+            "how both were normalised: EnglishTextNormalizer (Whisper's) or words_of (base.words)",
+        ),
     }
 }
 

@@ -1,14 +1,16 @@
 """Recognised words held against the corpus' own: word error rates, for all, per class and session.
 
-They are of the utterances of the study's classes whose words the corpus has. Words are compared as
-the field does: both texts go through Whisper's normaliser (Radford et al., "Robust speech
-recognition via large-scale weak supervision", 2023, appendix C), the English one for English and
-the basic one for other languages; where a script has no blanks between words, letters are compared.
-Errors are counted by jiwer. Intervals are those of a jackknife over speakers.
+They are of the utterances of the study's classes whose words the corpus has. Both texts are
+normalised first: English by Whisper's English normaliser, as the field does (Radford et al.,
+"Robust speech recognition via large-scale weak supervision", 2023, appendix C), other languages by
+labelmer.base.words without what stands in brackets, as Whisper's basic one parts words at the marks
+of Indic scripts; where a script has no blanks between words, letters are compared. Errors are
+counted by jiwer. Intervals are those of a jackknife over speakers.
 
 --config holds {"language": code}.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,24 +21,27 @@ from labelmer.base import tables
 from labelmer.base.log import log
 from labelmer.base.options import TEXT
 from labelmer.base.stage import command, parse, stage_parser
+from labelmer.base.words import words_of
 from labelmer.report.columns import RECOGNITION
 from labelmer.scores import intervals
 
-# Languages whose letters are compared: Chinese, Japanese, Thai, Lao, Burmese, Cantonese.
-UNSPACED = ("zh", "ja", "th", "lo", "my", "yue")
 ERRORS = ["substitutions", "deletions", "insertions"]
+ASIDES = re.compile(r"\[[^\]]*\]|<[^>]*>|\([^)]*\)")  # such as (laughs), which Whisper drops too
 
 
-def normaliser(language: str) -> Callable[[str], str]:
-    """Whisper's normaliser of a text in a language: a function; its class has a name."""
-    from transformers.models.whisper.english_normalizer import (
-        BasicTextNormalizer,
-        EnglishTextNormalizer,
-    )
+def normaliser(language: str) -> tuple[str, Callable[[str], str]]:
+    """How a language's texts are normalised: its name in the table, and the function."""
+    if language != "en":
+        return "words_of", lambda text: " ".join(words_of(ASIDES.sub(" ", text))[0])
+    from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
 
-    if language == "en":
-        return EnglishTextNormalizer({})  # without its table of British and American spellings
-    return BasicTextNormalizer(split_letters=language in UNSPACED)
+    whisper = EnglishTextNormalizer({})  # without its table of British and American spellings
+
+    def english(text: str) -> str:
+        # It keeps "." and "$", alone too: these are no words.
+        return " ".join(word for word in whisper(text).split() if any(map(str.isalnum, word)))
+
+    return EnglishTextNormalizer.__name__, english
 
 
 def counted(texts: pd.DataFrame, normal: Callable[[str], str]) -> pd.DataFrame:
@@ -44,7 +49,7 @@ def counted(texts: pd.DataFrame, normal: Callable[[str], str]) -> pd.DataFrame:
 
     texts: columns id, text, recognised. Utterances without words in the corpus are left out.
     """
-    said, heard = texts["text"].map(normal).str.strip(), texts["recognised"].map(normal).str.strip()
+    said, heard = texts["text"].map(normal), texts["recognised"].map(normal)
     kept = said != ""
     rows = []
     for reference, found in zip(said[kept], heard[kept], strict=True):
@@ -98,9 +103,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     heard = tables.read_all(args.transcripts, "recognised")[["id", "text"]]
     both = of_classes(args.folds).merge(said, on="id")
     both = both.merge(heard.rename(columns={"text": "recognised"}), on="id")
-    normal = normaliser(args.config["language"])
+    name, normal = normaliser(args.config["language"])
     counts = counted(both, normal)
     left = len(both) - len(counts)
     log.info("%d utterances compared, %d without words in the corpus", len(counts), left)
-    table = recognition_table(counts).assign(normaliser=type(normal).__name__)
+    table = recognition_table(counts).assign(normaliser=name)
     tables.write(args.out, table, "recognition", RECOGNITION)

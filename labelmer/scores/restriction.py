@@ -4,13 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from labelmer.scores.calibration import combined, log_probabilities
-
 
 def restricted(p: np.ndarray, classes: Sequence[str], kept: Sequence[str]) -> np.ndarray:
     """Probabilities (N, K) of the classes `kept`, given that it is one of these.
 
-    p: (N, C) of all classes, in their order.
+    p: (N, C) of all classes, in their order. All are alike where none of them has any.
     """
-    places = [list(classes).index(name) for name in kept]
-    return np.exp(combined([log_probabilities(p[:, places])], [1.0]))
+    p = p[:, [list(classes).index(name) for name in kept]]
+    total = p.sum(axis=1, keepdims=True)
+    return np.divide(p, total, out=np.full(p.shape, 1 / len(kept)), where=total > 0)

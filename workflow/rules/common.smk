@@ -22,7 +22,7 @@ from labelmer.base import tables
 from labelmer.base.digest import canonical_json, code_digest, file_digest
 from labelmer.base.errors import InputError
 from labelmer.config import check
-from labelmer.config.corpora import Corpus, shared, tested_on
+from labelmer.config.corpora import Corpus, check_recordings, shared, tested_on
 from labelmer.config.entries import kind_of, mode_of, turns_of
 from labelmer.config.files import check_files
 from labelmer.config.presence import (
@@ -96,6 +96,12 @@ for corpus in CORPORA.values():
         told(check_codes, corpus.labels, told(corpus.reader.codes, corpus.root))
     for session in corpus.sessions:  # are the folders there?
         told(corpus.reader.audio_files, corpus.root, session, **corpus.options)
+for name in OTHERS:
+    told(
+        check_recordings,
+        *(CORPORA[name], CORPORA[NAME]),
+        lambda *place: utterances_of(*place)[0],
+    )
 for warning in told(files_of_nobody, config, ids_everywhere):
     logger.warning(warning)
 PARTS_OF_CORPUS = config["folds"].get("parts")

@@ -114,7 +114,9 @@ def table_of(release: Release, part: str) -> str:
 def rows_of(release: Release, part: str, path: str) -> dict[str, dict[str, str]]:
     """The rows of a part's table by the ids of their clips; Sr No. is no key."""
     rows = release.table(path, ",", COLUMNS) if path else []
-    return {f"{part}_dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}": row for row in rows}
+    return release.by_key(
+        path, rows, lambda row: f"{part}_dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}"
+    )
 
 
 def usual_spellings(speakers: list[str]) -> dict[str, str]:

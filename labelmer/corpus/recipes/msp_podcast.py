@@ -60,7 +60,8 @@ def read(release: Release) -> None:
             f"{release.root}: no {TABLES[0]}, which has labels, speakers and parts; put the "
             "release's folder Labels into the folder"
         )
-    rows = {row["FileName"]: row for row in release.table(table, ",", COLUMNS)}
+    said = release.table(table, ",", COLUMNS)
+    rows = release.by_key(table, said, lambda row: row["FileName"])
     words = release.stems(".txt", "transcripts")
     unheard = set(rows)
     for path in release.files:

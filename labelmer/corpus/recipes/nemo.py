@@ -48,7 +48,8 @@ def read(release: Release) -> None:
     table = next(iter(release.named("data.tsv")), None)
     if table is None:
         log.warning("%s: there is no data.tsv, so no clip has words", release.root)
-    rows = {row["file_id"]: row for row in release.table(table, "\t", COLUMNS)} if table else {}
+    said = release.table(table, "\t", COLUMNS) if table else []
+    rows = release.by_key(table or "", said, lambda row: row["file_id"])
     unheard = set(rows)
     for path in release.files:
         name = path.rpartition("/")[2]
