@@ -27,6 +27,7 @@ import yaml
 from conftest import REPOSITORY, Workspace, python_of_jobs, tiny_config
 from corpora import turns_of, write_release
 from snakemake import cli, exceptions
+from test_registries import FIGURE, METRIC
 
 from labelmer.__main__ import VERBS
 
@@ -189,6 +190,11 @@ def test_messages_that_are_explained_are_those_of_the_code():
     for message in set(explained) - {"command not found"}:  # the shell's
         pieces = [re.escape(piece.strip(" ")) for piece in message.split("...")]
         assert any(re.search(".*".join(pieces), text, re.S) for text in said), message
+
+
+@pytest.mark.parametrize("example", [FIGURE, METRIC], ids=["figure", "metric"])
+def test_the_examples_of_a_figure_and_a_metric_are_those_that_are_tested(example):
+    assert f"```python\n{example}```" in (REPOSITORY / "docs/extending.md").read_text()
 
 
 # What is run
