@@ -27,7 +27,7 @@ def on_page_content(content: str, **_: Any) -> str:
 
     def mathml(found: re.Match) -> str:
         alone = found[1] == "div"
-        made = convert(html.unescape(found[2]), "block" if alone else "inline")
+        made = convert(html.unescape(found[2]), display="block" if alone else "inline")
         return f"<p>{made}</p>" if alone else made
 
     return EQUATION.sub(mathml, content)
