@@ -249,7 +249,7 @@ def test_the_tutorial_says_what_is_seen(tmp_path):
 
 def alike(line):
     """A line without its digits and the width of its columns."""
-    return re.sub(r"\s+", " ", re.sub(r"\d", "0", line)).strip()
+    return re.sub(r"\s+", " ", re.sub(r"\d+", "0", line)).strip()
 
 
 # The site
