@@ -76,7 +76,7 @@ class Shell:
             **os.environ,
             "PATH": os.pathsep.join([*first, os.environ["PATH"]]),
             "PYTHONPATH": str(workspace.folder),
-            "XDG_CACHE_HOME": str(folder),
+            "XDG_CACHE_HOME": str(folder / "cache"),
         }
 
     def run(self, block):
