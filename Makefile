@@ -5,6 +5,7 @@
 # make test-quick  those that take seconds
 # make lint    ruff, ruff format, mypy, snakefmt, snakemake --lint
 # make bench   prints the benchmarks' ratios
+# make site    builds the documentation as a site, site/index.html
 # make lock    writes requirements.lock and envs/labelmer.yaml anew; needs `pip install uv`
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 SNAKEMAKE := PYTHONPATH=workflow/logger:$$PYTHONPATH snakemake --logger progress --cores 2 --resources gpu=1
 
-.PHONY: install demo-corpus demo evidence test test-quick lint bench lock clean
+.PHONY: install demo-corpus demo evidence test test-quick lint bench site lock clean
 
 install: $(INSTALLED)
 
@@ -65,9 +66,12 @@ bench: install
 	$(BIN)/python bench/page.py
 	$(BIN)/python bench/predict.py
 
+site: install
+	$(BIN)/mkdocs build --quiet
+
 lock:
 	$(PYTHON) -m uv pip compile --quiet --universal --no-header --no-annotate --python-version 3.11 \
-		--extra workflow --extra demo --extra dev --extra video pyproject.toml --output-file requirements.lock
+		--extra workflow --extra demo --extra dev --extra docs --extra video pyproject.toml --output-file requirements.lock
 	{ printf '%s\n' '# Made by `make lock` from requirements.lock.' 'name: labelmer' 'channels: [conda-forge, nodefaults]' \
 		'dependencies:' '  - python=3.12' '  - pip' '  - pip:'; sed 's/^/    - /' requirements.lock; } > envs/labelmer.yaml
 

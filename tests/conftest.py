@@ -85,6 +85,10 @@ class Workspace:
         given = [*arguments, "--configfile", config, "--cores", str(cores)]
         if gpu:
             given += ["--resources", "gpu=1"]
+        return self.as_given(given, check)
+
+    def as_given(self, given, check=True):
+        """Run the workflow with these arguments alone; return its exit status and its output."""
         said = self.folder.with_name(f"{self.folder.name}.out")
         said.unlink(missing_ok=True)
         run = SERVER.Process(
