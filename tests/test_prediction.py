@@ -347,6 +347,30 @@ def test_a_dialogue_needs_speakers(study, model, tmp_path, said):
 
 
 @pytest.mark.parametrize(
+    ("outputs", "words"),
+    [
+        (["--tsv", "{wav}"], "a.wav is what is read, and would be lost"),
+        (["--explain", "{wav}"], "a.wav is what is read, and would be lost"),
+        (["--tsv", "{texts}"], "words.tsv is what is read"),
+        (["--tsv", "{model}/bundle.json"], "stands in the bundle"),
+        (["--explain", "{folder}"], "is a folder, expected a file"),
+        (["--tsv", "{wav}/x.tsv"], "nothing can be written to"),
+        (["--tsv", "{folder}/x", "--explain", "{folder}/x"], "give each a file of its own"),
+    ],
+)
+def test_nothing_that_is_read_is_written_over(study, model, tmp_path, said, outputs, words):
+    wav, texts = tmp_path / "a.wav", tmp_path / "words.tsv"
+    shutil.copy(study.wav("u000"), wav)
+    texts.write_text("id\ttext\na\tno\n")
+    before = {path: path.read_bytes() for path in (wav, texts, model / "bundle.json")}
+    places = {"wav": wav, "texts": texts, "model": model, "folder": tmp_path}
+    told = [model, wav, "--texts", texts, *(text.format(**places) for text in outputs)]
+    assert words in said(predict.main, *told)
+    assert {path: path.read_bytes() for path in before} == before
+    assert sorted(tmp_path.iterdir()) == [wav, texts]
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ([], "nothing to predict"),

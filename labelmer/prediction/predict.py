@@ -17,6 +17,7 @@ averaged over the bundle's models and calibrated.
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,26 @@ def check_speakers(given: Sequence[Utterance]) -> None:
         )
 
 
+def check_outputs(args: argparse.Namespace) -> None:
+    """InputError unless what is to be written can be, and takes no place of what is read."""
+    tables_read = [path for path in (args.texts, args.segments) if path]
+    read = {path.resolve() for path in (*args.audio, *tables_read)}
+    outputs = {name: path for name in ("tsv", "explain") if (path := getattr(args, name))}
+    for name, path in outputs.items():
+        place, said = path.resolve(), f"--{name} {path}"
+        home = next((folder for folder in place.parents if folder.exists()), place.parent)
+        if place in read:
+            raise InputError(f"{said} is what is read, and would be lost; give another file")
+        if place.is_relative_to(args.model.resolve()):
+            raise InputError(f"{said} stands in the bundle; give a file elsewhere")
+        if place.is_dir():
+            raise InputError(f"{said} is a folder, expected a file to write; add its name")
+        if not home.is_dir() or not os.access(home, os.W_OK):
+            raise InputError(f"{said}: nothing can be written to {home}; give a file elsewhere")
+    if len({path.resolve() for path in outputs.values()}) < len(outputs):
+        raise InputError(f"--tsv and --explain are both {args.tsv}; give each a file of its own")
+
+
 def described(given: Utterance, said: Prediction) -> dict[str, Any]:
     """A prediction with where its utterance stands, for JSON."""
     place = {"source": given.source or None, "start_s": given.start_s, "end_s": given.end_s}
@@ -134,6 +155,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     args = parse(parser, argv)
+    check_outputs(args)
     given = utterances(args)
     if args.dialogue:
         check_speakers(given)
