@@ -94,7 +94,7 @@ def test_a_bundle(study, facts, said, tmp_path, capsys):
     inspection.main([str(tmp_path / "m")])
     assert "  bytes      " in capsys.readouterr().out
     (tmp_path / "m/models/full/fold1.seed1/config.json").unlink()
-    assert "not a whole model" in said(tmp_path / "m")
+    assert "config.json: there is no such file" in said(tmp_path / "m")
 
 
 def test_results_say_what_they_hold_and_what_is_best(study, facts, said, tmp_path):

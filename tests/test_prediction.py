@@ -432,6 +432,24 @@ def test_a_damaged_bundle_is_refused_by_name(model, tmp_path, name):
         labelmer.load(folder)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda told: told.update(classes=told["classes"][::-1]), "was trained on"),
+        (lambda told: told.update(classes=told["classes"][:2]), "was trained on"),
+        (lambda told: told["models"][0]["parts"][0].update(temperature=-1), "a number above 0"),
+        (lambda told: told.update(format=1), "format 1, expected 2"),
+    ],
+)
+def test_a_changed_description_is_refused(model, tmp_path, change, words):
+    folder = shutil.copytree(model, tmp_path / "m")
+    told = json.loads((folder / "bundle.json").read_text())
+    change(told)
+    (folder / "bundle.json").write_text(json.dumps(told))
+    with pytest.raises(InputError, match=words):
+        labelmer.load(folder)
+
+
 def test_what_is_no_bundle_is_refused_and_left(full, tmp_path, said):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis/chapter1.tex").write_text("words")

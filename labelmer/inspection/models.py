@@ -58,8 +58,6 @@ def about_bundle(folder: Path) -> dict[str, Any]:
     parts = [part for model in bundle.models for part in model["parts"]]
     temperatures = [part["temperature"] for part in parts]
     heard = about["transcriber"]
-    for part in parts:
-        about_model(folder / part["folder"])
     return {
         "path": str(folder),
         "kind": "bundle",

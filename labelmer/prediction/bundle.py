@@ -29,6 +29,7 @@ import pandas as pd
 
 from labelmer import __version__
 from labelmer.base import tables
+from labelmer.base.digest import file_digest
 from labelmer.base.errors import InputError
 from labelmer.base.files import refuse_foreign
 from labelmer.base.lock import alone
@@ -167,7 +168,9 @@ def _write(
                 used[m] = f"{told['name']}/{run.name}" if told["finetuned"] else told["name"]
                 if used[m] not in encoders:
                     encoders[used[m]] = _taken_in(told, snapshot, folder, f"encoders/{used[m]}")
-            described.append({"folder": place, "encoders": used, "temperature": temperature})
+            digests = {name: file_digest(folder / place / name) for name in MODEL}
+            made_with = {"encoders": used, "temperature": temperature, "files": digests}
+            described.append({"folder": place, **made_with})
         fold, seed = _numbers(parts[0].name)
         models.append({"fold": fold, "seed": seed, "parts": described})
     reads = any(encoder["modality"] == "text" for encoder in encoders.values())

@@ -2,17 +2,19 @@
 it."""
 
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labelmer.base.digest import file_digest
 from labelmer.base.errors import InputError
 from labelmer.base.lock import alone
 from labelmer.base.log import log
 from labelmer.features import encoders
 
-NAME, FORMAT = "bundle.json", 1
+NAME, FORMAT = "bundle.json", 2
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,33 @@ def opened(folder: Path | str) -> Bundle:
         raise InputError(
             f"{path}: format {form}, expected {FORMAT}; update labelmer, or bundle the models anew"
         )
-    return Bundle(Path(folder), about)
+    bundle = Bundle(Path(folder), about)
+    for model in bundle.models:
+        for part in model["parts"]:
+            _check(bundle, part)
+    return bundle
+
+
+def _check(bundle: Bundle, part: dict[str, Any]) -> None:
+    """InputError unless a model is as it was bundled, and bundle.json says of it what it is."""
+    remedy = "copy the bundle anew, or bundle the runs anew"
+    folder = bundle.folder / part["folder"]
+    for name, digest in part["files"].items():
+        if not (folder / name).is_file():
+            raise InputError(f"{folder / name}: there is no such file; {remedy}")
+        if file_digest(folder / name) != digest:
+            raise InputError(f"{folder / name}: not as it was when it was bundled; {remedy}")
+    classes = json.loads((folder / "config.json").read_text(encoding="utf-8"))["classes"]
+    if classes != bundle.classes:
+        raise InputError(
+            f"{bundle.folder / NAME}: classes {bundle.classes}, but {part['folder']} was trained "
+            f"on {classes}; {remedy}"
+        )
+    if not 0 < part["temperature"] < math.inf:
+        raise InputError(
+            f"{bundle.folder / NAME}: temperature {part['temperature']} of {part['folder']}, "
+            f"expected a number above 0; {remedy}"
+        )
 
 
 def cache() -> Path:
