@@ -162,9 +162,9 @@ def test_a_recording_that_both_corpora_cut_is_refused_by_name(tmp_path):
     def utterances_of(name, session):
         return known[name].reader.utterances(known[name].root, session)[0]
 
-    corpora.check_recordings(known["apart"], one, utterances_of)
+    corpora.check_recordings([known["apart"]], one, utterances_of)
     with pytest.raises(InputError) as caught:
-        corpora.check_recordings(other, one, utterances_of)
+        corpora.check_recordings([known["apart"], other], one, utterances_of)
     said = str(caught.value)
     assert said.startswith(f"test_on: {other.root} and {one.root} have 1 audio files in common")
     assert f"{tmp_path}/b.wav (id 'other-link' there, 'one-b' here)" in said

@@ -227,6 +227,11 @@ def read_all(paths: Iterable[Path | str], name: str) -> pd.DataFrame:
     return pd.concat([read(path, name) for path in paths])
 
 
+def is_recognised(mode: str) -> bool:
+    """Are the words of a run's mode, or of a path that ends with it, recognised ones?"""
+    return mode.endswith(RECOGNISED)
+
+
 def texts(path: Path | str) -> dict[str, str]:
     """The texts of a table "utterances" or "recognised", by id."""
     raw = cells(path)

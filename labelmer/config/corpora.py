@@ -1,6 +1,6 @@
 """The corpora of a config: its own, and those that the trained models are also tested on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ import yaml
 from labelmer.base import names
 from labelmer.base.errors import InputError
 from labelmer.config import check
-from labelmer.config.entries import encoding
+from labelmer.config.entries import encoding, trains_on_recognised
 from labelmer.config.files import check_files
 from labelmer.config.presence import sessions
 from labelmer.config.sections import with_defaults
@@ -59,8 +59,8 @@ def tested_on(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     InputError: a file is not there, is no config, or does not go with this one.
     """
     found: dict[str, dict[str, Any]] = {}
-    trained_on = any(e.get("words") == "recognised" for e in config["experiments"])
-    if config["test_on"] and trained_on and "transcripts" in config["corpus"]:
+    given = "transcripts" in config["corpus"]
+    if config["test_on"] and given and trains_on_recognised(config):
         raise InputError(
             "test_on: an experiment has words: recognised, and corpus: transcripts names a table "
             "of this corpus alone, expected words of the others too; take a transcriber: instead"
@@ -74,7 +74,7 @@ def tested_on(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
                 f"{list(config['labels'])}, expected two or more of one name: only what both have "
                 "can be tested; name what is one class alike in both"
             )
-        problems += [*_of_classes(other, config), *_of_languages(other, config)]
+        problems += [*_of_classes(other, config), *_of_transcribers(other, config)]
         if problems:
             raise InputError("\n".join(f"test_on: {path}: {problem}" for problem in problems))
         found[other["corpus"]["name"]] = other
@@ -87,9 +87,11 @@ def shared(mine: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
 
 
 def check_recordings(
-    tested: Corpus, trained: Corpus, utterances_of: Callable[[str, str], pd.DataFrame]
+    others: Iterable[Corpus], trained: Corpus, utterances_of: Callable[[str, str], pd.DataFrame]
 ) -> None:
     """Raise an InputError if a corpus that is tested has a recording of the one that trains.
+
+    others: that are tested.
 
     utterances_of: the table "utterances" of a corpus' session, by the names of both.
     """
@@ -103,15 +105,17 @@ def check_recordings(
                 found.setdefault(path, name)
         return {path.resolve(): name for path, name in reversed(found.items())}
 
-    mine, theirs = recordings(trained), recordings(tested)
-    if common := sorted(mine.keys() & theirs.keys()):
-        first = common[0]
-        raise InputError(
-            f"test_on: {tested.root} and {trained.root} have {len(common)} audio files in common, "
-            f"the first is {first} (id '{theirs[first]}' there, '{mine[first]}' here), expected "
-            "none: models would be tested on what they were trained on; take the rows of these "
-            "files out of one of the two, or remove the config from test_on"
-        )
+    mine = recordings(trained)
+    for tested in others:
+        theirs = recordings(tested)
+        if common := sorted(mine.keys() & theirs.keys()):
+            first = common[0]
+            raise InputError(
+                f"test_on: {tested.root} and {trained.root} have {len(common)} audio files in "
+                f"common, the first is {first} (id '{theirs[first]}' there, '{mine[first]}' here), "
+                "expected none: models would be tested on what they were trained on; take the rows "
+                "of these files out of one of the two, or remove the config from test_on"
+            )
 
 
 def _read(path: str) -> dict[str, Any]:
@@ -161,18 +165,26 @@ def _of_classes(other: dict[str, Any], config: dict[str, Any]) -> list[str]:
     ]
 
 
-def _of_languages(other: dict[str, Any], config: dict[str, Any]) -> list[str]:
-    """Complaints if recognised words would be heard in the language of the other corpus."""
+def _of_transcribers(other: dict[str, Any], config: dict[str, Any]) -> list[str]:
+    """Complaints if words of two transcribers would lie under one name, or if this config's would
+    hear the other corpus in a language that is not spoken there."""
     here, there = (with_defaults(each).get("transcriber") for each in (config, other))
-    trained_on = any(e.get("words") == "recognised" for e in config["experiments"])
-    if not (trained_on and here and there) or here["language"] == there["language"]:
+    if not (here and there):
         return []
-    return [
-        f"transcriber: language: '{there['language']}' there, and '{here['language']}' here, "
-        "expected one language, as an experiment here has words: recognised, and this config's "
-        "transcriber would hear that corpus in its own; take the experiment out, or the file out "
-        "of test_on"
-    ]
+    problems = []
+    if here["name"] == there["name"] and here != there:
+        problems.append(
+            f"transcriber: '{here['name']}' is {there} there, and {here} here, expected the same: "
+            "words lie under the transcriber's name, for both; rename one of the two"
+        )
+    if trains_on_recognised(config) and here["language"] != there["language"]:
+        problems.append(
+            f"transcriber: language: '{there['language']}' there, and '{here['language']}' here, "
+            "expected one language, as an experiment here has words: recognised, and this config's "
+            "transcriber would hear that corpus in its own; take the experiment out, or the file "
+            "out of test_on"
+        )
+    return problems
 
 
 def _of_encoders(other: dict[str, Any], config: dict[str, Any]) -> list[str]:
@@ -182,16 +194,9 @@ def _of_encoders(other: dict[str, Any], config: dict[str, Any]) -> list[str]:
         return {"source": entry["source"], **encoding(entry)}
 
     mine, theirs = config["encoders"], other["encoders"]
-    problems = [
+    return [
         f"encoders: '{name}' is {said(theirs[name])} there, and {said(mine[name])} here, expected "
         "the same: features lie under the encoder's name, for both; rename one of the two"
         for name in mine
         if name in theirs and said(mine[name]) != said(theirs[name])
     ]
-    here, there = (with_defaults(each).get("transcriber") for each in (config, other))
-    if here and there and here["name"] == there["name"] and here != there:
-        problems.append(
-            f"transcriber: '{here['name']}' is {there} there, and {here} here, expected the same: "
-            "words lie under the transcriber's name, for both; rename one of the two"
-        )
-    return problems

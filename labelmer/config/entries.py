@@ -19,8 +19,16 @@ def encoding(encoder: dict[str, Any]) -> dict[str, Any]:
 def mode_of(experiment: dict[str, Any]) -> str:
     """What the runs of an experiment have for their mode: that of its encoders, and which words
     they read, where these are not the corpus' own."""
-    recognised = experiment.get("words") == "recognised"
-    return experiment["mode"] + (RECOGNISED if recognised else "")
+    return experiment["mode"] + (RECOGNISED if _reads_recognised(experiment) else "")
+
+
+def trains_on_recognised(config: dict[str, Any]) -> bool:
+    """Is any experiment trained on recognised words?"""
+    return any(map(_reads_recognised, config["experiments"]))
+
+
+def _reads_recognised(experiment: dict[str, Any]) -> bool:
+    return experiment.get("words") == "recognised"
 
 
 def architecture_of(config: dict[str, Any], variant: str) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from labelmer.base import names, tables
 from labelmer.base.errors import InputError
+from labelmer.config.entries import trains_on_recognised
 from labelmer.corpus import readers
 from labelmer.corpus.groups import check_scenarios, circles_of_speakers
 from labelmer.corpus.official import official_parts
@@ -144,8 +145,7 @@ def check_recognised(config: dict[str, Any], ids_of: Callable[[bool], Iterable[s
     ids_of: as of files_of_nobody.
     """
     path = config["corpus"].get("transcripts")
-    trained_on = any(experiment["words"] == "recognised" for experiment in config["experiments"])
-    if path is None or not trained_on:
+    if path is None or not trains_on_recognised(config):
         return
     known = set(tables.given(path, "transcripts")["id"])
     missing = [name for name in ids_of(True) if name not in known]

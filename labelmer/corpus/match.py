@@ -16,7 +16,7 @@ from labelmer.base import tables
 from labelmer.base.log import log
 from labelmer.base.options import NAMES
 from labelmer.base.stage import command, parse, stage_parser
-from labelmer.corpus.split import CLASSES, of_sessions, usable
+from labelmer.corpus.split import CLASSES, left_out_table, of_sessions, usable, write_left_out
 
 
 def matched(
@@ -49,11 +49,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     classes, shared = dict(args.config["classes"]), args.config["shared"]
     known = usable(given["utterances"], given["labels"], given["segments"], classes, shared)
     test, left_out = matched(*known, shared)
-    lines = given["unread"].assign(fold="all")
-    lines["id"] = lines["file"] + ":" + lines["line"].astype(str)
-    left_out = pd.concat([lines[["fold", "session", "id", "reason"]], left_out])
     tables.write(args.test, test, "fold")
-    tables.write(args.left_out, left_out.sort_values(["session", "id"]), "left_out")
     log.info("%d utterances are tested: %s", len(test), test["label"].value_counts().to_dict())
-    for reason, count in left_out["reason"].value_counts().items():
-        log.info("left out: %d x %s", count, reason)
+    write_left_out(args.left_out, left_out_table(given["unread"], left_out))

@@ -127,14 +127,21 @@ def _common(mine: pd.Series, theirs: pd.Series) -> int:
     return len(set(mine) & set(theirs))
 
 
-def _left_out(
-    unread: pd.DataFrame, dropped: pd.DataFrame, by_fold: list[pd.DataFrame]
+def left_out_table(
+    unread: pd.DataFrame, dropped: pd.DataFrame, by_fold: Sequence[pd.DataFrame] = ()
 ) -> pd.DataFrame:
     """The table "left_out": lines that are no utterance, unusable utterances, each fold's own."""
     lines = unread.assign(id=unread.file + ":" + unread.line.astype(str))
     frames = [lines[["session", "id", "reason"]].assign(fold="all"), dropped.assign(fold="all")]
     frames += [frame.assign(fold=str(n)) for n, frame in enumerate(by_fold, 1)]
     return pd.concat(frames).sort_values(["fold", "session", "id"])
+
+
+def write_left_out(path: Path, table: pd.DataFrame) -> None:
+    """Write a table "left_out", and say in the log how much is left out for which reason."""
+    tables.write(path, table, "left_out")
+    for reason, count in table.reason.value_counts().items():
+        log.info("left out: %d x %s", count, reason)
 
 
 def _remove_earlier(folder: Path, count: int) -> None:
@@ -202,7 +209,5 @@ def main(argv: Sequence[str] | None = None) -> None:
         log.info("fold %d: %s held out, %d left out", number, fold.held_out, len(fold.left_out))
     _remove_earlier(args.out, len(made))
     tables.write(args.out / "audit.tsv", pd.DataFrame(rows), "audit")
-    report = _left_out(given["unread"], dropped, [fold.left_out for fold in made])
-    tables.write(args.out / "left_out.tsv", report, "left_out")
-    for reason, count in report.reason.value_counts().items():
-        log.info("left out: %d x %s", count, reason)
+    report = left_out_table(given["unread"], dropped, [fold.left_out for fold in made])
+    write_left_out(args.out / "left_out.tsv", report)

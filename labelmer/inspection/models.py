@@ -1,7 +1,8 @@
 """What is in a model's folder, and in a bundle of models: without torch, and nothing is loaded."""
 
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,14 +91,7 @@ def numbers_in(path: Path) -> int:
     end = max((about["data_offsets"][1] for about in tensors), default=0)
     if HEADER_BYTES + length + end != path.stat().st_size:
         raise ValueError(f"{path.name} is cut off")
-    return sum(_product(about["shape"]) for about in tensors)
-
-
-def _product(shape: Iterable[int]) -> int:
-    count = 1
-    for size in shape:
-        count *= size
-    return count
+    return sum(math.prod(about["shape"]) for about in tensors)
 
 
 def size_of(folder: Path) -> int:

@@ -138,6 +138,17 @@ def check_perturbed(
             )
 
 
+def read_members(paths: Sequence[Path]) -> list[pd.DataFrame]:
+    """Tables of predictions that can be fused, in the order of the first.
+
+    InputError: as of check and matched.
+    """
+    first, *others = (tables.read(path, "predictions") for path in paths)
+    check(first, paths[0])
+    matching = zip(others, paths[1:], strict=True)
+    return [first, *(matched(first, table, paths[0], path) for table, path in matching)]
+
+
 def matched(a: pd.DataFrame, b: pd.DataFrame, path_a: Path, path_b: Path) -> pd.DataFrame:
     """Table b in the order of table a; InputError unless both predict the same utterances."""
     if set(probability_columns(a)) != set(probability_columns(b)):
@@ -209,11 +220,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "expected the predictions of two models or more, as many of --perturbed, and as many "
             "lists of modalities (--config: sees)"
         )
-    members = [tables.read(path, "predictions") for path in args.predictions]
-    first, path_of_first = members[0], args.predictions[0]
-    check(first, path_of_first)
-    for place, path in enumerate(args.predictions[1:], start=1):
-        members[place] = matched(first, members[place], path_of_first, path)
+    members = read_members(args.predictions)
     fused, temperatures = fuse_tables(members, args.variant)
     perturbed = [tables.read(path, "perturbed") for path in args.perturbed]
     paths = zip(args.perturbed, args.predictions, strict=True)

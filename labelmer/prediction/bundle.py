@@ -116,17 +116,13 @@ def multiplied(parts: Sequence[Run]) -> tuple[pd.DataFrame, tuple[float, ...]]:
     The temperatures are those that the validation part asks for, as `labelmer fuse` and the
     calibration in the reports have them. The first: a table of predictions.
     """
-    found = []
     for run in parts:
         if not run.predictions.exists():
             raise InputError(
                 f"{run.predictions}: there are no predictions of {run.folder}, expected those by "
                 "which its temperature is chosen; run the workflow to its end"
             )
-        found.append(tables.read(run.predictions, "predictions"))
-        fuse.check(found[-1], run.predictions)
-        found[-1] = fuse.matched(found[0], found[-1], parts[0].predictions, run.predictions)
-    return fuse.fuse_tables(found, parts[0].variant)
+    return fuse.fuse_tables(fuse.read_members([r.predictions for r in parts]), parts[0].variant)
 
 
 def reported_as(parts: Sequence[Run], said: pd.DataFrame) -> str | None:
@@ -168,9 +164,14 @@ def _write(
                 used[m] = f"{told['name']}/{run.name}" if told["finetuned"] else told["name"]
                 if used[m] not in encoders:
                     encoders[used[m]] = _taken_in(told, snapshot, folder, f"encoders/{used[m]}")
-            digests = {name: file_digest(folder / place / name) for name in MODEL}
-            made_with = {"encoders": used, "temperature": temperature, "files": digests}
-            described.append({"folder": place, **made_with})
+            described.append(
+                {
+                    "folder": place,
+                    "encoders": used,
+                    "temperature": temperature,
+                    "files": {name: file_digest(folder / place / name) for name in MODEL},
+                }
+            )
         fold, seed = _numbers(parts[0].name)
         models.append({"fold": fold, "seed": seed, "parts": described})
     reads = any(encoder["modality"] == "text" for encoder in encoders.values())

@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
+from labelmer.base import tables
 from labelmer.base.log import log
 from labelmer.base.tables import MODALITIES
-from labelmer.prediction.runs import is_recognised
 from labelmer.report import columns
 from labelmer.report.columns import CONDITIONS
 from labelmer.report.text import percent, percent_interval
@@ -134,7 +134,7 @@ def _training(made: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[str
         "temperatures, chosen on validation": f"{min(temperatures):.2f} to {max(temperatures):.2f}",
     }
     if "text" in modalities(made):
-        recognised = is_recognised(made["experiment"])
+        recognised = tables.is_recognised(made["experiment"])
         rows["words"] = "recognised ones" if recognised else "the corpus' own"
     yield "## Training"
     yield ""

@@ -68,7 +68,7 @@ class Run:
         else:
             features = corpus / "features" / name / "frozen"
             folder = _resources(corpus) / "encoders" / name
-        if modality == "text" and is_recognised(self.experiment):
+        if modality == "text" and tables.is_recognised(self.experiment):
             # Whoever recognised the words: the encoder reads them alike.
             paths = sorted((features / "transcripts").rglob("*.h5"))
         else:
@@ -99,11 +99,6 @@ class Run:
             "finetuned": tuned,
         }
         return told, folder
-
-
-def is_recognised(experiment: str) -> bool:
-    """Were the words of an experiment's runs recognised ones? experiment: SPEECH+TEXT/MODE"""
-    return experiment.endswith(tables.RECOGNISED)
 
 
 def transcriber_of(corpus: Path, name: str | None) -> tuple[dict[str, Any], Path] | None:

@@ -288,9 +288,7 @@ def shown(
         "experiments": [f"{s} + {t}, {mode}" for s, t, mode in experiments],
         "variants": [[v[-1], experiments.index(v[:-1])] for v in variants],
         "utterances": as_json(words),
-        "words": [
-            as_json(read) if e[-1].endswith(tables.RECOGNISED) else None for e in experiments
-        ],
+        "words": [as_json(read) if tables.is_recognised(e[-1]) else None for e in experiments],
         "utterance": [number[name] for name in rows["id"]],
         "fold": rows["fold"].tolist(),
         "true": next(iter(variants.values())).true.tolist(),

@@ -127,7 +127,7 @@ def experiment(names: Any, results: dict[str, pd.DataFrame]) -> dict[str, Any]:
         **{name: table.to_dict("records") for name, table in of_experiment.items()},
         "name": f"{names.speech} + {names.text}, {text.encoders_text(names.mode)}",
         "folder": f"{names.speech}+{names.text}/{names.mode}",
-        "recognised": names.mode.endswith(tables.RECOGNISED),
+        "recognised": tables.is_recognised(names.mode),
         "variants": variants,
         "labels": list(labels.itertuples(index=False, name=None)),
         "classes": [

@@ -20,7 +20,7 @@ from labelmer.base.errors import InputError
 from labelmer.base.log import log
 from labelmer.base.options import TEXT
 from labelmer.base.stage import command, parse, stage_parser
-from labelmer.base.tables import MODALITIES, RECOGNISED
+from labelmer.base.tables import MODALITIES, is_recognised
 from labelmer.report import columns
 from labelmer.report.protocol import with_audit
 from labelmer.report.runs import VARIANT
@@ -42,7 +42,7 @@ def shares_of(
     rationales: {modality: {id: (start, end)}}.
     """
     rows = []
-    if file.modality == "text" and file.run["mode"].endswith(RECOGNISED):
+    if file.modality == "text" and is_recognised(file.run["mode"]):
         return pd.DataFrame()
     for name, (start, end) in rationales[file.modality].items():
         if name in file and not file.whole:

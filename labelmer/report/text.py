@@ -5,13 +5,13 @@ from typing import Any
 
 import pandas as pd
 
-from labelmer.base.tables import RECOGNISED
+from labelmer.base.tables import RECOGNISED, is_recognised
 
 
 def encoders_text(mode: str) -> str:
     """How a run's mode is told: 'frozen encoders', 'frozen encoders, recognised words'."""
     encoders = f"{mode.removesuffix(RECOGNISED)} encoders"
-    return f"{encoders}, recognised words" if mode.endswith(RECOGNISED) else encoders
+    return f"{encoders}, recognised words" if is_recognised(mode) else encoders
 
 
 def percent(mean: float, sd: float = float("nan")) -> str:

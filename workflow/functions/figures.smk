@@ -55,7 +55,7 @@ def figure_path(figure, said, suffix, top=S):
 def is_drawn(reads, experiment):
     """Has an experiment figures that read this? Without a training or a pair it lacks some."""
     networks = trained(experiment)
-    own = not is_recognised(experiment["mode"])  # examples show the corpus' own words
+    own = not tables.is_recognised(experiment["mode"])  # examples show the corpus' own words
     there = {
         "pairs": experiment["variants"][1:],
         "salience": RATIONALES and networks,

@@ -58,7 +58,7 @@ def transcript_features(wildcards):
     or where the variant reads none or no others."""
     if not ANY_RECOGNISED or "text" not in modalities(wildcards.variant):
         return []
-    if is_recognised(wildcards.mode):
+    if tables.is_recognised(wildcards.mode):
         return []
     run = wildcards.mode, wildcards.fold, wildcards.seed
     folder = f"{feature_folder(wildcards.text, *run)}/{TRANSCRIPTS}"

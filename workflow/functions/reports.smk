@@ -18,7 +18,6 @@ def inputs_of(variant):
 
 
 ALL_INPUTS = {v: inputs_of(v) for e in config["experiments"] for v in e["variants"]}
-RECOGNISED = any(is_recognised(e["mode"]) for e in config["experiments"])
 LATER = [v for v in ALL_INPUTS if any(after for _, after in map(TURNS.get, parts_of(v)))]
 FOLDED = {"validating": FOLDING.validating, "scenario_parts": FOLDING.scenario_parts}
 # What every result table states.

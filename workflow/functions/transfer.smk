@@ -33,7 +33,7 @@ def other_tables(folder):
     """The tables in a folder of another corpus, where the variant looks at them."""
 
     def paths(wildcards):
-        looks = {"utterances": TURNS[wildcards.variant][0], "segments": False}[folder]
+        looks = folder == "utterances" and TURNS[wildcards.variant][0]
         if not looks and KINDS[wildcards.variant] != "metadata":
             return []
         return of_other(f"{folder}/{{session}}.tsv")(wildcards)

@@ -23,7 +23,7 @@ from labelmer.base.digest import canonical_json, code_digest, file_digest
 from labelmer.base.errors import InputError
 from labelmer.config import check
 from labelmer.config.corpora import Corpus, check_recordings, shared, tested_on
-from labelmer.config.entries import kind_of, mode_of, turns_of
+from labelmer.config.entries import kind_of, mode_of, trains_on_recognised, turns_of
 from labelmer.config.files import check_files
 from labelmer.config.presence import (
     check_codes,
@@ -96,10 +96,11 @@ for corpus in CORPORA.values():
         told(check_codes, corpus.labels, told(corpus.reader.codes, corpus.root))
     for session in corpus.sessions:  # are the folders there?
         told(corpus.reader.audio_files, corpus.root, session, **corpus.options)
-for name in OTHERS:
+if OTHERS:
     told(
         check_recordings,
-        *(CORPORA[name], CORPORA[NAME]),
+        [CORPORA[name] for name in OTHERS],
+        CORPORA[NAME],
         lambda *place: utterances_of(*place)[0],
     )
 for warning in told(files_of_nobody, config, ids_everywhere):
@@ -220,18 +221,13 @@ def sessions_in(path, time):
     return told(tables.read, path, "fold").groupby("part")["session"].agg(set).to_dict()
 
 
-def is_recognised(mode):
-    """Are the words of a run recognised ones?"""
-    return mode.endswith(tables.RECOGNISED)
-
-
 def feature_folder(encoder, mode, fold, seed, corpus=NAME):
     """Where an encoder's features are: the same for all folds and seeds, or for each its own."""
     if mode == "finetuned":
         top = S if corpus == NAME else TRANSFER.format(corpus=corpus)
         return f"{top}/features/{encoder}/finetuned/{TUNED}".format(fold=fold, seed=seed)
     folder = f"{C}/features/{encoder}/frozen".format(corpus=corpus)
-    recognised = is_recognised(mode) and encoder in encoders_of("text")
+    recognised = tables.is_recognised(mode) and encoder in encoders_of("text")
     return f"{folder}/{TRANSCRIPTS}" if recognised else folder
 
 

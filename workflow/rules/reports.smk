@@ -230,7 +230,9 @@ rule browser:
         salience=every_run(SALIENCE, trained),
         utterances=in_corpus("utterances/{session}.tsv"),
         segments=in_corpus("segments/{session}.h5"),
-        transcripts=in_corpus(f"{TRANSCRIPTS}/{{session}}.tsv") if RECOGNISED else [],
+        transcripts=(
+            in_corpus(f"{TRANSCRIPTS}/{{session}}.tsv") if trains_on_recognised(config) else []
+        ),
     output:
         f"{S}/reports/browser.json",
     log:

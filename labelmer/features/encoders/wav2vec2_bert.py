@@ -38,11 +38,7 @@ FAMILY = {
         }
     },
 }
-LENGTH, SHIFT, POINTS = (
-    400,
-    160,
-    512,
-)  # samples of a log-mel frame, from one to the next, of its FFT
+LENGTH, SHIFT, POINTS = 400, 160, 512  # samples of a frame, from one to the next, of its FFT
 EMPHASIS = 0.97
 FLOOR = 2.0**-23  # of a band's energy
 

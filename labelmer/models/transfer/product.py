@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from labelmer.base import tables
-from labelmer.models.fuse import fuse_tables, matched, probability_columns
+from labelmer.models.fuse import fuse_tables, probability_columns, read_members
 from labelmer.scores.calibration import combined, log_probabilities
 
 
@@ -16,10 +16,7 @@ def said(test: pd.DataFrame, args: Namespace) -> tuple[np.ndarray, list[str]]:
     args: of the rule transfer. The temperatures are those that the validation part of the models'
     own corpus asks for, as in their fusion there.
     """
-    first, *others = args.predictions
-    own = [tables.read(first, "predictions")]
-    own += [matched(own[0], tables.read(p, "predictions"), first, p) for p in others]
-    _, temperatures = fuse_tables(own, "")
+    _, temperatures = fuse_tables(read_members(args.predictions), "")
     members = [tables.read(path, "predictions") for path in args.members]
     columns = probability_columns(members[0])
     logs = [log_probabilities(t.set_index("id").loc[test["id"], columns]) for t in members]
