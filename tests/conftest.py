@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import json
 import multiprocessing
 import os
 import re
@@ -122,6 +123,15 @@ def tiny_config(**corpus):
     return config
 
 
+def tiny_study(variants, **corpus):
+    """tiny_config for a corpus of two sessions, with some variants, all of which are run."""
+    config = tiny_config(**corpus)
+    config["folds"].update(validation="dialogues", fraction=0.5)
+    config["variants"] = variants
+    config["experiments"][0]["variants"] = list(variants)
+    return config
+
+
 def made_once(tmp_path_factory, name, make):
     """The workspace that make(folder) makes: once, for all the processes that run the tests.
 
@@ -167,6 +177,33 @@ def chromium():
     for program in ("chromium", "chromedriver"):
         if not Path("/usr/bin", program).exists():
             pytest.skip(f"/usr/bin/{program} is not there (Debian: chromium, chromium-driver)")
+
+
+@pytest.fixture
+def said(capsys, caplog):
+    """said(main, arguments): the error with which a command ends, having printed nothing else."""
+
+    def run(main, *arguments):
+        caplog.clear()
+        with pytest.raises(SystemExit) as end:
+            main([*map(str, arguments)])
+        assert end.value.code == 1 and capsys.readouterr().out == ""
+        assert "Traceback" not in caplog.text
+        return caplog.text
+
+    return run
+
+
+@pytest.fixture
+def facts(capsys):
+    """facts(arguments): what inspect's --json prints."""
+    from labelmer import inspection
+
+    def run(*arguments):
+        inspection.main([*map(str, arguments), "--json"])
+        return json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """The baseline and late fusions of any kind, through the whole workflow to the page."""
 
 import pytest
-from conftest import Workspace, tiny_config
+from conftest import Workspace, tiny_study
 from corpora import turns_of, write_release
 from test_reruns import change, configure, write_recognised
 
@@ -26,10 +26,8 @@ def finished(tmp_path_factory):
     workspace = Workspace(tmp_path_factory.mktemp("finished"))
     write_release(workspace.folder / "corpus", turns_of(sessions=2))
     write_recognised(workspace.folder / "recognised.tsv", turns_of(sessions=2))
-    config = tiny_config(transcripts="recognised.tsv")
-    config["folds"].update(validation="dialogues", fraction=0.5)
-    config["variants"] = VARIANTS
-    config["experiments"][0]["variants"] = [v for v in VARIANTS if v != "linear-speech"]
+    config = tiny_study(VARIANTS, transcripts="recognised.tsv")
+    config["experiments"][0]["variants"].remove("linear-speech")
     workspace.configure(config)
     workspace.snakemake()
     return workspace

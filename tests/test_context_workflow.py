@@ -1,7 +1,7 @@
 """Variants that look at the turns around an utterance, through the whole workflow to the page."""
 
 import pytest
-from conftest import Workspace, tiny_config
+from conftest import Workspace, tiny_study
 from corpora import turns_of, write_release
 from test_baseline_workflow import table
 from test_reruns import configure
@@ -25,11 +25,7 @@ VARIANTS = {
 def finished(tmp_path_factory):
     workspace = Workspace(tmp_path_factory.mktemp("finished"))
     write_release(workspace.folder / "corpus", turns_of(sessions=2))
-    config = tiny_config()
-    config["folds"].update(validation="dialogues", fraction=0.5)
-    config["variants"] = VARIANTS
-    config["experiments"][0]["variants"] = list(VARIANTS)
-    workspace.configure(config)
+    workspace.configure(tiny_study(VARIANTS))
     workspace.snakemake()
     return workspace
 

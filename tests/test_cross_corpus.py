@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import yaml
-from conftest import Workspace, made_once, tiny_config
+from conftest import Workspace, made_once, tiny_config, tiny_study
 from corpora import turns_of, write_audio, write_release
 from test_encoders import snapshot  # noqa: F401
 from test_reruns import configure, swap
@@ -60,10 +60,7 @@ def finished(tmp_path_factory):
     def make(folder):
         workspace = Workspace(folder)
         write_release(workspace.folder / "corpus", turns_of(sessions=2))
-        config = tiny_config()
-        config["folds"].update(validation="dialogues", fraction=0.5)
-        config["variants"] = VARIANTS
-        config["experiments"][0]["variants"] = list(VARIANTS)
+        config = tiny_study(VARIANTS)
         workspace.configure(config)
         workspace.snakemake()
         write_other(workspace.folder)

@@ -1,5 +1,6 @@
 """inspect: the facts of a ragged file, its stale and unsound items, and no traceback ever."""
 
+import functools
 import json
 import os
 import random
@@ -97,38 +98,18 @@ def corpus(tmp_path):
     return Corpus(tmp_path)
 
 
-@pytest.fixture
-def facts(capsys):
-    """facts(arguments): what --json prints."""
-
-    def run(*arguments):
-        inspection.main([*map(str, arguments), "--json"])
-        return json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
-
-    return run
-
-
-@pytest.fixture
-def said(capsys, caplog):
-    """said(arguments): the error with which inspect ends."""
-
-    def run(*arguments):
-        caplog.clear()
-        with pytest.raises(SystemExit) as end:
-            inspection.main([*map(str, arguments)])
-        assert end.value.code == 1 and capsys.readouterr().out == ""
-        assert "Traceback" not in caplog.text
-        return caplog.text
-
-    return run
-
-
 def none():
     return {"count": 0, "first": []}
 
 
 def current():
     return {"state": "current", "reasons": {}, "absent": none()}
+
+
+@pytest.fixture
+def said(said):
+    """said(arguments): the error with which inspect ends."""
+    return functools.partial(said, inspection.main)
 
 
 def test_facts_of_segments(corpus, facts):

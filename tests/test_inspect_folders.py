@@ -1,6 +1,6 @@
 """inspect on folders: a model, a bundle, results, and what of these no config makes."""
 
-import json
+import functools
 import shutil
 
 import pytest
@@ -25,31 +25,6 @@ def study(tmp_path_factory, snapshot):  # noqa: F811
 
 
 @pytest.fixture
-def facts(capsys):
-    """facts(arguments): what --json prints."""
-
-    def run(*arguments):
-        inspection.main([*map(str, arguments), "--json"])
-        return json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
-
-    return run
-
-
-@pytest.fixture
-def said(caplog):
-    """said(arguments): the error with which inspect ends."""
-
-    def run(*arguments):
-        caplog.clear()
-        with pytest.raises(SystemExit) as end:
-            inspection.main([*map(str, arguments)])
-        assert end.value.code == 1 and "Traceback" not in caplog.text
-        return caplog.text
-
-    return run
-
-
-@pytest.fixture
 def config(tmp_path):
     """write(name, **sections): a config file for the study, demo.yaml but for these."""
 
@@ -63,6 +38,12 @@ def config(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def said(said):
+    """said(arguments): the error with which inspect ends."""
+    return functools.partial(said, inspection.main)
 
 
 def test_a_model(study, facts, said, tmp_path):

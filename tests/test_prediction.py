@@ -57,20 +57,6 @@ def cached(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
-@pytest.fixture
-def said(caplog, capsys):
-    """said(main, arguments): the error with which a command ends."""
-
-    def run(main, *arguments):
-        caplog.clear()
-        with pytest.raises(SystemExit) as end:
-            main(list(map(str, arguments)))
-        assert end.value.code == 1 and "Traceback" not in caplog.text
-        return caplog.text
-
-    return run
-
-
 def given(study, *lacking):
     """The test utterances from their recordings, without the modalities that lack."""
     return [
