@@ -29,8 +29,10 @@ REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
 import labelmer  # noqa: E402
+from labelmer.base.digest import file_digest  # noqa: E402
 from labelmer.features.fetch import fetch  # noqa: E402
 from labelmer.models import architectures, saved  # noqa: E402
+from labelmer.prediction.bundle import MODEL  # noqa: E402
 from labelmer.prediction.bundled import FORMAT  # noqa: E402
 from labelmer.prediction.utterance import Utterance  # noqa: E402
 
@@ -57,8 +59,10 @@ def made_bundle(folder):
     models = []
     for fold in range(1, MODELS + 1):
         model = architectures.untrained(options, rows, len(CLASSES))
-        saved.save(folder / f"models/fold{fold}", model, CLASSES, {})
-        part = {"folder": f"models/fold{fold}", "encoders": used, "temperature": 1.0}
+        place = f"models/fold{fold}"
+        saved.save(folder / place, model, CLASSES, {})
+        files = {name: file_digest(folder / place / name) for name in MODEL}
+        part = {"folder": place, "encoders": used, "temperature": 1.0, "files": files}
         models.append({"fold": fold, "seed": 1, "parts": [part]})
     about = {"format": FORMAT, "classes": CLASSES, "encoders": encoders, "models": models}
     (folder / "bundle.json").write_text(json.dumps({**about, "transcriber": None}))
