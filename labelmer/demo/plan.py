@@ -1,5 +1,6 @@
 """Which dialogues the demo corpus has, which turns, and what tells the emotion of each."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -239,16 +240,21 @@ def clash(words: str, prosody: str) -> str:
     return next(kind for kind in EMOTIONAL if kind not in (words, prosody))
 
 
-def clash_scene(rng: np.random.Generator, bank: Mapping[str, Iterator[str]]) -> list[tuple]:
-    """A scene in which both speakers say a sentence of each emotion in three tones: drafts."""
-    drafts = [
-        (speaker, sentence, clash(words, prosody), words, prosody)
-        for speaker in "FM"
-        for words in EMOTIONAL
-        for sentence in [next(bank[words])]
-        for prosody in EMOTIONAL
-    ]
-    return [drafts[index] for index in rng.permutation(len(drafts))]
+def clash_scenes(rng: np.random.Generator, bank: Mapping[str, Iterator[str]]) -> list[list[tuple]]:
+    """A session's scenes in which sentences of each emotion are said in three tones: drafts.
+
+    Each speaker says every sentence's three tones in three scenes, so that no turn of a scene
+    tells by its tone what another is not.
+    """
+    scenes: list[list[tuple]] = [[] for _ in range(CLASH_SCENES)]
+    places = list(itertools.combinations(range(CLASH_SCENES), len(EMOTIONAL)))
+    for words in EMOTIONAL:
+        for number, place in enumerate(rng.permutation(places).tolist()):
+            speaker, sentence = "FM"[number % 2], next(bank[words])
+            for scene, prosody in zip(place, rng.permutation(EMOTIONAL).tolist(), strict=True):
+                draft = (speaker, sentence, clash(words, prosody), words, prosody)
+                scenes[scene].append(draft)
+    return [[drafts[index] for index in rng.permutation(len(drafts))] for drafts in scenes]
 
 
 def course_scene(
@@ -281,7 +287,7 @@ def special_dialogues(
     for session in SESSIONS:
         scenes = {
             "long": long_scenes(rng, bank, shown),
-            "clash": [clash_scene(rng, bank) for _ in range(CLASH_SCENES)],
+            "clash": clash_scenes(rng, bank),
             "course": [course_scene(rng, bank, answer) for answer in ANSWERS],
         }
         for kind, played in scenes.items():
