@@ -255,6 +255,12 @@ def test_what_yaml_would_read_otherwise_is_named_with_file_and_line(tmp_path, te
     assert f"{tmp_path}/1.yaml:" in misread(tmp_path, "a: 1\n", text)
 
 
+def test_a_config_in_another_encoding_is_named(tmp_path):
+    (tmp_path / "a.yaml").write_bytes("labels: # für\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"a\.yaml: no text in UTF-8 \(byte 0xFC\)"):
+        files.check_files([tmp_path / "a.yaml"])
+
+
 def test_several_files_may_say_the_same_key_and_aliases_and_merges_are_no_doubles(tmp_path):
     texts = [
         "a: 1\n",

@@ -200,6 +200,14 @@ def test_bytes_that_are_not_utf_8_are_read_as_windows_1252_with_a_warning(root, 
     assert "Ses01F_impro01.txt: not UTF-8" in caplog.text
 
 
+@pytest.mark.parametrize("content", [b"a\nb\0", "a\nb".encode("utf-16")])
+def test_a_file_in_utf_16_or_with_a_nul_byte_is_named(root, content):
+    path = root / "Session1" / "dialog" / "transcriptions" / "Ses01F_impro01.txt"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"impro01\.txt:[12]: a NUL byte, as of UTF-16; save"):
+        iemocap.utterances(root, "Session1")
+
+
 def test_a_mark_at_the_beginning_of_a_file_costs_no_line(transcribe):
     table, unread = transcribe("\ufeff" + TRANSCRIPT)
     assert table.id[0] == "Ses01F_impro01_F000" and list(unread.line) == [3, 5]

@@ -207,6 +207,9 @@ def test_ids_may_differ_in_case_with_a_warning_but_not_in_what_is_not_seen(write
 def test_a_column_that_is_almost_one_of_ours_is_not_passed_over(write, name):
     with pytest.raises(InputError, match=rf":1: the column '{name}' is not read, expected"):
         manifest.rows(write([[*row, ""] for row in ROWS], [*HEADER, name]))
+    almost = [f"{HEADER[0]}\u200b", *HEADER[1:]]
+    with pytest.raises(InputError, match=r":1: the column 'id\u200b' is not read, expected 'id'"):
+        manifest.rows(write(ROWS, almost))
 
 
 def test_one_recording_is_one_dialogue_whatever_its_path_says(tmp_path):

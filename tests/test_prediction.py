@@ -365,6 +365,7 @@ def test_nothing_that_is_read_is_written_over(study, model, tmp_path, said, outp
         (["a.wav", "b.wav", "--segments", "c.tsv"], "--segments c.tsv with 2 recordings"),
         (["--text", "no", "--transcribe"], None),
         (["--texts", "gone.tsv"], "gone.tsv: there is no such file"),
+        (["--text", "caf\udce9"], "'text': words with '\\udce9', expected Unicode text"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(model, said, capsys, arguments, words):
@@ -374,6 +375,26 @@ def test_bad_arguments_are_refused_by_name(model, said, capsys, arguments, words
         assert "not allowed with" in capsys.readouterr().err
     else:
         assert words in said(predict.main, model, *arguments)
+
+
+@pytest.mark.parametrize("option", ["--texts", "--segments"])
+def test_a_table_without_rows_is_refused_by_name(study, model, tmp_path, said, option):
+    (tmp_path / "t.tsv").write_text("id\tstart\tend\n" if option == "--segments" else "id\ttext\n")
+    told = [model, study.wav("u000"), option, tmp_path / "t.tsv"]
+    assert "t.tsv: no rows under the header" in said(predict.main, *told)
+
+
+def test_a_recording_that_the_table_spells_otherwise_is_named(study, model, tmp_path, caplog):
+    shutil.copy(study.wav("u000"), tmp_path / "Jose\u0301.wav")
+    (tmp_path / "t.tsv").write_text("id\ttext\nJos\u00e9\tno\n")
+    told = [model, tmp_path / "Jose\u0301.wav", "--texts", tmp_path / "t.tsv"]
+    predict.main([*map(str, told)])
+    assert "left out; 'Jose\u0301' differs from it only as spellings do (U+00E9" in caplog.text
+
+
+def test_words_have_single_blanks_as_in_a_corpus():
+    assert Utterance("a", text=" one\n two\t").text == "one two"
+    assert Utterance("a").text is None
 
 
 def test_there_is_no_speech_recogniser_in_a_bundle_without_one(study, model, said):

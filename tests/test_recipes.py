@@ -203,6 +203,16 @@ def test_nothing_is_written_over(make, tmp_path, caplog):
     assert made.out.read_bytes() == before and not made.config.exists()
 
 
+@pytest.mark.parametrize("config", ["m.tsv", "./m.left_out.tsv"])
+def test_the_config_takes_no_place_of_a_table(tmp_path, monkeypatch, caplog, config):
+    TREES["ravdess"]().write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        manifest.main(["ravdess", ".", "m.tsv", "--config", config])
+    assert "a table is written there" in caplog.text
+    assert not list(tmp_path.glob("m.*"))
+
+
 def test_what_the_verb_wrote_into_the_corpus_folder_is_none_of_the_corpus(tmp_path, monkeypatch):
     TREES["ravdess"]().write(tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -1,5 +1,6 @@
 """Salience on rationales: shares worked out by hand, from files as evaluate writes them."""
 
+import csv
 import json
 import re
 
@@ -396,3 +397,12 @@ def test_rationales_are_held_against_the_corpus(tmp_path, caplog):
         check(tmp_path / "other")
     assert "id 'a': the text rationale is [8, 12), expected" in caplog.text
     assert not (tmp_path / "other/checked.tsv").exists()
+
+
+def test_rationales_may_be_quoted_as_spreadsheets_write_them(tmp_path):
+    write_corpus(tmp_path)
+    path = tmp_path / "rationales.tsv"
+    rows = tables.read(path, "rationales")
+    rows.to_csv(path, sep="\t", index=False, quoting=csv.QUOTE_ALL)
+    check(tmp_path)
+    pd.testing.assert_frame_equal(tables.read(tmp_path / "checked.tsv", "rationales"), rows)

@@ -193,6 +193,12 @@ def test_a_cut_past_the_end_stops_there_and_is_warned_of_by_name(run, turns, cap
     assert warned[0].startswith(f"{turn.id}: ends at {turn.end:.3f} s, but {path} ends at")
 
 
+@pytest.mark.parametrize("end", [1e12, 1e308, float("inf")])
+def test_a_cut_stops_at_the_end_however_far_it_reaches(tmp_path, end):
+    soundfile.write(tmp_path / "a.wav", noise(8000), 16_000)
+    assert audio.Source(tmp_path / "a.wav").span(0.25, end) == (4000, 8000)
+
+
 def test_a_cut_that_begins_past_the_end_is_a_problem_in_the_table(run, turns):
     path = run.root / f"Session1/dialog/wav/{turns[3].dialogue}.wav"
     store(path, noise(round((turns[3].start - 0.05) * 16_000)))

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from labelmer.base import files, progress
+from labelmer.base.errors import InputError
 
 STAGE = """
 from dataclasses import dataclass
@@ -105,6 +106,12 @@ def test_write_atomically_makes_the_folder_and_leaves_no_part_file(tmp_path):
     files.write_atomically(tmp_path / "a" / "b.txt", "ä\n")
     assert (tmp_path / "a" / "b.txt").read_bytes() == "ä\n".encode()
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["b.txt"]
+
+
+def test_a_place_where_nothing_can_be_written_is_named(tmp_path):
+    (tmp_path / "a").write_text("")
+    with pytest.raises(InputError, match=r"a/b\.txt: cannot be written \(File exists\)"):
+        files.write_atomically(tmp_path / "a" / "b.txt", "x")
 
 
 @pytest.fixture

@@ -187,6 +187,14 @@ def test_line_ends_and_tabs_within_quotes_are_blanks(tmp_path):
     assert list(tables.given(tmp_path / "t.tsv", "transcripts").text) == ["one two", 'a "tab" here']
 
 
+def test_line_ends_in_the_last_cell_are_blanks_whatever_else_is_quoted(tmp_path):
+    for text in ("one\ntwo", "one\n\ntwo", "a\nb\nc"):
+        frame = pd.DataFrame(GIVEN | {"text": [text, "no"]})
+        frame.to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+        found = tables.given(tmp_path / "t.tsv", "transcripts").text
+        assert list(found) == [" ".join(text.split()), "no"]
+
+
 @pytest.mark.parametrize("text", ['"', '"Out', 'out"', '"Out!"', 'say "no"', '""', '"a" or "b"'])
 def test_quotes_that_only_a_text_has_stay(tmp_path, text):
     (tmp_path / "t.tsv").write_text(f'id\ttext\na\t{text}\nb\tso"\n')
@@ -273,6 +281,6 @@ def test_writing_that_dies_half_way_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError("no space left")
 
     monkeypatch.setattr(os, "replace", dies)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(InputError, match=r"t\.tsv: cannot be written \(no space left\)"):
         tables.write(tmp_path / "t.tsv", utterances(text="new"), "utterances")
     assert (tmp_path / "t.tsv").read_bytes() == before

@@ -96,6 +96,8 @@ def test_how_many_words_a_text_counts_for(text, count):
         ("ﾓｳｶﾞﾏﾝﾃﾞｷﾅｲ", "モウガマンデキナイ"),
         ("مَا هٰذَا الَّذِي تَقُولُهُ", "ما هذا الذي تقوله"),
         ("هــذا مــا قلته أنا", "هذا ما قلته أنا"),
+        ("أنا في المدرسة الآن", "انا فى المدرسه الان"),
+        ("این کتاب یک دوست است", "اين كتاب يك دوست است"),
         ("well\u2011known as a co\u00adoperation", "well-known as a cooperation"),
         ("snake_case is no word", "snake case is no word"),
     ],

@@ -7,12 +7,21 @@ from labelmer.base.errors import InputError
 
 
 def write_atomically(path: Path | str, content: str | bytes) -> None:
-    """Write text or bytes to path through a part file beside it: nobody sees half a file."""
+    """Write text or bytes to path through a part file beside it: nobody sees half a file.
+
+    InputError: it cannot be written.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    part.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.replace(part, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        os.replace(part, path)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror or error}); make room there, or let it be "
+            "written, or give another place"
+        ) from None
 
 
 def refuse_foreign(

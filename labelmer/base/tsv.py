@@ -6,6 +6,7 @@ A table that people give may be quoted as well, as pandas and spreadsheets write
 import codecs
 import csv
 import io
+import itertools
 import re
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def cells(path: Path | str, quoted: bool = False) -> pd.DataFrame:
     Raise InputError if it is not one.
 
     quoted: the table may be quoted (RFC 4180). It is read so if its header is in quotes, if a cell
-    is and doubles the quotes within, or if a row that has too many or too few cells opens one.
+    is and doubles the quotes within, or if a row that has too many or too few cells opens one, or
+    goes on in such a row.
     """
     text = _text(path)
     lines = text.rstrip("\r\n").split("\n")
@@ -76,9 +78,13 @@ def _is_quoted(rows: Rows) -> bool:
     header = rows[1]
     if any(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in header):
         return True
-    for row in rows.values():
+    for row, below in itertools.pairwise([*rows.values(), header]):
         opened = [cell for cell in row if cell.startswith('"')]
-        if opened and (len(row) != len(header) or any(map(DOUBLED.fullmatch, opened))):
+        # A last cell with a line end within goes on below, where cells lack then.
+        uneven = len(row) != len(header) or (
+            len(below) < len(header) and row[-1] in opened and not row[-1].endswith('"')
+        )
+        if opened and (uneven or any(map(DOUBLED.fullmatch, opened))):
             return True
     return False
 

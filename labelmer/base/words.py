@@ -1,7 +1,8 @@
 """A transcript's words as two transcripts are compared, and counted, whatever their script.
 
 Case, punctuation, emoji, the width of letters, accents as characters of their own, characters that
-are not seen, the script of digits, and the vowel points of Arabic and Hebrew make no difference.
+are not seen, the script of digits, the vowel points of Arabic and Hebrew, and which of its forms an
+Arabic letter has make no difference.
 """
 
 import functools
@@ -24,6 +25,9 @@ UNSPACED: tuple[str, ...] = (
 UNSPACED += ("TAI ", "NEW TAI ", "AHOM ", "JAVANESE ", "BALINESE ")
 # Marks that may as well be left out.
 OPTIONAL = ("ARABIC ", "HEBREW ", "VARIATION SELECTOR", "MONGOLIAN FREE", "COMBINING GRAPHEME")
+# Letters that Arabic, Persian and Urdu keyboards write for each other; alef with and without hamza.
+# Source: the ArabicNormalizer and PersianNormalizer of Apache Lucene.
+ALIKE = str.maketrans("أإآٱيىكةۀ", "ااااییکهه")
 TATWEEL = "\N{ARABIC TATWEEL}"
 
 # What a character does to the words: nothing, part them, go on with one, be one, be half of one.
@@ -61,7 +65,7 @@ def _folded(text: str) -> str:
     text = unicodedata.normalize("NFKC", text.translate(APOSTROPHES)).casefold()
     # Lower case of a Turkish I may have lost its dot, or have it as a mark.
     text = unicodedata.normalize("NFKC", text.replace("i\u0307", "i").replace("ı", "i"))
-    return "".join(str(unicodedata.decimal(c, c)) for c in text)
+    return "".join(str(unicodedata.decimal(c, c)) for c in text.translate(ALIKE))
 
 
 @functools.cache

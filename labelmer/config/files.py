@@ -25,7 +25,11 @@ def check_files(paths: Iterable[Path | str]) -> None:
 
 
 def _misread(path: Path | str) -> Iterator[str]:
-    text = Path(path).read_text(encoding="utf-8")
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        yield f"{path}: no text in UTF-8 (byte 0x{error.object[error.start]:02X}); save it as UTF-8"
+        return
     try:
         json.loads(text)
         text = text.replace("\t", " ")  # JSON is YAML but for its tabs

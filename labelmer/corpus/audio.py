@@ -8,14 +8,13 @@ import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
 
 from labelmer.base.errors import InputError
 from labelmer.base.ragged import RATE
-from labelmer.corpus import ffmpeg
+from labelmer.corpus import ffmpeg, levels
 from labelmer.corpus.containers import mp3, streams
 from labelmer.corpus.containers.stream import Finding, Pieces, Stream, not_checked
 
@@ -199,8 +198,8 @@ class Source:
         """
         if start_s is None:
             return 0, self.frames
-        first, stop = round(start_s * self.rate), round(end_s * self.rate)
-        return min(first, self.frames), min(stop, self.frames)
+        first, stop = (min(seconds * self.rate, self.frames) for seconds in (start_s, end_s))
+        return round(first), round(stop)
 
     def read(self, first: int, stop: int) -> tuple[np.ndarray, list[Finding]]:
         """Frames first:stop as int16 mono at 16 kHz, and what is odd about them.
@@ -208,14 +207,14 @@ class Source:
         Returns samples of shape (samples,) and a list of (kind, sentence). Channels are averaged.
         Files that are 16 kHz, mono and 16 bit already pass bit for bit.
         """
-        blocks, levels = [], []
+        blocks, measured = [], []
         for block in self._blocks(first, stop):
             mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
             if not np.isfinite(mono.sum()) and not np.isfinite(mono).all():
                 raise InputError(
                     f"{self.path}: samples that are not numbers (NaN or Inf); replace the file"
                 )
-            levels.append(_levels(block, mono))
+            measured.append(levels.measure(block, mono))
             blocks.append(mono)
         mono = blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros(0), *blocks])
         if len(mono) != stop - first:
@@ -226,7 +225,7 @@ class Source:
         if self.rate != RATE:
             mono = resample(mono, self.rate)
         samples = np.clip(np.round(mono * 32768), -32768, 32767).astype(np.int16)
-        return samples, oddities(levels) if levels else []
+        return samples, levels.oddities(measured) if measured else []
 
     def _blocks(self, first: int, stop: int) -> Iterator[np.ndarray]:
         """Decoded frames first:stop, each block of shape (frames, channels)."""
@@ -280,77 +279,6 @@ def _kernel(rate: int) -> np.ndarray:
 
     longest = max(rate, RATE) // math.gcd(rate, RATE)
     return firwin(2 * 24 * longest + 1, 0.98 / longest, window=("kaiser", 8.0))
-
-
-def _levels(block: np.ndarray, mono: np.ndarray) -> dict[str, Any]:
-    """What oddities() has to know of a block (frames, channels) and of its mean over channels."""
-    low, high = block.min(axis=0), block.max(axis=0)
-    peak = max(-low.min(), high.max())
-    if peak > 1e9:  # no sound, and its square may overflow
-        block, mono = np.clip(block, -1e9, 1e9), np.clip(mono, -1e9, 1e9)
-    size = np.abs(block) if peak > 0.75 else np.zeros(1)
-    return {
-        "count": len(block),
-        "low": low,
-        "high": high,
-        "loud": np.count_nonzero(size > 0.75) / block.shape[1],
-        "beyond": np.count_nonzero(size > 1) / block.shape[1],
-        "total": block.sum(axis=0),
-        "power": np.array([channel @ channel for channel in block.T]),
-        "mixed_total": mono.sum(),
-        "mixed_power": mono @ mono,
-    }
-
-
-def oddities(levels: list[dict[str, Any]]) -> list[Finding]:
-    """What is implausible about decoded blocks: a list of (kind, sentence). Full scale is 1."""
-    level: dict[str, Any] = {name: [block[name] for block in levels] for name in levels[0]}
-    low, high = np.min(level.pop("low"), axis=0), np.max(level.pop("high"), axis=0)
-    level = {name: np.sum(values, axis=0) for name, values in level.items()}
-    peak, count = max(-low.min(), high.max()), level["count"]
-    mean, mixed_mean = level["total"] / count, level["mixed_total"] / count
-    deviation = np.sqrt(np.maximum(level["power"] / count - mean**2, 0))
-    mixed = math.sqrt(max(level["mixed_power"] / count - mixed_mean**2, 0))
-    if (low == high).all():
-        kind = "digital silence" if peak == 0 else "one constant value"
-        return [("no sound", f"nothing but {kind}; check the file and its times")]
-    found = []
-    if peak >= 16 or level["beyond"] > 0.05 * count or level["loud"] > 0.5 * count:
-        share = level["beyond"] / count
-        found.append(
-            (
-                "beyond full scale",
-                f"samples up to {peak:.4g}, where full scale is 1, {share:.0%} beyond it, "
-                f"{level['loud'] / count:.0%} beyond 0.75; were integers written as float, or "
-                "signed as unsigned? write it anew with the right scale",
-            )
-        )
-    elif peak < 2**-8:
-        found.append(
-            (
-                "faint",
-                f"no sample above {peak:.2g} of full scale, so that 16 bit keep "
-                f"{2 * peak * 32768:.0f} steps; were 24 bit written as 32? check the file's scale",
-            )
-        )
-    if abs(mixed_mean) > max(mixed, 0.02):
-        text = f"an offset of {mixed_mean:.3f}, more than its sound ({mixed:.3f}); remove it"
-        found.append(("offset", text))
-    silent = np.flatnonzero(deviation < 2**-15) if deviation.max() > 2**-8 else np.zeros(0, int)
-    if len(silent):
-        text = (
-            f"channel {silent[0] + 1} of {len(deviation)} is silent, and takes its share off the "
-            "mean's level; keep the other alone, if that is not wanted"
-        )
-        found.append(("silent channel", text))
-    # Unrelated channels would have this level together.
-    if mixed < 0.5 * math.sqrt((deviation**2).sum()) / len(deviation):
-        text = (
-            f"its channels cancel: their mean has a level of {mixed:.2g}, the channels "
-            f"{', '.join(f'{x:.2g}' for x in deviation)}; keep one, or turn one over"
-        )
-        found.append(("channels cancel", text))
-    return found
 
 
 def relative(path: Path | str, root: Path | str) -> str:

@@ -174,6 +174,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         arguments.error(f"RECIPE, ROOT and OUT.tsv are needed; --path-pattern with {OWN} alone")
     left_out = args.out.with_suffix(".left_out.tsv")
     paths = [args.out, left_out, *([args.config] if args.config else [])]
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise InputError(
+            f"--config {args.config}: a table is written there; give the config another name"
+        )
     release, facts = release_of(args, paths)
     rows = manifest_of(clips_of(release, facts), args.root, args.out.parent)
     left = [(shown(path), why) for path, why in sorted(release.left_out.items())]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from labelmer.base import tables
+from labelmer.base import names, tables
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
 from labelmer.base.ragged import RATE
@@ -74,6 +74,8 @@ def _cut(source: audio.Source, first: int, stop: int, name: str = "") -> np.ndar
 def table(path: Path, kind: str) -> pd.DataFrame:
     """A table of GIVEN; a column that it lacks is None throughout."""
     raw = cells(path, quoted=True).map(lambda cell: " ".join(cell.split()))
+    if raw.empty:
+        raise InputError(f"{path}: no rows under the header; expected one for each utterance")
     frame = tables.typed(raw, kind, path, GIVEN)
     absent = [name for name in SPOKEN if name not in raw.columns]
     return frame.astype(dict.fromkeys(absent, object)).assign(**dict.fromkeys(absent))
@@ -111,8 +113,10 @@ def of_table(paths: Sequence[Path], words: Path) -> list[Utterance]:
     if not paths:
         return [Utterance(r.id, None, r.text, r.speaker or "") for r in named.itertuples()]
     found = _matched(paths, named["id"], words)
+    known = {name for path in paths for name in _names(path)}
     for name in named["id"][~named["id"].isin(found)]:
-        log.warning("%s: id '%s' names none of the recordings; left out", words, name)
+        meant = names.meant(name, known)
+        log.warning("%s: id '%s' names none of the recordings; left out%s", words, name, meant)
     made = [
         utterance
         for row in named.itertuples()
@@ -123,12 +127,17 @@ def of_table(paths: Sequence[Path], words: Path) -> list[Utterance]:
     return [*made, *(utterance for path in others for utterance in of_recording(path))]
 
 
-def _matched(paths: Sequence[Path], names: pd.Series, words: Path) -> Mapping[str, Path]:
+def _names(path: Path) -> tuple[str, str, str]:
+    """What a table may call a recording."""
+    return str(path), path.name, path.stem
+
+
+def _matched(paths: Sequence[Path], ids: pd.Series, words: Path) -> Mapping[str, Path]:
     """{id of a table: the recording that it means}."""
     found: dict[str, Path] = {}
-    known = set(names)
+    known = set(ids)
     for path in paths:
-        name = next((n for n in (str(path), path.name, path.stem) if n in known), None)
+        name = next((n for n in _names(path) if n in known), None)
         if name is None:
             continue
         if name in found:

@@ -25,6 +25,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     seconds = tables.read_all(args.segments, "segments").set_index("id")["seconds"].dropna()
     others = {name for path in args.left_out for name in tables.read(path, "utterances")["id"]}
     found = read_rationales(args.rationales, texts.to_dict(), seconds.to_dict(), others)
-    rows = tables.read(args.rationales, "rationales")
+    rows = tables.given(args.rationales, "rationales")
     tables.write(args.out, rows[~rows["id"].isin(others)], "rationales")
     log.info("rationales: %s", {modality: len(of) for modality, of in found.items()})

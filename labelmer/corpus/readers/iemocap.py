@@ -340,6 +340,9 @@ def _visible(folder: Path, pattern: str) -> list[Path]:
 
 def _lines(path: Path) -> list[str]:
     data = path.read_bytes()
+    if (place := data.find(b"\0")) >= 0:
+        line = data.count(b"\n", 0, place) + 1
+        raise InputError(f"{path}:{line}: a NUL byte, as of UTF-16; save the file as UTF-8")
     try:
         return data.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:

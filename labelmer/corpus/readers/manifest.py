@@ -38,6 +38,7 @@ def rows(root: Path | str) -> pd.DataFrame:
     if not Path(root).exists():
         raise InputError(f"{root}: there is no such manifest; correct corpus: root:")
     table = tables.cells(root, quoted=True)
+    _check_columns(root, table)
     missing = [c for c in COLUMNS if c not in table.columns]
     if missing:
         raise InputError(
@@ -46,7 +47,6 @@ def rows(root: Path | str) -> pd.DataFrame:
         )
     if table.empty:
         raise InputError(f"{root}: no rows under the header; expected one for each utterance")
-    _check_columns(root, table)
     if "session" not in table:
         table["session"] = ONE_SESSION
     for column in ("dialogue", "scenario", "role", "part"):
