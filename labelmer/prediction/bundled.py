@@ -111,6 +111,8 @@ def _facts(folder: Path, name: str, remedy: str) -> dict[str, Any]:
 
 def opened(folder: Path | str) -> Bundle:
     """The bundle in a folder; InputError if there is none that this labelmer can read."""
+    if not isinstance(folder, str | Path):
+        raise InputError(f"{folder!r}, expected a bundle's folder (str or Path); give its path")
     path = Path(folder) / NAME
     try:
         if not path.exists():
@@ -131,6 +133,12 @@ def opened(folder: Path | str) -> Bundle:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: cannot be read ({error!r}); {ANEW}") from None
     return bundle
+
+
+def bundle_around(path: Path) -> Path | None:
+    """The bundle's folder in which a file or folder stands; None if it stands in none."""
+    above = Path(os.path.normpath(path.absolute())).parents
+    return next((folder for folder in above if (folder / NAME).exists()), None)
 
 
 def _check(bundle: Bundle, part: dict[str, Any]) -> None:

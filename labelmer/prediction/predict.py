@@ -31,7 +31,7 @@ from labelmer.base.stage import command, parse, stage_parser
 from labelmer.base.tables import Column, Tables
 from labelmer.prediction import recordings
 from labelmer.prediction.page import render
-from labelmer.prediction.predictor import Prediction, Predictor
+from labelmer.prediction.predictor import DEVICES, Prediction, Predictor
 from labelmer.prediction.utterance import Utterance
 
 TABLE: Tables = {
@@ -152,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--explain", type=Path, metavar="OUT.html", help="write a page: how much each word counts"
     )
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--device", choices=DEVICES, default=DEVICES[0])
     args = parse(parser, argv)
     check_outputs(args)
     given = utterances(args)

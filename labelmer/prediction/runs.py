@@ -16,11 +16,15 @@ from labelmer.base.errors import InputError
 from labelmer.base.ragged import Ragged
 from labelmer.features import encoders
 from labelmer.learning.origin import check_origin
-from labelmer.prediction.bundled import NAME
+from labelmer.prediction.bundled import bundle_around
 
 PLACE = "results/NAME/STUDY/models/SPEECH+TEXT/MODE/VARIANT/foldF.seedS"
 IN_MODELS = ("", "*/", "*/*/", "*/*/*/")  # from a folder in models/ to those of variants
-ABOVE_MODELS = ("models/*/*/*/", "*/models/*/*/*/", "*/*/models/*/*/*/")  # from STUDY, NAME, results
+ABOVE_MODELS = (
+    "models/*/*/*/",
+    "*/models/*/*/*/",
+    "*/*/models/*/*/*/",
+)  # from STUDY, NAME, results
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,7 @@ def instead_of(folder: Path) -> str:
     place = Path(os.path.normpath(folder.absolute()))
     if not folder.exists():
         return "there is no such folder; correct the path"
-    if bundle := next((f for f in place.parents if (f / NAME).exists()), None):
+    if bundle := bundle_around(folder):
         return f"a part of the bundle {bundle}, expected all of it; give that folder"
     if not folder.is_dir():
         return "a file, expected the folder of a bundle before all recordings; give it first"
@@ -183,7 +187,9 @@ def instead_of(folder: Path) -> str:
         return f"a run, not a bundle; make one of it: labelmer bundle {folder} -o MODEL"
     variants = variants_in(folder)
     if variants == [folder]:
-        return f"a variant's runs, not a bundle; make one of them: labelmer bundle {folder} -o MODEL"
+        return (
+            f"a variant's runs, not a bundle; make one of them: labelmer bundle {folder} -o MODEL"
+        )
     if variants:
         return (
             f"results, not a bundle; make one of a variant in them: labelmer bundle {variants[0]} "
