@@ -100,6 +100,12 @@ def test_a_variant_and_what_is_but_a_part_of_something(study, facts, said, tmp_p
     assert "not a whole model" in said(model) and "copy the bundle anew" in said(model)
 
 
+def test_what_a_folder_has_not_is_refused(study, said, config):
+    assert "a folder, which has no item 'u000'" in said(study.corpus, "u000")
+    text = said(study.full, "--configfile", config("full.yaml"))
+    assert f"--configfile with {study.full}, a model, expected a results folder" in text
+
+
 def test_results_say_what_they_hold_and_what_is_best(study, facts, said, tmp_path):
     whole, corpus, alone = (
         facts(folder) for folder in (study.corpus.parent, study.corpus, study.study)

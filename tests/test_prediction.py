@@ -134,9 +134,10 @@ def test_so_it_does_of_the_linear_baseline(study, tmp_path, said):
     folder = study.run("linear", "fbank", "bert", architecture="linear")
     predictor = bundled(tmp_path / "m", folder)
     check(study, folder, predictor.predict(given(study)))
-    recording = study.wav(study.tested().id.iloc[0])
-    text = said(predict.main, tmp_path / "m", recording, "--explain", tmp_path / "x.html")
-    assert "linear models have no salience" in text and not (tmp_path / "x.html").exists()
+    recording, tsv = study.wav(study.tested().id.iloc[0]), ("--tsv", tmp_path / "x.tsv")
+    text = said(predict.main, tmp_path / "m", recording, "--explain", tmp_path / "x.html", *tsv)
+    assert "linear models have no salience" in text
+    assert not (tmp_path / "x.html").exists() and not (tmp_path / "x.tsv").exists()
 
 
 def test_models_are_calibrated_by_validation_and_averaged(study, full, tmp_path):
@@ -394,6 +395,14 @@ def test_a_dialogue_needs_speakers(study, model, tmp_path, said):
     words.write_text("id\ttext\nu000\tno\n")
     told = [model, study.wav("u000"), "--texts", words, "--dialogue"]
     assert "'u000' has no speaker" in said(predict.main, *told)
+
+
+def test_a_table_without_rows_is_refused(study, model, tmp_path, said):
+    table = tmp_path / "none.tsv"
+    table.write_text("id\tstart\tend\ttext\n")
+    assert f"{table}: no rows" in said(predict.main, model, "--texts", table)
+    told = [model, study.wav("u000"), "--segments", table]
+    assert f"{table}: no rows" in said(predict.main, *told)
 
 
 @pytest.mark.parametrize(

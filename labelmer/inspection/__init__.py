@@ -18,6 +18,7 @@ encoder's source.json and with the code of the encoder's family, as made on the 
 
 import difflib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -214,7 +215,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     args = parse(parser, argv, others=True)
     if args.file.is_dir():
+        if not os.access(args.file, os.R_OK | os.X_OK):
+            raise InputError(f"{args.file}: a folder that may not be read; let it be read")
+        if args.id is not None:
+            raise InputError(f"{args.file}: a folder, which has no item '{args.id}'; leave it out")
         facts = about_folder(args.file, args.configfile)
+        if args.configfile and facts["kind"] != "results":
+            raise InputError(
+                f"--configfile with {args.file}, a {facts['kind']}, expected a results folder; "
+                "leave it out"
+            )
     else:
         file = opened(args.file)
         refuse(check(closed({name: {} for name in known_of(file)}), args.config, "--config"))

@@ -156,16 +156,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse(parser, argv)
     check_outputs(args)
     given = utterances(args)
+    if not given:
+        raise InputError(f"{args.segments or args.texts}: no rows, expected some; fill the table")
     if args.dialogue:
         check_speakers(given)
     predictor = Predictor(args.model, args.device)
     if args.transcribe:
         given = predictor.transcribe(given)
     said = predictor.predict(given, args.dialogue, salience=bool(args.explain))
+    page = render(str(args.model), given, said) if args.explain else ""  # before all is written
     if args.tsv:
         tables.write(args.tsv, as_table(given, said), "new", TABLE)
     if args.explain:
-        write_atomically(args.explain, render(str(args.model), given, said))
+        write_atomically(args.explain, page)
         log.info("wrote %s", args.explain)
     if args.json:
         rows = [described(u, p) for u, p in zip(given, said, strict=True)]

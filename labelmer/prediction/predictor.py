@@ -211,7 +211,9 @@ class Predictor:
             )
         twice = [name for name, n in Counter(u.id for u in utterances).items() if n > 1]
         if twice:
-            raise InputError(f"the utterance '{twice[0]}' is given twice; give each a name")
+            raise InputError(
+                f"the utterance '{twice[0]}' is given twice; give it once, or each a name"
+            )
         for u in utterances:
             # Of a recording, this was said when it was read.
             if u.samples is not None and not u.source and not u.samples.any():
