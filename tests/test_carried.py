@@ -9,7 +9,7 @@ import pytest
 from labelmer.corpus import match
 from labelmer.corpus.match import matched
 from labelmer.models.metadata import as_inputs
-from labelmer.report import cross_corpus
+from labelmer.report import cross_corpus, tabulate
 from labelmer.scores.restriction import restricted
 
 CLASSES = ["angry", "happy", "sad"]
@@ -161,6 +161,12 @@ def test_tables_of_several_studies_are_printed_corpora_by_corpora(tmp_path, tabl
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["mine", "50.0", "(75.0)", "–"] in lines
     assert ["theirs", "–", "25.0", "(90.0)"] in lines
+
+
+def test_a_table_of_other_corpora_has_a_command_of_its_own(tmp_path, table, said):
+    path = tmp_path / "cross_corpus.tsv"
+    cross_corpus.columns.write(path, table, "cross_corpus")
+    assert f"labelmer cross_corpus --show {path}" in said(tabulate.main, "--show", path)
 
 
 def test_a_missing_run_is_named(tmp_path, table):

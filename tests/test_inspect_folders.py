@@ -78,6 +78,34 @@ def test_a_bundle(study, facts, said, tmp_path, capsys):
     assert "config.json: there is no such file" in said(tmp_path / "m")
 
 
+def test_a_variant_and_what_is_but_a_part_of_something(study, facts, said, tmp_path):
+    variant = study.full.parent
+    bundle.bundle([study.full], tmp_path / "m")
+    for folder in (variant, tmp_path / "m/models/full"):
+        found = facts(folder)
+        assert (found["kind"], found["runs"]) == ("variant", ["fold1.seed1"])
+        assert found["classes"] == CLASSES and found["bytes"] > 1000
+    for folder in (study.study / "models", variant.parent):
+        text = said(folder)
+        assert f"a part of the results {study.study}; give that folder, or {variant}\n" in text
+    salience = study.study / "salience" / variant.relative_to(study.study / "models")
+    assert f"{study.study}; give that folder, or {salience}/fold1.seed1/" in said(salience)
+    features = study.corpus / "features/fbank/frozen"
+    assert f"{study.corpus}; give that folder, or {features / 's.h5'}\n" in said(features)
+    assert f"a part of the bundle {tmp_path / 'm'}; give that" in said(tmp_path / "m/encoders")
+    assert f"give {study.folder / 'results'}\n" in said(study.folder)
+    assert "of a model, a bundle or results give the folder" in said(tmp_path / "m/bundle.json")
+    model = tmp_path / "m/models/full/fold1.seed1"
+    (model / "config.json").write_text("{")
+    assert "not a whole model" in said(model) and "copy the bundle anew" in said(model)
+
+
+def test_what_a_folder_has_not_is_refused(study, said, config):
+    assert "a folder, which has no item 'u000'" in said(study.corpus, "u000")
+    text = said(study.full, "--configfile", config("full.yaml"))
+    assert f"--configfile with {study.full}, a model, expected a results folder" in text
+
+
 def test_results_say_what_they_hold_and_what_is_best(study, facts, said, tmp_path):
     whole, corpus, alone = (
         facts(folder) for folder in (study.corpus.parent, study.corpus, study.study)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import torch
@@ -23,6 +24,7 @@ from labelmer.prediction import bundle, pauses, predict
 from labelmer.prediction.bundled import cache
 from labelmer.prediction.recordings import whole
 from labelmer.prediction.utterance import Utterance
+from labelmer.report import columns
 from labelmer.scores.calibration import combined, log_probabilities
 
 torch.set_num_threads(1)
@@ -132,9 +134,10 @@ def test_so_it_does_of_the_linear_baseline(study, tmp_path, said):
     folder = study.run("linear", "fbank", "bert", architecture="linear")
     predictor = bundled(tmp_path / "m", folder)
     check(study, folder, predictor.predict(given(study)))
-    recording = study.wav(study.tested().id.iloc[0])
-    text = said(predict.main, tmp_path / "m", recording, "--explain", tmp_path / "x.html")
-    assert "linear models have no salience" in text and not (tmp_path / "x.html").exists()
+    recording, tsv = study.wav(study.tested().id.iloc[0]), ("--tsv", tmp_path / "x.tsv")
+    text = said(predict.main, tmp_path / "m", recording, "--explain", tmp_path / "x.html", *tsv)
+    assert "linear models have no salience" in text
+    assert not (tmp_path / "x.html").exists() and not (tmp_path / "x.tsv").exists()
 
 
 def test_models_are_calibrated_by_validation_and_averaged(study, full, tmp_path):
@@ -228,8 +231,70 @@ def test_samples_are_int16(study, full, model):
     found = predictor(whole(study.wav(row.id)), row.text)
     wanted = study.predictions(full).loc[row.id, P].to_numpy(float)
     np.testing.assert_allclose(found.uncalibrated[0], wanted, atol=1e-5)
-    with pytest.raises(InputError, match="samples of float64 and shape"):
-        predictor(np.zeros(16_000), "no")
+
+
+NOISE = np.random.default_rng(1).integers(-999, 999, 8000).astype(np.int16)
+
+
+@pytest.mark.parametrize(
+    ("audio", "text", "words"),
+    [
+        (NOISE[:0], "no", "'utterance': no samples, expected some"),
+        (NOISE / 32768, "no", r"samples of float64 and shape \(8000,\), expected int16, mono"),
+        (NOISE.reshape(-1, 2), "no", r"samples of int16 and shape \(4000, 2\)"),
+        (list(NOISE), "no", "audio of type list, expected a file's path"),
+        ((NOISE, 16_000), "no", "audio of type tuple"),
+        (b"a.wav", "no", "audio of type bytes"),
+        (NOISE, ["no"], r"words of type list, expected a text \(str\), or None"),
+        (NOISE, float("nan"), "words of type float"),
+        (None, None, "no audio or words"),
+    ],
+)
+def test_what_python_gives_is_refused_by_name(model, audio, text, words):
+    with pytest.raises(InputError, match=words):
+        labelmer.load(model)(audio, text)
+
+
+def test_no_other_device_or_folder_is_taken_for_one(model):
+    for device in ("gpu", "cuda:0", None):
+        with pytest.raises(InputError, match=f"device {device!r}, expected one of .*'cpu'"):
+            labelmer.load(model, device)
+    with pytest.raises(InputError, match="None, expected a bundle's folder"):
+        labelmer.load(None)
+    with pytest.raises(InputError, match=r"'a\.wav': a str, expected an Utterance"):
+        labelmer.load(model).predict(["a.wav"])
+    with pytest.raises(InputError, match="the id 3, expected a text"):
+        Utterance(3, text="no")
+
+
+def warned(caplog):
+    """The warnings since the last time."""
+    found = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    caplog.clear()
+    return [message for message in found if not message.startswith("fetching ")]
+
+
+def test_blanks_silence_and_empty_words_are_as_in_a_corpus(model, caplog, tmp_path):
+    predictor = labelmer.load(model)
+    said = predictor(NOISE, "  no\t\n tree ")
+    assert said.text == "no tree" and warned(caplog) == []
+    assert said.probabilities.tolist() == predictor(NOISE, "no tree").probabilities.tolist()
+    silence, wav = np.zeros(8000, np.int16), tmp_path / "silence.wav"
+    given = predictor(silence, "no").probabilities
+    assert warned(caplog) == ["'utterance': nothing but digital silence; check the samples"]
+    soundfile.write(wav, silence, 16_000)
+    assert predictor(wav, "no").probabilities.tolist() == given.tolist()
+    assert warned(caplog) == [f"{wav}: nothing but digital silence; check the file and its times"]
+    predictor(text=" ")
+    assert warned(caplog) == ["'utterance': empty words and no audio: there is nothing to go by"]
+
+
+def test_words_that_a_vocabulary_lacks_are_told_of_the_recording(study, model, caplog):
+    wav = study.wav("u000")
+    labelmer.load(model)(wav, "qqqq")
+    (message,) = warned(caplog)
+    assert message.startswith("encoder bert: the vocabulary lacks words: 1 of 3 tokens")
+    assert f"'{wav}' (1 of 3)" in message
 
 
 # What is explained
@@ -332,6 +397,14 @@ def test_a_dialogue_needs_speakers(study, model, tmp_path, said):
     assert "'u000' has no speaker" in said(predict.main, *told)
 
 
+def test_a_table_without_rows_is_refused(study, model, tmp_path, said):
+    table = tmp_path / "none.tsv"
+    table.write_text("id\tstart\tend\ttext\n")
+    assert f"{table}: no rows" in said(predict.main, model, "--texts", table)
+    told = [model, study.wav("u000"), "--segments", table]
+    assert f"{table}: no rows" in said(predict.main, *told)
+
+
 @pytest.mark.parametrize(
     ("outputs", "words"),
     [
@@ -340,7 +413,11 @@ def test_a_dialogue_needs_speakers(study, model, tmp_path, said):
         (["--tsv", "{texts}"], "words.tsv is what is read"),
         (["--tsv", "{model}/bundle.json"], "stands in the bundle"),
         (["--explain", "{folder}"], "is a folder, expected a file"),
-        (["--tsv", "{wav}/x.tsv"], "nothing can be written to"),
+        (["--tsv", "{wav}/x.tsv"], "x.tsv: cannot be written (Not a directory"),
+        (["--tsv", "/proc/x.tsv"], "/proc/x.tsv: cannot be written"),
+        (["--explain", "/proc/x/y.html"], "/proc/x/y.html: cannot be written"),
+        (["--tsv", "/dev/null"], "/dev/null is no regular file, and would be lost"),
+        (["--log", "/proc/x.log"], "/proc/x.log: cannot be written"),
         (["--tsv", "{folder}/x", "--explain", "{folder}/x"], "give each a file of its own"),
     ],
 )
@@ -417,6 +494,46 @@ def test_a_bundle_suffices_alone(study, full, tmp_path, monkeypatch):
     assert suffixes <= {".json", ".safetensors", ".md", ".txt"}
 
 
+def test_the_cache_must_be_one_that_can_be_written_until_all_is_in_it(
+    study, model, said, monkeypatch, tmp_path
+):
+    given = model, study.wav("u000"), "--text", "no tree"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/x")
+    text = said(predict.main, *given)
+    assert "/proc/x/labelmer/encoders/fbank-" in text and "let XDG_CACHE_HOME name" in text
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    predict.main([*map(str, given)])
+    for name in ("refuse_unwritable", "alone"):  # as where the cache may only be read
+        monkeypatch.setattr(f"labelmer.prediction.bundled.{name}", None)
+    predict.main([*map(str, given)])
+
+
+@pytest.mark.parametrize(
+    "name", ["source.json", "config.json", "model.safetensors", "tokenizer.json"]
+)
+def test_a_damaged_encoder_is_refused_with_what_brings_it_anew(model, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = shutil.copytree(model, tmp_path / "m")
+    told = json.loads((folder / "bundle.json").read_text())
+    own = folder / told["encoders"]["bert"]["folder"]
+    cut_off(own / name)
+    with pytest.raises(InputError, match=r"encoders/bert: .*; copy the bundle anew"):
+        labelmer.load(folder)(text="no")
+    told["encoders"]["bert"]["folder"] = None  # as one that is fetched
+    (folder / "bundle.json").write_text(json.dumps(told))
+    labelmer.load(folder)(text="no")
+    (cached,) = cache().glob("bert-*")
+    cut_off(cached / name)
+    with pytest.raises(InputError, match=f"remove {cached}, and it is fetched anew"):
+        labelmer.load(folder)(text="no")
+    shutil.rmtree(cached)
+    labelmer.load(folder)(text="no")
+
+
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[:-20])
+
+
 def test_another_encoder_than_the_bundles_is_refused(model, tmp_path):
     folder = shutil.copytree(model, tmp_path / "m")
     source = folder / "encoders/bert/source.json"
@@ -463,13 +580,75 @@ def test_what_is_no_bundle_is_refused_and_left(full, tmp_path, said):
     text = said(bundle.main, full, "-o", tmp_path / "thesis")
     assert "chapter1.tex and no bundle.json" in text
     assert (tmp_path / "thesis/chapter1.tex").read_text() == "words"
-    assert "cannot be read" in said(predict.main, tmp_path / "thesis", "--text", "no")
+    assert "no bundle.json is there" in said(predict.main, tmp_path / "thesis", "--text", "no")
     assert "no model, expected the folder of a run" in (
         said(bundle.main, full.parents[1] / "late-fusion", "-o", tmp_path / "m")
     )
     bundle.bundle([full], tmp_path / "m")
     bundle.bundle([full], tmp_path / "m")  # its own kind is replaced
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "thesis"]
+
+
+@pytest.mark.parametrize(
+    "place", ["/proc/b", "/proc/a/b", "{folder}/file/b", "{folder}/" + 300 * "x"]
+)
+def test_where_nothing_can_be_written_no_bundle_is(full, tmp_path, said, place):
+    (tmp_path / "file").touch()
+    text = said(bundle.main, full, "-o", place.format(folder=tmp_path))
+    assert "/b: cannot be written (" in text or "xxx: cannot be written (File name too long" in text
+    assert text.count("\n") == 1 and "give another place" in text
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_bundle_that_cannot_be_finished_leaves_the_old_one(full, tmp_path, said, monkeypatch):
+    bundle.bundle([full], tmp_path / "m")
+    before = (tmp_path / "m/bundle.json").read_bytes()
+    full_disk = OSError(28, "No space left on device", "a", None, str(tmp_path / "m.part/x"))
+    with monkeypatch.context() as patch:
+        patch.setattr(bundle.shutil, "copyfile", lambda *_: raised(full_disk))
+        assert "No space left on device, " in said(bundle.main, full, "-o", tmp_path / "m")
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+    assert (tmp_path / "m/bundle.json").read_bytes() == before
+
+
+def raised(error):
+    raise error
+
+
+def test_the_bundle_of_other_runs_is_not_replaced(study, full, tmp_path, said):
+    other = study.run("text-only", "fbank", "bert", modalities=["text"])
+    bundle.bundle([full], tmp_path / "m")
+    (tmp_path / "link").symlink_to("m")
+    before = (tmp_path / "m/bundle.json").read_bytes()
+    for name in ("m", "link"):
+        text = said(bundle.main, other, "-o", tmp_path / name)
+        assert (
+            "the bundle of tiny/main, fbank+bert/frozen/full stands there, expected that of" in text
+        )
+        assert "fbank+bert/frozen/text-only" in text and "give another folder" in text
+    assert (tmp_path / "m/bundle.json").read_bytes() == before
+    bundle.bundle([full], tmp_path / "link")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "m/bundle.json").read_bytes() == before
+    (tmp_path / "m/bundle.json").write_text("{")
+    assert "what would be replaced is not known" in said(bundle.main, full, "-o", tmp_path / "m")
+
+
+def test_what_is_no_bundle_is_named_with_what_makes_one_of_it(study, full, model, said, tmp_path):
+    variant = full.parent
+    for given, kind, made in (
+        (full, "a run, not a bundle", full),
+        (variant, "a variant's runs, not a bundle", variant),
+        (variant.parent, "results, not a bundle", variant),
+        (study.study, "results, not a bundle", variant),
+        (study.corpus, "results, not a bundle", variant),
+        (study.corpus.parent, "results, not a bundle", variant),
+    ):
+        text = said(predict.main, given, study.wav("u000"))
+        assert f"{given}: {kind}" in text and f"labelmer bundle {variant.parent}/" in text
+        assert given in (variant.parent, *variant.parents) or f"labelmer bundle {made} -o" in text
+    assert f"a part of the bundle {model}" in said(predict.main, model / "models", "--text", "no")
+    assert "there is no such folder" in said(predict.main, tmp_path / "gone", "--text", "no")
+    assert "a file, expected the folder" in said(predict.main, study.wav("u000"), "--text", "no")
 
 
 def test_runs_that_do_not_go_together_are_refused(study, full, tmp_path, said):
@@ -503,6 +682,34 @@ def test_the_card_is_one_that_hugging_face_reads(study, full, model, tmp_path):
     assert accuracy.dataset_type == "tiny"
     for words in ("What it is not for", "Confusion", "Calibration", "builtin:fbank", "[95%]"):
         assert words in card.text
+
+
+def test_the_card_says_how_far_the_models_carry(study, full, tmp_path):
+    study.report(full)
+    path = study.study / "reports/cross_corpus.tsv"
+    run = {"speech": "fbank", "text": "bert", "mode": "frozen", "variant": "full"}
+    design = {
+        "trained_on": "tiny",
+        "other": "far",
+        "classes": "angry, sad",
+        "not_tested": "neutral",
+    }
+    numbers = {"wa": 0.5, "weighted_f1": 0.5, "macro_f1": 0.5, "ua_low": 0.41, "ua_high": 0.59}
+    numbers |= {"wa_low": 0.4, "wa_high": 0.6, "chance": 0.5, "largest": 0.6, "confidence": 0.9}
+    numbers |= {"ece": 0.1, "ece_scaled": 0.05, "speakers": 3, "folds": 1, "seeds": 1}
+    words = {"not_trained": "", "protocol": "one fold", "selection": "the best"}
+    rows = [
+        {**run, **design, **words, **numbers, "tested_on": corpus, "ua": ua, "utterances": n}
+        for corpus, ua, n in (("tiny", 0.8, 6), ("far", 0.52, 20))
+    ]
+    columns.write(path, pd.DataFrame(rows), "cross_corpus")
+    bundle.bundle([full], tmp_path / "m")
+    card = (tmp_path / "m/README.md").read_text()
+    assert "## On other corpora" in card and "untested, but for the corpora above" in card
+    assert "| far | angry, sad | 20 | 52.0 [41.0, 59.0] | 80.0 | 50.0 |" in card
+    shutil.rmtree(study.study / "reports")
+    bundle.bundle([full], tmp_path / "m")
+    assert "other corpora" not in (tmp_path / "m/README.md").read_text()
 
 
 # Without the workflow

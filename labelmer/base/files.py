@@ -1,27 +1,53 @@
 """Files that are written whole or not at all, and folders that may be replaced."""
 
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from labelmer.base.errors import InputError
+
+ROOM = "make room there, correct its permissions, or give another place"
+
+
+@contextmanager
+def writing(path: Path | str, remedy: str = ROOM) -> Iterator[None]:
+    """What the operating system says against writing a path, as an InputError."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename2 or error.filename
+        where = f", {place}" if place and str(place) != str(path) else ""
+        reason = error.strerror or error
+        raise InputError(f"{path}: cannot be written ({reason}{where}); {remedy}") from error
+
+
+def refuse_unwritable(path: Path | str, remedy: str = ROOM) -> None:
+    """InputError unless a file can be made at a path, with the folders above it; makes none."""
+    with writing(path, remedy):
+        folder = next(above for above in Path(path).absolute().parents if above.exists())
+        try:
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(folder)) from None
 
 
 def write_atomically(path: Path | str, content: str | bytes) -> None:
     """Write text or bytes to path through a part file beside it: nobody sees half a file.
 
-    InputError: it cannot be written.
+    InputError: the disk refuses to be written; what was there before is whole then.
     """
     path = Path(path)
     part = path.with_name(path.name + ".part")
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror or error}); make room there, or let it be "
-            "written, or give another place"
-        ) from None
+        try:
+            part.write_bytes(content.encode() if isinstance(content, str) else content)
+            os.replace(part, path)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
 
 
 def refuse_foreign(
@@ -32,9 +58,10 @@ def refuse_foreign(
     mark: the file by which such a folder is known.
     """
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: a file, expected {what}, or nothing; give another name")
-    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    with writing(folder):
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder}: a file, expected {what}, or nothing; give another name")
+        names = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if names - {".snakemake_timestamp"} and mark not in names:
         raise InputError(
             f"{folder}: a folder with {sorted(names)[0]} and no {mark}, expected {what}, or none: "

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from labelmer.base.files import writing
 from labelmer.base.log import log
 
 
@@ -13,9 +14,14 @@ from labelmer.base.log import log
 def alone(path: Path) -> Iterator[None]:
     """While no other process is in here for the same path; before that it says so, and waits.
 
-    The lock is on a file PATH.lock, which is gone in the end.
+    The lock is on a file PATH.lock, which is gone in the end. InputError: nothing can be written
+    where it is to be.
     """
     file = path.with_name(path.name + ".lock")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists():  # filelock would try for ever where none can be made
+            file.touch()
     lock = FileLock(file, fallback_to_soft=False)  # a soft one would outlive a kill
     try:
         lock.acquire(blocking=False)

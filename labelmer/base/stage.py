@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from labelmer.base.errors import InputError
+from labelmer.base.files import writing
 from labelmer.base.log import log, log_to_terminal
 from labelmer.base.options import TEXT, check, closed, refuse, schema_of
 
@@ -56,8 +57,9 @@ def parse(
     parser.add_argument("--log", type=Path, metavar="FILE", help="plain lines go here")
     args = parser.parse_args(argv)
     if args.log:
-        args.log.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(args.log, mode="w", encoding="utf-8")
+        with writing(args.log):
+            args.log.parent.mkdir(parents=True, exist_ok=True)
+            handler = logging.FileHandler(args.log, mode="w", encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
         log.addHandler(handler)
     known = {"code": TEXT, **optional, **needed}

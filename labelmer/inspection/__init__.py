@@ -1,9 +1,9 @@
 """What is in a ragged file, a model, a bundle or a results folder, from what, and is it sane.
 
-A folder is that of a run (results/NAME/STUDY/models/.../foldF.seedS), an encoder's, a bundle, or
-results, results/NAME or results/NAME/STUDY: what stands there and how large it is, the best variant
-by its report, and, with --configfile, what none of the configs makes: each --configfile takes the
-files of one run of the workflow, as Snakemake does.
+A folder is that of a run (results/NAME/STUDY/models/.../foldF.seedS), of a variant (which holds its
+runs), an encoder's, a bundle, or results, results/NAME or results/NAME/STUDY: what stands there and
+how large it is, the best variant by its report, and, with --configfile, what none of the configs
+makes: each --configfile takes the files of one run of the workflow, as Snakemake does.
 
 A ragged file is one of segments, features or salience. Without ID: its facts, whether its keys
 match what lies beside it, and the items whose numbers are not finite or all alike. With ID: that
@@ -18,6 +18,7 @@ encoder's source.json and with the code of the encoder's family, as made on the 
 
 import difflib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ from labelmer.inspection.models import (
     about_bundle,
     about_encoder,
     about_model,
+    about_variant,
+    runs_of,
     shown_options,
     shown_size,
 )
@@ -60,7 +63,8 @@ def opened(path: Path) -> Ragged:
         if isinstance(error, NotWhole) and path.name.endswith((".h5", ".h5.part")):
             raise
         raise InputError(
-            f"{path}: not a ragged file; `labelmer inspect` reads the audio in "
+            f"{path}: not a ragged file; of a model, a bundle or results give the folder; "
+            "`labelmer inspect` reads the audio in "
             "results/NAME/segments/SESSION.h5, the features in "
             "results/NAME/features/ENCODER/frozen/SESSION.h5 and the salience in "
             "results/NAME/STUDY/salience/SPEECH+TEXT/MODE/VARIANT/FOLD/MODALITY.h5"
@@ -186,6 +190,8 @@ def about_folder(folder: Path, configs: Sequence[Sequence[Path]]) -> dict[str, A
         return about_encoder(folder)
     if (folder / "model.safetensors").exists() or (folder / "config.json").exists():
         return about_model(folder)
+    if runs := runs_of(folder):
+        return about_variant(folder, runs)
     from labelmer.inspection.results import about_results  # pandas takes half a second
 
     return about_results(folder, configs)
@@ -209,7 +215,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     args = parse(parser, argv, others=True)
     if args.file.is_dir():
+        if not os.access(args.file, os.R_OK | os.X_OK):
+            raise InputError(f"{args.file}: a folder that may not be read; let it be read")
+        if args.id is not None:
+            raise InputError(f"{args.file}: a folder, which has no item '{args.id}'; leave it out")
         facts = about_folder(args.file, args.configfile)
+        if args.configfile and facts["kind"] != "results":
+            raise InputError(
+                f"--configfile with {args.file}, a {facts['kind']}, expected a results folder; "
+                "leave it out"
+            )
     else:
         file = opened(args.file)
         refuse(check(closed({name: {} for name in known_of(file)}), args.config, "--config"))

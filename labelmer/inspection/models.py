@@ -1,14 +1,15 @@
-"""What is in a model's folder, and in a bundle of models: without torch, and nothing is loaded."""
+"""What is in the folder of a model, of a variant's models, and of a bundle: without torch, and
+nothing is loaded."""
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from labelmer.base.errors import InputError
 from labelmer.base.stage import RUN
-from labelmer.prediction.bundled import opened
+from labelmer.prediction.bundled import ANEW, bundle_around, opened
 
 HEADER_BYTES = 8  # of a safetensors file: how long its JSON header is
 
@@ -35,9 +36,32 @@ def about_model(folder: Path) -> dict[str, Any]:
             "bytes": size_of(folder),
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{folder}: not a whole model ({error!r}); move the folder away, and train it anew"
-        ) from None
+        remedy = ANEW if bundle_around(folder) else "move the folder away, and train it anew"
+        raise InputError(f"{folder}: not a whole model ({error!r}); {remedy}") from None
+
+
+def runs_of(folder: Path) -> list[Path]:
+    """The folders of the runs that a variant's folder holds, in results or in a bundle, in order.
+
+    None if it is of no variant: a fine-tuned encoder's folder is not.
+    """
+    runs = sorted(path.parent for path in folder.glob("fold*.seed*/config.json"))
+    return [run for run in runs if not (run / "source.json").exists()]
+
+
+def about_variant(folder: Path, runs: Sequence[Path]) -> dict[str, Any]:
+    """Facts of the folder of a variant as a dict for JSON.
+
+    runs: as runs_of gives them. InputError: the first of them is not whole.
+    """
+    first = about_model(runs[0])
+    return {
+        "path": str(folder),
+        "kind": "variant",
+        "runs": [run.name for run in runs],
+        **{name: first[name] for name in ("model", "classes", "inputs", "encoders")},
+        "bytes": size_of(folder),
+    }
 
 
 def about_encoder(folder: Path) -> dict[str, Any]:

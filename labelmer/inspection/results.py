@@ -1,5 +1,6 @@
 """What stands in a results folder, how large it is, what no config makes, and what is best."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from labelmer.config.corpora import tested_on
 from labelmer.config.entries import mode_of
 from labelmer.config.files import check_files
 from labelmer.config.sections import with_defaults
+from labelmer.prediction.bundled import bundle_around
+from labelmer.prediction.runs import variants_in
 from labelmer.report import columns
 from labelmer.report.columns import EXPERIMENT
 from labelmer.report.text import percent, percent_interval
@@ -63,11 +66,26 @@ def _of(folder: Path) -> list[tuple[Path, Path | None]]:
         return [(folder.parent, folder)]
     inside = [(f, None) for f in sorted(folder.iterdir()) if _holds(f, ("segments", "utterances"))]
     if not inside:
-        raise InputError(
-            f"{folder}: neither a model, a bundle nor results, expected a folder that labelmer "
-            "wrote: results, results/NAME, results/NAME/STUDY, the folder of a run, or a bundle"
-        )
+        raise InputError(f"{folder}: {_instead_of(folder)}")
     return list(inside)
+
+
+def _instead_of(folder: Path) -> str:
+    """What a folder is that is none to look at, and which one to give."""
+    if bundle := bundle_around(folder):
+        return f"a part of the bundle {bundle}; give that folder, or that of a model in it"
+    place = Path(os.path.normpath(folder.absolute()))  # as named: results may be a link
+    marks = ("segments", "utterances", "splits")
+    if around := next((above for above in place.parents if _holds(above, marks)), None):
+        inside = variants_in(folder)[:1] or sorted(folder.rglob("*.h5"))[:1]
+        more = f", or {inside[0]}" if inside else ""
+        return f"a part of the results {around}; give that folder{more}"
+    if _holds(folder, ["results"]):
+        return f"no results, but holds them; give {folder / 'results'}"
+    return (
+        "neither a model, a bundle nor results, expected a folder that labelmer wrote: results, "
+        "results/NAME, results/NAME/STUDY, the folder of a variant or of a run, or a bundle"
+    )
 
 
 def _holds(folder: Path, names: Iterable[str]) -> bool:

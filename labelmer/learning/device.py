@@ -23,7 +23,10 @@ def device_of(gpu: int | bool) -> str:
         return "cpu"
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if not count:
-        log.warning("gpu: true, but PyTorch finds no GPU on this machine; the CPU does the work")
+        log.warning(
+            "a GPU is asked for (gpu: true, or the device cuda), but PyTorch finds no GPU on this "
+            "machine; the CPU does the work"
+        )
         return "cpu"
     index = _taken(count)
     torch.cuda.set_device(index)  # of what is asked of CUDA without a device

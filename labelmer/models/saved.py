@@ -50,7 +50,7 @@ def load(folder: Path | str) -> tuple[torch.nn.Module, list[str]]:
         if description["format"] != FORMAT:
             raise InputError(
                 f"{folder}/config.json: format {description['format']}, expected {FORMAT}; "
-                "train the model again"
+                "train the model again; of a bundle: bundle the runs anew"
             )
         classes = description["classes"]
         options = architectures.options(description["model"])
@@ -63,7 +63,8 @@ def load(folder: Path | str) -> tuple[torch.nn.Module, list[str]]:
         ) from None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise InputError(
-            f"{folder}: not a whole model ({error}); move the folder away, and train it anew"
+            f"{folder}: not a whole model ({error}); move the folder away, and train it anew; of a "
+            "bundle: copy the bundle anew, or bundle the runs anew"
         ) from None
     return model.eval(), classes
 

@@ -20,7 +20,7 @@ nothing else in it but safetensors and JSON, and a vocabulary.
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from labelmer import __version__
 from labelmer.base import tables
 from labelmer.base.digest import file_digest
 from labelmer.base.errors import InputError
-from labelmer.base.files import refuse_foreign
+from labelmer.base.files import refuse_foreign, writing
 from labelmer.base.lock import alone
 from labelmer.base.log import log
 from labelmer.base.stage import command, parse, stage_parser
@@ -48,23 +48,65 @@ def bundle(folders: Sequence[Path], out: Path, transcriber: str | None = None) -
     """Write the bundle of some runs into a folder, whole or not at all; return its bundle.json.
 
     transcriber: the name of the one to take, needed where there are several. Replaces the bundle
-    that the folder held. InputError: runs that do not go together, or whose encoders, predictions
-    or transcriber are not there; a folder that holds something else.
+    of the same variants that the folder held. InputError: runs that do not go together, or whose
+    encoders, predictions or transcriber are not there; a folder that holds something else, or that
+    cannot be written.
     """
     runs = runs_in(folders)
     groups = together(runs)
     refuse_foreign(out, NAME, "a bundle")
-    part = out.with_name(out.name + ".part")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with alone(out):
+    refuse_other(out, groups[0])
+    place = out.resolve()  # a link stays one, and even `.` has a name there
+    part = place.with_name(place.name + ".part")
+    with alone(place), writing(out):
         shutil.rmtree(part, ignore_errors=True)
         try:
-            made = _write(groups, part, transcriber)
-            shutil.rmtree(out, ignore_errors=True)
-            part.rename(out)
+            made = _write(groups, part / "new", transcriber)
+            if place.exists():  # aside at first: what cannot be replaced is not lost
+                place.rename(part / "old")
+            (part / "new").rename(place)
         finally:
             shutil.rmtree(part, ignore_errors=True)
     return made
+
+
+def identity(runs: Sequence[Run]) -> dict[str, Any]:
+    """Of what a bundle is, by its bundle.json. runs: of one fold and seed, one of each variant."""
+    first = runs[0]
+    return {
+        "corpus": first.study.parent.name,
+        "study": first.study.name,
+        "experiment": first.experiment,
+        "variants": [run.variant for run in runs],
+    }
+
+
+def refuse_other(out: Path, runs: Sequence[Run]) -> None:
+    """InputError if a folder holds the bundle of something else than runs, which it would replace.
+
+    runs: as identity takes them.
+    """
+    path, own = out / NAME, identity(runs)
+    if not path.exists():
+        return
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        there = {name: about[name] for name in own}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({error!r}), so what would be replaced is not known; remove "
+            "the folder, or give another"
+        ) from None
+    if there != own:
+        raise InputError(
+            f"{out}: the bundle of {_told(there)} stands there, expected that of {_told(own)}, or "
+            "none: it would be replaced; give another folder, or remove that bundle"
+        )
+
+
+def _told(identity: Mapping[str, Any]) -> str:
+    variants = " x ".join(identity["variants"])
+    return f"{identity['corpus']}/{identity['study']}, {identity['experiment']}/{variants}"
 
 
 def together(runs: Sequence[Run]) -> list[list[Run]]:
@@ -179,10 +221,7 @@ def _write(
     made = {
         "format": FORMAT,
         "labelmer": __version__,
-        "corpus": first.study.parent.name,
-        "study": first.study.name,
-        "experiment": first.experiment,
-        "variants": [run.variant for run in groups[0]],
+        **identity(groups[0]),
         "classes": first.about["classes"],
         "encoders": encoders,
         "models": models,

@@ -10,11 +10,13 @@ from typing import Any
 
 from labelmer.base.digest import file_digest
 from labelmer.base.errors import InputError
+from labelmer.base.files import refuse_unwritable
 from labelmer.base.lock import alone
 from labelmer.base.log import log
 from labelmer.features import encoders
 
 NAME, FORMAT = "bundle.json", 2
+ANEW = "copy the bundle anew, or bundle the runs anew"
 
 
 @dataclass(frozen=True)
@@ -56,22 +58,18 @@ class Bundle:
     def _snapshot(self, told: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
         """The folder of what bundle.json tells of an encoder or transcriber, and source.json."""
         if told["folder"]:
-            folder = self.folder / told["folder"]
+            folder, remedy = self.folder / told["folder"], ANEW
         else:
             folder = cache() / f"{told['name']}-{told['content'][:16]}"
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with alone(folder):
-                if not (folder / "source.json").exists():
-                    from labelmer.features.fetch import fetch
-
-                    log.warning("fetching %s into %s, once", told["source"], folder)
-                    fetch(told["source"], folder)
-        facts = encoders.read_facts(folder, told["name"])
+            remedy = f"remove {folder}, and it is fetched anew"
+            _fetch(told["source"], folder)
+        facts = _facts(folder, told["name"], remedy)
         if facts["weights"] != told["weights"]:
+            other = f"take revision '{told['revision']}' of it, and remove this folder"
             raise InputError(
                 f"{folder}: weights {facts['weights'][:12]} of {told['source']}, expected "
-                f"{told['weights'][:12]}, which the bundle was made with; take revision "
-                f"'{told['revision']}' of it, and remove this folder"
+                f"{told['weights'][:12]}, which the bundle was made with; "
+                f"{ANEW if told['folder'] else other}"
             )
         if facts["content"] != told["content"]:
             log.warning(
@@ -82,47 +80,85 @@ class Bundle:
         return folder, facts
 
 
+def _fetch(source: str, folder: Path) -> None:
+    """Fetch a source into a folder of the cache, if it is not there."""
+    if (folder / "source.json").exists():  # then nothing need be written
+        return
+    refuse_unwritable(folder, "let XDG_CACHE_HOME name a folder that can be written")
+    with alone(folder):
+        if not (folder / "source.json").exists():
+            from labelmer.features.fetch import fetch
+
+            log.warning("fetching %s into %s, once", source, folder)
+            fetch(source, folder)
+
+
+def _facts(folder: Path, name: str, remedy: str) -> dict[str, Any]:
+    """What a snapshot's source.json says; InputError unless its files are those it was written of.
+
+    remedy: what to do where they are not.
+    """
+    try:
+        facts = {"weights": "", **encoders.read_facts(folder, name)}
+        whole = encoders.describe(folder)["content"] == facts["content"]
+    except (InputError, OSError, KeyError, TypeError) as error:
+        reason = str(error) if isinstance(error, InputError) else repr(error)
+        raise InputError(f"{folder}: not whole ({reason.partition('; ')[0]}); {remedy}") from None
+    if not whole:
+        raise InputError(f"{folder}: a file is cut off, changed or gone since; {remedy}")
+    return facts
+
+
 def opened(folder: Path | str) -> Bundle:
     """The bundle in a folder; InputError if there is none that this labelmer can read."""
+    if not isinstance(folder, str | Path):
+        raise InputError(f"{folder!r}, expected a bundle's folder (str or Path); give its path")
     path = Path(folder) / NAME
     try:
+        if not path.exists():
+            from labelmer.prediction.runs import instead_of  # pandas takes half a second
+
+            raise InputError(f"{folder}: {instead_of(Path(folder))}")
         about = json.loads(path.read_text(encoding="utf-8"))
         form, _ = about["format"], [about[name] for name in ("classes", "models", "encoders")]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: cannot be read ({error}); expected a folder that `labelmer bundle` wrote: "
-            "labelmer bundle RUN_FOLDER -o MODEL"
-        ) from None
-    if form != FORMAT:
-        raise InputError(
-            f"{path}: format {form}, expected {FORMAT}; update labelmer, or bundle the models anew"
-        )
-    bundle = Bundle(Path(folder), about)
-    for model in bundle.models:
-        for part in model["parts"]:
-            _check(bundle, part)
+        if form != FORMAT:
+            raise InputError(
+                f"{path}: format {form}, expected {FORMAT}; update labelmer, or bundle the models "
+                "anew"
+            )
+        bundle = Bundle(Path(folder), about)
+        for model in bundle.models:
+            for part in model["parts"]:
+                _check(bundle, part)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: cannot be read ({error!r}); {ANEW}") from None
     return bundle
+
+
+def bundle_around(path: Path) -> Path | None:
+    """The bundle's folder in which a file or folder stands; None if it stands in none."""
+    above = Path(os.path.normpath(path.absolute())).parents
+    return next((folder for folder in above if (folder / NAME).exists()), None)
 
 
 def _check(bundle: Bundle, part: dict[str, Any]) -> None:
     """InputError unless a model is as it was bundled, and bundle.json says of it what it is."""
-    remedy = "copy the bundle anew, or bundle the runs anew"
     folder = bundle.folder / part["folder"]
     for name, digest in part["files"].items():
         if not (folder / name).is_file():
-            raise InputError(f"{folder / name}: there is no such file; {remedy}")
+            raise InputError(f"{folder / name}: there is no such file; {ANEW}")
         if file_digest(folder / name) != digest:
-            raise InputError(f"{folder / name}: not as it was when it was bundled; {remedy}")
+            raise InputError(f"{folder / name}: not as it was when it was bundled; {ANEW}")
     classes = json.loads((folder / "config.json").read_text(encoding="utf-8"))["classes"]
     if classes != bundle.classes:
         raise InputError(
             f"{bundle.folder / NAME}: classes {bundle.classes}, but {part['folder']} was trained "
-            f"on {classes}; {remedy}"
+            f"on {classes}; {ANEW}"
         )
     if not 0 < part["temperature"] < math.inf:
         raise InputError(
             f"{bundle.folder / NAME}: temperature {part['temperature']} of {part['folder']}, "
-            f"expected a number above 0; {remedy}"
+            f"expected a number above 0; {ANEW}"
         )
 
 

@@ -20,6 +20,7 @@ from labelmer.report.text import percent, percent_interval
 from labelmer.scores.metrics import METRICS
 
 TABLES = ("compare", "summary", "classes", "confusion", "robustness")
+OTHERS = "cross_corpus"  # of a study that tests on other corpora
 
 
 def card(
@@ -43,7 +44,7 @@ def card(
         "\n".join(_use(made, sees)),
         "\n".join(_training(made, about)),
         *_results(made, found),
-        "\n".join(_limits(made)),
+        "\n".join(_limits(made, found)),
         "\n".join(_licences(made)),
     ]
     return f"---\n{front_matter(made, found, title)}---\n\n" + "\n\n".join(parts) + "\n"
@@ -56,11 +57,16 @@ def modalities(made: Mapping[str, Any]) -> list[str]:
 
 
 def results_of(study: Path, experiment: str, variant: str | None) -> dict[str, pd.DataFrame]:
-    """The rows of a variant in the result tables of a study, by table; {} where there are none."""
+    """The rows of a variant in the result tables of a study, by table; {} where there are none.
+
+    That of other corpora is not in it where the study was tested on none.
+    """
     found = {}
-    for name in TABLES:
+    for name in (*TABLES, OTHERS):
         path = study / "reports" / f"{name}.tsv"
         if not path.exists():
+            if name == OTHERS:
+                break
             return {}
         table = columns.read(path, name)
         named = table["speech"] + "+" + table["text"] + "/" + table["mode"]
@@ -141,6 +147,9 @@ def _training(made: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[str
     yield from _table(["", ""], rows.items())
 
 
+CARRIED = ["corpus", "classes", "n", "UA [95%]", "UA on its own corpus", "chance"]
+
+
 def _results(made: Mapping[str, Any], found: Mapping[str, pd.DataFrame]) -> list[str]:
     """The sections of results; one that says that there are none, where there are none."""
     if not found:
@@ -180,6 +189,12 @@ def _results(made: Mapping[str, Any], found: Mapping[str, pd.DataFrame]) -> list
         for row in found["robustness"].itertuples()
     ]
 
+    others = _others(found)
+    carried = (
+        "Unweighted accuracy of each model on every utterance there, of the classes that both "
+        "corpora have, mean over models; beside it that on the own test parts, of the same classes."
+    )
+
     def section(heading: str, words: str, head: Sequence[str], rows: Sequence) -> str:
         return "\n".join(
             [f"## {heading}", "", *([words, ""] if words else []), *_table(head, rows)]
@@ -197,10 +212,31 @@ def _results(made: Mapping[str, Any], found: Mapping[str, pd.DataFrame]) -> list
             "With less to go by", "Unweighted accuracy, pooled.", ["given", "UA [95%]"], conditions
         ),
         f"## Calibration\n\n{calibrated}",
+        *([section("On other corpora", carried, CARRIED, others)] if others else []),
     ]
 
 
-def _limits(made: Mapping[str, Any]) -> Iterator[str]:
+def _others(found: Mapping[str, pd.DataFrame]) -> list[tuple]:
+    """The rows of the card's table of other corpora; none where the study was tested on none."""
+    if OTHERS not in found:
+        return []
+    table = found[OTHERS]
+    foreign = table["tested_on"] == table["other"]
+    own = table[~foreign].set_index("other")["ua"]
+    return [
+        (
+            row.other,
+            row.classes,
+            row.utterances,
+            f"{percent(row.ua)} {percent_interval(row.ua_low, row.ua_high)}",
+            percent(own[row.other]),
+            percent(row.chance),
+        )
+        for row in table[foreign].itertuples()
+    ]
+
+
+def _limits(made: Mapping[str, Any], found: Mapping[str, pd.DataFrame]) -> Iterator[str]:
     yield "## What it is not for"
     yield ""
     yield (
@@ -213,9 +249,10 @@ def _limits(made: Mapping[str, Any]) -> Iterator[str]:
         "watching people who have not agreed. The EU's AI Act forbids recognising emotions at work "
         "and in schools, but for medical and safety reasons."
     )
+    but = ", but for the corpora above" if len(found.get(OTHERS, ())) else ""
     yield (
         "- Other languages, ages, microphones, rooms and ways of speaking than the corpus has are "
-        "untested. Acted emotions are not lived ones."
+        f"untested{but}. Acted emotions are not lived ones."
     )
 
 

@@ -17,7 +17,6 @@ averaged over the bundle's models and calibrated.
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,13 +25,13 @@ import pandas as pd
 
 from labelmer.base import tables
 from labelmer.base.errors import InputError
-from labelmer.base.files import write_atomically
+from labelmer.base.files import refuse_unwritable, write_atomically
 from labelmer.base.log import log
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.base.tables import Column, Tables
 from labelmer.prediction import recordings
 from labelmer.prediction.page import render
-from labelmer.prediction.predictor import Prediction, Predictor
+from labelmer.prediction.predictor import DEVICES, Prediction, Predictor
 from labelmer.prediction.utterance import Utterance
 
 TABLE: Tables = {
@@ -89,15 +88,15 @@ def check_outputs(args: argparse.Namespace) -> None:
     outputs = {name: path for name in ("tsv", "explain") if (path := getattr(args, name))}
     for name, path in outputs.items():
         place, said = path.resolve(), f"--{name} {path}"
-        home = next((folder for folder in place.parents if folder.exists()), place.parent)
         if place in read:
             raise InputError(f"{said} is what is read, and would be lost; give another file")
         if place.is_relative_to(args.model.resolve()):
             raise InputError(f"{said} stands in the bundle; give a file elsewhere")
         if place.is_dir():
             raise InputError(f"{said} is a folder, expected a file to write; add its name")
-        if not home.is_dir() or not os.access(home, os.W_OK):
-            raise InputError(f"{said}: nothing can be written to {home}; give a file elsewhere")
+        if path.exists() and not path.is_file():
+            raise InputError(f"{said} is no regular file, and would be lost; give another name")
+        refuse_unwritable(path)
     if len({path.resolve() for path in outputs.values()}) < len(outputs):
         raise InputError(f"--tsv and --explain are both {args.tsv}; give each a file of its own")
 
@@ -153,20 +152,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--explain", type=Path, metavar="OUT.html", help="write a page: how much each word counts"
     )
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--device", choices=DEVICES, default=DEVICES[0])
     args = parse(parser, argv)
     check_outputs(args)
     given = utterances(args)
+    if not given:
+        raise InputError(f"{args.segments or args.texts}: no rows, expected some; fill the table")
     if args.dialogue:
         check_speakers(given)
     predictor = Predictor(args.model, args.device)
     if args.transcribe:
         given = predictor.transcribe(given)
     said = predictor.predict(given, args.dialogue, salience=bool(args.explain))
+    page = render(str(args.model), given, said) if args.explain else ""  # before all is written
     if args.tsv:
         tables.write(args.tsv, as_table(given, said), "new", TABLE)
     if args.explain:
-        write_atomically(args.explain, render(str(args.model), given, said))
+        write_atomically(args.explain, page)
         log.info("wrote %s", args.explain)
     if args.json:
         rows = [described(u, p) for u, p in zip(given, said, strict=True)]

@@ -9,10 +9,13 @@ Shapes: C classes, M models.
 """
 
 import functools
+import logging
+import re
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from labelmer.features.recogniser import Recogniser
 
 WHAT = {"speech": "audio", "text": "words"}
+DEVICES = ("cpu", "cuda")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +87,12 @@ class Predictor:
     """A bundle, ready to predict: predictor("hello.wav", "What a day.").label
 
     device: "cpu" or "cuda". Encoders are loaded when they are first needed, and stay. InputError:
-    no bundle, or one that is not whole.
+    no bundle, or one that is not whole; another device.
     """
 
     def __init__(self, folder: Path | str, device: str = "cpu") -> None:
+        if device not in DEVICES:
+            raise InputError(f"device {device!r}, expected one of {list(DEVICES)}; give one")
         self.bundle = opened(folder)
         self.classes = tuple(self.bundle.classes)
         self.device = device_of(device != "cpu")
@@ -113,12 +119,12 @@ class Predictor:
         audio: a file in any format that the corpus readers take, or int16 samples, mono at 16 kHz;
         text: the words; salience: also say how much each token and frame counts; transcribe: go by
         the words that are recognised. InputError: what is missing, and the models were not trained
-        to do without it; as of transcribe().
+        to do without it; as of Utterance, and of transcribe().
         """
         if isinstance(audio, str | Path):
             from labelmer.prediction.recordings import whole  # soundfile may not be here
 
-            given = Utterance(str(audio), whole(Path(audio)), text)
+            given = Utterance(str(audio), whole(Path(audio)), text, source=str(audio))
         else:
             given = Utterance("utterance", audio, text)
         heard = self.transcribe([given]) if transcribe else [given]
@@ -157,7 +163,7 @@ class Predictor:
         self._check(utterances, dialogue)
         ids, turns = [u.id for u in utterances], _turns(utterances) if dialogue else None
         there = {m: np.array([u.has(m) for u in utterances]) for m in MODALITIES}
-        with self._lock, tempfile.TemporaryDirectory(prefix="labelmer-") as place:
+        with self._lock, tempfile.TemporaryDirectory(prefix="labelmer-") as place, _passing(place):
             files: dict[str, Path] = {}
             calibrated, uncalibrated, weights = [], [], Weights(ids, there)
             for parts in self.models:
@@ -196,16 +202,24 @@ class Predictor:
         return np.exp(combined(logs, [told["temperature"] for _, told in parts]))
 
     def _check(self, utterances: Sequence[Utterance], dialogue: bool) -> None:
-        """InputError: an id twice, samples of another kind, something missing that is needed."""
+        """InputError: no utterance, an id twice, something missing that is needed."""
+        odd = [u for u in utterances if not isinstance(u, Utterance)]
+        if odd:
+            raise InputError(
+                f"{odd[0]!r}: a {type(odd[0]).__name__}, expected an Utterance "
+                "(labelmer.prediction.utterance); make one of it"
+            )
         twice = [name for name, n in Counter(u.id for u in utterances).items() if n > 1]
         if twice:
-            raise InputError(f"the utterance '{twice[0]}' is given twice; give each a name")
+            raise InputError(
+                f"the utterance '{twice[0]}' is given twice; give it once, or each a name"
+            )
         for u in utterances:
-            if u.samples is not None and (u.samples.dtype, u.samples.ndim) != (np.int16, 1):
-                raise InputError(
-                    f"'{u.id}': samples of {u.samples.dtype} and shape {u.samples.shape}, expected "
-                    "int16, mono, at 16 kHz; give the file's path, or convert them"
-                )
+            # Of a recording, this was said when it was read.
+            if u.samples is not None and not u.source and not u.samples.any():
+                log.warning("'%s': nothing but digital silence; check the samples", u.id)
+            if u.samples is None and u.text == "":
+                log.warning("'%s': empty words and no audio: there is nothing to go by", u.id)
         looks = [model for model, _ in self.models[0] if model.turns]
         if dialogue and not looks:
             log.warning("these models look at no turns around an utterance: each is taken alone")
@@ -245,7 +259,7 @@ class Predictor:
             heard = {u.id: silence if u.samples is None else u.samples for u in utterances}
             inputs = [heard[i] for i in sorted(heard)]
             items = Items("speech", sorted(heard), inputs, [x.tobytes() for x in inputs])
-        path = folder / f"{name.replace('/', '.')}.h5"
+        path = folder / f"{name}.h5"
         extract(items, encoder, facts, path, code_digest(encoder.family.module), dtype)
         return path
 
@@ -261,6 +275,27 @@ class Predictor:
 
         folder, options = self.bundle.transcriber()
         return Recogniser(folder, self.device, **options)
+
+
+@contextmanager
+def _passing(folder: str) -> Iterator[None]:
+    """While files of features in a folder pass: the log and errors call them by their encoders.
+
+    But what says that the folder cannot be written names it.
+    """
+    path = re.compile(rf"{re.escape(folder)}/(.+?)\.h5")
+
+    def named(record: logging.LogRecord) -> bool:
+        record.msg, record.args = path.sub(r"encoder \1", record.getMessage()), ()
+        return True
+
+    log.addFilter(named)
+    try:
+        yield
+    except InputError as error:
+        raise InputError(path.sub(rf"encoder \1, in {folder}", str(error))) from None
+    finally:
+        log.removeFilter(named)
 
 
 def _heard(model: Any, there: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -16,8 +16,15 @@ from labelmer.base.errors import InputError
 from labelmer.base.ragged import Ragged
 from labelmer.features import encoders
 from labelmer.learning.origin import check_origin
+from labelmer.prediction.bundled import bundle_around
 
 PLACE = "results/NAME/STUDY/models/SPEECH+TEXT/MODE/VARIANT/foldF.seedS"
+IN_MODELS = ("", "*/", "*/*/", "*/*/*/")  # from a folder in models/ to those of variants
+ABOVE_MODELS = (
+    "models/*/*/*/",
+    "*/models/*/*/*/",
+    "*/*/models/*/*/*/",
+)  # from STUDY, NAME, results
 
 
 @dataclass(frozen=True)
@@ -157,6 +164,41 @@ def _transcribed_with(table: Path, content: str) -> dict[str, Any]:
 def _resources(corpus: Path) -> Path:
     """The folder of what is fetched, the same for all corpora."""
     return corpus.parent.parent / "resources"
+
+
+def variants_in(folder: Path) -> list[Path]:
+    """The folders of variants that a folder of results is or holds, in order."""
+    place = Path(os.path.normpath(folder.absolute()))  # as named: results may be a link
+    ways = IN_MODELS if "models" in place.parts[-4:] else ABOVE_MODELS
+    runs = (path for way in ways for path in folder.glob(f"{way}fold*.seed*/config.json"))
+    return sorted({path.parents[1] for path in runs})
+
+
+def instead_of(folder: Path) -> str:
+    """What a folder is that is no bundle, and what to do for one."""
+    place = Path(os.path.normpath(folder.absolute()))
+    if not folder.exists():
+        return "there is no such folder; correct the path"
+    if bundle := bundle_around(folder):
+        return f"a part of the bundle {bundle}, expected all of it; give that folder"
+    if not folder.is_dir():
+        return "a file, expected the folder of a bundle before all recordings; give it first"
+    if (folder / "config.json").exists() and "models" in place.parts[-5:-4]:
+        return f"a run, not a bundle; make one of it: labelmer bundle {folder} -o MODEL"
+    variants = variants_in(folder)
+    if variants == [folder]:
+        return (
+            f"a variant's runs, not a bundle; make one of them: labelmer bundle {folder} -o MODEL"
+        )
+    if variants:
+        return (
+            f"results, not a bundle; make one of a variant in them: labelmer bundle {variants[0]} "
+            "-o MODEL"
+        )
+    return (
+        "no bundle.json is there, expected a folder that `labelmer bundle` wrote: "
+        "labelmer bundle RUN_FOLDER -o MODEL"
+    )
 
 
 def runs_in(folders: Iterable[Path]) -> list[Run]:

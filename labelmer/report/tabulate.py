@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from labelmer.base import tables
+from labelmer.base import tables, tsv
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
 from labelmer.base.stage import command, parse, stage_parser
@@ -322,6 +322,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--show", type=Path, metavar="COMPARE.tsv", help="print this and stop")
     args = parse(parser, argv, optional=runs.STATED)
     if args.show:
+        if "trained_on" in tsv.cells(args.show).columns:
+            raise InputError(
+                f"{args.show}: a table of other corpora, expected compare.tsv; print it by: "
+                f"labelmer cross_corpus --show {args.show}"
+            )
         print(compare_text(columns.read(args.show, "compare")))
         return
     needed = ("predictions", "perturbed", "segments", "audit", "out")

@@ -28,7 +28,8 @@ def loaded(folder: Path) -> tuple[Linear, dict[str, Any]]:
         return Linear(**parts, intercept=tensors["intercept"]), about
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise InputError(
-            f"{folder}: not a whole model ({error}); move the folder away, and fit it anew"
+            f"{folder}: not a whole model ({error}); move the folder away, and fit it anew; of a "
+            "bundle: copy the bundle anew, or bundle the runs anew"
         ) from None
 
 
