@@ -260,13 +260,13 @@ def test_what_is_cut_off_fades_and_can_be_reached_by_the_keyboard(opened):
     box = "document.querySelector('section .wide')"
     wait(opened, f"!{box}.hasAttribute('tabindex')")  # all of it is seen
     opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    wait(opened, f"{box}.classList.contains('after')")
+    wait(opened, f"{box}.classList.contains('more')")
     shown = [f"{box}.{what}" for what in ("tabIndex", "role", "ariaLabel")]
     assert opened.execute_script(f"return [{','.join(shown)}]") == [
         *(0, "region", "Variants compared")
     ]
     opened.execute_script(f"{box}.scrollLeft = 1e4")
-    wait(opened, f"{box}.className === 'wide before'")
+    wait(opened, f"{box}.className === 'wide'")
 
 
 def test_in_short_leads_to_the_most_frequent_error(opened, path):

@@ -31,12 +31,11 @@ for (const button of document.querySelectorAll("button[data-table]")) {
   });
 }
 
-// What is wider than its place fades at the edge behind which there is more, and only then it is a
-// region that the keyboard stops at.
+// What is wider than its place fades where there is more, and only then it is a region that the
+// keyboard stops at.
 function edges(box) {
   const more = box.scrollWidth - box.clientWidth;
-  box.classList.toggle("before", box.scrollLeft > 1);
-  box.classList.toggle("after", box.scrollLeft < more - 1);
+  box.classList.toggle("more", box.scrollLeft < more - 1);
   for (const [name, value] of [["tabindex", 0], ["role", "region"], ["aria-label", box.dataset.name]]) {
     if (more > 1) box.setAttribute(name, value);
     else box.removeAttribute(name);
