@@ -272,8 +272,9 @@ def test_what_is_cut_off_fades_and_can_be_reached_by_the_keyboard(opened):
 def test_in_short_leads_to_the_most_frequent_error(opened, path):
     link = pressed(opened, ".short a[data-variant]")
     wanted = [link.get_attribute(f"data-{name}") for name in ("variant", "label", "predicted")]
-    best, true, predicted = wanted
-    found = rows(path).query("variant == @best and true == @true and predicted == @predicted")
+    variant, true, predicted = wanted
+    of_variant = rows(path)[lambda table: table["variant"] == variant]
+    found = of_variant.query("true == @true and predicted == @predicted")
     wait(opened, f"document.getElementById('count').textContent.includes(' {len(found)} utter')")
     assert set(texts(opened, "#list .true")) == {true}
     assert set(texts(opened, "#list .said")) == {predicted}

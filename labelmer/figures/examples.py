@@ -294,7 +294,7 @@ def draw_rationale(axes: Axes, stretch: Iterable[float], upper_edge: float) -> N
 def keys(utterances: Sequence[Shown]) -> list[Artist]:
     """The entries of the legend: of what these utterances have."""
     sides = [side for _, _, *both, _ in utterances for side in both if side is not None]
-    salience = [
+    found: list[Artist] = [
         Patch(facecolor=EVEN(times / MOST), edgecolor=GREY, lw=0.4, label=label)
         for times, label in ((0, "salience 0"), (1, "even share"), (2, "2 ×"), (4, "4 × or more"))
     ]
@@ -303,9 +303,8 @@ def keys(utterances: Sequence[Shown]) -> list[Artist]:
         for share, label in ((0.5, "says predicted class 50%"), (1.0, "100%"))
     ]
     line = Line2D([], [], color=INK, lw=1.5, label="rationale")
-    found = salience
     if any(np.isfinite(side.says).any() for side in sides):
-        found = [*found, *says]
+        found += says
     return [*found, line] if any(side.rationale for side in sides) else found
 
 
