@@ -233,7 +233,7 @@ def test_a_table_is_sorted_by_its_heads(opened):
     table = "document.querySelector('section table')"
     column = f"[...{table}.tBodies[0].rows].map((row) => parseFloat(row.cells[1].textContent))"
     before = opened.execute_script(f"return {column}")
-    for order in ("descending", "ascending"):
+    for order in ("ascending", "descending"):  # it stands in descending order
         pressed(opened, f"{head} button")
         assert opened.find_element("css selector", head).get_attribute("aria-sort") == order
         wanted = sorted(before, reverse=order == "descending")
@@ -242,7 +242,7 @@ def test_a_table_is_sorted_by_its_heads(opened):
 
 
 def test_how_a_table_is_sorted_is_told_and_what_is_missing_stands_last(opened):
-    column = 7  # Holm's p of the differences from the first, which itself has none
+    column = 8  # Holm's p of the differences from the first, which itself has none
     pressed(opened, f"section table thead tr:last-child th:nth-child({column}) button")
     assert texts(opened, "#told") == ["Sorted by p (Holm), descending"]
     cells = texts(opened, f"section table tbody tr > :nth-child({column})")
@@ -256,10 +256,11 @@ def test_how_a_table_is_sorted_is_told_and_what_is_missing_stands_last(opened):
 
 
 def test_what_is_cut_off_fades_and_can_be_reached_by_the_keyboard(opened):
-    size = {"width": 390, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    size = {"width": 1600, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     box = "document.querySelector('section .wide')"
-    wait(opened, f"!{box}.hasAttribute('tabindex')")  # all of it is seen
     opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    wait(opened, f"!{box}.hasAttribute('tabindex')")  # all of it is seen
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size | {"width": 390})
     wait(opened, f"{box}.classList.contains('more')")
     shown = [f"{box}.{what}" for what in ("tabIndex", "role", "ariaLabel")]
     assert opened.execute_script(f"return [{','.join(shown)}]") == [
