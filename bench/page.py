@@ -197,7 +197,7 @@ def write_page(folder, audio=False):
     browser.main([*given, "--config", json.dumps({"classes": CLASSES, "audio": audio})])
     given = ["--title", "made up", "--reports", str(reports), "--splits", str(folder / "splits")]
     given += ["--browser", str(reports / "browser.json"), "--out", str(reports / "index.html")]
-    page.main([*given, "--config", json.dumps({"figures": {}})])
+    page.main([*given, "--config", json.dumps({"figures": {}, "linear": ["linear"]})])
     return reports / "index.html"
 
 

@@ -278,4 +278,4 @@ def test_the_salience_of_a_row_for_an_utterance_tells_no_stretch_of_it(of_whole_
     assert set(scored.modality) == {"text"} and set(scored.variant) == {"full", "context"}
     page = (reports / "index.html").read_text()
     for heading in ("Deletion", "Salience and rationales", "Examples"):
-        assert f"<h3>{heading}</h3>" in page
+        assert f">{heading}</h3>" in page

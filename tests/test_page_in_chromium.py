@@ -77,7 +77,7 @@ def texts(driver, selector):
 def count(driver):
     """How many utterances the page says that it found."""
     said = driver.execute_script("return document.getElementById('count').textContent")
-    return int(said.split(" utterances")[0].split()[-1])
+    return int(said.split(" utterance")[0].split()[-1])
 
 
 def pressed(driver, selector):
@@ -121,6 +121,7 @@ def test_filters_let_through_what_the_predictions_say(opened, path):
     choose(opened, "predicted", "")
     choose(opened, "words", linear["id"].iloc[0])
     assert texts(opened, "#list .id") == [linear["id"].iloc[0]]
+    assert texts(opened, "#count") == ["1 to 1 of 1 utterance; 60 in all"]
 
 
 def test_utterances_are_sorted_and_turned_over(opened, path):
@@ -232,12 +233,52 @@ def test_a_table_is_sorted_by_its_heads(opened):
     table = "document.querySelector('section table')"
     column = f"[...{table}.tBodies[0].rows].map((row) => parseFloat(row.cells[1].textContent))"
     before = opened.execute_script(f"return {column}")
-    for order in ("descending", "ascending"):
+    for order in ("ascending", "descending"):  # it stands in descending order
         pressed(opened, f"{head} button")
         assert opened.find_element("css selector", head).get_attribute("aria-sort") == order
         wanted = sorted(before, reverse=order == "descending")
         assert opened.execute_script(f"return {column}") == wanted
     assert len(texts(opened, cells)) >= len(before)
+
+
+def test_how_a_table_is_sorted_is_told_and_what_is_missing_stands_last(opened):
+    column = 8  # Holm's p of the differences from the first, which itself has none
+    pressed(opened, f"section table thead tr:last-child th:nth-child({column}) button")
+    assert texts(opened, "#told") == ["Sorted by p (Holm), descending"]
+    cells = texts(opened, f"section table tbody tr > :nth-child({column})")
+    assert cells[-1].strip() == "" and len(cells) == len(NAMES)
+    script = """const [table] = document.querySelectorAll("table");
+      const set = (row, text) => (row.cells[1].textContent = text);
+      [...table.tBodies[0].rows].forEach((row, n) => set(row, ["–", "−2.5", "1,000", "< 0.5"][n]));
+      sort(table, 1, 1);
+      return [...table.tBodies[0].rows].map((row) => row.cells[1].textContent)"""
+    assert opened.execute_script(script) == ["−2.5", "< 0.5", "1,000", "–"]
+
+
+def test_what_is_cut_off_fades_and_can_be_reached_by_the_keyboard(opened):
+    size = {"width": 1600, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    box = "document.querySelector('section .wide')"
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    wait(opened, f"!{box}.hasAttribute('tabindex')")  # all of it is seen
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size | {"width": 390})
+    wait(opened, f"{box}.classList.contains('more')")
+    shown = [f"{box}.{what}" for what in ("tabIndex", "role", "ariaLabel")]
+    assert opened.execute_script(f"return [{','.join(shown)}]") == [
+        *(0, "region", "Variants compared")
+    ]
+    opened.execute_script(f"{box}.scrollLeft = 1e4")
+    wait(opened, f"{box}.className === 'wide'")
+
+
+def test_in_short_leads_to_the_most_frequent_error(opened, path):
+    link = pressed(opened, ".short a[data-variant]")
+    wanted = [link.get_attribute(f"data-{name}") for name in ("variant", "label", "predicted")]
+    variant, true, predicted = wanted
+    of_variant = rows(path)[lambda table: table["variant"] == variant]
+    found = of_variant.query("true == @true and predicted == @predicted")
+    wait(opened, f"document.getElementById('count').textContent.includes(' {len(found)} utter')")
+    assert set(texts(opened, "#list .true")) == {true}
+    assert set(texts(opened, "#list .said")) == {predicted}
 
 
 def test_every_control_has_a_name_and_the_count_is_told(opened):

@@ -92,9 +92,9 @@ def test_a_dropped_figure_and_metric_stand_on_the_page_and_in_the_tables(workspa
     figures = tmp_path / "reports/figures/fbank+minilm/frozen"
     assert (figures / "sizes.svg").exists() and (figures / "sizes.png").exists()
     html = (tmp_path / "reports/index.html").read_text()
-    assert "<h3>Sizes of the folds</h3>" in html
+    assert ">Sizes of the folds</h3>" in html
     assert 'alt="Test utterances of each fold"' in html
-    assert html.count("<th>kappa</th>") == 2  # variants compared, every fold and seed
+    assert html.count('<th scope="col">kappa</th>') == 2  # variants compared, every fold and seed
     summary = (tmp_path / "reports/summary.tsv").read_text()
     assert "\tkappa\t" in summary
     for name in ("compare", "folds"):

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import zlib
 from dataclasses import asdict
+from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -192,6 +193,7 @@ def run_tabulate(paths, root, config=CONFIG, changed=None, metadata=None):
     tabulate.main([*files, *words(options)])
 
 
+NOTHING_SHOWN = {"salience": [], "audio": []}
 LEARNED = {"runs": 4, "updates": 512.0, "chosen": 301.5, "chosen_least": 77, "chosen_most": 512}
 LEARNED |= {"late": 0.25, "selection": "best epoch"}
 
@@ -203,9 +205,9 @@ def run_page(reports, splits, out, *others):
     options = {"--title": "a & b", "--reports": reports, "--splits": splits, "--out": out}
     options["--convergence"] = learned
     shown = out.with_name("browser.json")
-    shown.write_text(json.dumps({"about": {"text": ODD_TEXT}}))
+    shown.write_text(json.dumps({"about": {"text": ODD_TEXT}, **NOTHING_SHOWN}))
     options |= {"--browser": shown}
-    options["--config"] = json.dumps({"figures": DECLARED})
+    options["--config"] = json.dumps({"figures": DECLARED, "linear": [ODD]})
     page.main([*words(options), *map(str, others)])
 
 
@@ -597,7 +599,9 @@ def test_one_speaker_one_seed_one_variant_and_an_empty_class(tmp_path, speakers)
     for name in (*kinds, "full.confusion", "training", "examples"):
         (figures / f"{name}.svg").write_bytes((tmp_path / "folds.svg").read_bytes())
     run_page(tmp_path / "reports", tmp_path / "splits", tmp_path / "index.html")
-    assert "Paired differences" not in (tmp_path / "index.html").read_text()
+    html = (tmp_path / "index.html").read_text()
+    assert "Paired differences" not in html and "1 seeds" not in html and "1 seed," in html
+    assert "mean over seeds" not in html and "McNemar" not in html
 
 
 @pytest.mark.filterwarnings("error")
@@ -622,7 +626,8 @@ def test_differences_are_points_with_a_sign(value, text):
 def test_captions_name_the_bins_that_there_are():
     texts = [path.read_text() for path in (ROOT / "workflow/report").glob("*.rst")]
     captions = [figure.caption for figure in FIGURES.values()]
-    named = [" ".join(text.split()) for text in [*texts, page.TEMPLATE.read_text(), *captions]]
+    templates = [path.read_text() for path in page.STYLE.parent.glob("page*.html")]
+    named = [" ".join(text.split()) for text in [*texts, *templates, *captions]]
     assert {n for text in named for n in re.findall(r"(\d+) bins", text)} == {str(calibration.BINS)}
 
 
@@ -684,15 +689,21 @@ def test_the_page_holds_every_figure_and_needs_no_other_file(root, html):
     assert "http" not in re.sub(r'"data:[^"]*"', "", html)
 
 
+def cells_of(html):
+    """The texts of all cells of tables' bodies that are no heads of rows."""
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", html, re.DOTALL)
+    return [" ".join(re.sub("<[^>]*>", "", cell).split()) for cell in cells]
+
+
 def test_the_page_holds_every_table(html):
-    cells = re.findall(r"<td[^>]*>([^<]*)</td>", html)
+    cells = cells_of(html)
     assert {"83.3 ± 11.8", "81.2 ± 8.8"} <= set(cells)  # compare
-    assert {"−31.2", "0.375", "16.7 → 26.5"} <= set(cells)  # pairs, calibration
+    assert {"−31.2", "0.375", "16.7", "26.5"} <= set(cells)  # pairs, calibration
     assert {"87.5", "90.0"} <= set(cells)  # classes
     assert cells.count("Session2") == 4 + 3  # folds and audit
     assert {"17", "41", "42"} <= set(cells)  # audit
     assert {"recognised words", "18.8", "+50.0 –"} <= set(cells)  # robustness
-    assert html.count("<table>") == 10
+    assert html.count("<table ") == 10
     assert "short, up to 1.7 s" in cells  # slices
     assert cells[-6:] == [
         *("code xxx is in no class", "all", "23"),
@@ -700,10 +711,49 @@ def test_the_page_holds_every_table(html):
     ]
 
 
-def test_the_page_states_protocol_and_n_in_every_results_caption(html):
-    captions = re.findall(r"<(?:caption|figcaption)>(.*?)</", html, re.DOTALL)
-    assert sum(CONFIG["protocol"] in caption for caption in captions) == len(captions) - 2
-    assert "n = 6 test utterances" in html
+def test_protocol_and_selection_stand_at_the_top_once_and_n_below_every_figure(html):
+    for said in (CONFIG["protocol"], CONFIG["selection"]):
+        assert html.count(said) == 1 and html.index(said) < html.index("<figure")
+    captions = re.findall(r"<figcaption>(.*?)</", html, re.DOTALL)
+    assert len(captions) == len(KINDS) + 2  # training and examples
+    assert (
+        sum("2 folds, 2 seeds, n = 6 test utterances" in text for text in captions)
+        == len(captions) - 1
+    )  # the title of the examples says how many are drawn
+
+
+def test_every_heading_stands_in_the_contents_in_order(html):
+    contents = re.search(r"<nav aria-label=.Contents.>(.*?)</nav>", html, re.DOTALL)[1]
+    listed = re.findall(r'<a href="#([^"]*)">(.*?)</a>', contents)
+    chapters = html[html.index("</nav>") :]
+    assert listed == re.findall(r'<h[23] id="((?!measured)[^"]*)">(.*?)</h', chapters)
+    assert {"Variants compared", "Confusion", "What was left out"} <= {text for _, text in listed}
+
+
+def test_in_short_the_best_is_held_against_the_next_and_the_linear_one(root, html):
+    short = re.search(r'<section class="short".*?</section>', html, re.DOTALL)[0]
+    said = unescape(" ".join(re.sub("<[^>]*>", "", short).split()))
+    best, other = (row for _, row in read(root, "compare").iterrows())
+    [pair] = read(root, "pairs").to_dict("records")
+    lead = pair["difference"] * (1 if pair["variant"] == best["variant"] else -1)
+    assert lead > 0 and f"{best['variant']} has the highest unweighted accuracy" in said
+    assert f"{points(lead)} points" in said
+    assert f"against {other['variant']}, the next, the best linear model" in said
+    classes = read(root, "classes", variant=best["variant"])
+    assert f"lowest recall: {classes.loc[classes['recall'].idxmin(), 'label']}" in said
+    wrong = read(root, "confusion", variant=best["variant"])[lambda t: t["true"] != t["predicted"]]
+    most = wrong.loc[wrong["count"].idxmax()]
+    assert f"most frequent error: {most['true']} taken for {most['predicted']}" in said
+
+
+def test_the_page_speaks_of_nothing_that_it_has_not(html):
+    words = html[: html.index("<script")]
+    assert "Salience: no colour" not in words and "the turns around it" not in words
+    assert "<label hidden>Colour" in words and "dashed line" not in words
+    weights = {"text": "...", "classes": True, "turns": None}
+    there = page.there({"browser-salience": [None, weights], "browser-audio": ["...", None]})
+    assert there["salience"] and there["classes"] and not there["turns"]
+    assert there["audio"] == "some"
 
 
 def test_the_page_escapes_what_it_is_given(html):
@@ -753,8 +803,9 @@ def test_a_corpus_of_which_nothing_is_left_out_or_deleted_says_so(root):
         name: tables.read(root / f"splits/{name}.tsv", name) for name in ("audit", "left_out")
     }
     splits["left_out"] = splits["left_out"][:0]
-    html = page.render("c", results, splits, DECLARED, root / "reports/figures", {})
-    assert "<p>Nothing.</p>" in html and "<h3>Deletion</h3>" not in html
+    data = {f"browser-{name}": content for name, content in NOTHING_SHOWN.items()}
+    html = page.render("c", results, splits, DECLARED, root / "reports/figures", data)
+    assert "<p>Nothing.</p>" in html and ">Deletion</h3>" not in html
     assert "in the last tenth" not in html
     old = root / "reports/figures/fbank+minilm/frozen/training.svg"  # nothing is trained any more
     assert page.data_uri(old) not in html
@@ -781,7 +832,7 @@ def test_the_page_shows_salience_where_there_are_rationales(root, tmp_path):
         reports, root / "splits", tmp_path / "page.html", "--salience", reports / "salience.tsv"
     )
     html = (tmp_path / "page.html").read_text()
-    cells = [" ".join(cell.split()) for cell in re.findall(r"<td[^>]*>([^<]*)</td>", html)]
+    cells = cells_of(html)
     assert {"62.5 –", "25.0", "2.50", "+37.5 –", "0.012", "21"} <= set(cells)
     assert page.data_uri(figures / "salience.svg") in html
     assert page.data_uri(figures / "examples.svg") in html

@@ -22,7 +22,7 @@ class Figure:
 
     reads: str  # what draw() is given: rows of a result table, "histories" or "utterances"
     alt: str  # of its image: what it shows
-    caption: str  # below it on the page, where protocol and selection follow
+    caption: str  # below it on the page, at whose top stand protocol, selection and measures
     heading: str = ""  # above it on the page
     each_variant: bool = False  # is there one for each variant, of its rows alone?
     empty: str = ""  # what is drawn in its place where the table has no row of the experiment

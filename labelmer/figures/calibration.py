@@ -26,7 +26,7 @@ FIGURE = {
         "Share of right predictions in each of 15 bins of equal width of the predicted class's "
         "probability, and the share of utterances in each bin; as predicted, and after scaling "
         "each run by the temperature that its validation part asks for. ECE: mean distance "
-        "from the diagonal, weighted by the bins' counts, mean over seeds. {{ scope }}."
+        "from the diagonal, weighted by the bins' counts{{ over_seeds }}. {{ scope }}."
     ),
 }
 
@@ -38,7 +38,7 @@ def draw(rows: pd.DataFrame) -> Figure:
     rows = rows.assign(share=rows["count"] / rows["utterances"])
     variants = list(dict.fromkeys(rows["variant"]))
     colours = dict(zip(SCALINGS, (VERMILION, BLUE), strict=True))
-    labels = "accuracy (percent)", "share\n(percent)"
+    labels = "accuracy (percent)", "utterances\n(percent)"
     figure, pairs = panels_of(variants, 3.1, [3, 1], labels, "confidence (percent)")
     for variant, curve, bars in pairs:
         of_variant = rows[rows["variant"] == variant]

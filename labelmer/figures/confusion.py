@@ -15,7 +15,7 @@ FIGURE = {
     "alt": "Confusion matrix",
     "caption": (
         "Each row of a matrix adds up to 100 percent of a true class; the small numbers are "
-        "test utterances, pooled over folds, mean over seeds. {{ scope }}."
+        "test utterances, pooled over folds{{ over_seeds }}. {{ scope }}."
     ),
     "each_variant": True,
 }

@@ -22,9 +22,8 @@ FIGURE = {
     "heading": "Deletion",
     "alt": "Unweighted accuracy by the share of tokens or frames deleted",
     "caption": (
-        "Pooled UA, mean over seeds, after the tokens or frames with the highest salience are "
-        "deleted, and after as many are deleted at random, with 95% intervals by the jackknife "
-        "over speakers. {{ scope }}; speakers: {{ design.speakers }}."
+        "Pooled UA{{ over_seeds }}, after the tokens or frames with the highest salience are "
+        "deleted, and after as many are deleted at random, with 95% intervals. {{ scope }}."
     ),
     "empty": "No variant has tokens or frames to delete",
 }
@@ -38,7 +37,7 @@ def draw(rows: pd.DataFrame) -> Figure:
     """
     variants = list(dict.fromkeys(rows["variant"]))
     labels = "text: UA (percent)", "speech: UA (percent)"
-    figure, pairs = panels_of(variants, 3.6, [1, 1], labels, "deleted (percent)")
+    figure, pairs = panels_of(variants, 3.6, [1, 1], labels, "deleted (percent of them)")
     for variant, *panels in pairs:
         panels[0].set_title(brief(variant, PANEL))
         of_variant = rows[rows["variant"] == variant]

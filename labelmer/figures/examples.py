@@ -1,4 +1,4 @@
-"""Six test utterances with their salience.
+"""Six test utterances at most with their salience.
 
 Four are right and two are wrong, all of one variant and seed, and a rule chooses them. The right
 ones are of the first four classes (of fewer, as many of each). Where a class has utterances with a
@@ -33,19 +33,17 @@ from labelmer.base.ragged import RATE, Ragged
 from labelmer.figures.style import BLUE, EVEN, GREY, INK, MOST, brief, entitle, experiment
 from labelmer.figures.turns import HEIGHT, Turn, draw_turns, turns_of
 from labelmer.report.salience_file import SAYS, SalienceFile, read_rationales
+from labelmer.report.text import counted
 
 FIGURE = {
     "reads": "utterances",
     "heading": "Examples",
-    "alt": "Six test utterances with their salience",
+    "alt": "Test utterances with their salience",
     "caption": (
-        "Test utterances that a rule chose, with the salience of their tokens and frames "
-        "(orange, in times of an even share), what these say of the predicted class (blue), "
-        "and the rationale where it is known (line); below, where the variant looks at the turns "
-        "around an utterance, how much at each (-1 is the turn before; bold: the same speaker's). "
-        "Right ones: of middling length and median confidence, where there are some with a "
-        "rationale; wrong ones: at a quarter and at three quarters of the confidences. n = 6 of "
-        "the test utterances of one seed."
+        "Test utterances of one seed that a rule chose: right ones of middling length and median "
+        "confidence{% if e.salience %}, where there are some with a rationale{% endif %}; wrong "
+        "ones of middling length, at a quarter and at three quarters of the confidences. Salience "
+        "is in times of an even share. The page's browser of utterances has all of them."
     ),
 }
 
@@ -56,6 +54,7 @@ WIDTH, LINE, SOUND, GAP = COLUMNS * 0.602 * POINTS / 72, 0.21, 0.55, 0.5  # inch
 MARGIN, TOP, BOTTOM = 0.2, 0.9, 0.2  # inches
 STRIPES = 6  # of a band: salience four, what is said one, one stays empty
 MIDDLE = 2  # of the stripes of salience
+TURNS = "below an utterance: the turns around it, -1 is that before, bold: of the same speaker"
 SURE = LinearSegmentedColormap.from_list("says", ["white", BLUE])
 
 
@@ -121,15 +120,16 @@ def draw(examples: tuple[pd.DataFrame, list[Shown], str]) -> Figure:
     """
     rows, utterances, scope = examples
     lines = [lines_of(text) for text, *_ in utterances]
-    below = HEIGHT + GAP if any(turns is not None for *_, turns in utterances) else GAP
+    around = any(turns is not None for *_, turns in utterances)
+    below, top = (HEIGHT + GAP, TOP + LINE) if around else (GAP, TOP)
     heights = [height for wrapped in lines for height in (LINE * len(wrapped), SOUND, below)]
-    width, height = WIDTH + 2 * MARGIN, TOP + sum(heights) + BOTTOM
+    width, height = WIDTH + 2 * MARGIN, top + sum(heights) + BOTTOM
     figure = Figure(figsize=(width, height))
     panels = figure.subplots(
         len(heights),
         gridspec_kw={"height_ratios": heights, "hspace": 0}
         | {"left": MARGIN / width, "right": 1 - MARGIN / width}
-        | {"bottom": BOTTOM / height, "top": 1 - TOP / height},
+        | {"bottom": BOTTOM / height, "top": 1 - top / height},
     ).reshape(-1, 3)
     for row, (_, samples, words, sound, turns), wrapped, (upper, lower, gap) in zip(
         rows.itertuples(), utterances, lines, panels, strict=True
@@ -143,10 +143,12 @@ def draw(examples: tuple[pd.DataFrame, list[Shown], str]) -> Figure:
         else:
             draw_turns(gap, turns, below, POINTS - 1)
     about = {"frameon": False, "fontsize": POINTS, "handlelength": 1.5, "columnspacing": 1.2}
-    figure.legend(handles=keys(), loc="lower center", ncols=7, **about)
+    figure.legend(handles=keys(utterances), loc="lower center", ncols=7, **about)
     entitle(
         figure,
-        f"Salience of the variant {brief(rows.iloc[0]['variant'])} in utterances that a rule chose",
+        f"Salience of the variant {brief(rows.iloc[0]['variant'])} in "
+        f"{counted(len(rows), 'utterance')} that a rule chose",
+        *([TURNS] if around else []),
         scope,
     )
     return figure
@@ -262,6 +264,7 @@ def draw_sound(axes: Axes, samples: np.ndarray, sound: Weighed | None) -> None:
     seconds = len(samples) / RATE
     axes.set(yticks=[], xticks=np.arange(0, seconds, max(1, round(seconds / 40))))
     axes.tick_params(labelsize=6, length=2, pad=1)
+    axes.xaxis.set_major_formatter("{x:g} s")
     axes.spines[:].set_visible(False)
 
 
@@ -288,9 +291,10 @@ def draw_rationale(axes: Axes, stretch: Iterable[float], upper_edge: float) -> N
         axes.plot([start, end], place, color=INK, lw=1.5, solid_capstyle="butt", clip_on=False)
 
 
-def keys() -> list[Artist]:
-    """The entries of the legend."""
-    salience = [
+def keys(utterances: Sequence[Shown]) -> list[Artist]:
+    """The entries of the legend: of what these utterances have."""
+    sides = [side for _, _, *both, _ in utterances for side in both if side is not None]
+    found: list[Artist] = [
         Patch(facecolor=EVEN(times / MOST), edgecolor=GREY, lw=0.4, label=label)
         for times, label in ((0, "salience 0"), (1, "even share"), (2, "2 ×"), (4, "4 × or more"))
     ]
@@ -298,7 +302,10 @@ def keys() -> list[Artist]:
         Patch(facecolor=SURE(share), edgecolor=GREY, lw=0.4, label=label)
         for share, label in ((0.5, "says predicted class 50%"), (1.0, "100%"))
     ]
-    return [*salience, *says, Line2D([], [], color=INK, lw=1.5, label="rationale")]
+    line = Line2D([], [], color=INK, lw=1.5, label="rationale")
+    if any(np.isfinite(side.says).any() for side in sides):
+        found += says
+    return [*found, line] if any(side.rationale for side in sides) else found
 
 
 def read_predictions(

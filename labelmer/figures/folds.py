@@ -19,9 +19,10 @@ FIGURE = {
     "reads": "folds",
     "alt": "Unweighted accuracy of every fold, per variant",
     "caption": (
-        "Unweighted accuracy of every fold (mean over seeds), with mean and standard deviation "
-        "over folds. A dashed line is what can be guessed from metadata alone, which a model must "
-        "beat. {{ scope }}."
+        "Unweighted accuracy of every fold{{ over_seeds }}, with mean"
+        "{% if design.folds > 1 %} and standard deviation{% endif %} over folds."
+        "{% if e.without_features %} The dashed line is what can be guessed from metadata alone, "
+        "which a model must beat.{% endif %} {{ scope }}."
     ),
 }
 
@@ -55,7 +56,7 @@ def draw(rows: pd.DataFrame) -> Figure:
     axes.set_yticks(places, [brief(name) for name in per_fold.index])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel("unweighted accuracy on the test part (percent)")
+    axes.set(xlabel="unweighted accuracy on the test part (percent)", ylabel="variant")
     axes.grid(axis="x", color=PALE, lw=0.6)
     axes.set_axisbelow(True)
     first = rows.iloc[0]

@@ -13,11 +13,9 @@ FIGURE = {
     "heading": "Paired differences",
     "alt": "Differences in unweighted accuracy, with intervals",
     "caption": (
-        "Pooled UA of each variant minus that of {{ e.pairs[0].other }}, mean over seeds, with "
-        "its 95% interval by the jackknife over speakers. Band: up to the smallest true "
-        "difference that this design finds with a chance of 80%, two-sided at 5%. p: of the "
-        "same jackknife, corrected by Holm for {{ comparisons }} pairs. {{ scope }}; speakers: "
-        "{{ design.speakers }}."
+        "Pooled UA of each variant minus that of {{ e.pairs[0].other }}{{ over_seeds }}, with "
+        "its 95% interval. Band: up to the smallest true difference that this design finds with a "
+        "chance of 80%, two-sided at 5%. {{ scope }}."
     ),
 }
 
@@ -58,6 +56,7 @@ def draw(rows: pd.DataFrame) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(f"unweighted accuracy minus that of {brief(reference)} (percentage points)")
+    axes.set_ylabel("variant")
     axes.grid(axis="x", color=PALE, lw=0.6)
     axes.set_axisbelow(True)
     first = rows.iloc[0]

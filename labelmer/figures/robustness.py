@@ -22,9 +22,8 @@ FIGURE = {
     "heading": "Missing modality{% if e.transcripts %}, recognised words{% endif %}",
     "alt": "Unweighted accuracy by what the model is given, per variant",
     "caption": (
-        "Pooled UA, mean over seeds, with its 95% interval by the jackknife over speakers. No "
-        "model is trained anew: only the input of the test part changes. {{ scope }}; "
-        "speakers: {{ design.speakers }}."
+        "Pooled UA{{ over_seeds }}, with its 95% interval. No model is trained anew: only the "
+        "input of the test part changes. {{ scope }}."
     ),
 }
 
@@ -53,7 +52,7 @@ def draw(rows: pd.DataFrame) -> Figure:
     axes.set_ylim(-0.5, len(places) - 0.5)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel("unweighted accuracy on the test part (percent)")
+    axes.set(xlabel="unweighted accuracy on the test part (percent)", ylabel="variant")
     axes.grid(axis="x", color=PALE, lw=0.6)
     axes.set_axisbelow(True)
     figure.legend(loc="outside lower center", ncols=len(CONDITIONS), frameon=False)

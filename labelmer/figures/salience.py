@@ -8,16 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from labelmer.base.tables import MODALITIES
-from labelmer.figures.style import (
-    BLUE,
-    GREY,
-    PALE,
-    VERMILION,
-    brief,
-    counted,
-    entitle,
-    experiment,
-)
+from labelmer.figures.style import BLUE, GREY, PALE, VERMILION, brief, entitle, experiment
+from labelmer.report.text import counted
 
 FIGURE = {
     "reads": "salience",
@@ -26,8 +18,8 @@ FIGURE = {
     "caption": (
         "Share of the salience on the rationale, the stretch that is known to carry the label: "
         "mean over the test utterances that have one (their number stands above each panel), "
-        "pooled over folds, mean over seeds, with its 95% interval by the jackknife over "
-        "speakers. Uniform: the share of the tokens or frames that lie there."
+        "pooled over folds{{ over_seeds }}, with its 95% interval. Uniform: the share of the "
+        "tokens or frames that lie there."
     ),
     "empty": "No test utterance has a rationale of a modality that a variant sees",
 }
@@ -46,6 +38,7 @@ def draw(rows: pd.DataFrame) -> Figure:
         axes.set_title(f"{modality}, n = {of_modality['utterances'].iloc[0]:,} utterances")
         axes.set_xlabel("share on the rationale (percent)")
     panels[0].set(
+        ylabel="variant",
         yticks=range(len(variants)),
         yticklabels=[brief(name) for name in variants],
         ylim=(-0.6, len(variants)),

@@ -17,11 +17,11 @@ FIGURE = {
     "heading": "Where it helps",
     "alt": "Unweighted accuracy on slices of the test utterances, per variant",
     "caption": (
-        "UA of each variant on slices of the test utterances, pooled over folds, mean over "
-        "seeds; n: utterances of the slice. {% if e.pairs %}The colour is the difference from "
-        "{{ e.slices[0].variant }}. Bold: its 95% interval, by the jackknife over speakers, "
-        "does not hold zero; this is not corrected for the number of comparisons, so some are "
-        "bold by chance. {% endif %}{{ scope }}."
+        "UA of each variant on slices of the test utterances, pooled over folds{{ over_seeds }}; "
+        "n: utterances of the slice.{% if e.pairs %} The colour is the difference from "
+        "{{ e.slices[0].variant }}. Bold: its 95% interval does not hold zero; this is not "
+        "corrected for the number of comparisons, so some are bold by chance.{% endif %} "
+        "{{ scope }}."
     ),
 }
 
@@ -65,6 +65,8 @@ def draw(rows: pd.DataFrame) -> Figure:
         range(len(variants)), [brief(name) for name in variants], rotation=40, ha="left"
     )
     panels[0].get_xticklabels()[0].set_fontweight("bold")
+    panels[0].set_xlabel("variant")
+    panels[0].xaxis.set_label_position("top")
     title = ["Unweighted accuracy on slices of the test utterances (percent)"]
     if len(variants) > 1:
         title.append("bold: the 95% interval of the difference (colour) does not hold zero")

@@ -18,6 +18,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from labelmer.base.log import log
+from labelmer.report.text import counted
 
 # Okabe and Ito's palette: told apart by colour-blind readers, too.
 BLUE, VERMILION, GREEN, PURPLE, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9"
@@ -68,18 +69,14 @@ def experiment(row: Mapping[str, Any] | pd.Series) -> str:
 
 def design(folds: int, seeds: int, utterances: int) -> str:
     """How a title says what the numbers rest on."""
-    return f"{counted(folds, 'fold')}, {counted(seeds, 'seed')}, n = {utterances:,} utterances"
+    parts = counted(folds, "fold"), counted(seeds, "seed"), counted(utterances, "utterance")
+    return "{}, {}, n = {}".format(*parts)
 
 
 def speakers_design(row: pd.Series) -> str:
     """How a title says what a row with an interval over speakers rests on."""
     folds, seeds, utterances, speakers = row[["folds", "seeds", "utterances", "speakers"]]
     return f"{experiment(row)}; {design(folds, seeds, utterances)}, {counted(speakers, 'speaker')}"
-
-
-def counted(count: int, noun: str) -> str:
-    """'1 fold', '5 folds'."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def percent(share: float) -> str:

@@ -12,19 +12,20 @@ from labelmer.figures.style import (
     PANEL,
     VERMILION,
     brief,
-    counted,
     entitle,
     experiment,
     panels_of,
 )
+from labelmer.report.text import counted
 
 FIGURE = {
     "reads": "histories",
     "heading": "Training",
     "alt": "Loss and unweighted accuracy over the epochs, per variant",
     "caption": (
-        "A line per fold and seed. The training loss sums all terms, the validation loss is "
-        "that of the prediction alone, so their heights do not compare. {{ scope }}."
+        "A line per fold{% if design.seeds > 1 %} and seed{% endif %}. The training loss sums all "
+        "terms, the validation loss is that of the prediction alone, so their heights do not "
+        "compare. {{ scope }}."
     ),
 }
 

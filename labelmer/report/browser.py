@@ -18,6 +18,7 @@ little-endian order: uint8 unless it says uint32 here.
     salience.speech    (1 or 1 + C, N, STRETCHES), and
     salience.text      (1 or 1 + C, tokens): salience, LEVELS is MOST times an even share or more;
                        where the variant has labels what is said of each, LEVELS is all of it
+    salience.classes   does it have what is said of each class?
     salience.turns     .counts uint32 (N), .utterances uint32, .weights, 255 is all
 
 --config holds {"classes": [...], "audio": is there some to play?}.
@@ -149,7 +150,7 @@ class Weights:
 
     def shown(self, seeds: int, utterances: Mapping[str, int]) -> dict[str, Any]:
         """Their means over the seeds, packed; utterances: {id: number in about.utterances}."""
-        found: dict[str, Any] = {"speech": None, "text": None, "turns": None}
+        found: dict[str, Any] = {"speech": None, "text": None, "classes": False, "turns": None}
         values = {"speech": self.speech, "text": np.zeros(0)}
         if self.text:
             values["text"] = np.concatenate([self.text[row] for row in sorted(self.text)])
@@ -157,6 +158,7 @@ class Weights:
             if len(of_modality):
                 shares = np.moveaxis(of_modality / seeds, -1, 0)
                 shares[0] /= MOST
+                found["classes"] = len(shares) > 1
                 found[modality] = packed(level(shares))
         if self.turns:
             rows = sorted(self.turns)

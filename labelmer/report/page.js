@@ -1,5 +1,6 @@
 "use strict";
-// What the tables, figures and the theme of the page do; page.browser.js has the utterances.
+// What the tables, figures and the theme of the page do; page.browser.js and page.utterance.js have the
+// utterances.
 
 const blocks = {}; // what the page holds as JSON, parsed where it is needed
 function block(name) {
@@ -30,12 +31,29 @@ for (const button of document.querySelectorAll("button[data-table]")) {
   });
 }
 
+// What is wider than its place fades where there is more, and only then it is a region that the
+// keyboard stops at.
+function edges(box) {
+  const more = box.scrollWidth - box.clientWidth;
+  box.classList.toggle("more", box.scrollLeft < more - 1);
+  for (const [name, value] of [["tabindex", 0], ["role", "region"], ["aria-label", box.dataset.name]]) {
+    if (more > 1) box.setAttribute(name, value);
+    else box.removeAttribute(name);
+  }
+}
+const sizes = new ResizeObserver((entries) => entries.forEach(({ target }) => edges(target)));
+function moved(box) {
+  sizes.observe(box);
+  box.addEventListener("scroll", () => edges(box), { passive: true });
+}
+document.querySelectorAll(".wide").forEach(moved);
+
 // A cell as what it is sorted by: its first number, else its words; nothing stands last.
 function key(row, column) {
   let place = 0;
   for (const cell of row.cells) {
     if (place === column && cell.colSpan === 1) {
-      const text = cell.textContent.trim();
+      const text = cell.textContent.trim().replace(/^–.*/s, "");
       const number = parseFloat(text.replace("−", "-").replace(/^[<>] ?|,/g, ""));
       return { text, number };
     }
@@ -47,7 +65,8 @@ function key(row, column) {
 function sort(table, column, sign) {
   const rows = [...table.tBodies[0].rows].map((row) => ({ row, ...key(row, column) }));
   const numbers = rows.every((row) => !row.text || !Number.isNaN(row.number));
-  const compare = (a, b) => (numbers ? a.number - b.number : a.text.localeCompare(b.text));
+  const words = (a, b) => a.text.localeCompare(b.text, "en", { numeric: true });
+  const compare = (a, b) => (numbers ? a.number - b.number : words(a, b));
   rows.sort((a, b) => !a.text - !b.text || sign * compare(a, b));
   table.tBodies[0].append(...rows.map((row) => row.row));
 }
@@ -65,6 +84,8 @@ for (const table of document.querySelectorAll("table")) {
       for (const other of heads) other.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", up ? "ascending" : "descending");
       sort(table, column, up ? 1 : -1);
+      const order = `Sorted by ${button.textContent}, ${head.getAttribute("aria-sort")}`;
+      document.getElementById("told").textContent = order;
     });
   }
 }

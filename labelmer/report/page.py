@@ -3,27 +3,28 @@
 --reports is the folder that tabulate and plot filled; --splits the one with audit.tsv and
 left_out.tsv; --salience, --convergence, --recognition and --cross_corpus the tables of these names,
 if there are; --browser what browser.py wrote. The page is laid out in page.html and page.css;
-page.js and page.browser.js are what it does.
+page.js and page.browser.js are what it does. Each has parts beside it, page.PART.html and so on.
 
---config holds {"figures": {name: what its file says of it in FIGURE}}.
+--config holds {"figures": {name: what its file says of it in FIGURE}, "linear": the variants that
+are linear models}.
 """
 
 import base64
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from labelmer.base import tables
 from labelmer.base.errors import InputError
 from labelmer.base.files import write_atomically
 from labelmer.base.log import log
-from labelmer.base.options import OBJECT
+from labelmer.base.options import OBJECT, TEXT
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.report import columns, text
 from labelmer.report.columns import EXPERIMENT
@@ -34,8 +35,9 @@ from labelmer.scores.metrics import METRICS
 # With rationales, where something is trained, where other corpora are tested on.
 SOMETIMES = ("salience", "convergence", "cross_corpus")
 RESULTS = tuple(name for name in columns.RESULTS if name not in SOMETIMES)
-TEMPLATE, STYLE = (Path(__file__).with_suffix(suffix) for suffix in (".html", ".css"))
-SCRIPTS = [Path(__file__).with_suffix(suffix) for suffix in (".js", ".browser.js")]
+STYLE = Path(__file__).with_suffix(".css")
+SCRIPTS = [Path(__file__).with_suffix(s) for s in (".js", ".utterance.js", ".browser.js")]
+LINEAR = {"type": "array", "items": TEXT}
 # Where the data of a figure lie that is of no table on the page.
 ELSEWHERE = {
     "histories": "Data: history.tsv of each run, in the folder models beside reports.",
@@ -50,6 +52,7 @@ def render(
     figures: Mapping[str, Any],
     folder: Path,
     data: Mapping[str, Any],
+    linear: Sequence[str] = (),
     recognition: pd.DataFrame | None = None,
 ) -> str:
     """The page as text.
@@ -57,21 +60,22 @@ def render(
     title: names of corpus and study; results: the tables of RESULTS by name, and those of
     SOMETIMES that there are; splits: the tables audit and left_out by name; figures: {name: its
     FIGURE as a dict}; folder: that of the SVG files; data: what the scripts read, as JSON has it;
-    recognition: the table of this name, if there is one.
+    linear: the variants that are linear models; recognition: the table of this name, if there is
+    one.
     """
     first = results["compare"].iloc[0]
     audit = splits["audit"]
     said = {
         "design": first,
-        "scope": f"Folds: {first['folds']}; seeds: {first['seeds']}; "
-        f"n = {first['utterances']} test utterances",
+        "scope": f"{text.counted(first['folds'], 'fold')}, {text.counted(first['seeds'], 'seed')}, "
+        f"n = {text.counted(first['utterances'], 'test utterance')}",
+        "over_seeds": ", mean over seeds" if first["seeds"] > 1 else "",
         "comparisons": len(results["pairs"]),
-        "slice_comparisons": int(results["slices"]["difference"].notna().sum()),
-        "rule": f"Protocol: {first['protocol']}. Selection: {first['selection']}.",
     }
+    names = results["compare"][EXPERIMENT].drop_duplicates().itertuples(index=False)
     experiments = [
-        experiment(names, results)
-        for names in results["compare"][EXPERIMENT].drop_duplicates().itertuples(index=False)
+        {"id": f"e{number}", **experiment(of, results, linear)}
+        for number, of in enumerate(names, start=1)
     ]
     for e in experiments:
         e["figures"] = {
@@ -79,7 +83,9 @@ def render(
             for name, figure in figures.items()
             if is_there(figure["reads"], e)
         }
-    environment = Environment(autoescape=True)
+    environment = Environment(
+        autoescape=True, loader=FileSystemLoader(STYLE.parent), undefined=StrictUndefined
+    )
     environment.filters |= {
         "percent": percent,
         "interval": text.percent_interval,
@@ -88,11 +94,16 @@ def render(
         "p": text.p_text,
         "ratio": text.ratio_text,
         "slice_name": text.slice_text,
+        "number": "{:,.0f}".format,
+        "counted": text.counted,
     }
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    return environment.get_template("page.html").render(
         **said,
         title=title,
+        contents=[],  # filled while the chapters are written
         experiments=experiments,
+        slice_comparisons=int(results["slices"]["difference"].notna().sum()),
+        there=there(data),
         conditions=columns.CONDITIONS,
         metrics=METRICS,
         others=columns.OTHERS,
@@ -106,26 +117,53 @@ def render(
     )
 
 
+def there(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What of utterances the page has, so that it speaks of nothing else; data: as of render().
+
+    audio: "no", "some" or "all".
+    """
+    weights = [of for of in data["browser-salience"] if of]
+    heard = [sound is not None for sound in data["browser-audio"]]
+    return {
+        "salience": bool(weights),
+        **{name: any(of[name] for of in weights) for name in ("text", "classes", "turns")},
+        "audio": "all" if all(heard) else "some" if any(heard) else "no",
+    }
+
+
 def in_script(content: Any) -> Markup:
     """JSON that no text in it can end: HTML looks for tags alone, and there are none."""
     return Markup(json.dumps(content).replace("<", "\\u003c"))
 
 
-def experiment(names: Any, results: dict[str, pd.DataFrame]) -> dict[str, Any]:
-    """What the template shows of one experiment but its figures; names: speech, text and mode."""
+def experiment(
+    names: Any, results: dict[str, pd.DataFrame], linear: Sequence[str]
+) -> dict[str, Any]:
+    """What the template shows of one experiment but its id and its figures.
+
+    names: speech, text and mode; linear: variants.
+    """
     of_experiment = {
         name: table[(table[EXPERIMENT] == list(names)).all(axis=1)]
         for name, table in results.items()
     }
     classes, deletion = of_experiment["classes"], of_experiment["deletion"]
-    variants = list(of_experiment["compare"]["variant"])
+    compare = of_experiment["compare"]
+    variants = list(compare["variant"])
+    without_features = columns.without_features(compare)
+    lead = leads(variants[0], of_experiment["pairs"])
     compared = deletion[(deletion["order"] == "most-salient") & (deletion["share"] > 0)]
     labels = classes.drop_duplicates("label")[["label", "support"]]
     return {
-        "without_features": columns.without_features(of_experiment["compare"]),
+        "without_features": without_features,
+        "first": variants[0],
+        "lead": lead,
+        "ahead_of": ahead_of(compare.to_dict("records"), lead, linear, without_features),
+        **errors(classes, of_experiment["confusion"], variants[0]),
         **{name: [] for name in SOMETIMES},
         **{name: table.to_dict("records") for name, table in of_experiment.items()},
         "name": f"{names.speech} + {names.text}, {text.encoders_text(names.mode)}",
+        "experiment": f"{names.speech} + {names.text}, {names.mode}",  # as browser.py has it
         "folder": f"{names.speech}+{names.text}/{names.mode}",
         "recognised": tables.is_recognised(names.mode),
         "variants": variants,
@@ -138,6 +176,65 @@ def experiment(names: Any, results: dict[str, pd.DataFrame]) -> dict[str, Any]:
         "transcripts": (of_experiment["robustness"]["condition"] == "transcripts").any(),
         "deletion": compared.to_dict("records"),
         "carried": carried(of_experiment.get("cross_corpus", pd.DataFrame()), variants),
+    }
+
+
+def leads(variant: str, pairs: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """{other: how far a variant's UA lies above the other's}, from the pairs of an experiment.
+
+    In shares: difference, low, high; p: of the jackknife, corrected.
+    """
+    found = {}
+    for row in pairs.to_dict("records"):
+        of_row = row["difference"], row["low"], row["high"], row["p_jackknife_holm"]
+        if row["variant"] == variant:
+            found[row["other"]] = of_row
+        elif row["other"] == variant:
+            difference, low, high, p = of_row
+            found[row["variant"]] = -difference, -high, -low, p
+    return {
+        other: dict(zip(("difference", "low", "high", "p"), of_row, strict=True))
+        for other, of_row in found.items()
+    }
+
+
+def ahead_of(
+    compare: Sequence[Mapping[str, Any]],
+    lead: Mapping[str, Mapping[str, float]],
+    linear: Collection[str],
+    without_features: Collection[str],
+) -> list[tuple]:
+    """What the first variant is held against: (its row, what it is, the lead over it) of each.
+
+    compare: the rows of the experiment, that of the highest UA first. The next, and the best of the
+    two kinds that a model must beat.
+    """
+    found: dict[str, tuple] = {}
+    for wanted, what in (
+        (lead, "the next"),
+        (linear, "the best linear model"),
+        (without_features, "which neither hears nor reads"),
+    ):
+        row = next((row for row in compare[1:] if row["variant"] in wanted), None)
+        if row:
+            said = found[row["variant"]][1] + ", " if row["variant"] in found else ""
+            found[row["variant"]] = row, said + what, lead[row["variant"]]
+    return list(found.values())
+
+
+def errors(classes: pd.DataFrame, confusion: pd.DataFrame, variant: str) -> dict[str, Any]:
+    """Where a variant errs most: its row of `classes` with the least recall (weakest), and that of
+    `confusion` with the most utterances of another class (error, None where all are right).
+    """
+    own = classes[classes["variant"] == variant]
+    wrong = confusion[
+        (confusion["variant"] == variant)
+        & (confusion["true"] != confusion["predicted"])
+        & (confusion["count"] > 0)
+    ]
+    return {
+        "weakest": own.nsmallest(1, "recall").to_dict("records")[0],
+        "error": next(iter(wrong.nlargest(1, "count").to_dict("records")), None),
     }
 
 
@@ -252,7 +349,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     parser.add_argument("--browser", type=Path, required=True, metavar="JSON")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.html")
-    args = parse(parser, argv, {"figures": OBJECT})
+    args = parse(parser, argv, {"figures": OBJECT, "linear": LINEAR})
     paths = {name: args.reports / f"{name}.tsv" for name in RESULTS}
     paths |= {name: path for name in SOMETIMES if (path := getattr(args, name))}
     results = {name: columns.read(path, name) for name, path in paths.items()}
@@ -263,6 +360,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     recognition = None
     if args.recognition:
         recognition = tables.read(args.recognition, "recognition", columns.RECOGNITION)
-    page = render(args.title, results, splits, args.config["figures"], folder, data, recognition)
+    figures, linear = args.config["figures"], args.config["linear"]
+    page = render(args.title, results, splits, figures, folder, data, linear, recognition)
     write_atomically(args.out, page)
     log.info("wrote %s, %.1f MB", args.out, len(page) / 1e6)

@@ -49,6 +49,11 @@ def p_text(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def counted(count: int, noun: str, nouns: str = "") -> str:
+    """'1 fold', '1,117 utterances'; nouns: the plural, unless an s makes it."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
 def slice_text(row: Any) -> str:
     """How a row of the table "slices" names its slice: 'angry', 'short, up to 2.2 s'."""
     above, up_to = f"{row.above_s:.1f}", f"{row.up_to_s:.1f}"

@@ -54,4 +54,5 @@ LANGUAGE = TRANSCRIBER.get("language", "en") if TRANSCRIBER else None
 
 
 def page_params(wildcards):  # a function, as braces in a plain param are wildcards
-    return tracked("page", figures={name: asdict(said) for name, said in FIGURES.items()})
+    figures = {name: asdict(said) for name, said in FIGURES.items()}
+    return tracked("page", figures=figures, linear=[v for v in KINDS if KINDS[v] == "linear"])
