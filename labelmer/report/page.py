@@ -12,7 +12,7 @@ are linear models}.
 import base64
 import json
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from labelmer.base.files import write_atomically
 from labelmer.base.log import log
 from labelmer.base.options import OBJECT, TEXT
 from labelmer.base.stage import command, parse, stage_parser
-from labelmer.report import columns, text
+from labelmer.report import brief, columns, text
 from labelmer.report.columns import EXPERIMENT
 from labelmer.report.packed import packed
 from labelmer.report.text import percent
@@ -151,15 +151,15 @@ def experiment(
     compare = of_experiment["compare"]
     variants = list(compare["variant"])
     without_features = columns.without_features(compare)
-    lead = leads(variants[0], of_experiment["pairs"])
+    lead = brief.leads(variants[0], of_experiment["pairs"])
     compared = deletion[(deletion["order"] == "most-salient") & (deletion["share"] > 0)]
     labels = classes.drop_duplicates("label")[["label", "support"]]
     return {
         "without_features": without_features,
         "first": variants[0],
         "lead": lead,
-        "ahead_of": ahead_of(compare.to_dict("records"), lead, linear, without_features),
-        **errors(classes, of_experiment["confusion"], variants[0]),
+        "ahead_of": brief.ahead_of(compare.to_dict("records"), lead, linear, without_features),
+        **brief.errors(classes, of_experiment["confusion"], variants[0]),
         **{name: [] for name in SOMETIMES},
         **{name: table.to_dict("records") for name, table in of_experiment.items()},
         "name": f"{names.speech} + {names.text}, {text.encoders_text(names.mode)}",
@@ -176,65 +176,6 @@ def experiment(
         "transcripts": (of_experiment["robustness"]["condition"] == "transcripts").any(),
         "deletion": compared.to_dict("records"),
         "carried": carried(of_experiment.get("cross_corpus", pd.DataFrame()), variants),
-    }
-
-
-def leads(variant: str, pairs: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """{other: how far a variant's UA lies above the other's}, from the pairs of an experiment.
-
-    In shares: difference, low, high; p: of the jackknife, corrected.
-    """
-    found = {}
-    for row in pairs.to_dict("records"):
-        of_row = row["difference"], row["low"], row["high"], row["p_jackknife_holm"]
-        if row["variant"] == variant:
-            found[row["other"]] = of_row
-        elif row["other"] == variant:
-            difference, low, high, p = of_row
-            found[row["variant"]] = -difference, -high, -low, p
-    return {
-        other: dict(zip(("difference", "low", "high", "p"), of_row, strict=True))
-        for other, of_row in found.items()
-    }
-
-
-def ahead_of(
-    compare: Sequence[Mapping[str, Any]],
-    lead: Mapping[str, Mapping[str, float]],
-    linear: Collection[str],
-    without_features: Collection[str],
-) -> list[tuple]:
-    """What the first variant is held against: (its row, what it is, the lead over it) of each.
-
-    compare: the rows of the experiment, that of the highest UA first. The next, and the best of the
-    two kinds that a model must beat.
-    """
-    found: dict[str, tuple] = {}
-    for wanted, what in (
-        (lead, "the next"),
-        (linear, "the best linear model"),
-        (without_features, "which neither hears nor reads"),
-    ):
-        row = next((row for row in compare[1:] if row["variant"] in wanted), None)
-        if row:
-            said = found[row["variant"]][1] + ", " if row["variant"] in found else ""
-            found[row["variant"]] = row, said + what, lead[row["variant"]]
-    return list(found.values())
-
-
-def errors(classes: pd.DataFrame, confusion: pd.DataFrame, variant: str) -> dict[str, Any]:
-    """Where a variant errs most: its row of `classes` with the least recall (weakest), and that of
-    `confusion` with the most utterances of another class (error, None where all are right).
-    """
-    own = classes[classes["variant"] == variant]
-    wrong = confusion[
-        (confusion["variant"] == variant)
-        & (confusion["true"] != confusion["predicted"])
-        & (confusion["count"] > 0)
-    ]
-    return {
-        "weakest": own.nsmallest(1, "recall").to_dict("records")[0],
-        "error": next(iter(wrong.nlargest(1, "count").to_dict("records")), None),
     }
 
 
