@@ -326,13 +326,13 @@ def assert_alike(found, expected, share):
         assert (found[1][name] - tensor).norm() <= share * max(tensor.norm(), least), name
 
 
-@pytest.mark.parametrize("architecture", ["label-guided", "lsgmer"])
+@pytest.mark.parametrize("architecture", ["label-guided", "lsgmer", "ramer"])
 def test_pieces_of_a_batch_teach_what_the_batch_teaches(corpus, architecture):
     whole = gradient(corpus, architecture=architecture)
     assert_alike(gradient(corpus, pieces=7, architecture=architecture), whole, share=1e-4)
 
 
-@pytest.mark.parametrize("architecture", ["label-guided", "lsgmer"])
+@pytest.mark.parametrize("architecture", ["label-guided", "lsgmer", "ramer"])
 def test_mixed_precision_teaches_nearly_the_same(corpus, monkeypatch, architecture):
     """What a GPU does, in the CPU's bfloat16."""
     exact = gradient(corpus, architecture=architecture)
