@@ -24,6 +24,8 @@ VARIANTS = {
     "no-label-interaction": {"label_interaction": False, "pooling": "attention"},
     "leam": {"cross_attention": False, "experts": False, "pooling": "leam"},
     "lsgmer": {"architecture": "lsgmer"},
+    "compressed": {"keep_frames": 0.5, "contrastive": 0.5},
+    "deepmsi": {"architecture": "deepmsi"},
     "ramer": {"architecture": "ramer"},
     "ramer-random": {"architecture": "ramer", "retrieval": "random"},
     "ramer-prototype": {"architecture": "ramer", "retrieval": "prototype"},

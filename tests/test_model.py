@@ -24,6 +24,13 @@ VARIANTS = {n: CONFIG["variants"][n] for n in NETWORKS} | {
     "all-label-attention": {"expert_pooling": "label-attention"},
     "speech-leam": {"modalities": ["speech"], "expert_pooling": "leam"},
     "guidance-alone": {"label_interaction": False},
+    "compressed": {"keep_frames": 0.5, "contrastive": 0.5},
+    "compressed-bare": {
+        **CONFIG["variants"]["concatenate"],
+        "keep_frames": 0.3,
+        "contrastive": 0.5,
+    },
+    "compressed-leam": {**CONFIG["variants"]["leam"], "keep_frames": 0.3},
 }
 GUIDED = [name for name, v in VARIANTS.items() if "architecture" not in v]  # label-guided
 RETRIEVING = [name for name, v in VARIANTS.items() if v.get("architecture") == "ramer"]
@@ -264,6 +271,7 @@ LACKS = {
     "concatenate": [*LABELS, "to_other", "expert", "score", "pools"],  # a mean learns nothing
     "leam": ["take_up", "guidance", "to_other", "expert", "score"],
     "lsgmer": [*LABELS, "expert", "score", "joint", "pools"],
+    "deepmsi": [*LABELS, "to_other", "expert", "joint"],
     "ramer": [*LABELS, "to_other", "joint", "pools", "null"],
     "speech-only": [*LABELS, "to_other", "joint", "pools", "null", "sides.text"],
     "text-only": [*LABELS, "to_other", "joint", "pools", "null", "sides.speech"],
