@@ -125,7 +125,9 @@ def test_deepmsi_follows_its_equations():
             groups[max(stays, key=lambda j, t=t: F.cosine_similarity(H[t], H[j], dim=0))].append(t)
         merged = torch.stack([r[groups[j]].softmax(0) @ H[groups[j]] for j in stays])
         p_s = head("speech", merged)
-        hidden_layers = [layer for layer in model.fuse if isinstance(layer, torch.nn.Linear)]
+        hidden_layers = [
+            layer for layer in model.fuse.modules() if isinstance(layer, torch.nn.Linear)
+        ]
         x = torch.cat([p_s, both[1]], 1)
         for layer in hidden_layers:
             x = F.gelu(layer(x))

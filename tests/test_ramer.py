@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from labelmer.base import tables
 from labelmer.learning import batches
-from labelmer.models import architectures, saved
+from labelmer.models import architectures, saved, train
 from labelmer.prediction.members import Given, member
 
 INDEX = ["index_speech", "index_text"]
@@ -155,6 +155,21 @@ def test_a_refit_remembers_what_it_trains_on_and_still_no_test_part(corpus, tmp_
     for name in INDEX:
         torch.testing.assert_close(getattr(model, name), tensors[name])
     assert weights(altered(corpus, tmp_path, "test").train("m", **given)) == weights(folder)
+
+
+def test_training_says_which_utterances_a_batch_holds(corpus):
+    options = architectures.options({**SMALL, "architecture": "ramer"})
+    part, seen = corpus.part("train", options), []
+    model = train.build(options, part, CLASSES)
+    model.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    assert len(list(train.updates(model, part, train.TrainingOptions(**QUICK), 1, 3))) == 3
+    # Before the pass and after it all utterances are remembered: then they ask nobody.
+    assert ["numbers" in inputs for inputs in seen] == [False, True, True, True, False]
+    numbers = torch.cat([inputs["numbers"] for inputs in seen[1:-1]])
+    assert sorted(numbers.tolist()) == list(range(36))
+    for inputs in seen[1:-1]:
+        for number, values, mask in zip(inputs["numbers"], *inputs["text"], strict=True):
+            assert (values[mask].numpy() == part.features["text"][int(number)]).all()
 
 
 # Prediction

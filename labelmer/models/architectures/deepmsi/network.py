@@ -15,7 +15,7 @@ from labelmer.models import parts
 from labelmer.models.architectures.deepmsi import Options
 from labelmer.models.compression import Compression, spread
 from labelmer.models.contrast import contrastive
-from labelmer.models.parts import Pooling, entropy
+from labelmer.models.parts import Pooling, entropy, mlp
 
 WIDTH = 256  # of what a head gives
 HIDDEN = 256, 128  # widths of the layers that classify
@@ -44,12 +44,9 @@ class DeepMSI(parts.Network):
         self.heads = nn.ModuleDict({m: Head(d, dropout) for m in MODALITIES})
         if options.keep_frames < 1:
             self.compress = Compression(options.keep_frames, d, WIDTH, dropout)
-        wide, narrow = HIDDEN
-        self.fuse = nn.Sequential(
-            *(nn.Linear(2 * WIDTH, wide), nn.GELU(), nn.Dropout(dropout)),
-            *(nn.Linear(wide, narrow), nn.GELU(), nn.Dropout(dropout)),
-        )
-        self.classify = nn.Linear(narrow, classes)
+        fuse = mlp(2 * WIDTH, *HIDDEN, dropout)
+        self.fuse = nn.Sequential(fuse, nn.GELU(), nn.Dropout(dropout))
+        self.classify = nn.Linear(HIDDEN[-1], classes)
 
     def forward(
         self,

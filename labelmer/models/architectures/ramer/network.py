@@ -55,12 +55,9 @@ class RAMER(parts.Network):
 
     def __init__(self, options: Options, rows: Mapping[str, Sequence[int]], classes: int) -> None:
         super().__init__(options, rows, classes, Side)
-        wide, narrow = HIDDEN
-        self.fuse = nn.Sequential(
-            *(nn.Linear(2 * options.width, wide), nn.GELU(), nn.Dropout(options.dropout)),
-            *(nn.Linear(wide, narrow), nn.GELU(), nn.Dropout(options.dropout)),
-        )
-        self.classify = nn.Linear(narrow, classes)
+        fuse = mlp(2 * options.width, *HIDDEN, options.dropout)
+        self.fuse = nn.Sequential(fuse, nn.GELU(), nn.Dropout(options.dropout))
+        self.classify = nn.Linear(HIDDEN[-1], classes)
         for m in MODALITIES:
             self.register_buffer(f"index_{m}", torch.zeros(0, options.width))
         # {modality: (R,)}: which of the training utterances a row is of, as long as they train.
