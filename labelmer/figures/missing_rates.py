@@ -11,6 +11,7 @@ from labelmer.figures.style import (
     GREEN,
     INK,
     PALE,
+    PANEL,
     PURPLE,
     SKY,
     VERMILION,
@@ -43,9 +44,8 @@ def draw(rows: pd.DataFrame) -> Figure:
     reference = reference_of(variants)
     others = [variant for variant in variants if variant != reference]
     # Of more variants than there are lines, some look alike: the table tells them apart.
-    looks = {v: LINES[place % len(LINES)] for place, v in enumerate(others)} | {
-        reference: (INK, "-")
-    }
+    looks = {reference: (INK, "-")}
+    looks |= {v: LINES[place % len(LINES)] for place, v in enumerate(others)}
     missing = list(dict.fromkeys(rows["missing"]))
     figure = Figure(figsize=(7.2, 3.2 + 0.2 * -(-len(variants) // 3)), layout="constrained")
     panels = figure.subplots(1, len(missing), sharey=True, squeeze=False)[0]
@@ -62,7 +62,7 @@ def draw(rows: pd.DataFrame) -> Figure:
     panels[0].set_ylabel("UA (percent)")
     keys = [Line2D([], [], color=c, ls=s, lw=1.2) for v, (c, s) in looks.items()]
     figure.legend(
-        keys, [brief(v) for v in looks], loc="outside lower center", ncols=3, frameon=False
+        keys, [brief(v, PANEL) for v in looks], loc="outside lower center", ncols=3, frameon=False
     )
     entitle(
         figure,
