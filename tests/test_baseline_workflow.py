@@ -55,6 +55,7 @@ def test_each_is_tested_under_the_changes_that_it_can_know(finished):
     both = {"all", "speech missing", "text missing", "transcripts"}
     assert found["linear"] == found["of-three"] == both
     assert found["speech-only"] == found["of-one-modality"] == {"all"}
+    assert set(table(finished, "missing_rates")["variant"]) == {"linear", "of-three"}
     deleted = table(finished, "deletion")
     orders = deleted.groupby("variant")["order"].agg(set)
     assert orders["speech-only"] == {"random", "most-salient"}

@@ -49,6 +49,7 @@ def test_each_is_tested_without_the_turns_around(finished):
     assert found["text-only"] == {"all"}
     assert found["context"] == found["late-fusion"] == {"all", "context missing", *alone}
     assert found["context-text"] == found["context-speech"] == {"all", "context missing"}
+    assert set(table(finished, "missing_rates")["variant"]) == {"context", "late-fusion"}
 
 
 def test_salience_names_the_turns_and_the_examples_show_them(finished):

@@ -14,6 +14,7 @@ from labelmer.figures import (
     deletion,
     examples,
     folds,
+    missing_rates,
     pairs,
     robustness,
     salience,
@@ -132,6 +133,7 @@ def tables_of_names(names):
         calibration.draw: rows.merge(bins, how="cross"),
         robustness.draw: rows.assign(condition="all", ua=share, **bounds),
         deletion.draw: rows.merge(deleted, how="cross"),
+        missing_rates.draw: rows.merge(deleted.assign(missing="either"), how="cross"),
         salience.draw: rows.assign(
             measure="salience",
             modality="text",
@@ -146,7 +148,7 @@ def tables_of_names(names):
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("kind", range(9))
+@pytest.mark.parametrize("kind", range(10))
 def test_every_figure_draws_names_as_they_are(tmp_path, kind):
     draw, rows = list(tables_of_names(NAMES).items())[kind]
     texts, pixels = written(lambda: draw(rows), tmp_path / "figure")

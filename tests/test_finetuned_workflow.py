@@ -102,6 +102,7 @@ def runs(variant, *folds):
         ("plot_slices", f"{figures}/slices.svg"),
         ("plot_calibration", f"{figures}/calibration.svg"),
         ("plot_robustness", f"{figures}/robustness.svg"),
+        ("plot_missing_rates", f"{figures}/missing_rates.svg"),
         ("plot_deletion", f"{figures}/deletion.svg"),
         ("plot_training", f"{figures}/training.svg"),
         ("plot_examples", f"{figures}/examples.svg"),

@@ -24,8 +24,16 @@ VARIANTS = {n: CONFIG["variants"][n] for n in NETWORKS} | {
     "all-label-attention": {"expert_pooling": "label-attention"},
     "speech-leam": {"modalities": ["speech"], "expert_pooling": "leam"},
     "guidance-alone": {"label_interaction": False},
+    "compressed": {"keep_frames": 0.5, "contrastive": 0.5},
+    "compressed-bare": {
+        **CONFIG["variants"]["concatenate"],
+        "keep_frames": 0.3,
+        "contrastive": 0.5,
+    },
+    "compressed-leam": {**CONFIG["variants"]["leam"], "keep_frames": 0.3},
 }
-GUIDED = [name for name in VARIANTS if name != "lsgmer"]  # of the label-guided architecture
+GUIDED = [name for name, v in VARIANTS.items() if "architecture" not in v]  # label-guided
+RETRIEVING = [name for name, v in VARIANTS.items() if v.get("architecture") == "ramer"]
 WIDTHS = {"speech": 6, "text": 5}
 C = 4
 LENGTHS = {"speech": [3, 1, 9, 6], "text": [1, 5, 7, 4]}
@@ -48,6 +56,8 @@ def fresh(variant, **more):
     for side in model.sides.values():
         side.mean.normal_()
         side.sd.uniform_(0.5, 2)
+    if variant in RETRIEVING:
+        model.index_speech, model.index_text = F.normalize(torch.randn(2, 9, 16), dim=-1)
     return model.eval()
 
 
@@ -143,7 +153,7 @@ def test_weights_sum_to_one_and_are_zero_on_padding(variant, there):
             inside = inputs[m][1]
             torch.testing.assert_close(output.says[m].sum(-1), inside.float())
     guided, options = variant in GUIDED, model.options
-    crossed = options.joint and (not guided or options.cross_attention)
+    crossed = variant == "lsgmer" or (guided and options.joint and options.cross_attention)
     assert set(output.received) == (set(inputs) if crossed else set())
     assert set(output.says) == (set(inputs) if guided and options.labels else set())
 
@@ -261,6 +271,8 @@ LACKS = {
     "concatenate": [*LABELS, "to_other", "expert", "score", "pools"],  # a mean learns nothing
     "leam": ["take_up", "guidance", "to_other", "expert", "score"],
     "lsgmer": [*LABELS, "expert", "score", "joint", "pools"],
+    "deepmsi": [*LABELS, "to_other", "expert", "joint"],
+    "ramer": [*LABELS, "to_other", "joint", "pools", "null"],
     "speech-only": [*LABELS, "to_other", "joint", "pools", "null", "sides.text"],
     "text-only": [*LABELS, "to_other", "joint", "pools", "null", "sides.speech"],
 }

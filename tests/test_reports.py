@@ -591,7 +591,7 @@ def test_one_speaker_one_seed_one_variant_and_an_empty_class(tmp_path, speakers)
     assert summary["speaker_low"].isna().all() == (len(set(speakers)) == 1)
     assert summary["utterance_low"].notna().all()
     assert len(read(tmp_path, "pairs")) == 0
-    kinds = ("calibration", "folds", "slices", "robustness", "deletion")
+    kinds = ("calibration", "folds", "slices", "robustness", "missing_rates", "deletion")
     for kind in kinds:
         plot.main([kind, str(tmp_path / f"reports/{kind}.tsv"), str(tmp_path / kind), *OPTIONS])
     figures = tmp_path / "reports/figures/fbank+minilm/frozen"

@@ -157,7 +157,7 @@ def figures(*kinds):
 TABLES = {
     ("tabulate", "results/tiny/main/reports/compare.tsv"),
     *figures("folds", "pairs", "calibration", *(f"{v}.confusion" for v in VARIANTS)),
-    *figures("slices", "robustness", "deletion"),
+    *figures("slices", "robustness", "missing_rates", "deletion"),
     *PAGE,
 }
 REPORTS = TABLES | BROWSER

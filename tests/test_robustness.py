@@ -1,9 +1,11 @@
 """What disturbed inputs cost, on the grid of test_reports, small enough to compute by hand."""
 
+import numpy as np
 import pytest
 from test_reports import (
     ODD,
     SAID,
+    TRUE,
     perturbed,
     read,
     run_tabulate,
@@ -13,6 +15,8 @@ from test_reports import (
 )
 
 from labelmer.base import tables
+from labelmer.base.digest import content_key
+from labelmer.report.missing import places
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +43,40 @@ def test_where_nothing_changes_nothing_is_said_of_other_speakers(root):
     assert same["ua_low"] < same["ua"] < same["ua_high"]
     assert same["difference"] == 0
     assert same[["difference_low", "difference_high"]].isna().all()
+
+
+def test_missing_rates_by_hand(root):
+    rows = read(root, "missing_rates")
+    assert set(rows["variant"]) == {"full"}  # the other one has one modality
+    assert list(rows["missing"].unique()) == ["speech", "text", "either"]
+    shares = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
+    assert all(list(curve["share"]) == shares for _, curve in rows.groupby("missing"))
+    # Drawn from the ids alone: the order in which utterances lose something.
+    ids = [f"f{fold}u{i}" for fold, true in TRUE.items() for i in range(len(true))]
+    order = sorted(ids, key=lambda name: content_key(name, "missing"))
+    true = dict(zip(ids, (label for of_fold in TRUE.values() for label in of_fold), strict=True))
+    for _, row in rows.iterrows():
+        lacking = order[: round(row["share"] * 6)]
+        ua = []
+        for seed in (1, 2):
+            of_seed = (SAID["full", fold, seed] for fold in TRUE)
+            said = dict(zip(ids, (label for of_fold in of_seed for label in of_fold), strict=True))
+            for place, name in enumerate(lacking):  # without speech all is sad, without text as is
+                if row["missing"] == "speech" or (row["missing"] == "either" and place % 2 == 0):
+                    said[name] = "sad"
+            recalls = [[said[i] == c for i in ids if true[i] == c] for c in ("angry", "sad")]
+            ua.append(sum(sum(r) / len(r) for r in recalls) / 2)
+        assert row["ua"] == pytest.approx(sum(ua) / 2)
+        assert row["difference"] == pytest.approx(sum(ua) / 2 - 13 / 16)
+    speech = rows[rows["missing"] == "speech"].set_index("share")["ua"]
+    assert speech[0.7] < speech[0] == 13 / 16
+
+
+def test_who_lacks_a_modality_is_drawn_from_ids_alone():
+    ids = np.array([f"u{i}" for i in range(500)])
+    drawn = places(ids)
+    assert sorted(drawn) == list(range(500)) != list(drawn)
+    assert list(places(ids[::-1])) == list(drawn[::-1])
 
 
 def test_deletion_by_hand(root):

@@ -326,13 +326,22 @@ def assert_alike(found, expected, share):
         assert (found[1][name] - tensor).norm() <= share * max(tensor.norm(), least), name
 
 
-@pytest.mark.parametrize("architecture", ["label-guided", "lsgmer"])
-def test_pieces_of_a_batch_teach_what_the_batch_teaches(corpus, architecture):
-    whole = gradient(corpus, architecture=architecture)
-    assert_alike(gradient(corpus, pieces=7, architecture=architecture), whole, share=1e-4)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"keep_frames": 0.5},
+        {"architecture": "lsgmer"},
+        {"architecture": "ramer"},
+        {"architecture": "deepmsi", "contrastive": 0},  # which is among those of a piece
+    ],
+)
+def test_pieces_of_a_batch_teach_what_the_batch_teaches(corpus, options):
+    whole = gradient(corpus, **options)
+    assert_alike(gradient(corpus, pieces=7, **options), whole, share=1e-4)
 
 
-@pytest.mark.parametrize("architecture", ["label-guided", "lsgmer"])
+@pytest.mark.parametrize("architecture", ["label-guided", "lsgmer", "ramer", "deepmsi"])
 def test_mixed_precision_teaches_nearly_the_same(corpus, monkeypatch, architecture):
     """What a GPU does, in the CPU's bfloat16."""
     exact = gradient(corpus, architecture=architecture)

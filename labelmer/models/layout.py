@@ -75,9 +75,13 @@ class Layout:
 
     def first_where(self, missing: torch.Tensor) -> "Layout":
         """The same rows, of which the first alone counts where missing (B,) is True."""
-        other = copy.copy(self)
         first = torch.arange(self.mask.shape[1], device=self.mask.device) == 0
-        other.mask = torch.where(missing[:, None], first, self.mask)
+        return self.only(torch.where(missing[:, None], first, self.mask))
+
+    def only(self, mask: torch.Tensor) -> "Layout":
+        """The same rows, of which those of a mask (B, T) alone count."""
+        other = copy.copy(self)
+        other.mask = mask
         return other
 
 

@@ -107,3 +107,12 @@ def check_heads(options: Any) -> None:
             f"model: width {options.width} is no multiple of heads {options.heads}; raise the one "
             "or lower the other"
         )
+
+
+def check_joint(options: Any) -> None:
+    """InputError unless both modalities are there, of an architecture that is made for both."""
+    if not options.joint:
+        raise InputError(
+            f"model: modalities {list(options.modalities)} with architecture "
+            f"{options.architecture}, which takes {list(MODALITIES)}; take one of the two out"
+        )

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from labelmer.base.tables import MODALITIES
+from labelmer.learning.batches import Part
 from labelmer.models.layout import Layout
 from labelmer.models.options import NetworkOptions
 
@@ -131,8 +132,9 @@ class Network(nn.Module):
 
     forward(inputs, present=None) is the Output of a batch. inputs: {modality: (values (B, T, *row),
     mask (B, T))}, and with turns around the utterances also "context": {modality: (values
-    (B, P, *row), who (B, P))} (learning/context.py); present: {modality or "context": (B,) bool},
-    all there if not given.
+    (B, P, *row), who (B, P))} (learning/context.py), and in training "numbers": (B,), which of the
+    training utterances they are; present: {modality or "context": (B,) bool}, all there if not
+    given.
     """
 
     def __init__(
@@ -185,6 +187,9 @@ class Network(nn.Module):
 
     def after_batch(self) -> None:
         """What is to be done after loss() has seen all pieces of a training batch: nothing."""
+
+    def remember(self, train: Part) -> None:
+        """What is to be done with what trains, before the first pass and after each: nothing."""
 
 
 class Projection(nn.Module):

@@ -173,13 +173,14 @@ def updates(
     lengths = train.lengths()
     rows = batches.rows_at_once(device)
     droppable = model.options.joint or train.context
+    model.remember(train)
     left = total
     while left:
         shuffled = batches.shuffled(len(train.labels), options.batch_size, generator)[:left]
         cut = [batches.in_order(lengths[numbers], len(numbers), rows) for numbers in shuffled]
         groups = [n[p] for n, ps in zip(shuffled, cut, strict=True) for p in ps]
-        made = train.batches(groups, device)
-        for numbers, places in zip(shuffled, cut, strict=True):
+        made = numbered(groups, train.batches(groups, device))
+        for batch, (numbers, places) in enumerate(zip(shuffled, cut, strict=True), start=1):
             present = None
             if droppable and model.options.modality_dropout:
                 dropout = len(numbers), model.options.modality_dropout
@@ -190,8 +191,19 @@ def updates(
             torch.nn.utils.clip_grad_norm_(learned, CLIP)
             optimiser.step()
             schedule.step()
+            if batch == len(shuffled):
+                model.remember(train)
             yield loss, schedule.get_last_lr()[0]
         left -= len(shuffled)
+
+
+def numbered(
+    groups: Iterable[np.ndarray], made: Iterable[tuple[dict[str, Any], torch.Tensor]]
+) -> Iterator[tuple[dict[str, Any], torch.Tensor]]:
+    """Batches that are made of groups of training utterances, and with their inputs the numbers."""
+    for numbers, (inputs, labels) in zip(groups, made, strict=True):
+        of_batch = torch.from_numpy(numbers).to(labels.device, non_blocking=True)
+        yield {**inputs, "numbers": of_batch}, labels
 
 
 def backward(

@@ -29,6 +29,7 @@ CONDITIONS = {  # of a robustness table, and how a reader is told of them
     "context missing": "turns around missing",
     "transcripts": "recognised words",
 }
+MISSING = (*MODALITIES, "either")  # what a share of the test utterances lacks
 OTHERS = [name for name in METRICS if name not in ("ua", "wa")]  # fold mean alone
 MEASURES = ("salience", "pooling", "expert_pooling", "received", "says")
 INPUTS = {
@@ -197,6 +198,21 @@ RESULTS = {
         "wa": Column(float, "weighted accuracy, pooled over folds, mean over seeds"),
         **bounds("wa_", "wa", "speakers"),
         "difference": Column(float, "ua minus that of the condition all"),
+        **bounds("difference_", "the difference", "speakers"),
+        **SPEAKERS,
+        **PROTOCOL,
+    },
+    "missing_rates": {
+        **VARIANT,
+        "missing": Column(
+            str, "what some test utterances lack; either: half of these speech, half text", MISSING
+        ),
+        "share": Column(float, "of the test utterances that lack it"),
+        "ua": Column(float, "unweighted accuracy, pooled over folds, mean over seeds"),
+        **bounds("ua_", "ua", "speakers"),
+        "wa": Column(float, "weighted accuracy, pooled over folds, mean over seeds"),
+        **bounds("wa_", "wa", "speakers"),
+        "difference": Column(float, "ua minus that of the share 0"),
         **bounds("difference_", "the difference", "speakers"),
         **SPEAKERS,
         **PROTOCOL,

@@ -1,5 +1,7 @@
 """Predictions of disturbed inputs -> what a lost modality, recognised words and deletions cost.
 
+A modality is lost of all test utterances, or of a share of them (missing.py).
+
 Only the test part is used, pooled over folds; values are means over seeds. Each change is held
 against the unchanged predictions of the same runs, speaker by speaker (statistics).
 """
@@ -13,7 +15,8 @@ import pandas as pd
 from labelmer.base.errors import InputError
 from labelmer.base.tables import MODALITIES, ORDERS
 from labelmer.report import runs
-from labelmer.report.columns import RESULTS
+from labelmer.report.columns import MISSING, RESULTS
+from labelmer.report.missing import EITHER, SHARES, missing_at_rates
 from labelmer.report.runs import VARIANT
 from labelmer.scores import intervals
 from labelmer.scores.metrics.accuracies import ua, wa
@@ -34,7 +37,7 @@ def robustness_tables(
     perturbed: pd.DataFrame,
     config: Mapping[str, Any],
 ) -> dict[str, pd.DataFrame]:
-    """The tables "robustness" and "deletion" by name; see measured.
+    """The tables "robustness", "missing_rates" and "deletion" by name; see measured.
 
     config: as tabulate has it.
     """
@@ -45,7 +48,11 @@ def robustness_tables(
         "utterances": len(predictions[["fold", "id"]].drop_duplicates()),
         "speakers": predictions["speaker"].nunique(),
     }
-    built = {"robustness": robustness_table(found), "deletion": deletion_table(found)}
+    built = {
+        "robustness": robustness_table(found),
+        "missing_rates": missing_rates_table(found),
+        "deletion": deletion_table(found),
+    }
     return {name: table.assign(**design) for name, table in built.items()}
 
 
@@ -81,7 +88,8 @@ def measured(
     classes: Sequence[str],
     undisturbed: Sequence[str] = (),
 ) -> dict[tuple, dict]:
-    """{variant: {(change, modality, share): measure()}}, the unchanged predictions among them.
+    """{variant: {(change, modality, share): measure()}}, the unchanged predictions among them, and
+    those of which a share lacks a modality.
 
     predictions: the test part of a complete grid (runs.grid); perturbed: the tables "perturbed" of
     the same runs; undisturbed: variants that are given nothing to change. Raise InputError unless
@@ -98,11 +106,13 @@ def measured(
         )
     found = {}
     for variant, unchanged in expected.items():
-        pooled = runs.pool(unchanged, classes)
-        found[variant] = {UNCHANGED: measure(pooled, pooled)} | {
-            change: measure(runs.pool(matched(frame, unchanged, change), classes), pooled)
+        whole = runs.pool(unchanged, classes)
+        changed = {
+            change: runs.pool(matched(frame, unchanged, change), classes)
             for change, frame in of_variants.get(variant, perturbed[:0]).groupby(CHANGE)
         }
+        pooled = {UNCHANGED: whole, **changed, **missing_at_rates(whole, changed)}
+        found[variant] = {change: measure(of_change, whole) for change, of_change in pooled.items()}
     return found
 
 
@@ -140,6 +150,24 @@ def robustness_table(measured: Mapping[tuple, Any]) -> pd.DataFrame:
         if change in changes
     ]
     return pd.DataFrame(rows, columns=list(RESULTS["robustness"]))
+
+
+def missing_rates_table(measured: Mapping[tuple, Any]) -> pd.DataFrame:
+    """The table "missing_rates" without its design: a row per variant, what is missing, share."""
+    rows = [
+        dict(zip(VARIANT, variant, strict=True))
+        | {"missing": missing, "share": share}
+        | with_intervals(here, "ua", "wa")
+        | difference("difference", "ua", here, changes[UNCHANGED])
+        for variant, changes in measured.items()
+        if ("missing", EITHER, SHARES[0]) in changes
+        for missing in MISSING
+        for share, here in [
+            (0.0, changes[UNCHANGED]),
+            *((share, changes["missing", missing, share]) for share in SHARES),
+        ]
+    ]
+    return pd.DataFrame(rows, columns=list(RESULTS["missing_rates"]))
 
 
 def deletion_table(measured: Mapping[tuple, Any]) -> pd.DataFrame:

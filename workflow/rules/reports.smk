@@ -26,6 +26,7 @@ OUTPUTS:
     S/reports/calibration.tsv    accuracy by confidence
     S/reports/slices.tsv         accuracy on slices of the test utterances
     S/reports/robustness.tsv     without a modality, and on recognised words
+    S/reports/missing_rates.tsv  where a share of the test utterances lacks a modality
     S/reports/deletion.tsv       without the most salient, and without random, tokens and frames
     S/reports/recognition.tsv    word error rates, where there is a transcriber
     S/reports/convergence.tsv    after how many updates each variant was best on validation
@@ -96,6 +97,11 @@ rule tabulate:
         slices=report(f"{S}/reports/slices.tsv", category="Tables", caption="../report/slices.rst"),
         robustness=report(
             f"{S}/reports/robustness.tsv", category="Tables", caption="../report/robustness.rst"
+        ),
+        missing_rates=report(
+            f"{S}/reports/missing_rates.tsv",
+            category="Tables",
+            caption="../report/missing_rates.rst",
         ),
         deletion=report(
             f"{S}/reports/deletion.tsv", category="Tables", caption="../report/deletion.rst"

@@ -52,6 +52,16 @@ class Options(options.NetworkOptions):
     )
     expert_loss: float = option("weight of the losses of the experts' readers", 1.0, 0.5, minimum=0)
     label_loss: float = option("weight of telling the labels apart", 0.1, 0, minimum=0)
+    contrastive: float = option(
+        "weight of pulling together what speech and text say of the same label", 0.0, 0.5, minimum=0
+    )
+    keep_frames: float = option(
+        "share of the speech frames that the others are merged into, before both are fused",
+        1.0,
+        0.5,
+        exclusiveMinimum=0,
+        maximum=1,
+    )
     context_turns: int = option(
         "turns of the dialogue that are looked at as well, at most", 0, 8, minimum=0, maximum=64
     )
@@ -85,7 +95,7 @@ class Options(options.NetworkOptions):
         if self.joint:
             return ()
         around = () if self.context_turns else ("label_interaction", "label_guidance")
-        return ("cross_attention", "experts", "pooling", *around)
+        return ("contrastive", "cross_attention", "experts", "keep_frames", "pooling", *around)
 
     @property
     def labels(self) -> bool:

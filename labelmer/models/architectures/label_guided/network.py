@@ -11,7 +11,7 @@ encoder width, d model width, C labels.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ from labelmer.base.tables import MODALITIES
 from labelmer.models import parts
 from labelmer.models.architectures.label_guided import Options
 from labelmer.models.architectures.label_guided.context import ContextExpert
+from labelmer.models.compression import Compression, spread
+from labelmer.models.contrast import contrastive
 from labelmer.models.layout import Layout
 from labelmer.models.parts import CrossAttention, Pooling, State, entropy, inward, mlp
 
@@ -33,6 +35,7 @@ class Output(parts.Output):
 
     readers: dict = field(default_factory=dict)  # lists of (B, C): what an expert adds up
     labels: dict = field(default_factory=dict)  # (C, d): the label embeddings that were used
+    alone: dict = field(default_factory=dict)  # (B, d): each modality before both are fused
 
 
 @dataclass
@@ -44,6 +47,13 @@ class GuidedState(State):
     readers: list[torch.Tensor]  # (B, C) each: the expert's logits are their sum
     pooled: torch.Tensor | None  # (B, d), and
     weights: torch.Tensor | None  # (B, T): the expert's pooling
+
+    def alone(self) -> torch.Tensor:
+        """What the modality alone is (B, d): what its expert pools, or without one the mean."""
+        if self.pooled is not None:
+            return self.pooled
+        mask = self.layout.mask
+        return self.layout.mean(self.hidden, mask / mask.sum(1, keepdim=True))
 
 
 class LabelGuidedFusion(parts.Network):
@@ -72,6 +82,8 @@ class LabelGuidedFusion(parts.Network):
             {m: Pooling(options.pooling, d, classes) for m in options.modalities}
         )
         self.joint = mlp(2 * d, d, classes, options.dropout)
+        if options.keep_frames < 1:
+            self.compress = Compression(options.keep_frames, d, d, options.dropout)
 
     def forward(
         self,
@@ -86,7 +98,13 @@ class LabelGuidedFusion(parts.Network):
         received, weights = {}, {}
         logits = sum(experts.values())
         pooled = {m: side.pooled for m, side in sides.items()}
+        says = {m: side.says for m, side in sides.items() if side.says is not None}
+        labels = {m: side.labels for m, side in sides.items() if side.labels is not None}
+        alone, merged = {}, None
         if options.joint:
+            alone = {m: side.alone() for m, side in sides.items()}
+            if options.keep_frames < 1:
+                sides["speech"], merged = self.compressed(sides["speech"], alone)
             enhanced = {m: side.hidden for m, side in sides.items()}
             if options.cross_attention:
                 fused = {}
@@ -96,6 +114,10 @@ class LabelGuidedFusion(parts.Network):
             for m, side in sides.items():
                 similar = self.sides[m].similarity(enhanced[m], side.labels)
                 pooled[m], weights[m] = self.pools[m](enhanced[m], side.layout, similar)
+            if merged is not None:
+                weights["speech"] = spread(weights["speech"], merged)
+                if "speech" in received:
+                    received["speech"] = spread(received["speech"], merged)
             both = torch.cat(list(pooled.values()), dim=-1)
             logits = logits + self.joint(both).float()  # (B, C)
         turns: dict[str, torch.Tensor] = {}
@@ -103,9 +125,21 @@ class LabelGuidedFusion(parts.Network):
             of_labels = {m: side.labels for m, side in sides.items()}
             said, turns = self.context(inputs["context"], self.sides, pooled, of_labels, present)
             logits, readers["context"] = logits + said, [said]
-        says = {m: side.says for m, side in sides.items() if side.says is not None}
-        labels = {m: side.labels for m, side in sides.items() if side.labels is not None}
-        return Output(logits, experts, says, weights, asked, received, turns, readers, labels)
+        return Output(
+            *(logits, experts, says, weights, asked, received, turns),
+            readers=readers,
+            labels=labels,
+            alone=alone,
+        )
+
+    def compressed(
+        self, side: GuidedState, alone: Mapping[str, torch.Tensor]
+    ) -> tuple[GuidedState, torch.Tensor]:
+        """A state with fewer rows that count, and what was merged into these (B, T, T)."""
+        vectors = [alone[m] for m in MODALITIES]
+        rows, layout, merged = self.compress(side.hidden, side.layout, vectors)
+        says = None if side.says is None else merged @ side.says
+        return replace(side, hidden=rows, layout=layout, says=says), merged
 
     def crossed(
         self, modality: str, asking: GuidedState, answering: GuidedState
@@ -136,6 +170,10 @@ class LabelGuidedFusion(parts.Network):
         for m, embeddings in output.labels.items():
             told_apart = self.sides[m].label_loss(embeddings)
             total = total + options.label_loss * shares["even"].sum() * told_apart
+        if options.joint and options.contrastive:
+            there = {m: shares[m] > 0 for m in output.alone}
+            apart = contrastive(output.alone, labels, there)
+            total = total + options.contrastive * shares["even"].sum() * apart
         return total
 
 

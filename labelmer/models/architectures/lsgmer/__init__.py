@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from labelmer.base.errors import InputError
 from labelmer.base.options import option
-from labelmer.base.tables import MODALITIES
 from labelmer.models import options
-from labelmer.models.options import check_heads
+from labelmer.models.options import check_heads, check_joint
 
 if TYPE_CHECKING:
     from labelmer.models.architectures.lsgmer.network import LSGMER
@@ -24,11 +22,7 @@ class Options(options.NetworkOptions):
 
     def check(self) -> None:
         """InputError unless both modalities are there and the heads share the width equally."""
-        if not self.joint:
-            raise InputError(
-                f"model: modalities {list(self.modalities)} with architecture lsgmer, which takes "
-                f"{list(MODALITIES)}; take one of the two out"
-            )
+        check_joint(self)
         check_heads(self)
 
 
