@@ -51,10 +51,14 @@ class Bundle:
                 f"{self.folder} has no speech recogniser; give the words, or bundle runs of a "
                 "study with a transcriber"
             )
-        return self._snapshot(told)[0], told["options"]
+        spoken = {"transcriber": True, "language": told["options"]["language"]}
+        return self._snapshot(told, **spoken)[0], told["options"]
 
-    def _snapshot(self, told: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
-        """The folder of what bundle.json tells of an encoder or transcriber, and source.json."""
+    def _snapshot(self, told: dict[str, Any], **wanted: Any) -> tuple[Path, dict[str, Any]]:
+        """The folder of what bundle.json tells of an encoder or transcriber, and source.json.
+
+        wanted: as fetch takes it.
+        """
         if told["folder"]:
             folder = self.folder / told["folder"]
         else:
@@ -65,7 +69,7 @@ class Bundle:
                     from labelmer.features.fetch import fetch
 
                     log.warning("fetching %s into %s, once", told["source"], folder)
-                    fetch(told["source"], folder)
+                    fetch(told["source"], folder, **wanted)
         facts = encoders.read_facts(folder, told["name"])
         if facts["weights"] != told["weights"]:
             raise InputError(
