@@ -53,7 +53,10 @@ VERBS = {
     "inspect": ("inspection", "what a file, model, bundle or results folder holds"),
 }
 
-USAGE = "usage: labelmer VERB ...\n\n" + "\n".join(f"  {v:12}{w}" for v, (_, w) in VERBS.items())
+WIDTH = 2 + max(map(len, VERBS))
+USAGE = "usage: labelmer VERB ...\n\n" + "\n".join(
+    f"  {verb:{WIDTH}}{what}" for verb, (_, what) in VERBS.items()
+)
 
 
 def main() -> None:

@@ -86,6 +86,9 @@ def test_the_config_for_iemocap_pins_every_encoder_and_has_every_variant_of_the_
     [
         ("training: epoch", 3, "training: unknown keys ['epoch'], expected some of ['batch_size'"),
         ("model: wdith", 64, "model: unknown keys ['wdith']"),
+        ("model: wdith", 64, "'width']; wdith may be width"),
+        ("transcribr", {}, "'variants']; transcribr may be transcriber"),
+        ("transcriber", [], "transcriber: [], expected one entry, with values for name and source"),
         ("variants: full", {"pooling": "max"}, "pooling: 'max', expected one of ['attention'"),
         ("variants: full", {"product_off": []}, "unknown keys ['product_off']"),
         ("folds: hold_out", "dialogue", "folds: hold_out: 'dialogue', expected one of"),
@@ -193,6 +196,8 @@ def test_an_experiment_stands_on_the_corpus_words_and_on_recognised_ones():
         ("beam", 0, "beam: 0, expected a whole number from 1"),
         ("no_speech", 1.5, "no_speech: 1.5, expected a number from 0, up to 1"),
         ("name", "a/b", "name: 'a/b', expected text of letters"),
+        ("name", "all.tsv", "name: 'all.tsv' may be a file's where its folders are made"),
+        ("langauge", "pl", "langauge may be language"),
         ("temperature", 0, "transcriber: unknown keys ['temperature']"),
     ],
 )

@@ -29,7 +29,7 @@ from corpora import turns_of, write_release
 from snakemake import cli, exceptions
 from test_registries import FIGURE, METRIC
 
-from labelmer.__main__ import VERBS
+from labelmer.__main__ import USAGE, VERBS
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 BLOCK = re.compile(r"(?:^<!-- ([a-z ]+): (.*) -->\n)?^```(.*)\n((?s:.*?))^```$", re.M)
@@ -181,6 +181,11 @@ def sentences():
             elif isinstance(node, ast.JoinedStr):
                 yield "".join(v.value if isinstance(v, ast.Constant) else "{}" for v in node.values)
     yield from (path.read_text() for path in paths if "workflow" in path.parts)
+
+
+def test_every_verb_stands_apart_from_what_it_does():
+    lines = [line.split("  ", 2)[1:] for line in USAGE.splitlines()[2:]]
+    assert [(verb, what.strip()) for verb, what in lines] == [(v, w) for v, (_, w) in VERBS.items()]
 
 
 def test_messages_that_are_explained_are_those_of_the_code():

@@ -11,6 +11,7 @@ import torch
 import transformers
 from safetensors.torch import load_file
 from test_encoders import CONVOLUTIONS, SIZES, assert_close, noise, snapshot  # noqa: F401
+from test_recogniser import make_transcriber
 
 from labelmer.base.digest import file_digest
 from labelmer.base.errors import InputError
@@ -346,3 +347,25 @@ def test_a_folder_of_something_else_is_not_replaced(tmp_path):
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
     fetch.fetch("builtin:fbank", tmp_path / "fbank")
     fetch.fetch("builtin:fbank", tmp_path / "fbank")
+
+
+@pytest.mark.parametrize(
+    "kind, language, said",
+    [
+        ("bert", None, "transcriber said, source 'path:.*model_type 'bert', expected whisper"),
+        ("whisper", None, "an encoder alone, expected its decoder as well"),
+        ("tiny", "pl", "language 'pl', but the checkpoint knows English alone"),
+    ],
+)
+def test_what_cannot_recognise_is_no_transcriber(kind, language, said, snapshot, tmp_path):  # noqa: F811
+    folder = make_transcriber(tmp_path / "tiny") if kind == "tiny" else snapshot(kind)
+    with pytest.raises(InputError, match=said):
+        fetch.fetch(f"path:{folder}", tmp_path / "said", transcriber=True, language=language)
+    assert not (tmp_path / "said").exists()
+
+
+def test_a_transcriber_is_fetched_with_its_language(tmp_path):
+    origin = make_transcriber(tmp_path / "several", multilingual=True)
+    arguments = ["--source", f"path:{origin}", "--transcriber", "--language", "pl"]
+    fetch.main([str(tmp_path / "said"), *arguments])
+    assert (tmp_path / "said/source.json").exists()

@@ -66,6 +66,12 @@ def test_an_encoder(study, facts):
     assert (found["kind"], found["model_type"], found["layers"]) == ("encoder", "bert", 3)
 
 
+def test_a_snapshot_that_was_not_fetched_is_no_broken_model(snapshot, said):  # noqa: F811
+    folder = snapshot("bert")
+    assert "model_type 'bert') that was not fetched" in said(folder)
+    assert f"source: path:{folder}" in said(folder) and "away" not in said(folder)
+
+
 def test_a_bundle(study, facts, said, tmp_path, capsys):
     bundle.bundle([study.full], tmp_path / "m")
     found = facts(tmp_path / "m")

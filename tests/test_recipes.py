@@ -88,7 +88,8 @@ def test_the_manifest_is_read_and_the_config_is_valid(make, recipe):
     assert given["corpus"]["root"] == str(made.out)
     facts = recipes.load(recipe).FACTS
     labels = {name: entry["codes"] for name, entry in given["labels"].items()}
-    assert labels == {name: codes for name, (codes, _) in facts.classes.items()}
+    here = set(made.rows.label)
+    assert labels == {name: codes for name, (codes, _) in facts.classes.items() if here & {*codes}}
     if not isinstance(facts.clips, str):
         assert {code for codes in labels.values() for code in codes} <= set(facts.clips)
 
@@ -233,6 +234,39 @@ def test_a_corpus_that_is_not_there_or_of_one_sound_is_refused(make, tmp_path, c
     with pytest.raises(SystemExit):
         make("ravdess", Tree({}, contents=dict.fromkeys(paths, b"one sound")))
     assert "no clip in this folder" in caplog.text and "and another label" in caplog.text
+
+
+def test_a_class_without_a_clip_is_a_comment_in_the_config(make):
+    names = [f"03-01-{emotion}-01-01-01-{actor}.wav" for emotion in ("04", "05") for actor in "12"]
+    paths = {name.replace("-1.", "-01.").replace("-2.", "-02."): name.encode() for name in names}
+    made = make("ravdess", Tree({}, contents=paths))
+    text = made.config.read_text()
+    assert list(yaml.safe_load(text)["labels"]) == ["sad", "angry"]
+    assert '  # calm: {codes: ["02"], words: calm and relaxed}  # no clip here\n' in text
+
+
+def test_a_converted_copy_with_a_table_of_its_own_is_told_what_reads_it(tmp_path, caplog):
+    (tmp_path / "EB0_anger_1.flac").write_bytes(b"sound")
+    (tmp_path / "manifest.tsv").write_text("id\tpath\n")
+    with pytest.raises(SystemExit):
+        manifest.main(["nemo", str(tmp_path), str(tmp_path / "out.tsv")])
+    assert "samples/EB0_anger_1.wav, beside data.tsv (words)" in caplog.text
+    assert "its audio ends in .flac, the release's in .wav" in caplog.text
+    assert f"reader: manifest, root: {tmp_path}/manifest.tsv" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["table", "root", "out.tsv"], "table needs --path-pattern"),
+        (["nemo", "root", "out.tsv", "--path-pattern", "*"], "goes with table alone"),
+        (["nemo", "root"], "RECIPE, ROOT and OUT.tsv are needed"),
+    ],
+)
+def test_what_the_command_line_lacks_is_named(capsys, arguments, said):
+    with pytest.raises(SystemExit):
+        manifest.main(arguments)
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("recipe, column", [("meld", "Speaker"), ("nemo", "raw_text")])

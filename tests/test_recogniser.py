@@ -21,8 +21,11 @@ WINDOW = 2.0  # seconds
 LONG = noise(0.3, 1.0, 0.02, 5.0, 2.0, 1.4, 3.3)
 
 
-def make_transcriber(folder, multilingual=False, seed=0):
-    """A tiny random Whisper of a few words, whole: decoder, tokenizer and generation_config."""
+def make_transcriber(folder, multilingual=False, seed=0, tokens=24):
+    """A tiny random Whisper of a few words, whole: decoder, tokenizer and generation_config.
+
+    tokens: that it can say at most; it says four less.
+    """
     from tokenizers import Tokenizer, models, pre_tokenizers
 
     names = {name: number for number, name in enumerate([*WORDS, *MARKS])}
@@ -47,13 +50,17 @@ def make_transcriber(folder, multilingual=False, seed=0):
             decoder_ffn_dim=32,
             vocab_size=len(names),
             max_source_positions=100,
-            max_target_positions=24,
+            max_target_positions=tokens,
             init_std=0.6,  # so that what is heard has a say
             **ends,
         )
     )
     model.save_pretrained(folder)
-    said = {"no_timestamps_token_id": marks[-1], "max_length": 20, "is_multilingual": multilingual}
+    said = {
+        "no_timestamps_token_id": marks[-1],
+        "max_length": tokens - 4,
+        "is_multilingual": multilingual,
+    }
     said |= {"begin_suppress_tokens": [end], "suppress_tokens": [start, *marks], **ends}
     if multilingual:
         said["lang_to_id"] = {"<|en|>": marks[0], "<|pl|>": marks[1]}
@@ -95,6 +102,20 @@ def test_it_says_what_transformers_says(tiny):
         assert found.text == text.strip()
 
 
+@pytest.mark.parametrize("beam", [1, 3])
+def test_what_goes_round_in_circles_ends_with_its_sound(beam, tmp_path):
+    folder = make_transcriber(tmp_path, tokens=300)
+    recogniser = Recogniser(folder, beam=beam, repetition=1e9)
+    never = torch.zeros(len(WORDS) + len(MARKS))
+    never[len(WORDS)] = -1e9  # of the token that ends
+    recogniser.model.proj_out.bias = torch.nn.Parameter(never)
+    clips = [LONG[1], LONG[0], LONG[5]]  # 1 s, 0.3 s, 1.4 s
+    together = recogniser.recognise(clips)
+    words = [len(found.heard.split()) for found in together]
+    assert words == [16 + 30 - 2, 16 + 9 - 2, 16 + 42 - 2]  # two tokens begin
+    assert together == [recogniser.recognise([clip])[0] for clip in clips]
+
+
 def test_long_clips_are_cut_where_they_are_quietest(tiny):
     clip = LONG[3].astype(np.float32) / 32768  # 5 s
     quiet = [(1.5, 1.75), (3.0, 3.25)]
@@ -130,10 +151,10 @@ def test_a_window_without_speech_and_one_that_repeats_itself_have_no_words(tiny)
     (said,) = Recogniser(tiny, repetition=1e9).recognise([LONG[1]])
     assert said.text and not said.reason
     (found,) = Recogniser(tiny, no_speech=said.no_speech / 2).recognise([LONG[1]])
-    assert (found.text, found.reason) == ("", "no speech")
+    assert (found.text, found.reason, found.heard) == ("", "no speech", said.text)
     assert (found.no_speech, found.compression) == (said.no_speech, said.compression)
     (found,) = Recogniser(tiny, repetition=said.compression - 0.01).recognise([LONG[1]])
-    assert (found.text, found.reason) == ("", "repetition")
+    assert (found.text, found.reason, found.heard) == ("", "repetition", said.text)
 
 
 def test_of_a_long_clip_the_windows_that_speak_stay(tiny):

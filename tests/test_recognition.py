@@ -35,7 +35,7 @@ def measure(tmp_path):
         extra = frame.iloc[:1].assign(id="z", text="of no class")
         own = pd.concat([frame, extra]).assign(start_s=None, end_s=None)
         tables.write(tmp_path / "own.tsv", own.drop(columns=["label", "heard"]), "utterances")
-        heard = frame[["id", "heard"]].rename(columns={"heard": "text"})
+        heard = frame[["id", "heard"]].assign(text=frame["heard"])
         heard = heard.assign(reason="", no_speech=0.1, compression=1.0, windows=1, key="k")
         tables.write(tmp_path / "heard.tsv", heard, "recognised")
         files = {"utterances": "own", "transcripts": "heard", "folds": "fold1"}

@@ -49,7 +49,7 @@ def test_the_table_has_what_the_recogniser_says(run, checkpoint):
     table, _ = run(CLIPS)
     assert list(table.id) == sorted(CLIPS)
     found = Recogniser(checkpoint, repetition=1000.0).recognise(list(CLIPS.values()))
-    assert list(table.text) == [said.text for said in found]
+    assert list(table.text) == list(table.heard) == [said.text for said in found]
     rows = table.set_index("id")
     assert rows.text["a"] and not rows.reason["a"] and rows.windows["c"] > 2
     assert (rows.text["e"], rows.reason["e"]) == ("", "silence")
@@ -58,6 +58,13 @@ def test_the_table_has_what_the_recogniser_says(run, checkpoint):
     assert how["repetition"] == 1000.0 and how["beam"] == 1 and how["language"] is None
     assert how["checkpoint"] == json.loads((checkpoint / "source.json").read_text())["content"]
     assert table.key.is_unique and set(table.key.str.len()) == {64}
+
+
+def test_what_was_thrown_away_is_kept_beside_the_words(run, checkpoint):
+    table, _ = run(CLIPS, '{"repetition": 1.0001}')
+    found = Recogniser(checkpoint, repetition=1.0001).recognise(list(CLIPS.values()))
+    assert list(table.heard) == [said.heard for said in found]
+    assert ((table.text == "") & (table.heard != "")).any()
 
 
 def test_what_did_not_change_is_kept_and_the_rest_recognised(run, tmp_path, checkpoint):

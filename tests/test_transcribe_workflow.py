@@ -144,6 +144,17 @@ def test_another_beam_recognises_all_and_another_transcriber_stands_beside(copy)
     assert copy.jobs() == set()
 
 
+def test_another_language_is_asked_of_the_checkpoint_and_fetches_none_again(copy):
+    config = copy.config()
+    config["transcriber"]["language"] = "pl"
+    copy.configure(config)
+    assert "fetch_transcriber" not in {rule for rule, _ in copy.jobs()}
+    config["transcriber"]["name"] = "polish"
+    copy.configure(config)
+    status, output = copy.snakemake("resources/transcribers/polish", check=False)
+    assert status == 1 and "language 'pl', but the checkpoint knows English alone" in output
+
+
 def test_without_experiments_on_them_nothing_trains_on_recognised_words(copy):
     config = copy.config()
     del config["experiments"][1]
@@ -162,6 +173,7 @@ def test_a_checkpoint_without_a_decoder_is_named(copy, snapshot):  # noqa: F811
     copy.configure(config)
     status, output = copy.snakemake(f"{TINY}/transcripts/deaf/Session1.tsv", check=False)
     assert status == 1 and "an encoder alone, expected its decoder as well" in output
+    assert "transcriber deaf, source 'path:deaf'" in output and "Error in rule fetch" in output
     config["transcriber"]["source"] = "path:nowhere"
     copy.configure(config)
     status, output = copy.snakemake("--dry-run", check=False)

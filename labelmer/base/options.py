@@ -13,6 +13,7 @@ is none for it, and each in a process of its own.
 
 import copy
 import dataclasses
+import difflib
 import math
 import re
 from collections.abc import Iterator
@@ -131,7 +132,9 @@ def check(schema: dict[str, Any], value: object, place: str) -> Iterator[str]:
         return
     kind = schema.get("type")
     if kind and not _is(kind, value):
-        yield f"{place}: {value!r}, expected {KINDS[kind]}{_exponent(value, kind)}"
+        needed = " and ".join(schema.get("required", []))
+        wanted = f"one entry, with values for {needed}" if needed else KINDS[kind]
+        yield f"{place}: {value!r}, expected {wanted}{_exponent(value, kind)}"
     elif isinstance(value, dict):
         yield from _check_keys(schema, value, place)
     elif isinstance(value, list | tuple):
@@ -144,7 +147,11 @@ def _check_keys(schema: dict[str, Any], given: dict, place: str) -> Iterator[str
     known, others = schema.get("properties", {}), schema.get("additionalProperties", True)
     unknown = sorted(str(key) for key in given if key not in known)
     if others is False and unknown:
-        yield f"{place}: unknown keys {unknown}, expected some of {sorted(known)}"
+        yield f"{place}: unknown keys {unknown}, expected some of {sorted(known)}" + "".join(
+            f"; {key} may be {near}"
+            for key in unknown
+            for near in difflib.get_close_matches(key, known, n=1)
+        )
     for key in schema.get("required", []):
         if key not in given:
             said = known[key].get("description")

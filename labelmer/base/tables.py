@@ -74,6 +74,7 @@ TABLES = {
     "recognised": {
         "id": ID,
         "text": Column(str, "recognised words", empty=True),
+        "heard": Column(str, "all that was recognised, before it was judged", empty=True),
         "reason": Column(str, "why there are none, or none in some of the windows", empty=True),
         "no_speech": Column(
             float, "probability that nobody speaks, the greatest of the windows", empty=True

@@ -152,9 +152,20 @@ def _experiments(config: dict[str, Any]) -> Iterator[str]:
         yield f"experiments: {run} stands twice; put its variants into one list"
 
 
+# Files that stand beside the folders of a transcriber, where another study of the corpus has
+# corpus: transcripts: words, their features, logs.
+BESIDE = (".tsv", ".h5", ".log")
+
+
 def _words(config: dict[str, Any]) -> Iterator[str]:
     """Whose recognised words are read, and by whom."""
     given = "transcripts" in config["corpus"]
+    name = config.get("transcriber", {}).get("name", "")
+    if name.lower().endswith(BESIDE):
+        yield (
+            f"transcriber: name: '{name}' may be a file's where its folders are made; expected "
+            f"another ending than {list(BESIDE)}; rename it"
+        )
     if given and "transcriber" in config:
         yield (
             "transcriber: corpus: transcripts: gives recognised words already; remove one of the "

@@ -61,7 +61,8 @@ def page_text(page: str) -> str:
     """The page with its tables made anew: what stands between the marks."""
     tables = {name: "\n".join(table(part)) for name, part in sections().items()}
     tables["architectures"] = "\n".join(architectures_table())
-    tables["recipes"] = "\n".join(recipes_table())
+    tables["recipes"] = "\n".join(recipes_table(recipes.table()))
+    tables["trees"] = "\n".join(recipes_table(recipes.trees()))
 
     def made(mark: re.Match) -> str:
         return f"<!-- options: {mark[1]} -->\n{tables[mark[1]]}\n<!-- end -->"
@@ -78,9 +79,9 @@ def architectures_table() -> list[str]:
     return lines
 
 
-def recipes_table() -> list[str]:
-    """The lines of a table of the public corpora that there are recipes for."""
-    header, *rows = recipes.table()
+def recipes_table(table: list[list[str]]) -> list[str]:
+    """The lines of a table of the public corpora that there are recipes for. table: its rows."""
+    header, *rows = table
     lines = [header, ["---"] * len(header), *([f"`{name}`", *row] for name, *row in rows)]
     return [f"| {' | '.join(line)} |" for line in lines]
 

@@ -8,6 +8,7 @@ OUT.left_out.tsv, beside OUT.tsv, names each file that is no clip, and why. Noth
 """
 
 import csv
+import re
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,8 +23,9 @@ from labelmer.base.stage import command, stage_parser
 from labelmer.corpus import pattern, ready, recipes
 from labelmer.corpus.readers.manifest import COLUMNS, FURTHER
 from labelmer.corpus.recipes import Facts
-from labelmer.corpus.release import Release
+from labelmer.corpus.release import SOUND, Release
 
+MANIFEST = "manifest.tsv"  # as a folder that is no release may have its own
 OWN = "table"  # the name of the recipe for a corpus of one's own
 TWO_LABELS = "the same bytes as {}, and another label"
 
@@ -118,10 +120,26 @@ def clips_of(release: Release, facts: Facts) -> list[dict[str, str]]:
         reasons = Counter(release.left_out.values()).most_common(3)
         said = "; ".join(f"{count} x {why}" for why, count in reasons) or "it is empty"
         raise InputError(
-            f"{release.root}: no clip in this folder, expected files like {facts.looks} ({said}); "
-            "name the corpus' own folder"
+            f"{release.root}: no clip in this folder, expected files like {facts.looks}"
+            f"{f', beside {facts.tables}' if facts.tables else ''} ({said}); name the corpus' own "
+            f"folder{_otherwise(release, facts)}"
         )
     return clips
+
+
+def _otherwise(release: Release, facts: Facts) -> str:
+    """What a folder without a clip of the release may be instead."""
+    said = ""
+    here = {Path(path).suffix.lower() for path in release.files} & SOUND
+    there = {ending.lower() for ending in re.findall(r"\.\w+", facts.looks)} & SOUND
+    if here and there and not here & there:
+        said += (
+            f"; its audio ends in {', '.join(sorted(here))}, the release's in "
+            f"{', '.join(sorted(there))}: a converted copy is not read by a recipe"
+        )
+    if (own := release.root / MANIFEST).is_file():
+        said += f"; it has a table of its own: in a config, reader: manifest, root: {own} reads it"
+    return said
 
 
 def shown(path: str) -> str:
@@ -170,8 +188,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.list:
         print(listed())
         return
-    if not args.out or (args.recipe == OWN) != bool(args.path_pattern):
-        arguments.error(f"RECIPE, ROOT and OUT.tsv are needed; --path-pattern with {OWN} alone")
+    if not args.out:
+        arguments.error("RECIPE, ROOT and OUT.tsv are needed")
+    if args.recipe == OWN and not args.path_pattern:
+        arguments.error(
+            f"{OWN} needs --path-pattern, what paths below ROOT say, such as "
+            "--path-pattern '{speaker}/{label}_*.wav'"
+        )
+    if args.recipe != OWN and args.path_pattern:
+        arguments.error(f"--path-pattern goes with {OWN} alone; take it out")
     left_out = args.out.with_suffix(".left_out.tsv")
     paths = [args.out, left_out, *([args.config] if args.config else [])]
     if len({path.resolve() for path in paths}) < len(paths):

@@ -74,7 +74,9 @@ def config_text(
     ]
     for label, (codes, meant) in facts.classes.items():
         said = ", ".join(map(_scalar, codes))
-        lines.append(f"  {_scalar(label)}: {{codes: [{said}], words: {_scalar(meant)}}}")
+        line = f"{_scalar(label)}: {{codes: [{said}], words: {_scalar(meant)}}}"
+        there = rows.label.isin(codes).any()
+        lines.append(f"  {line}" if there else f"  # {line}  # no clip here")
     lines += ["", "folds:", *_folds(facts, rows), "", "encoders:"]
     for encoder, modality in ((speech, "speech"), (text, "text")):
         source, layer = SOURCES[encoder]

@@ -1,4 +1,4 @@
-"""Fetch an encoder: an offline snapshot in a folder, with a note of where it comes from.
+"""Fetch an encoder, or a transcriber: an offline snapshot in a folder, with a note of its origin.
 
 A source is one of
 
@@ -29,6 +29,7 @@ from labelmer.base.files import refuse_foreign
 from labelmer.base.log import log
 from labelmer.base.stage import CARRIED, command, parse, stage_parser
 from labelmer.features import encoders
+from labelmer.features.checkpoint import spoken
 from labelmer.features.made import width_of
 
 if TYPE_CHECKING:
@@ -44,15 +45,19 @@ INDICES = ["model.safetensors.index.json", "pytorch_model.bin.index.json"]
 POINTER = b"version https://git-lfs"  # how a file begins that Git LFS has not brought
 
 
-def fetch(source: str, folder: Path | str) -> dict[str, Any]:
+def fetch(
+    source: str, folder: Path | str, transcriber: bool = False, language: str | None = None
+) -> dict[str, Any]:
     """Put the snapshot that `source` names into a folder, whole or not at all.
 
-    Replaces the encoder that the folder held. Returns what source.json says. InputError: a
-    malformed source, a source that is not there or cannot be reached, a snapshot that is no known
-    encoder or cannot be loaded, a folder that holds something else. Warns where the tokenizer
-    changes words that its vocabulary has.
+    Replaces the encoder that the folder held. Returns what source.json says. transcriber: it has to
+    be a whole Whisper, of that language. InputError: a malformed source, a source that is not there
+    or cannot be reached, a snapshot that is no known encoder, not such a transcriber or cannot be
+    loaded, a folder that holds something else. Warns where the tokenizer changes words that its
+    vocabulary has.
     """
     folder = Path(folder)
+    named = f"{'transcriber' if transcriber else 'encoder'} {folder.name}, source '{source}'"
     refuse_foreign(folder)
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
@@ -60,24 +65,33 @@ def fetch(source: str, folder: Path | str) -> dict[str, Any]:
     try:
         revision = _fill(part, source)
         facts = encoders.write_facts(part, {"source": source, "revision": revision})
+        if transcriber:
+            _check_transcriber(part, language)
         encoder = encoders.load(part, -1 if encoders.family_of(part).network else None)
         if encoder.modality == "text":
             known = encoder.model.get_input_embeddings().num_embeddings
             for fault in word_faults(part, encoder.tokenizer, known):
-                log.warning("encoder %s, source '%s': %s", folder.name, source, fault)
+                log.warning("%s: %s", named, fault)
         if folder.exists():
             shutil.rmtree(folder)
         part.rename(folder)
     except OSError as error:
         raise InputError(
-            f"encoder {folder.name}, source '{source}': {error.filename}: {error.strerror}; mend "
-            "that, and fetch again"
+            f"{named}: {error.filename}: {error.strerror}; mend that, and fetch again"
         ) from error
     except InputError as error:  # its message may name the part folder, which is gone then
-        raise InputError(f"encoder {folder.name}, source '{source}': {error}") from error
+        raise InputError(f"{named}: {error}") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return facts
+
+
+def _check_transcriber(folder: Path, language: str | None) -> None:
+    """InputError if a snapshot is not a whole Whisper that recognises a language."""
+    from labelmer.features.encoders.snapshot import tokenizer_of
+
+    spoken(folder, language)
+    tokenizer_of(folder)
 
 
 def _fill(folder: Path, source: str) -> str:
@@ -285,8 +299,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = stage_parser(__doc__)
     parser.add_argument("folder", type=Path, help="folder to make, or to replace")
     parser.add_argument("--source", required=True, help="see above")
+    parser.add_argument("--transcriber", action="store_true", help="it has to recognise words")
+    parser.add_argument("--language", metavar="CODE", help="which a transcriber has to know")
     args = parse(parser, argv, optional={"source": CARRIED, "files": CARRIED})
-    facts = fetch(args.source, args.folder)
+    facts = fetch(args.source, args.folder, args.transcriber, args.language)
     log.info(
         "%s: %s, width %s, %d layers, weights %s",
         *(facts[name] for name in ("source", "model_type", "width", "layers", "weights")),

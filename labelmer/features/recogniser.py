@@ -19,31 +19,37 @@ drawn by chance once more, as equal audio shall give equal words.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from labelmer.base.errors import InputError, lacks_memory
 from labelmer.base.log import log
-from labelmer.features.encoders.base import explained, kind, settings, unit
+from labelmer.features.checkpoint import spoken
+from labelmer.features.encoders.base import kind, unit
 from labelmer.features.encoders.snapshot import feature_extractor, network, tokenizer_of
 from labelmer.features.transcribing import TranscriberOptions
 
 WINDOWS = {"cpu": 8, "cuda": 32}  # of a batch, without beams
 QUIET = 0.2  # seconds over which is listened for the quietest place
 HOP = 0.02  # seconds between two such places
-WHOLE = "take a whole Whisper checkpoint, such as hub:openai/whisper-tiny.en@REVISION"
+# Tokens that a window may have, so that one that goes round in circles holds its batch no longer
+# than its sound lasts. Whisper's own code allows 224 in 30 s: this is four times as many, and some
+# for the shortest windows.
+TOKENS_PER_SECOND, TOKENS_ANYWAY = 30, 16
 
 
 @dataclass(frozen=True)
 class Recognised:
     """What was recognised in a clip."""
 
-    text: str
+    text: str  # the words that count
+    heard: str  # all that was recognised, before the thresholds judged
     reason: str  # why there are no words, or none in some of its windows; else ""
     no_speech: float | None  # the greatest of its windows; None where the network did not run
     compression: float | None  # the same
@@ -72,10 +78,10 @@ class Recogniser:
     ) -> None:
         self.device, self.beam = device, beam
         self.no_speech, self.repetition = no_speech, repetition
+        self.spoken = spoken(folder, language)
         self.model = whole(folder).to(device)
         self.tokenizer = tokenizer_of(folder)
         self.extractor = feature_extractor(folder, self.model.config.num_mel_bins)
-        self.spoken = _spoken(folder, self.model.generation_config, language)
         self.rate = self.extractor.sampling_rate
         self.longest = self.extractor.n_samples  # of a window
         self.at_once = max(1, WINDOWS[kind(device)] // beam)
@@ -115,7 +121,7 @@ class Recogniser:
                 waiting += [batch[middle:], batch[:middle]]
             else:
                 found |= dict(zip(batch, said, strict=True))
-        silence = Recognised("", "silence", None, None, 1)
+        silence = Recognised("", "", "silence", None, None, 1)
         rest = iter(found.get(i, silence) for i in range(len(flat)))
         return [_joined([next(rest) for _ in windows]) for windows in cut]
 
@@ -154,6 +160,8 @@ class Recogniser:
 
     @torch.inference_mode()
     def _run(self, windows: list[np.ndarray]) -> list[Recognised]:
+        from transformers import LogitsProcessorList
+
         given = {"sampling_rate": self.rate, "return_tensors": "pt", "device": self.device}
         mel = self.extractor(windows, **given).input_features.to(self.device)
         heard = self.model.get_encoder()(mel)
@@ -165,11 +173,26 @@ class Recogniser:
             encoder_outputs=heard,
             num_beams=self.beam,
             do_sample=False,
+            logits_processor=LogitsProcessorList([self._ending(windows)]),
             force_unique_generate_call=True,  # a window is done, whatever it says of times
             **self.spoken,
         )
         texts = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
         return [self._judged(text, p) for text, p in zip(texts, nobody, strict=True)]
+
+    def _ending(self, windows: list[np.ndarray]) -> Callable[[Tensor, Tensor], Tensor]:
+        """What ends each window of a batch by its own length: its neighbours have no say."""
+        most = [len(w) / self.rate * TOKENS_PER_SECOND + TOKENS_ANYWAY for w in windows]
+        limits = torch.tensor(most, device=self.device).repeat_interleave(self.beam)
+        end = self.model.generation_config.eos_token_id
+
+        def ending(tokens: Tensor, scores: Tensor) -> Tensor:
+            done = limits <= tokens.shape[1]
+            scores = scores.masked_fill(done[:, None], -torch.inf)
+            scores[done, end] = 0
+            return scores
+
+        return ending
 
     def _judged(self, text: str, nobody: float) -> Recognised:
         """A window's text, or why it has none. nobody: the probability that nobody speaks."""
@@ -183,50 +206,20 @@ class Recogniser:
             reason = "repetition"
         elif not any(character.isalnum() for character in text):
             reason = "no words"
-        return Recognised("" if reason else text, reason, no_speech, compression, 1)
+        return Recognised("" if reason else text, text, reason, no_speech, compression, 1)
 
 
 def whole(folder: Path) -> Any:
     """The network of a Whisper checkpoint, decoder included, in float32, ready for inference."""
     from transformers import GenerationConfig, WhisperForConditionalGeneration
 
-    said = settings(folder)
-    if said.get("model_type") != "whisper":
-        raise InputError(
-            f"{folder}: model_type '{said.get('model_type')}', expected whisper; {WHOLE}"
-        )
-    if not said.get("decoder_layers"):
-        raise InputError(f"{folder}: an encoder alone, expected its decoder as well; {WHOLE}")
-    with explained(f"{folder}: no readable generation_config.json", WHOLE):
-        config = GenerationConfig.from_pretrained(folder, local_files_only=True)
-        if None in (config.decoder_start_token_id, config.no_timestamps_token_id):
-            raise ValueError("it lacks decoder_start_token_id or no_timestamps_token_id")
     inner = network(folder, attn_implementation="sdpa")
     with torch.device("meta"):  # its own weights are thrown away
         model = WhisperForConditionalGeneration(inner.config)
     # The output layer of every Whisper is its embedding of the tokens.
     model.model, model.proj_out.weight = inner, inner.get_decoder().embed_tokens.weight
-    model.generation_config = config
+    model.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
     return model.eval()
-
-
-def _spoken(folder: Path, config: Any, language: str | None) -> dict[str, str]:
-    """What generate() is told of the language. InputError: it is not one of the checkpoint's."""
-    known = [mark.strip("<|>") for mark in getattr(config, "lang_to_id", None) or {}]
-    if not known and language is None:
-        return {}
-    if not known:
-        raise InputError(
-            f"{folder}: language '{language}', but the checkpoint knows English alone; take "
-            "`language` out of the transcriber, or choose a multilingual checkpoint"
-        )
-    if language is None or language not in known:
-        said = "no language" if language is None else f"language '{language}'"
-        raise InputError(
-            f"{folder}: {said}, expected one of {known}, as the checkpoint is multilingual; give "
-            "the transcriber the `language` that is spoken"
-        )
-    return {"language": language, "task": "transcribe"}
 
 
 def _joined(windows: list[Recognised]) -> Recognised:
@@ -237,6 +230,7 @@ def _joined(windows: list[Recognised]) -> Recognised:
 
     return Recognised(
         " ".join(window.text for window in windows if window.text),
+        " ".join(window.heard for window in windows if window.heard),
         ", ".join(sorted({window.reason for window in windows if window.reason})),
         greatest([window.no_speech for window in windows]),
         greatest([window.compression for window in windows]),

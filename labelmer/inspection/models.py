@@ -18,6 +18,12 @@ def about_model(folder: Path) -> dict[str, Any]:
     """Facts of the folder of a run as a dict for JSON; InputError if it is not whole."""
     try:
         about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if "model_type" in about:
+            raise InputError(
+                f"{folder}: a snapshot of an encoder (model_type '{about['model_type']}') that was "
+                "not fetched, expected one that was, or a model; to use it, name it in the config, "
+                f"source: path:{folder}"
+            )
         numbers = numbers_in(folder / "model.safetensors")
         run = about.get("run", {})
         return {

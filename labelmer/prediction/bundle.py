@@ -38,7 +38,7 @@ from labelmer.base.stage import command, parse, stage_parser
 from labelmer.base.tables import MODALITIES
 from labelmer.models import fuse
 from labelmer.prediction.bundled import FORMAT, NAME
-from labelmer.prediction.card import card
+from labelmer.prediction.card import card, models_in
 from labelmer.prediction.runs import Run, runs_in, transcriber_of
 
 MODEL = ("model.safetensors", "config.json")
@@ -263,5 +263,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--transcriber", metavar="NAME", help="see above")
     args = parse(parser, argv)
     made = bundle(args.runs, args.out, args.transcriber)
-    log.info("%d models of %s in %s", len(made["models"]), made["experiment"], args.out)
-    print(f"{args.out}: {len(made['models'])} models; labelmer predict {args.out} AUDIO ...")
+    log.info("%s of %s in %s", models_in(made), made["experiment"], args.out)
+    print(f"{args.out}: {models_in(made)}; labelmer predict {args.out} AUDIO ...")

@@ -53,16 +53,20 @@ class Bundle:
                 f"{self.folder} has no speech recogniser; give the words, or bundle runs of a "
                 "study with a transcriber"
             )
-        return self._snapshot(told)[0], told["options"]
+        spoken = {"transcriber": True, "language": told["options"]["language"]}
+        return self._snapshot(told, **spoken)[0], told["options"]
 
-    def _snapshot(self, told: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
-        """The folder of what bundle.json tells of an encoder or transcriber, and source.json."""
+    def _snapshot(self, told: dict[str, Any], **wanted: Any) -> tuple[Path, dict[str, Any]]:
+        """The folder of what bundle.json tells of an encoder or transcriber, and source.json.
+
+        wanted: as fetch takes it.
+        """
         if told["folder"]:
             folder, remedy = self.folder / told["folder"], ANEW
         else:
             folder = cache() / f"{told['name']}-{told['content'][:16]}"
             remedy = f"remove {folder}, and it is fetched anew"
-            _fetch(told["source"], folder)
+            _fetch(told["source"], folder, **wanted)
         facts = _facts(folder, told["name"], remedy)
         if facts["weights"] != told["weights"]:
             other = f"take revision '{told['revision']}' of it, and remove this folder"
@@ -80,8 +84,8 @@ class Bundle:
         return folder, facts
 
 
-def _fetch(source: str, folder: Path) -> None:
-    """Fetch a source into a folder of the cache, if it is not there."""
+def _fetch(source: str, folder: Path, **wanted: Any) -> None:
+    """Fetch a source into a folder of the cache, if it is not there; wanted: as fetch takes it."""
     if (folder / "source.json").exists():  # then nothing need be written
         return
     refuse_unwritable(folder, "let XDG_CACHE_HOME name a folder that can be written")
@@ -90,7 +94,7 @@ def _fetch(source: str, folder: Path) -> None:
             from labelmer.features.fetch import fetch
 
             log.warning("fetching %s into %s, once", source, folder)
-            fetch(source, folder)
+            fetch(source, folder, **wanted)
 
 
 def _facts(folder: Path, name: str, remedy: str) -> dict[str, Any]:

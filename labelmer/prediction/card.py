@@ -23,6 +23,12 @@ TABLES = ("compare", "summary", "classes", "confusion", "robustness")
 OTHERS = "cross_corpus"  # of a study that tests on other corpora
 
 
+def models_in(made: dict[str, Any]) -> str:
+    """How many models a bundle has, in words: "5 models". made: its bundle.json."""
+    count = len(made["models"])
+    return f"{count} model" + "s" * (count > 1)
+
+
 def card(
     made: Mapping[str, Any], study: Path, about: Mapping[str, Any], variant: str | None
 ) -> str:
@@ -39,8 +45,9 @@ def card(
     parts = [
         f"# {title}",
         f"Recognises {', '.join(made['classes'])} from {' and '.join(sees)}, by "
-        f"{len(made['models'])} models whose calibrated probabilities are averaged. Made with "
-        f"labelmer {made['labelmer']}.",
+        f"{models_in(made)} whose calibrated probabilities are "
+        f"{'averaged' if len(made['models']) > 1 else 'taken'}. Made with labelmer "
+        f"{made['labelmer']}.",
         "\n".join(_use(made, sees)),
         "\n".join(_training(made, about)),
         *_results(made, found),

@@ -89,6 +89,14 @@ def fetching(source):
     return tracked("fetch", source=source, files=files)
 
 
+def spoken_language(wildcards, output):
+    """What fetch is told of the transcriber's language.
+
+    Snakemake compares no params of an output, so another study's language fetches nothing again.
+    """
+    return ["--language", TRANSCRIBER["language"]] if "language" in TRANSCRIBER else []
+
+
 def content_of(encoder, *sessions, corpus=NAME):
     """What an encoder reads of some sessions."""
     speech = config["encoders"][encoder]["modality"] == "speech"

@@ -53,16 +53,31 @@ rule fetch:
 # of other configs beside it.
 if TRANSCRIBER:
 
-    use rule fetch as fetch_transcriber with:
+    rule fetch_transcriber:
         output:
             directory(f"resources/transcribers/{TRANSCRIBER['name']}"),
         log:
             f"logs/transcribers/{TRANSCRIBER['name']}.log",
         benchmark:
             f"benchmarks/transcribers/{TRANSCRIBER['name']}.tsv"
+        conda:
+            ENVIRONMENT
+        resources:
+            mem_mb=MEMORY["torch"],
         params:
             source=TRANSCRIBER["source"],
+            language=spoken_language,
             config=fetching(TRANSCRIBER["source"]),
+        shell:
+            """
+            python -m labelmer fetch \
+                {output:q} \
+                --source {params.source:q} \
+                --transcriber \
+                {params.language:q} \
+                --config {params.config:q} \
+                --log {log:q}
+            """
 
     rule transcribe:
         input:

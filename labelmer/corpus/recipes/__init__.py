@@ -55,6 +55,7 @@ class Facts:
     folds: Mapping[str, str | int]  # the config's folds, as they fit the full release
     advice: tuple[str, ...] = ()  # comments above the folds: what to know of this corpus' protocol
     words: bool = False  # do the words tell emotions? Not where all read the same sentences
+    tables: str = ""  # what is read beside the clips, and what for
     encoder: str = ""  # OWNER/NAME of a text encoder of the language on the Hugging Face hub
 
     @property
@@ -81,3 +82,10 @@ def table() -> list[list[str]]:
         said = [facts.language, str(facts.speakers), facts.size, ", ".join(facts.classes)]
         rows.append([name, *said, facts.licence, facts.where])
     return rows
+
+
+def trees() -> list[list[str]]:
+    """What a release looks like: rows of recipe, a clip's path, tables that are read."""
+    facts = {name: load(name).FACTS for name in names()}
+    rows = [[name, f"`{of.looks}`", of.tables or "none"] for name, of in facts.items()]
+    return [["recipe", "a clip", "read beside the clips"], *rows]

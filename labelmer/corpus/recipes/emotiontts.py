@@ -21,6 +21,7 @@ FACTS = Facts(
     licence="CC BY-NC-SA 4.0, for research",
     where="github.com/emotiontts/emotiontts_open_db",
     looks="emotional-to-emotional/nea/wav/nea00001.wav",
+    tables="the .txt of a folder transcript or script (words)",
     classes=emotions(neutral="neutral", happy="happy", angry="angry", sad="sad"),
     clips="300 public, 6,000 on request",
     speakers=SPEAKERS,

@@ -31,6 +31,7 @@ FACTS = Facts(
     licence="non-commercial",
     where="openslr.org/115",
     looks="bea_Amused/amused_1-28_0011.wav",
+    tables="cmuarctic.data of festvox.org, if it is there (words)",
     classes=emotions(angry="angry", disgusted="disgusted", neutral="neutral")
     | {"amused": (["amused"], "amused and laughing"), "sleepy": (["sleepy"], "sleepy and tired")},
     clips={"amused": 1315, "angry": 1267, "disgusted": 1019, "neutral": 1566, "sleepy": 1720},

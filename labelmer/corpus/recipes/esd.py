@@ -25,6 +25,7 @@ FACTS = Facts(
     licence="research only, signed",
     where="github.com/HLTSingapore/Emotional-Speech-Data",
     looks="0001/Angry/0001_000351.wav",
+    tables="0001/0001.txt and so on (words)",
     classes=emotions(
         angry="Angry",
         happy="Happy",

@@ -32,6 +32,7 @@ FACTS = Facts(
     licence="CC0 or ODC-By, sources differ",
     where="kaggle.com/datasets/tli725/jl-corpus",
     looks="Raw JL corpus (unchecked and unannotated)/JL(wav+txt)/female1_angry_10a_1.wav",
+    tables="a .txt of the same name (words)",
     classes=CLASSES,
     clips=dict.fromkeys(CLASSES, 240),
     speakers=4,

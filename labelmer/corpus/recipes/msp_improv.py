@@ -22,6 +22,8 @@ FACTS = Facts(
     licence="academic, on request",
     where="ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Improv.html",
     looks="Audio/session1/S01A/P/MSP-IMPROV-S01A-F01-P-FM01.wav",
+    tables="Evaluation.txt (labels); "
+    "the .txt of a folder of transcriptions, if they are there (words)",
     classes=emotions(angry="A", happy="H", neutral="N", sad="S"),
     clips={"A": 792, "H": 2644, "N": 3477, "O": 85, "S": 885, "X": 555},
     speakers=12,

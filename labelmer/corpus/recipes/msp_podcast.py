@@ -29,6 +29,8 @@ FACTS = Facts(
     licence="academic or commercial, on request",
     where="ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Podcast.html",
     looks="Audios/MSP-PODCAST_0001_0008.wav",
+    tables="Labels/labels_consensus.csv (labels, speakers, parts); "
+    "Transcripts, if they are there (words)",
     classes=emotions(
         angry="A",
         sad="S",

@@ -21,6 +21,7 @@ FACTS = Facts(
     licence="CC BY-NC-SA 4.0",
     where="github.com/amu-cai/nEMO",
     looks="samples/EB0_anger_1.wav",
+    tables="data.tsv (words)",
     classes=emotions(
         angry="anger",
         fearful="fear",

@@ -21,6 +21,7 @@ FACTS = Facts(
     licence="free for academic use",
     where="github.com/mansourehk/ShEMO",
     looks="female/F03S02.wav",
+    tables="the .ort of transcript.zip, unpacked, if they are there (words)",
     classes=emotions(angry="A", fearful="F", happy="H", neutral="N", sad="S", surprised="W"),
     clips={"A": 1059, "F": 38, "H": 201, "N": 1028, "S": 449, "W": 225},
     speakers=87,

@@ -1,0 +1,48 @@
+"""Is a snapshot a whole Whisper checkpoint, and does it know a language? By its JSON files, without
+torch: asked when it is fetched, and again when it recognises."""
+
+import json
+from pathlib import Path
+
+from labelmer.base.errors import InputError
+
+WHOLE = "take a whole Whisper checkpoint, such as hub:openai/whisper-tiny.en@REVISION"
+NEEDED = ("decoder_start_token_id", "no_timestamps_token_id", "eos_token_id")
+
+
+def spoken(folder: Path, language: str | None) -> dict[str, str]:
+    """What generate() is told of a language, Whisper's code; None of a checkpoint of English alone.
+
+    InputError: no whole Whisper checkpoint, a language that it does not know, or does not ask for.
+    """
+    said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if said.get("model_type") != "whisper":
+        raise InputError(
+            f"{folder}: model_type '{said.get('model_type')}', expected whisper; {WHOLE}"
+        )
+    if not said.get("decoder_layers"):
+        raise InputError(f"{folder}: an encoder alone, expected its decoder as well; {WHOLE}")
+    try:
+        told = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
+        if missing := [name for name in NEEDED if told.get(name) is None]:
+            raise ValueError(f"it lacks {' and '.join(missing)}")
+        known = [mark.strip("<|>") for mark in told.get("lang_to_id") or {}]
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{folder}: no readable generation_config.json ({type(error).__name__}: {error}); "
+            f"{WHOLE}"
+        ) from None
+    if not known and language is None:
+        return {}
+    if not known:
+        raise InputError(
+            f"{folder}: language '{language}', but the checkpoint knows English alone; take "
+            "`language` out of the transcriber, or choose a multilingual checkpoint"
+        )
+    if language is None or language not in known:
+        said_of = "no language" if language is None else f"language '{language}'"
+        raise InputError(
+            f"{folder}: {said_of}, expected one of {known}, as the checkpoint is multilingual; "
+            "give the transcriber the `language` that is spoken"
+        )
+    return {"language": language, "task": "transcribe"}
