@@ -1,0 +1,183 @@
+"""A real Slurm with accounting on this one machine, for as long as a test needs it.
+
+munge vouches for who asks, MariaDB and slurmdbd keep the accounting, slurmctld the queue, and slurmd
+is the one node. Its two GPUs are files that nothing computes on: Slurm hands them out all the same.
+"""
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+# Program: Debian's package.
+NEEDED = {
+    "munged": "munge",
+    "mariadbd": "mariadb-server",
+    "slurmdbd": "slurmdbd",
+    "slurmctld": "slurm-wlm",
+    "slurmd": "slurm-wlm",
+    "sacct": "slurm-wlm",
+}
+# The jobs look for it there alone: the executor's plugin takes SLURM_CONF out of their environment.
+PLACE = Path("/etc/slurm")
+SLURM = """
+ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge/socket
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldPort=16817
+SlurmdPort=16818
+Prolog={folder}/prolog
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/affinity
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU_Memory
+AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost=127.0.0.1
+AccountingStoragePort=16819
+AccountingStoragePass={folder}/munge/socket
+AccountingStorageTRES=gres/gpu
+JobAcctGatherType=jobacct_gather/linux
+GresTypes=gpu
+MpiDefault=none
+ReturnToService=2
+MinJobAge=3600
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:2
+PartitionName=batch Nodes={host} Default=YES MaxTime=INFINITE
+"""
+GRES = "NodeName={host} Name=gpu File={folder}/gpu[0-1]\n"
+ACCOUNTING = """
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge/socket
+DbdHost={host}
+DbdAddr=127.0.0.1
+DbdPort=16819
+SlurmUser=root
+PidFile={folder}/slurmdbd.pid
+StorageType=accounting_storage/mysql
+StorageHost=127.0.0.1
+StoragePort=16820
+StorageUser=slurm
+StoragePass=slurm
+StorageLoc=slurm
+"""
+# Which GPUs a job has: accounting knows but their number.
+PROLOG = '#!/bin/sh\necho "$SLURM_JOB_ID ${{SLURM_JOB_GPUS:--}}" >> {folder}/gpus.txt\n'
+DATABASE = (
+    "create database slurm; create user slurm@'127.0.0.1' identified by 'slurm'; "
+    "grant all on slurm.* to slurm@'127.0.0.1'"
+)
+
+
+def why_not():
+    """Why Slurm cannot be started here; nothing if it can."""
+    absent = sorted({package for program, package in NEEDED.items() if not shutil.which(program)})
+    if absent:
+        return f"Slurm is not installed: apt-get install {' '.join(absent)}"
+    if os.geteuid():
+        return "Slurm is started by root alone"
+    if (PLACE / "slurm.conf").exists():
+        return f"this machine has a Slurm of its own: {PLACE}/slurm.conf"
+    return ""
+
+
+@contextmanager
+def slurm(folder):
+    """While it runs: a file that gets a line `JOB GPU,...` for each job that starts.
+
+    folder: for its files, not there yet. What is in the queue in the end is cancelled.
+    """
+    folder.mkdir()
+    folder.chmod(0o755)  # munge and MariaDB are users of their own
+    said = {
+        "folder": folder,
+        "host": socket.gethostname().split(".")[0],
+        "cpus": os.cpu_count(),
+        "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 - 1024,
+    }
+    written = {"slurm.conf": SLURM, "gres.conf": GRES, "slurmdbd.conf": ACCOUNTING, "prolog": PROLOG}
+    for name, text in written.items():
+        (folder / name).write_text(text.format(**said))
+    (folder / "slurmdbd.conf").chmod(0o600)
+    (folder / "prolog").chmod(0o755)
+    for name in ("state", "spool"):
+        (folder / name).mkdir()
+    for number in range(2):
+        os.mknod(folder / f"gpu{number}", 0o20666, os.makedev(1, 3))
+
+    with ExitStack() as stack:
+
+        def start(name, *command, ready, **options):
+            """Start a daemon, which the stack stops, and wait until a command says it is ready."""
+            log = stack.enter_context((folder / f"{name}.log").open("w"))
+            daemon = subprocess.Popen(command, stdout=log, stderr=log, **options)
+            stack.callback(stopped, daemon)
+            until(ready, daemon, log.name)
+
+        PLACE.mkdir(exist_ok=True)
+        for name in written:
+            if name.endswith(".conf"):
+                (PLACE / name).symlink_to(folder / name)
+                stack.callback((PLACE / name).unlink)
+
+        munge = owned(folder / "munge", "munge")
+        (munge / "key").write_bytes(os.urandom(1024))
+        shutil.chown(munge / "key", "munge")
+        (munge / "key").chmod(0o400)
+        files = [f"--{name}={munge / name.removesuffix('-file')}" for name in
+                 ("key-file", "pid-file", "log-file", "seed-file", "socket")]
+        start("munged", "munged", "--foreground", *files, user="munge",
+              ready=["munge", "--no-input", f"--socket={munge}/socket"])
+
+        data = owned(folder / "mariadb", "mysql")
+        own = ["--no-defaults", f"--datadir={data}", "--user=mysql"]
+        subprocess.run(["mariadb-install-db", *own, "--auth-root-authentication-method=normal"],
+                       check=True, capture_output=True)
+        client = ["mariadb", "--no-defaults", f"--socket={data}/socket", "--user=root"]
+        start("mariadbd", "mariadbd", *own, f"--socket={data}/socket", f"--pid-file={data}/pid",
+              "--bind-address=127.0.0.1", "--port=16820", ready=[*client, "--execute=select 1"])
+        subprocess.run([*client, f"--execute={DATABASE}"], check=True)
+
+        start("slurmdbd", "slurmdbd", "-D", ready=["sacctmgr", "--noheader", "show", "cluster"])
+        for entity in (["cluster", "test"], ["account", "none"],
+                       ["user", getpass.getuser(), "account=none"]):
+            subprocess.run(["sacctmgr", "-i", "add", *entity], check=True, capture_output=True)
+        start("slurmctld", "slurmctld", "-D", ready=["scontrol", "ping"])
+        start("slurmd", "slurmd", "-D", ready=["sh", "-c", "sinfo --noheader -o %t | grep -q idle"])
+        stack.callback(subprocess.run, ["scancel", "--user", getpass.getuser()], check=True)
+        yield folder / "gpus.txt"
+
+
+def owned(folder, user):
+    """A new folder that is a user's."""
+    folder.mkdir()
+    shutil.chown(folder, user)
+    return folder
+
+
+def until(ready, daemon, log, seconds=60):
+    """Wait until a command succeeds; RuntimeError: the daemon ended, or the time is up."""
+    end = time.monotonic() + seconds
+    while subprocess.run(ready, capture_output=True, stdin=subprocess.DEVNULL).returncode:
+        if daemon.poll() is not None or time.monotonic() > end:
+            raise RuntimeError(f"{daemon.args[0]} did not start: {Path(log).read_text()[-2000:]}")
+        time.sleep(0.2)
+
+
+def stopped(daemon):
+    daemon.terminate()
+    try:
+        daemon.wait(30)
+    except subprocess.TimeoutExpired:
+        daemon.kill()
+        daemon.wait()
