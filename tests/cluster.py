@@ -4,11 +4,11 @@ munge vouches for who asks, MariaDB and slurmdbd keep the accounting, slurmctld 
 is the one node. Its two GPUs are files that nothing computes on: Slurm hands them out all the same.
 """
 
-import getpass
 import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -66,13 +66,14 @@ SlurmUser=root
 PidFile={folder}/slurmdbd.pid
 StorageType=accounting_storage/mysql
 StorageHost=127.0.0.1
-StoragePort=16820
+StoragePort={port}
 StorageUser=slurm
 StoragePass=slurm
 StorageLoc=slurm
 """
 # Which GPUs a job has: accounting knows but their number.
 PROLOG = '#!/bin/sh\necho "$SLURM_JOB_ID ${{SLURM_JOB_GPUS:--}}" >> {folder}/gpus.txt\n'
+PORT = 16820
 DATABASE = (
     "create database slurm; create user slurm@'127.0.0.1' identified by 'slurm'; "
     "grant all on slurm.* to slurm@'127.0.0.1'"
@@ -92,15 +93,25 @@ def why_not():
 
 
 @contextmanager
-def slurm(folder):
+def slurm():
     """While it runs: a file that gets a line `JOB GPU,...` for each job that starts.
 
-    folder: for its files, not there yet. What is in the queue in the end is cancelled.
+    What is still in the queue in the end is cancelled.
     """
-    folder.mkdir()
-    folder.chmod(0o755)  # munge and MariaDB are users of their own
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slurm-")))
+        folder.chmod(0o755)  # munge and MariaDB are users of their own
+        configure(folder, stack)
+        for start in (munge, mariadb, accounting, queue_and_node):
+            start(folder, stack)
+        yield folder / "gpus.txt"
+
+
+def configure(folder, stack):
+    """Write what the daemons are told, and make the two GPUs."""
     said = {
         "folder": folder,
+        "port": PORT,
         "host": socket.gethostname().split(".")[0],
         "cpus": os.cpu_count(),
         "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 - 1024,
@@ -115,47 +126,43 @@ def slurm(folder):
     for number in range(2):
         os.mknod(folder / f"gpu{number}", 0o20666, os.makedev(1, 3))
 
-    with ExitStack() as stack:
+    PLACE.mkdir(exist_ok=True)
+    for path in folder.glob("*.conf"):
+        link = PLACE / path.name
+        link.symlink_to(path)
+        stack.callback(link.unlink)
 
-        def start(name, *command, ready, **options):
-            """Start a daemon, which the stack stops, and wait until a command says it is ready."""
-            log = stack.enter_context((folder / f"{name}.log").open("w"))
-            daemon = subprocess.Popen(command, stdout=log, stderr=log, **options)
-            stack.callback(stopped, daemon)
-            until(ready, daemon, log.name)
 
-        PLACE.mkdir(exist_ok=True)
-        for name in written:
-            if name.endswith(".conf"):
-                (PLACE / name).symlink_to(folder / name)
-                stack.callback((PLACE / name).unlink)
+def munge(folder, stack):
+    own = owned(folder / "munge", "munge")
+    (own / "key").write_bytes(os.urandom(1024))
+    shutil.chown(own / "key", "munge")
+    (own / "key").chmod(0o400)
+    files = [f"--{name}-file={own}/{name}" for name in ("key", "pid", "log", "seed")]
+    socket = f"--socket={own}/socket"
+    run(stack, ["munged", "--foreground", *files, socket], ["munge", "-n", socket], user="munge")
 
-        munge = owned(folder / "munge", "munge")
-        (munge / "key").write_bytes(os.urandom(1024))
-        shutil.chown(munge / "key", "munge")
-        (munge / "key").chmod(0o400)
-        files = [f"--{name}={munge / name.removesuffix('-file')}" for name in
-                 ("key-file", "pid-file", "log-file", "seed-file", "socket")]
-        start("munged", "munged", "--foreground", *files, user="munge",
-              ready=["munge", "--no-input", f"--socket={munge}/socket"])
 
-        data = owned(folder / "mariadb", "mysql")
-        own = ["--no-defaults", f"--datadir={data}", "--user=mysql"]
-        subprocess.run(["mariadb-install-db", *own, "--auth-root-authentication-method=normal"],
-                       check=True, capture_output=True)
-        client = ["mariadb", "--no-defaults", f"--socket={data}/socket", "--user=root"]
-        start("mariadbd", "mariadbd", *own, f"--socket={data}/socket", f"--pid-file={data}/pid",
-              "--bind-address=127.0.0.1", "--port=16820", ready=[*client, "--execute=select 1"])
-        subprocess.run([*client, f"--execute={DATABASE}"], check=True)
+def mariadb(folder, stack):
+    data = owned(folder / "mariadb", "mysql")
+    own = ["--no-defaults", f"--datadir={data}", "--user=mysql"]
+    once("mariadb-install-db", *own, "--auth-root-authentication-method=normal")
+    own += [f"--socket={data}/socket", f"--pid-file={data}/pid", f"--port={PORT}"]
+    client = ["mariadb", "--no-defaults", f"--socket={data}/socket", "--user=root", "--execute"]
+    run(stack, ["mariadbd", *own, "--bind-address=127.0.0.1"], [*client, "select 1"])
+    once(*client, DATABASE)
 
-        start("slurmdbd", "slurmdbd", "-D", ready=["sacctmgr", "--noheader", "show", "cluster"])
-        for entity in (["cluster", "test"], ["account", "none"],
-                       ["user", getpass.getuser(), "account=none"]):
-            subprocess.run(["sacctmgr", "-i", "add", *entity], check=True, capture_output=True)
-        start("slurmctld", "slurmctld", "-D", ready=["scontrol", "ping"])
-        start("slurmd", "slurmd", "-D", ready=["sh", "-c", "sinfo --noheader -o %t | grep -q idle"])
-        stack.callback(subprocess.run, ["scancel", "--user", getpass.getuser()], check=True)
-        yield folder / "gpus.txt"
+
+def accounting(folder, stack):
+    run(stack, ["slurmdbd", "-D"], ["sacctmgr", "show", "cluster"])
+    for entity in (["cluster", "test"], ["account", "none"], ["user", "root", "account=none"]):
+        once("sacctmgr", "-i", "add", *entity)
+
+
+def queue_and_node(folder, stack):
+    run(stack, ["slurmctld", "-D"], ["scontrol", "ping"])
+    run(stack, ["slurmd", "-D"], ["sh", "-c", "sinfo -h -o %t | grep -q idle"])
+    stack.callback(once, "scancel", "--user=root")
 
 
 def owned(folder, user):
@@ -165,16 +172,27 @@ def owned(folder, user):
     return folder
 
 
-def until(ready, daemon, log, seconds=60):
-    """Wait until a command succeeds; RuntimeError: the daemon ended, or the time is up."""
-    end = time.monotonic() + seconds
+def once(*command):
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def run(stack, command, ready, **options):
+    """Start a daemon, which the stack stops, and wait until another command succeeds.
+
+    RuntimeError: the daemon ended, or did not get ready in a minute.
+    """
+    said = stack.enter_context(tempfile.TemporaryFile("w+"))
+    daemon = subprocess.Popen(command, stdout=said, stderr=said, **options)
+    stack.callback(stop, daemon)
+    end = time.monotonic() + 60
     while subprocess.run(ready, capture_output=True, stdin=subprocess.DEVNULL).returncode:
         if daemon.poll() is not None or time.monotonic() > end:
-            raise RuntimeError(f"{daemon.args[0]} did not start: {Path(log).read_text()[-2000:]}")
+            said.seek(0)
+            raise RuntimeError(f"{command[0]} did not start: {said.read()[-2000:]}")
         time.sleep(0.2)
 
 
-def stopped(daemon):
+def stop(daemon):
     daemon.terminate()
     try:
         daemon.wait(30)

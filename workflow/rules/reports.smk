@@ -104,6 +104,8 @@ rule tabulate:
         f"{LOGS}/reports/tables.log",
     benchmark:
         f"{BENCHMARKS}/reports/tables.tsv"
+    group:
+        "reports"
     conda:
         ENVIRONMENT
     resources:
@@ -144,6 +146,8 @@ if TRANSCRIBER:
             f"{LOGS}/reports/recognition.log",
         benchmark:
             f"{BENCHMARKS}/reports/recognition.tsv"
+        group:
+            "reports"
         conda:
             ENVIRONMENT
         resources:
@@ -173,6 +177,8 @@ rule convergence:
         f"{LOGS}/reports/convergence.log",
     benchmark:
         f"{BENCHMARKS}/reports/convergence.tsv"
+    group:
+        "reports"
     conda:
         ENVIRONMENT
     resources:
@@ -203,6 +209,8 @@ rule salience:
         f"{LOGS}/reports/salience.log",
     benchmark:
         f"{BENCHMARKS}/reports/salience.tsv"
+    group:
+        "reports"
     conda:
         ENVIRONMENT
     resources:
@@ -239,6 +247,8 @@ rule browser:
         f"{LOGS}/reports/browser.log",
     benchmark:
         f"{BENCHMARKS}/reports/browser.tsv"
+    group:
+        "reports"
     conda:
         ENVIRONMENT
     resources:
@@ -278,6 +288,8 @@ rule page:
         f"{LOGS}/reports/page.log",
     benchmark:
         f"{BENCHMARKS}/reports/page.tsv"
+    group:
+        "reports"
     conda:
         ENVIRONMENT
     resources:
