@@ -1,7 +1,8 @@
 """A real Slurm with accounting on this one machine, for as long as a test needs it.
 
-munge vouches for who asks, MariaDB and slurmdbd keep the accounting, slurmctld the queue, and slurmd
-is the one node. Its two GPUs are files that nothing computes on: Slurm hands them out all the same.
+munge vouches for who asks, MariaDB and slurmdbd keep the accounting, slurmctld the queue, and
+slurmd is the one node. Its two GPUs are devices that nothing computes on: Slurm hands them out all
+the same.
 """
 
 import os
@@ -116,7 +117,12 @@ def configure(folder, stack):
         "cpus": os.cpu_count(),
         "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 - 1024,
     }
-    written = {"slurm.conf": SLURM, "gres.conf": GRES, "slurmdbd.conf": ACCOUNTING, "prolog": PROLOG}
+    written = {
+        "slurm.conf": SLURM,
+        "gres.conf": GRES,
+        "slurmdbd.conf": ACCOUNTING,
+        "prolog": PROLOG,
+    }
     for name, text in written.items():
         (folder / name).write_text(text.format(**said))
     (folder / "slurmdbd.conf").chmod(0o600)
@@ -181,15 +187,15 @@ def run(stack, command, ready, **options):
 
     RuntimeError: the daemon ended, or did not get ready in a minute.
     """
-    said = stack.enter_context(tempfile.TemporaryFile("w+"))
-    daemon = subprocess.Popen(command, stdout=said, stderr=said, **options)
-    stack.callback(stop, daemon)
-    end = time.monotonic() + 60
-    while subprocess.run(ready, capture_output=True, stdin=subprocess.DEVNULL).returncode:
-        if daemon.poll() is not None or time.monotonic() > end:
-            said.seek(0)
-            raise RuntimeError(f"{command[0]} did not start: {said.read()[-2000:]}")
-        time.sleep(0.2)
+    with tempfile.TemporaryFile("w+") as said:
+        daemon = subprocess.Popen(command, stdout=said, stderr=said, **options)
+        stack.callback(stop, daemon)
+        end = time.monotonic() + 60
+        while subprocess.run(ready, capture_output=True, stdin=subprocess.DEVNULL).returncode:
+            if daemon.poll() is not None or time.monotonic() > end:
+                said.seek(0)
+                raise RuntimeError(f"{command[0]} did not start: {said.read()[-2000:]}")
+            time.sleep(0.2)
 
 
 def stop(daemon):

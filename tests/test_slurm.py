@@ -1,0 +1,144 @@
+"""The demo on a real Slurm (cluster.py), held against a run without one: make test-slurm."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from types import SimpleNamespace
+
+import cluster
+import pytest
+from conftest import REPOSITORY, Workspace
+
+from labelmer.base.ragged import NotWhole, Ragged
+
+pytestmark = pytest.mark.slurm
+
+
+def demo(folder):
+    """A workspace with the demo corpus, which `make demo-corpus` has spoken."""
+    made = Workspace(folder)
+    shutil.copytree(REPOSITORY / "resources/demo", folder / "resources/demo")
+    return made
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """The folder of the demo after a run without Slurm."""
+    made = demo(tmp_path_factory.mktemp("here") / "work")
+    made.snakemake(config="demo.yaml")
+    return made.folder
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory):
+    """The demo after a run on Slurm, one job of which was killed.
+
+    Its folder, the name of the killed session, how many features it left, and accounting's rows.
+    """
+    pytest.importorskip("snakemake_executor_plugin_slurm", reason="pip install '.[slurm]'")
+    if cluster.why_not():
+        pytest.skip(cluster.why_not())
+    folder = demo(tmp_path_factory.mktemp("there") / "work").folder
+    command = [sys.executable, "-m", "snakemake", "--profile", "workflow/profiles/slurm"]
+    command += ["--configfile", "demo.yaml", "--config", "gpu=True"]
+    # One CPU for each submission, so that two run at once where there are but two.
+    command += ["--cores", "1", "--slurm-init-seconds-before-status-checks", "5"]
+    said = folder.with_name("said.txt")
+    with cluster.slurm() as gpus, said.open("w") as output:
+        run = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(folder)},
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            killed, left = kill_an_extraction(folder, run)
+            assert run.wait() == 0, said.read_text()[-5000:]
+        finally:
+            run.terminate()
+            run.wait()
+        return SimpleNamespace(folder=folder, killed=killed, left=left, jobs=accounted(gpus))
+
+
+def kill_an_extraction(folder, run):
+    """Kill a job that has kept features of some texts and not of all: its session, how many."""
+    while run.poll() is None:
+        for path in (folder / "results/demo/features/minilm/frozen").glob("*.h5.part"):
+            session = path.name.removesuffix(".h5.part")
+            job = job_of(f"rule_extract_wildcards_demo_minilm_{session}")
+            # It keeps what it has once a second, which is about what it takes: time passes while
+            # it stands still.
+            signal(job, "STOP")
+            time.sleep(1.2)
+            left, of = kept(path)
+            if 0 < left < of:
+                signal(job, "KILL")
+                return session, left
+            signal(job, "CONT")
+        time.sleep(0.1)
+    pytest.fail("no extraction was found at work")
+
+
+def job_of(comment):
+    """The id of the job with a comment, which tells rule and wildcards."""
+    jobs = asked("squeue", "--noheader", "--format=%i %k")
+    return next(line.split()[0] for line in jobs if line.endswith(f" {comment}"))
+
+
+def signal(job, name):
+    subprocess.run(["scancel", "--full", f"--signal={name}", job], check=True)
+
+
+def kept(path):
+    """The number of items that an unfinished file holds, and of all that it will."""
+    try:
+        there = Ragged(path).keys.any(axis=1)
+    except NotWhole:  # it has been moved to its place
+        return 0, 0
+    return int(there.sum()), len(there)
+
+
+def asked(*command):
+    """The lines that a command prints."""
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+
+
+def accounted(gpus):
+    """Accounting's rows, each with the GPUs that the job had (empty: none)."""
+    has = dict(line.split(" ") for line in gpus.read_text().splitlines())
+    fields = ["JobID", "State", "Start", "End"]
+    rows = [row.split("|") for row in asked("sacct", "-XnP", f"--format={','.join(fields)}")]
+    return [{**dict(zip(fields, row, strict=True)), "GPU": has[row[0]]} for row in rows]
+
+
+@pytest.mark.parametrize("kind", ["reports", "predictions", "perturbed", "splits"])
+def test_its_tables_are_those_of_a_run_without_it(here, there, kind):
+    def tables(folder):
+        top = folder / "results/demo/main" / kind
+        return {str(path.relative_to(top)): path.read_bytes() for path in top.rglob("*.tsv")}
+
+    assert tables(there.folder) == tables(here) and len(tables(here)) > 5
+
+
+def test_each_gpu_had_one_job_at_a_time_and_both_were_used(there):
+    for gpu in "01":
+        times = sorted((job["Start"], job["End"]) for job in there.jobs if job["GPU"] == gpu)
+        assert len(times) > 3
+        assert all(end <= start for (_, end), (start, _) in pairwise(times))
+    assert {job["GPU"] for job in there.jobs} == {"0", "1", ""}
+
+
+def test_a_killed_job_is_tried_again_and_goes_on_where_it_was(there):
+    assert [job["State"] for job in there.jobs if job["State"] != "COMPLETED"] == ["FAILED"]
+    log = there.folder / f"logs/demo/features/minilm/frozen/{there.killed}.log"
+    assert f"{there.left} items were left by an interrupted run" in log.read_text()
+
+
+def test_short_jobs_go_together(there):
+    # each session's tables and audio, and its features of two encoders, each fold's models, the
+    # folds, the labels' rationales, all results, and what was killed
+    assert len(there.jobs) == 5 * 3 + 5 + 3 + 1
