@@ -1,7 +1,7 @@
-"""Stand-ins for the GPUs of a machine: a workspace's jobs take one as ever, and the CPU computes."""
+"""Stand-ins for the GPUs of a machine: a workspace's jobs take one, and the CPU computes."""
 
 # At the end of labelmer/learning/device.py.
-STAND_IN = '''
+STAND_IN = """
 
 import time
 from types import SimpleNamespace
@@ -26,7 +26,7 @@ def device_of(gpu):
         while len(set(notes.read_text().split("\\n"))) <= {at_once} and time.monotonic() < end:
             time.sleep(0.05)
     return "cpu"
-'''
+"""
 
 
 def pretend(workspace, at_once=1):
