@@ -1,5 +1,7 @@
 """The workflow as people meet it: its errors, its warnings, its other protocols, its report."""
 
+import re
+
 import pytest
 from conftest import Workspace, tiny_config
 from corpora import turns_of, write_release
@@ -134,3 +136,13 @@ def test_so_many_jobs_have_a_gpu_at_once_and_each_its_own(workspace, gpus):
     assert len(taken) == 6 and set(taken) == set("01"[:gpus])
     logs = (workspace.folder / "logs/tiny/features").rglob("*.log")
     assert ["is this process' own" in path.read_text() for path in logs] == [True] * 6
+
+
+def test_on_slurm_short_jobs_are_submitted_together(workspace):
+    pytest.importorskip("snakemake_executor_plugin_slurm", reason="pip install '.[slurm]'")
+    given = ["--dry-run", "--profile", "workflow/profiles/slurm", "--configfile", "test.yaml"]
+    _, output = workspace.as_given(given)
+    folds = {f"models.fold{fold}.seed1" for fold in (1, 2, 3)}
+    sessions = {f"corpus.tiny.Session{session}" for session in (1, 2, 3)}
+    groups = re.findall(r"Group job (\S+) ", output)
+    assert set(groups) == folds | sessions | {"reports"} and len(groups) == 7
