@@ -123,7 +123,7 @@ def accounted(gpus):
 
 
 @pytest.mark.parametrize("kind", ["reports", "predictions", "perturbed", "splits"])
-def test_its_tables_are_those_of_a_run_without_it(here, there, kind):
+def test_its_tables_are_those_of_a_run_without_it(there, here, kind):
     def tables(folder):
         top = folder / "results/demo/main" / kind
         return {str(path.relative_to(top)): path.read_bytes() for path in top.rglob("*.tsv")}
