@@ -168,7 +168,14 @@ def accounting(folder, stack):
 def queue_and_node(folder, stack):
     run(stack, ["slurmctld", "-D"], ["scontrol", "ping"])
     run(stack, ["slurmd", "-D"], ["sh", "-c", "sinfo -h -o %t | grep -q idle"])
-    stack.callback(once, "scancel", "--user=root")
+    stack.callback(empty_the_queue)
+
+
+def empty_the_queue():
+    once("scancel", "--user=root")
+    end = time.monotonic() + 60
+    while once("squeue", "--noheader") and time.monotonic() < end:
+        time.sleep(0.2)
 
 
 def owned(folder, user):
@@ -179,7 +186,8 @@ def owned(folder, user):
 
 
 def once(*command):
-    subprocess.run(command, check=True, capture_output=True)
+    """What a command prints."""
+    return subprocess.run(command, check=True, capture_output=True).stdout
 
 
 def run(stack, command, ready, **options):
