@@ -3,6 +3,8 @@
 #              docs/method.md reports it
 # make test    installs, runs every test
 # make test-quick  those that take seconds
+# make test-slurm  runs the demo on a Slurm of its own; as root, with Debian's slurm-wlm, slurmdbd,
+#              munge and mariadb-server
 # make lint    ruff, ruff format, mypy, snakefmt, snakemake --lint
 # make bench   prints the benchmarks' ratios
 # make site    builds the documentation as a site, site/index.html
@@ -16,7 +18,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 SNAKEMAKE := PYTHONPATH=workflow/logger:$$PYTHONPATH snakemake --logger progress --cores 2 --resources gpu=1
 
-.PHONY: install demo-corpus demo evidence test test-quick lint bench site lock clean
+.PHONY: install demo-corpus demo evidence test test-quick test-slurm lint bench site lock clean
 
 install: $(INSTALLED)
 
@@ -49,7 +51,10 @@ test: install
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-quick: install
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not slurm"
+
+test-slurm: demo-corpus
+	$(BIN)/python -m pytest -m slurm -rs
 
 lint: demo-corpus
 	ruff check .
@@ -71,7 +76,7 @@ site: install
 
 lock:
 	$(PYTHON) -m uv pip compile --quiet --universal --no-header --no-annotate --python-version 3.11 \
-		--extra workflow --extra demo --extra dev --extra docs --extra video pyproject.toml --output-file requirements.lock
+		--extra workflow --extra demo --extra dev --extra docs --extra slurm --extra video pyproject.toml --output-file requirements.lock
 	{ printf '%s\n' '# Made by `make lock` from requirements.lock.' 'name: labelmer' 'channels: [conda-forge, nodefaults]' \
 		'dependencies:' '  - python=3.12' '  - pip' '  - pip:'; sed 's/^/    - /' requirements.lock; } > envs/labelmer.yaml
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 from conftest import REPOSITORY
 
 from labelmer.__main__ import VERBS
@@ -104,3 +105,15 @@ def test_verbs_are_listed_and_an_unknown_one_is_refused():
     assert all(verb in listed.stdout for verb in VERBS)
     refused = subprocess.run([*run, "nonsense"], cwd=REPOSITORY, capture_output=True, text=True)
     assert refused.returncode == 1 and "unknown verb 'nonsense'" in refused.stderr
+
+
+def test_the_profile_for_slurm_names_the_long_rules_and_the_groups_that_there_are():
+    profile = yaml.safe_load((REPOSITORY / "workflow/profiles/slurm/profile.yaml").read_text())
+    rules = "".join(path.read_text() for path in (REPOSITORY / "workflow/rules").glob("*.smk"))
+    names = re.findall(r"rule (?:\w+ as )?((?:extract|transcribe|finetune)\w*)", rules)
+    long = {name for name in names if "labels" not in name}
+    assert profile["set-resources"].keys() == profile["set-threads"].keys() == long
+    cpus = {rule: given["cpus_per_task"] for rule, given in profile["set-resources"].items()}
+    assert cpus == profile["set-threads"]
+    groups = set(re.findall(r'group:\n\s+"(\S+)"', rules))
+    assert groups == {*profile["group-components"], "reports"}  # which hang together

@@ -1,8 +1,11 @@
 """The workflow as people meet it: its errors, its warnings, its other protocols, its report."""
 
+import re
+
 import pytest
 from conftest import Workspace, tiny_config
 from corpora import turns_of, write_release
+from gpus import pretend
 
 from labelmer.base import tables
 from labelmer.base.ragged import Ragged
@@ -121,3 +124,25 @@ def test_a_subset_of_the_sessions_is_a_corpus_of_its_own(workspace):
     assert [p.name for p in splits] == ["fold1.tsv", "fold2.tsv"]
     first = tables.read(splits[0], "fold")
     assert set(first["session"]) == {"Session1", "Session3"}
+
+
+@pytest.mark.parametrize("gpus", [1, 2])
+def test_so_many_jobs_have_a_gpu_at_once_and_each_its_own(workspace, gpus):
+    workspace.configure({**workspace.config(), "gpu": True})
+    notes = pretend(workspace, at_once=gpus)
+    given = ["features", "--configfile", "test.yaml", "--cores", "2", "--resources", f"gpu={gpus}"]
+    workspace.as_given(given)
+    taken = [line.split()[1] for line in notes.read_text().splitlines()]
+    assert len(taken) == 6 and set(taken) == set("01"[:gpus])
+    logs = (workspace.folder / "logs/tiny/features").rglob("*.log")
+    assert ["is this process' own" in path.read_text() for path in logs] == [True] * 6
+
+
+def test_on_slurm_short_jobs_are_submitted_together(workspace):
+    pytest.importorskip("snakemake_executor_plugin_slurm", reason="pip install '.[slurm]'")
+    given = ["--dry-run", "--profile", "workflow/profiles/slurm", "--configfile", "test.yaml"]
+    _, output = workspace.as_given(given)
+    folds = {f"models.fold{fold}.seed1" for fold in (1, 2, 3)}
+    sessions = {f"corpus.tiny.Session{session}" for session in (1, 2, 3)}
+    groups = re.findall(r"Group job (\S+) ", output)
+    assert set(groups) == folds | sessions | {"reports"} and len(groups) == 7

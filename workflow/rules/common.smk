@@ -113,6 +113,15 @@ GPU = int(config["gpu"])
 # Megabytes that a job may need: a quarter more than measured; docs/configuration.md says of what.
 MEMORY = {"plain": 400, "torch": 1500, "encoder": 2000, "tuning": 11_000}
 
+
+# On a cluster --resources gpu=1 is of each submission; the Snakemake that runs there is not told.
+resource_scopes:
+    gpu="local",
+
+
+if not workflow.is_main_process:
+    workflow.register_resource("gpu", 1)
+
 if GPU and "gpu" not in workflow.global_resources:
     logger.warning("gpu: true, but no --resources gpu=1: jobs may crowd on one GPU.")
 

@@ -30,6 +30,8 @@ rule utterances:
         f"{C_LOGS}/utterances/{{session}}.log",
     benchmark:
         f"{C_BENCHMARKS}/utterances/{{session}}.tsv"
+    group:
+        "corpus.{corpus}.{session}"
     conda:
         ENVIRONMENT
     resources:
@@ -82,6 +84,8 @@ rule labels:
         f"{C_LOGS}/labels/{{session}}.log",
     benchmark:
         f"{C_BENCHMARKS}/labels/{{session}}.tsv"
+    group:
+        "corpus.{corpus}.{session}"
     conda:
         ENVIRONMENT
     resources:
@@ -108,6 +112,8 @@ rule segment:
         f"{C_LOGS}/segments/{{session}}.log",
     benchmark:
         f"{C_BENCHMARKS}/segments/{{session}}.tsv"
+    group:
+        "corpus.{corpus}.{session}"
     conda:
         ENVIRONMENT
     resources:

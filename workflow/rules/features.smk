@@ -32,6 +32,7 @@ rule fetch:
         "logs/encoders/{encoder}.log",
     benchmark:
         "benchmarks/encoders/{encoder}.tsv"
+    localrule: True  # nodes of a cluster often have no network
     conda:
         ENVIRONMENT
     resources:

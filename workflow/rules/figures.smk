@@ -34,6 +34,8 @@ for figure, said in FIGURES.items():
             figure_path(figure, said, "log", LOGS),
         benchmark:
             figure_path(figure, said, "tsv", BENCHMARKS)
+        group:
+            "reports"
         conda:
             ENVIRONMENT
         resources:

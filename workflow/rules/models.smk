@@ -38,6 +38,8 @@ rule train:
         f"{BENCHMARKS}/models/{RUN}.tsv"
     wildcard_constraints:
         variant=TRAINED,
+    group:
+        "models.fold{fold}.seed{seed}"
     conda:
         ENVIRONMENT
     threads: 1
@@ -90,6 +92,8 @@ rule evaluate:
         f"{BENCHMARKS}/predictions/{RUN}.tsv"
     wildcard_constraints:
         variant=TRAINED,
+    group:
+        "models.fold{fold}.seed{seed}"
     conda:
         ENVIRONMENT
     threads: 1
@@ -136,6 +140,8 @@ rule linear:
         f"{BENCHMARKS}/models/{RUN}.tsv"
     wildcard_constraints:
         variant=LINEAR,
+    group:
+        "models.fold{fold}.seed{seed}"
     conda:
         ENVIRONMENT
     threads: 1
@@ -183,6 +189,8 @@ rule metadata:
         f"{BENCHMARKS}/models/{RUN}.tsv"
     wildcard_constraints:
         variant=METADATA,
+    group:
+        "models.fold{fold}.seed{seed}"
     conda:
         ENVIRONMENT
     threads: 1
@@ -220,6 +228,8 @@ rule fuse:
         f"{BENCHMARKS}/predictions/{RUN}.tsv"
     wildcard_constraints:
         variant=FUSED,
+    group:
+        "models.fold{fold}.seed{seed}"
     conda:
         ENVIRONMENT
     resources:

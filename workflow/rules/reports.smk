@@ -110,6 +110,8 @@ rule tabulate:
         f"{LOGS}/reports/tables.log",
     benchmark:
         f"{BENCHMARKS}/reports/tables.tsv"
+    group:
+        "reports"
     conda:
         ENVIRONMENT
     resources:
@@ -150,6 +152,8 @@ if TRANSCRIBER:
             f"{LOGS}/reports/recognition.log",
         benchmark:
             f"{BENCHMARKS}/reports/recognition.tsv"
+        group:
+            "reports"
         conda:
             ENVIRONMENT
         resources:
@@ -179,6 +183,8 @@ rule convergence:
         f"{LOGS}/reports/convergence.log",
     benchmark:
         f"{BENCHMARKS}/reports/convergence.tsv"
+    group:
+        "reports"
     conda:
         ENVIRONMENT
     resources:
@@ -209,6 +215,8 @@ rule salience:
         f"{LOGS}/reports/salience.log",
     benchmark:
         f"{BENCHMARKS}/reports/salience.tsv"
+    group:
+        "reports"
     conda:
         ENVIRONMENT
     resources:
@@ -245,6 +253,8 @@ rule browser:
         f"{LOGS}/reports/browser.log",
     benchmark:
         f"{BENCHMARKS}/reports/browser.tsv"
+    group:
+        "reports"
     conda:
         ENVIRONMENT
     resources:
@@ -284,6 +294,8 @@ rule page:
         f"{LOGS}/reports/page.log",
     benchmark:
         f"{BENCHMARKS}/reports/page.tsv"
+    group:
+        "reports"
     conda:
         ENVIRONMENT
     resources:

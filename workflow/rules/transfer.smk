@@ -87,6 +87,8 @@ rule transfer:
     wildcard_constraints:
         corpus=one_of(OTHERS),
         variant=one_of(config["variants"]),
+    group:
+        "models.fold{fold}.seed{seed}"
     conda:
         ENVIRONMENT
     threads: 1
@@ -133,6 +135,8 @@ rule cross_corpus:
         f"{LOGS}/reports/cross_corpus.log",
     benchmark:
         f"{BENCHMARKS}/reports/cross_corpus.tsv"
+    group:
+        "reports"
     conda:
         ENVIRONMENT
     resources:
