@@ -1,18 +1,45 @@
 """Files that are written whole or not at all, and folders that may be replaced."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from labelmer.base.errors import InputError
 
 
 def write_atomically(path: Path | str, content: str | bytes) -> None:
-    """Write text or bytes to path through a part file beside it: nobody sees half a file."""
+    """Write text or bytes to path through a part file beside it: nobody sees half a file.
+
+    InputError: the operating system refuses; path stays as it was.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    part.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.replace(part, path)
+    with written(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_bytes(content.encode() if isinstance(content, str) else content)
+            os.replace(part, path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def written(path: Path | str) -> Iterator[None]:
+    """What the operating system says against writing a path, as an InputError."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror or error}); make room there, or correct "
+            "its permissions; what was there before is whole"
+        ) from error
+
+
+def leaves(path: str) -> bool:
+    """Does a path that is given as one below a folder lead out of it?"""
+    return Path(path).is_absolute() or ".." in Path(path).parts
 
 
 def refuse_foreign(
