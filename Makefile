@@ -79,9 +79,11 @@ lock:
 # What other systems alone need is not in $(VENV), and stands beside it for the table.
 licences: install
 	sed -n "s/ ; .*sys_platform == '\(win32\|emscripten\)'.*//p" requirements.lock \
-		| xargs $(PYTHON) -m uv pip install --quiet --no-deps --target build/elsewhere
-	{ sed '/^|/,$$d' docs/licences.md; PYTHONPATH=build/elsewhere $(PYTHON) -m uv tool run pip-licenses --python $(BIN)/python \
-		--from=mixed --with-system --format=markdown --packages $$(sed -n 's/^\([^ ]*\)==.*/\1/p' requirements.lock); } > build/licences.md
+		| xargs $(PYTHON) -m uv pip install --quiet --no-deps --python-version 3.12 --target build/elsewhere
+	{ sed '/^|/,$$d' docs/licences.md; \
+		PYTHONPATH=build/elsewhere:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+		$(PYTHON) -m uv tool run pip-licenses --from=mixed --with-system --format=markdown \
+		--packages $$(sed -n 's/^\([^ ]*\)==.*/\1/p' requirements.lock); } > build/licences.md
 	mv build/licences.md docs/licences.md
 
 clean:

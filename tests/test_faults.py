@@ -1,6 +1,7 @@
 """Faults that are of no stage alone: the rows of docs/faults.md that no other test file holds."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -10,11 +11,15 @@ import sys
 
 import numpy as np
 import pytest
+import soundfile
 from conftest import REPOSITORY, python_of_jobs
 from test_encoders import snapshot  # noqa: F401
 from test_reruns import finished  # noqa: F401
 
+from labelmer.base import lock
 from labelmer.base.errors import InputError
+from labelmer.base.ragged import Ragged
+from labelmer.base.ragged_writer import Writer
 from labelmer.config import files
 from labelmer.features import made
 from labelmer.prediction import bundled
@@ -94,6 +99,18 @@ def test_every_stage_says_that_the_disk_refuses_and_leaves_what_was_there(finish
     assert contents(workspace.folder / "results") == before
 
 
+def test_where_nothing_can_be_locked_it_is_said_and_the_work_is_done(tmp_path, monkeypatch, caplog):
+    def acquire(*_, **__):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(lock.FileLock, "acquire", acquire)
+    with Writer(tmp_path / "f.h5", ["a"], [1], (), "int16", {}) as writer:
+        writer.write(0, np.array([5], np.int16), b"k" * 32)
+    assert Ragged(tmp_path / "f.h5")["a"].tolist() == [5]
+    assert "f.h5: cannot be locked" in caplog.text and "one process alone write it" in caplog.text
+    assert [path.name for path in tmp_path.iterdir()] == ["f.h5"]
+
+
 # What is given
 
 
@@ -161,3 +178,38 @@ def test_a_manifest_of_a_million_rows_takes_less_than_two_gigabytes(tmp_path):
             file.write(f"u{i:06d}\t{where}\tang\tWhat a day this is, {i}.\n")
     work = "assert len(manifest.rows(Path(sys.argv[1]))) == 1_000_000"
     assert megabytes("from labelmer.corpus.readers import manifest", work, path) < 2000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", [16_000, 8_000])
+def test_ten_hours_of_silence_in_a_megabyte_take_little_memory(tmp_path, rate):
+    path = tmp_path / "silence.flac"
+    with soundfile.SoundFile(path, "w", rate, 1, "PCM_16") as file:
+        for _ in range(600):
+            file.write(np.zeros(60 * rate, np.int16))
+    assert path.stat().st_size < 2_000_000
+    work = """
+try:
+    list(of_recording(Path(sys.argv[1])))
+except InputError as error:
+    assert "nothing but silence, expected some sound" in str(error)
+else:
+    sys.exit("it was taken for sound")
+"""
+    imports = "from labelmer.base.errors import InputError\n"
+    imports += "from labelmer.prediction.recordings import of_recording"
+    assert megabytes(imports, work, path) < 3000
+
+
+# The table
+
+
+def test_every_row_of_the_table_has_its_tests():
+    page = (REPOSITORY / "docs" / "faults.md").read_text()
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 15
+    for row in rows:
+        named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", row[-1])
+        assert named, row
+        for file, test in named:
+            assert f"\ndef {test}(" in (REPOSITORY / "tests" / file).read_text(), test
