@@ -27,10 +27,11 @@ from labelmer.prediction import bundled
 # The disk
 
 
-@pytest.fixture(scope="module")
-def disk(tmp_path_factory):
+@pytest.fixture
+def disk(tmp_path):
     """mount(options): a small file system of its own, mounted so; its folder."""
-    place = tmp_path_factory.mktemp("disk")
+    place = tmp_path / "disk"
+    place.mkdir()
 
     def mount(*options):
         told = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(place)]
@@ -75,14 +76,16 @@ def run(command, workspace):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", ["No space left on device", "Read-only file system"])
+@pytest.mark.parametrize(
+    "fault", ["No space left on device|GB are free there", "Read-only file system"]
+)
 def test_every_stage_says_that_the_disk_refuses_and_leaves_what_was_there(finished, disk, fault):  # noqa: F811
     place = disk("size=200m")
     workspace = finished.copied(place / fault[:2])
     found = commands_of(workspace)
     assert len(found) > 12
     if fault.startswith("No"):
-        with (place / "filler").open("wb") as file, pytest.raises(OSError, match=fault):
+        with (place / "filler").open("wb") as file, pytest.raises(OSError, match="No space"):
             while True:
                 file.write(bytes(2**16))
                 file.flush()
@@ -92,7 +95,7 @@ def test_every_stage_says_that_the_disk_refuses_and_leaves_what_was_there(finish
     wrong = {}
     for rule, (_, command) in found.items():
         status, said = run(command, workspace)
-        if status != 1 or fault not in said or "Traceback" in said:
+        if status != 1 or not re.search(fault, said) or "Traceback" in said:
             wrong[rule] = command, status, said
     disk("remount", "rw")
     assert wrong == {}

@@ -31,7 +31,7 @@ def command(main: Callable[[Sequence[str] | None], None]) -> Callable:
             sys.exit(1)
         except Exception as error:
             if of_the_disk(error):
-                log.error("error: %s; make room on the disk, or let it be written", error)
+                log.error("error: %s; make room on the disk, or correct its permissions", error)
                 sys.exit(1)
             log.exception("labelmer stopped on an error that it did not expect")
             sys.exit(1)
