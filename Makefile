@@ -9,6 +9,7 @@
 # make bench   prints the benchmarks' ratios
 # make site    builds the documentation as a site, site/index.html
 # make lock    writes requirements.lock and envs/labelmer.yaml anew; needs `pip install uv`
+# make licences  writes the table of docs/licences.md anew; needs `pip install uv`
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,7 +19,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 SNAKEMAKE := PYTHONPATH=workflow/logger:$$PYTHONPATH snakemake --logger progress --cores 2 --resources gpu=1
 
-.PHONY: install demo-corpus demo evidence test test-quick test-slurm lint bench site lock clean
+.PHONY: install demo-corpus demo evidence test test-quick test-slurm lint bench site lock licences clean
 
 install: $(INSTALLED)
 
@@ -75,10 +76,20 @@ site: install
 	$(BIN)/mkdocs build --quiet
 
 lock:
-	$(PYTHON) -m uv pip compile --quiet --universal --no-header --no-annotate --python-version 3.11 \
+	$(PYTHON) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
 		--extra workflow --extra demo --extra dev --extra docs --extra slurm --extra video pyproject.toml --output-file requirements.lock
 	{ printf '%s\n' '# Made by `make lock` from requirements.lock.' 'name: labelmer' 'channels: [conda-forge, nodefaults]' \
-		'dependencies:' '  - python=3.12' '  - pip' '  - pip:'; sed 's/^/    - /' requirements.lock; } > envs/labelmer.yaml
+		'dependencies:' '  - python=3.12' '  - pip' '  - pip:'; sed -n 's/^\([^ ].*\) \\$$/    - \1/p' requirements.lock; } > envs/labelmer.yaml
+
+# What other systems alone need is not in $(VENV), and stands beside it for the table.
+licences: install
+	sed -n "s/ ; .*sys_platform == '\(win32\|emscripten\)'.*//p" requirements.lock \
+		| xargs $(PYTHON) -m uv pip install --quiet --no-deps --python-version 3.12 --target build/elsewhere
+	{ sed '/^|/,$$d' docs/licences.md; \
+		PYTHONPATH=build/elsewhere:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+		$(PYTHON) -m uv tool run pip-licenses --from=mixed --with-system --format=markdown \
+		--packages $$(sed -n 's/^\([^ ]*\)==.*/\1/p' requirements.lock); } > build/licences.md
+	mv build/licences.md docs/licences.md
 
 clean:
 	rm -rf $(VENV) .snakemake

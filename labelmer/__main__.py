@@ -5,6 +5,7 @@ import sys
 
 # verb: its module, what it does
 VERBS = {
+    "workflow": ("config.workflow", "the workflow -> a folder where snakemake runs it"),
     "demo": ("demo.release", "speak the demo corpus"),
     "manifest": ("corpus.manifest", "a public corpus as it is distributed -> a table, a config"),
     "segment": ("corpus.segment", "corpus audio -> one file of utterances per session"),

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from labelmer.base.errors import InputError
-from labelmer.corpus import audio
+from labelmer.corpus import audio, resampling
 
 FORMATS = {  # how soundfile writes it, and whether it gives back every sample as it was
     "wav": ({"format": "WAV"}, True),
@@ -349,11 +349,11 @@ def test_odd_rates_are_resampled_in_little_memory(tmp_path):
     code = f"""
 import sys, tracemalloc
 tracemalloc.start()
-from labelmer.corpus import audio
+from labelmer.corpus import audio, resampling
 for rate in {rates}:
     source = audio.Source(f"{tmp_path}/{{rate}}.wav")
     samples, _ = source.read(*source.span())
-    assert len(samples) == audio.resampled_length(rate // 4, rate)
+    assert len(samples) == resampling.resampled_length(rate // 4, rate)
 assert "torch" not in sys.modules
 print(tracemalloc.get_traced_memory()[1] // 2**20)
 """
@@ -367,11 +367,21 @@ def test_a_resampled_tone_is_that_tone(rate):
         return np.sin(2 * np.pi * hertz * np.arange(rate) / rate)
 
     for hertz in (100, 1000, 3000):
-        away = audio.resample(tone(rate, hertz), rate) - tone(16_000, hertz)
+        away = resampling.resample(tone(rate, hertz), rate) - tone(16_000, hertz)
         assert np.abs(away[2000:-2000]).max() < 1e-4
     for hertz in (9000, 10_500):
         if hertz < rate / 2:
-            assert np.abs(audio.resample(tone(rate, hertz), rate)[2000:-2000]).max() < 1e-4
+            assert np.abs(resampling.resample(tone(rate, hertz), rate)[2000:-2000]).max() < 1e-4
+
+
+@pytest.mark.parametrize("rate", [8000, 22_050, 22_254, 44_101, 48_000, 192_000])
+@pytest.mark.parametrize("block", [1 << 20, 9_999, 100])
+def test_blocks_are_resampled_as_the_whole_is(rate, block):
+    samples = np.random.default_rng(1).normal(0, 0.1, rate // 3 + 17)
+    blocks = [samples[i : i + block] for i in range(0, len(samples), block)]
+    whole = np.concatenate(list(resampling.resampled(blocks, rate)))
+    np.testing.assert_array_equal(whole, resampling.resample(samples, rate))
+    assert len(whole) == resampling.resampled_length(len(samples), rate)
 
 
 def test_cuts_of_a_long_file_do_not_decode_it(tmp_path):

@@ -84,19 +84,43 @@ def test_training_and_encoding_start_without_soundfile():
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY).returncode == 0
 
 
+def locked():
+    """The lock file: {pin with its marker: its hashes}."""
+    text = (REPOSITORY / "requirements.lock").read_text().replace(" \\\n    --hash=", " --hash=")
+    pins = [line.split(" --hash=") for line in text.splitlines()]
+    return {pin: hashes for pin, *hashes in pins}
+
+
+def name_of(pin):
+    """A package's name, as the lock file writes it."""
+    return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", pin)[0]).lower()
+
+
+def test_the_lock_file_has_a_hash_of_all_that_may_be_installed():
+    assert all(re.match(r"[a-z0-9-]+==\S+( ; .*)?$", pin) for pin in locked())
+    hashes = [hash for found in locked().values() for hash in found or [""]]
+    assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", hash) for hash in hashes)
+
+
 def test_the_conda_environment_equals_the_lock_file():
-    lock = (REPOSITORY / "requirements.lock").read_text().split("\n")
     environment = (REPOSITORY / "envs" / "labelmer.yaml").read_text().split("\n")
     pins = [line.removeprefix("    - ") for line in environment if line.startswith("    - ")]
-    assert pins == [line for line in lock if line]
+    assert pins == list(locked())
 
 
 def test_the_lock_file_pins_what_the_project_asks_for():
     project = (REPOSITORY / "pyproject.toml").read_text()
-    asked = re.findall(r'^\s+"([A-Za-z0-9_-]+)[<>=]', project, re.MULTILINE)
-    lock = (REPOSITORY / "requirements.lock").read_text().lower().replace("_", "-")
+    asked = re.findall(r'^\s+"([A-Za-z0-9_-]+[<>=].*)"', project, re.MULTILINE)
     assert len(asked) > 15
-    assert [a for a in asked if f"\n{a.lower().replace('_', '-')}==" not in f"\n{lock}"] == []
+    assert {name_of(package) for package in asked} <= {name_of(pin) for pin in locked()}
+
+
+def test_the_table_of_licences_names_all_that_the_lock_file_does():
+    page = (REPOSITORY / "docs" / "licences.md").read_text()
+    rows = re.findall(r"^\| (\S+) +\| (\S+) +\| (.*?) +\|$", page, re.MULTILINE)[1:]
+    assert {name_of(name) for name, _, _ in rows} == {name_of(pin) for pin in locked()}
+    versions = {re.match(r"(\S+)==(\S+)", pin).groups() for pin in locked()}
+    assert {(name_of(name), version) for name, version, _ in rows} <= versions
 
 
 def test_verbs_are_listed_and_an_unknown_one_is_refused():

@@ -73,15 +73,32 @@ def test_a_failed_job_tells_all_and_where_its_log_is(folder):
     assert "Error in rule make" in output and "exit 1" in output
 
 
-def test_a_run_that_is_broken_off_ends_and_says_what_it_stopped(folder):
+@pytest.fixture
+def running(folder):
+    """A run whose first job waits until the file `slow` is gone."""
     (folder / "slow").touch()
     run = started(folder)
     while run.poll() is None and not list(folder.glob("begun-*")):
         time.sleep(0.1)
-    os.killpg(run.pid, signal.SIGINT)  # as Ctrl-C does
-    output, _ = run.communicate(timeout=60)
-    assert run.returncode == 1 and "Error in rule make" in output and "log: logs/" in output
+    return run
+
+
+def test_a_run_that_is_broken_off_says_what_it_stopped_and_goes_on_later(folder, running):
+    os.killpg(running.pid, signal.SIGINT)  # as Ctrl-C does
+    output, _ = running.communicate(timeout=60)
+    assert running.returncode == 1 and "Error in rule make" in output and "log: logs/" in output
     assert not list(folder.glob("out/*"))
+    (folder / "slow").unlink()
+    status, output = said(folder)
+    assert status == 0 and output.endswith("4 of 4  all\n")
+
+
+def test_a_second_run_in_the_folder_is_refused_and_the_first_goes_on(folder, running):
+    status, output = said(folder)
+    assert status == 1 and "Directory cannot be locked" in output
+    (folder / "slow").unlink()
+    output, _ = running.communicate(timeout=60)
+    assert running.returncode == 0 and output.endswith("4 of 4  all\n")
 
 
 def test_a_terminal_shows_one_line_as_wide_as_it_is(folder):

@@ -12,6 +12,7 @@ from labelmer.base.digest import content_key
 from labelmer.base.errors import InputError
 from labelmer.base.ragged import Ragged
 from labelmer.corpus import audio, segment
+from labelmer.corpus.resampling import resampled_length
 
 
 def sine(rate, seconds=1.0, hertz=440.0, amplitude=0.5):
@@ -36,7 +37,7 @@ def heard(path, start_s=None, end_s=None):
     first, stop = source.span(start_s, end_s)
     samples, _ = source.read(first, stop)
     assert samples.dtype == np.int16
-    assert samples.shape == (audio.resampled_length(stop - first, source.rate),)
+    assert samples.shape == (resampled_length(stop - first, source.rate),)
     return samples
 
 

@@ -1,7 +1,10 @@
-"""The one exception that is the user's to mend, and what tells that memory ran out.
+"""The one exception that is the user's to mend, and what tells that memory or the disk ran out.
 
 Apart from stage.py, so that a change of how errors and progress are shown changes no feature.
 """
+
+import errno
+import os
 
 
 class InputError(Exception):
@@ -12,3 +15,10 @@ def lacks_memory(error: BaseException) -> bool:
     """Does an error say that memory ran out? PyTorch raises several classes for it."""
     signs = "out of memory", "can't allocate memory", "ALLOC_FAILED"
     return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)
+
+
+def of_the_disk(error: BaseException) -> bool:
+    """Does an error say that the disk is full, or may not be written? Libraries have their own
+    classes for it."""
+    signs = map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES))
+    return any(sign in str(error) for sign in signs)

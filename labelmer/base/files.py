@@ -45,9 +45,14 @@ def write_atomically(path: Path | str, content: str | bytes) -> None:
         try:
             part.write_bytes(content.encode() if isinstance(content, str) else content)
             os.replace(part, path)
-        except OSError:
+        except BaseException:
             part.unlink(missing_ok=True)
             raise
+
+
+def leaves(path: str) -> bool:
+    """Does a path that is given as one below a folder lead out of it?"""
+    return Path(path).is_absolute() or ".." in Path(path).parts
 
 
 def refuse_foreign(

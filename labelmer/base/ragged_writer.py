@@ -3,8 +3,8 @@
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from labelmer.base.bfloat16 import BFLOAT16, hdf5_bfloat16, rounded
 from labelmer.base.errors import InputError
+from labelmer.base.files import writing
 from labelmer.base.lock import alone
 from labelmer.base.log import log
 from labelmer.base.ragged import FORMAT, KEY_BYTES, NotWhole, Ragged
@@ -63,7 +64,7 @@ class Writer:
         self.shape = (int(self.offsets[-1]), *shape)
         self.dtype = np.dtype(np.uint16 if self.short else dtype)
         self.committed = time.monotonic()
-        with self._written(), ExitStack() as stack:
+        with writing(self.path), ExitStack() as stack:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(alone(self.path))
             stack.callback(self._discard)
@@ -111,7 +112,7 @@ class Writer:
         Returns two sets of indices: of the items that the file at path holds, and of those that an
         interrupted Writer left behind.
         """
-        with self._written():
+        with writing(self.path):
             left = self._copied(self.part, keys)
             held = self._copied(self.path, keys)
             self._commit()
@@ -144,7 +145,7 @@ class Writer:
                 f"{self.path}: {self.ids[index]}: values of shape {np.shape(values)}, "
                 f"expected {expected}"
             )
-        with self._written():
+        with writing(self.path):
             if np.size(values):
                 self.file.seek(self.starts[0] + int(start) * self.dtype.itemsize * self._row())
                 numbers = rounded(values) if self.short else values
@@ -154,7 +155,7 @@ class Writer:
     def commit(self) -> None:
         """Make what is written last, if it is a while since the last time."""
         if time.monotonic() - self.committed > COMMIT_S:
-            with self._written():
+            with writing(self.path):
                 self._commit()
 
     def _row(self) -> int:
@@ -181,7 +182,7 @@ class Writer:
         with self.stack:
             if kind is None and len(unwritten):
                 raise ValueError(f"{self.path}: item {self.ids[unwritten[0]]} was never written")
-            with self._written():
+            with writing(self.path):
                 self._commit()
                 self.file.close()
                 if kind is None:
@@ -191,17 +192,6 @@ class Writer:
         """Remove what was written, but for what the next Writer can take over."""
         if self.place != self.part:
             self.place.unlink(missing_ok=True)
-
-    @contextmanager
-    def _written(self) -> Iterator[None]:
-        """What the operating system says against writing, as an InputError."""
-        try:
-            yield
-        except OSError as error:
-            raise InputError(
-                f"{self.path}: cannot be written ({error.strerror or error}); make room there, or "
-                "correct its permissions; what was there before is whole"
-            ) from error
 
 
 def _kind(dtype: type | np.dtype) -> h5py.h5t.TypeID:

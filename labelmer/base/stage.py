@@ -3,16 +3,15 @@
 import argparse
 import functools
 import json
-import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from labelmer.base.errors import InputError
+from labelmer.base.errors import InputError, of_the_disk
 from labelmer.base.files import writing
-from labelmer.base.log import log, log_to_terminal
+from labelmer.base.log import LogFile, log, log_to_terminal
 from labelmer.base.options import TEXT, check, closed, refuse, schema_of
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -31,7 +30,10 @@ def command(main: Callable[[Sequence[str] | None], None]) -> Callable:
         except InputError as error:
             log.error("error: %s", error)
             sys.exit(1)
-        except Exception:
+        except Exception as error:
+            if of_the_disk(error):
+                log.error("error: %s; make room on the disk, or correct its permissions", error)
+                sys.exit(1)
             log.exception("labelmer stopped on an error that it did not expect")
             sys.exit(1)
 
@@ -59,9 +61,7 @@ def parse(
     if args.log:
         with writing(args.log):
             args.log.parent.mkdir(parents=True, exist_ok=True)
-            handler = logging.FileHandler(args.log, mode="w", encoding="utf-8")
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-        log.addHandler(handler)
+            log.addHandler(LogFile(args.log))
     known = {"code": TEXT, **optional, **needed}
     rules = {name: schema_of(of) if isinstance(of, type) else of for name, of in known.items()}
     schema = {**closed(rules, list(needed)), "additionalProperties": others}

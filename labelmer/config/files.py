@@ -1,6 +1,7 @@
 """Config files as they are written, before YAML makes something else of them."""
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ from labelmer.base.errors import InputError
 
 # Numbers as everyone reads them. YAML 1.1 has more: 010 is 8, 1:30 is 90, 1_0 is 10.
 NUMBER = re.compile(r"[+-]?(\d|[1-9]\d+|(\d|[1-9]\d+)?\.\d*)(e[+-]?\d+)?|[+-]?\.(inf|nan)", re.I)
+MOST_VALUES = (
+    100_000  # that a config may come to: aliases of aliases are soon more than memory holds
+)
 
 
 def check_files(paths: Iterable[Path | str]) -> None:
@@ -35,7 +39,24 @@ def _misread(path: Path | str) -> Iterator[str]:
         text = text.replace("\t", " ")  # JSON is YAML but for its tabs
     except ValueError:
         pass
-    yield from _misread_node(yaml.compose(text, Loader=yaml.SafeLoader), path, (), set())
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    if (values := _values(node, {})) > MOST_VALUES:
+        yield (
+            f"{path}: {values:,} values where each alias (*name) is what it stands for, expected "
+            f"{MOST_VALUES:,} or fewer; write out what is meant"
+        )
+    yield from _misread_node(node, path, (), set())
+
+
+def _values(node: yaml.Node | None, known: dict[int, float]) -> float:
+    """How many values a node is with what its aliases stand for: no end of them, if it holds
+    itself. known: those of the nodes before, by id."""
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        inside = node.value if isinstance(node, yaml.CollectionNode) else []
+        parts = [part for item in inside for part in (item if isinstance(item, tuple) else [item])]
+        known[id(node)] = 1 + sum(_values(part, known) for part in parts)
+    return known[id(node)]
 
 
 def _misread_node(

@@ -1,13 +1,12 @@
 """Audio files -> 16 kHz, mono, 16 bit: decode, cut, mix down, resample."""
 
-import functools
-import math
 import mmap
 import os
 import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -17,6 +16,7 @@ from labelmer.base.ragged import RATE
 from labelmer.corpus import ffmpeg, levels
 from labelmer.corpus.containers import mp3, streams
 from labelmer.corpus.containers.stream import Finding, Pieces, Stream, not_checked
+from labelmer.corpus.resampling import resampled
 
 RATES = 4_000, 384_000  # Hz, of files that may be audio
 BLOCK = 1 << 20  # frames decoded at once
@@ -207,7 +207,22 @@ class Source:
         Returns samples of shape (samples,) and a list of (kind, sentence). Channels are averaged.
         Files that are 16 kHz, mono and 16 bit already pass bit for bit.
         """
-        blocks, measured = [], []
+        measured: list[dict[str, Any]] = []
+        pieces = [  # whole recordings are long: 16 bit of each at once
+            np.clip(np.round(piece * 32768), -32768, 32767).astype(np.int16)
+            for piece in resampled(self._mono(first, stop, measured), self.rate)
+        ]
+        decoded = sum(level["count"] for level in measured)
+        if decoded != stop - first:
+            raise InputError(
+                f"{self.path}: {decoded} frames could be decoded, its header says "
+                f"{stop - first}; replace the file"
+            )
+        samples = np.concatenate([np.zeros(0, np.int16), *pieces])
+        return samples, levels.oddities(measured) if measured else []
+
+    def _mono(self, first: int, stop: int, measured: list[dict[str, Any]]) -> Iterator[np.ndarray]:
+        """The mean over channels of each decoded block; measured gets what oddities() needs."""
         for block in self._blocks(first, stop):
             mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
             if not np.isfinite(mono.sum()) and not np.isfinite(mono).all():
@@ -215,17 +230,7 @@ class Source:
                     f"{self.path}: samples that are not numbers (NaN or Inf); replace the file"
                 )
             measured.append(levels.measure(block, mono))
-            blocks.append(mono)
-        mono = blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros(0), *blocks])
-        if len(mono) != stop - first:
-            raise InputError(
-                f"{self.path}: {len(mono)} frames could be decoded, its header says "
-                f"{stop - first}; replace the file"
-            )
-        if self.rate != RATE:
-            mono = resample(mono, self.rate)
-        samples = np.clip(np.round(mono * 32768), -32768, 32767).astype(np.int16)
-        return samples, levels.oddities(measured) if measured else []
+            yield mono
 
     def _blocks(self, first: int, stop: int) -> Iterator[np.ndarray]:
         """Decoded frames first:stop, each block of shape (frames, channels)."""
@@ -256,29 +261,6 @@ def _first(table: list[tuple[bytes, str]], head: bytes) -> str:
     """What the first pattern says that a file's beginning matches; empty where none does."""
     found = (what for start, what in table if re.match(start, head, re.DOTALL))
     return next(found, "")
-
-
-def resampled_length(frames: int, rate: int) -> int:
-    """Samples at 16 kHz that `frames` at `rate` Hz become."""
-    return -(-frames * RATE // rate)
-
-
-def resample(mono: np.ndarray, rate: int) -> np.ndarray:
-    """Samples at `rate` Hz -> at 16 kHz, of resampled_length(). One kernel serves all of a rate."""
-    # Imported here: most corpora are at 16 kHz already.
-    from scipy.signal import resample_poly
-
-    shared = math.gcd(rate, RATE)
-    return resample_poly(mono, RATE // shared, rate // shared, window=_kernel(rate))
-
-
-@functools.lru_cache(2)
-def _kernel(rate: int) -> np.ndarray:
-    """Low-pass filter: 24 zero crossings to a side, ripples below -80 dB."""
-    from scipy.signal import firwin
-
-    longest = max(rate, RATE) // math.gcd(rate, RATE)
-    return firwin(2 * 24 * longest + 1, 0.98 / longest, window=("kaiser", 8.0))
 
 
 def relative(path: Path | str, root: Path | str) -> str:

@@ -22,6 +22,7 @@ from labelmer.base.ragged import RATE
 from labelmer.base.ragged_writer import Writer
 from labelmer.base.stage import CARRIED, command, parse, stage_parser
 from labelmer.corpus import audio, readers
+from labelmer.corpus.resampling import resampled_length
 
 NAMED = 3  # findings of a kind that the terminal shows
 
@@ -79,7 +80,7 @@ def find(
                 findings.add("no samples", f"{name}: {path}: no samples; left out")
             else:
                 spans[name] = source, first, stop
-                seconds = audio.resampled_length(stop - first, source.rate) / RATE
+                seconds = resampled_length(stop - first, source.rate) / RATE
         place = audio.relative(path, root)
         rows.append({"id": name, "seconds": seconds, "source": place, "problem": problem})
     return spans, pd.DataFrame(rows, columns=["id", "seconds", "source", "problem"])
@@ -110,7 +111,7 @@ def write_segments(spans: dict[str, Span], path: Path, attrs: dict, findings: Fi
     ids = sorted(spans)
     places = {name: place for place, name in enumerate(ids)}
     lengths = [
-        audio.resampled_length(stop - first, source.rate)
+        resampled_length(stop - first, source.rate)
         for source, first, stop in (spans[name] for name in ids)
     ]
     attrs = {"kind": "segments", "unit": "samples", "rate_hz": RATE, **attrs}

@@ -12,6 +12,7 @@ import numpy as np
 
 from labelmer.base.digest import file_digest
 from labelmer.base.errors import InputError
+from labelmer.base.files import leaves
 from labelmer.base.ragged import RATE
 from labelmer.features.items import Items
 
@@ -33,6 +34,11 @@ def names_in(folder: Path | str) -> list[str]:
 def check_names(folder: Path | str, names: Iterable[str]) -> None:
     """InputError if an utterance has no file in the folder."""
     wanted = list(names)
+    if outside := [name for name in wanted if leaves(name)]:
+        raise InputError(
+            f"{folder}: {listed(outside)}: their files would not lie in this folder; rename these "
+            "utterances in the corpus"
+        )
     missing = [name for name in wanted if not path_of(folder, name).is_file()]
     if missing:
         raise InputError(

@@ -1,6 +1,6 @@
 """What all figures share: colours, type, titles, and how they are saved."""
 
-import os
+import io
 import re
 import textwrap
 import warnings
@@ -17,6 +17,7 @@ from matplotlib.font_manager import findfont, fontManager, get_font
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from labelmer.base.files import write_atomically
 from labelmer.base.log import log
 from labelmer.report.text import counted
 
@@ -163,7 +164,6 @@ def save(draw: Callable[[], Figure], stem: Path) -> None:
 
     What the font lacks is drawn in other installed fonts; the log names what none of them has.
     """
-    stem.parent.mkdir(parents=True, exist_ok=True)
     nothing = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
     with rc_context(STYLE), warnings.catch_warnings():
         more, missing = fallbacks(letters_of(draw()))
@@ -183,7 +183,7 @@ def save(draw: Callable[[], Figure], stem: Path) -> None:
         figure = laid_out(figure)
         for kind, metadata in nothing.items():
             path = stem.with_name(f"{stem.name}.{kind}")
-            part = path.with_name(path.name + ".part")
-            figure.savefig(part, format=kind, dpi=200, metadata=metadata)
-            os.replace(part, path)
+            drawn = io.BytesIO()
+            figure.savefig(drawn, format=kind, dpi=200, metadata=metadata)
+            write_atomically(path, drawn.getvalue())
             log.info("wrote %s", path)

@@ -40,7 +40,8 @@ class Checkpoints:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         save_model(model, str(part / FILES[0]))
-        torch.save(state, part / FILES[1])
+        with (part / FILES[1]).open("wb") as file:  # so that a full disk is an OSError
+            torch.save(state, file)
         facts = {"key": self.key, "files": {name: file_digest(part / name) for name in FILES}}
         (part / "digests.json").write_text(json.dumps(facts), encoding="utf-8")
         part.rename(self._of(epoch))

@@ -10,7 +10,7 @@ from typing import Any
 
 from labelmer.base.digest import file_digest
 from labelmer.base.errors import InputError
-from labelmer.base.files import refuse_unwritable
+from labelmer.base.files import leaves, refuse_unwritable
 from labelmer.base.lock import alone
 from labelmer.base.log import log
 from labelmer.features import encoders
@@ -131,6 +131,14 @@ def opened(folder: Path | str) -> Bundle:
                 "anew"
             )
         bundle = Bundle(Path(folder), about)
+        parts = [part["folder"] for model in bundle.models for part in model["parts"]]
+        snapshots = [*about["encoders"].values(), *filter(None, [about.get("transcriber")])]
+        for place in (*parts, *(told["folder"] or told["name"] for told in snapshots)):
+            if leaves(place):
+                raise InputError(
+                    f"{path}: '{place}', expected a path below the bundle's folder; whoever made "
+                    "this bundle is not to be trusted: take another"
+                )
         for model in bundle.models:
             for part in model["parts"]:
                 _check(bundle, part)

@@ -23,7 +23,7 @@ TABLES = ("compare", "summary", "classes", "confusion", "robustness")
 OTHERS = "cross_corpus"  # of a study that tests on other corpora
 
 
-def models_in(made: dict[str, Any]) -> str:
+def models_in(made: Mapping[str, Any]) -> str:
     """How many models a bundle has, in words: "5 models". made: its bundle.json."""
     count = len(made["models"])
     return f"{count} model" + "s" * (count > 1)

@@ -14,6 +14,7 @@ HOP_S, PAUSE_S, MARGIN_S = 0.02, 0.4, 0.1
 QUIET_DB = 30.0
 SHORTEST_S, LONGEST_S = 0.2, 20.0
 SMOOTH_S, ENDS_S = 0.3, 2.0
+BLOCK = 1 << 12  # hops whose levels are found at once: recordings are long
 
 
 def utterances(samples: np.ndarray) -> list[tuple[float, float]]:
@@ -55,6 +56,11 @@ def _halved(levels: np.ndarray, start: float, end: float) -> list[tuple[float, f
 def _levels(samples: np.ndarray) -> np.ndarray:
     """Decibels of each HOP_S, of full scale."""
     hop = round(HOP_S * RATE)
+    pieces = [samples[i : i + BLOCK * hop] for i in range(0, len(samples), BLOCK * hop)]
+    return np.concatenate([np.zeros(0, np.float32), *(_of_hops(piece, hop) for piece in pieces)])
+
+
+def _of_hops(samples: np.ndarray, hop: int) -> np.ndarray:
     count = -(-len(samples) // hop)
     padded = np.zeros(count * hop, np.float32)
     padded[: len(samples)] = samples.astype(np.float32) / 32768

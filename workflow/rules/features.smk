@@ -61,6 +61,7 @@ if TRANSCRIBER:
             f"logs/transcribers/{TRANSCRIBER['name']}.log",
         benchmark:
             f"benchmarks/transcribers/{TRANSCRIBER['name']}.tsv"
+        localrule: True
         conda:
             ENVIRONMENT
         resources:

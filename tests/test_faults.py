@@ -1,0 +1,218 @@
+"""Faults that are of no stage alone: the rows of docs/faults.md that no other test file holds."""
+
+import csv
+import errno
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import REPOSITORY, python_of_jobs
+from test_encoders import snapshot  # noqa: F401
+from test_reruns import finished  # noqa: F401
+
+from labelmer.base import lock
+from labelmer.base.errors import InputError
+from labelmer.base.ragged import Ragged
+from labelmer.base.ragged_writer import Writer
+from labelmer.config import files
+from labelmer.features import made
+from labelmer.prediction import bundled
+
+# The disk
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """mount(options): a small file system of its own, mounted so; its folder."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def mount(*options):
+        told = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(place)]
+        done = subprocess.run(told, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+        return place
+
+    yield mount
+    subprocess.run(["umount", str(place)], capture_output=True)
+
+
+def commands_of(workspace):
+    """The first job of each rule that has run: {rule: (its outputs, its shell command)}."""
+    _, output = workspace.snakemake("--detailed-summary")
+    table = output[output.index("output_file\t") :]
+    found = {}
+    for row in csv.DictReader(io.StringIO(table), delimiter="\t"):
+        outputs, command = found.setdefault(row["rule"], ([], row["shellcmd"]))
+        if row["shellcmd"] == command:
+            outputs.append(row["output_file"])
+    return found
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def run(command, workspace):
+    """Run a job's command in a workspace; its exit status, and what it says."""
+    path = os.pathsep.join([python_of_jobs(), os.environ["PATH"]])
+    told = {"PATH": path, "PYTHONPATH": str(workspace.folder)}
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=workspace.folder,
+        env={**os.environ, **told},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "fault", ["No space left on device|GB are free there", "Read-only file system"]
+)
+def test_every_stage_says_that_the_disk_refuses_and_leaves_what_was_there(finished, disk, fault):  # noqa: F811
+    place = disk("size=200m")
+    workspace = finished.copied(place / fault[:2])
+    found = commands_of(workspace)
+    assert len(found) > 12
+    shutil.rmtree(workspace.folder / "logs")  # a log that is begun anew would make room
+    if fault.startswith("No"):
+        with pytest.raises(OSError, match="No space"):
+            (place / "filler").write_bytes(bytes(2**28))
+    else:
+        disk("remount", "ro")
+    before = contents(workspace.folder / "results")
+    wrong = {}
+    for rule, (_, command) in found.items():
+        status, said = run(command, workspace)
+        if status != 1 or not re.search(fault, said) or "Traceback" in said:
+            wrong[rule] = command, status, said
+    disk("remount", "rw")
+    assert wrong == {}
+    assert contents(workspace.folder / "results") == before
+
+
+def test_where_nothing_can_be_locked_it_is_said_and_the_work_is_done(tmp_path, monkeypatch, caplog):
+    def acquire(*_, **__):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(lock.FileLock, "acquire", acquire)
+    with Writer(tmp_path / "f.h5", ["a"], [1], (), "int16", {}) as writer:
+        writer.write(0, np.array([5], np.int16), b"k" * 32)
+    assert Ragged(tmp_path / "f.h5")["a"].tolist() == [5]
+    assert "f.h5: cannot be locked" in caplog.text and "one process alone write it" in caplog.text
+    assert [path.name for path in tmp_path.iterdir()] == ["f.h5"]
+
+
+# What is given
+
+
+@pytest.mark.parametrize("text", ["a: &a [*a]\n", None], ids=["of itself", "of aliases"])
+def test_aliases_that_explode_are_refused_at_once(text, tmp_path):
+    lines = ["a0: &a0 [x, x]"]
+    lines += [f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 60)]
+    path = tmp_path / "config.yaml"
+    path.write_text(text or "\n".join(lines))
+    with pytest.raises(InputError, match=r"config\.yaml: .* values where each alias"):
+        files.check_files([path])
+
+
+@pytest.mark.parametrize("name", ["../a", "x/../../a", "/tmp/a"])
+def test_an_id_that_leads_out_of_the_folder_of_features_is_refused(name, tmp_path):
+    (tmp_path / "features").mkdir()
+    np.save(tmp_path / "a.npy", np.zeros((1, 2), "f4"))
+    with pytest.raises(InputError, match=f"'{re.escape(name)}': their files would not lie in"):
+        made.check_names(tmp_path / "features", [name])
+
+
+@pytest.mark.parametrize("place", ["../model", "/tmp/model", "models/../../model"])
+@pytest.mark.parametrize("key", ["models", "folder", "name", "transcriber"])
+def test_a_bundle_whose_parts_lie_elsewhere_is_refused(place, key, tmp_path):
+    told = {"folder": None, "name": "minilm"}
+    about = {"format": bundled.FORMAT, "classes": ["a", "b"], "encoders": {"minilm": told}}
+    about |= {"models": [{"parts": []}], "transcriber": None}
+    if key == "models":
+        about["models"][0]["parts"] = [{"folder": place}]
+    elif key == "transcriber":
+        about["transcriber"] = {**told, "folder": place}
+    else:
+        told[key] = place
+    (tmp_path / bundled.NAME).write_text(json.dumps(about))
+    with pytest.raises(InputError, match=f"'{re.escape(place)}', expected a path below the bundle"):
+        bundled.opened(tmp_path)
+
+
+# What is large
+
+MEASURED = """
+import resource, sys
+from pathlib import Path
+{imports}
+{work}
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def megabytes(imports, work, *arguments):
+    """The most memory of a process that does some work."""
+    code = MEASURED.format(imports=imports, work=work)
+    told = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(told, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    return int(done.stdout.split()[-1])
+
+
+@pytest.mark.slow
+def test_a_manifest_of_a_million_rows_takes_less_than_two_gigabytes(tmp_path):
+    path = tmp_path / "manifest.tsv"
+    with path.open("w") as file:
+        file.write("id\tpath\tspeaker\tsession\tlabel\ttext\n")
+        for i in range(1_000_000):
+            where = f"wav/{i // 100}.wav\ts{i // 1000}\tS{i // 100_000}"
+            file.write(f"u{i:06d}\t{where}\tang\tWhat a day this is, {i}.\n")
+    work = "assert len(manifest.rows(Path(sys.argv[1]))) == 1_000_000"
+    assert megabytes("from labelmer.corpus.readers import manifest", work, path) < 2000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", [16_000, 8_000])
+def test_ten_hours_of_silence_in_a_megabyte_take_little_memory(tmp_path, rate):
+    path = tmp_path / "silence.flac"
+    with soundfile.SoundFile(path, "w", rate, 1, "PCM_16") as file:
+        for _ in range(600):
+            file.write(np.zeros(60 * rate, np.int16))
+    assert path.stat().st_size < 2_000_000
+    work = """
+try:
+    list(of_recording(Path(sys.argv[1])))
+except InputError as error:
+    assert "nothing but silence, expected some sound" in str(error)
+else:
+    sys.exit("it was taken for sound")
+"""
+    imports = "from labelmer.base.errors import InputError\n"
+    imports += "from labelmer.prediction.recordings import of_recording"
+    assert megabytes(imports, work, path) < 3000
+
+
+# The table
+
+
+def test_every_row_of_the_table_has_its_tests():
+    page = (REPOSITORY / "docs" / "faults.md").read_text()
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 15
+    for row in rows:
+        named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", row[-1])
+        assert named, row
+        for file, test in named:
+            assert f"\ndef {test}(" in (REPOSITORY / "tests" / file).read_text(), test
