@@ -641,7 +641,7 @@ def test_the_schema_and_the_tables_of_the_documentation_are_those_of_the_code():
         (REPOSITORY / path).read_text() for path in (documents.PAGE, documents.CORPORA)
     )
     assert page == documents.page_text(page) and corpora == documents.page_text(corpora)
-    assert [mark[1] for mark in documents.MARKED.finditer(corpora)] == ["recipes"]
+    assert [mark[1] for mark in documents.MARKED.finditer(corpora)] == ["recipes", "trees"]
     tables = set(sections.sections()) | {"architectures"}
     assert {mark[1] for mark in documents.MARKED.finditer(page)} == tables
 
