@@ -104,10 +104,12 @@ class Workspace:
     def jobs(self, *targets, **options):
         """What a dry run would do: a set of (rule, first output file), without `all`."""
         _, output = self.snakemake(*targets, "--dry-run", **options)
-        found = re.findall(
-            r"^(?:local)?(?:rule|checkpoint) (\w+):\n(?:    .*\n)*?    output: (\S+)", output, re.M
+        found = re.findall(  # those of a group stand further right
+            r"^( *)(?:local)?(?:rule|checkpoint) (\w+):\n(?:\1    .*\n)*?\1    output: (\S+)",
+            output,
+            re.M,
         )
-        return {(rule, path.rstrip(",")) for rule, path in found}
+        return {(rule, path.rstrip(",")) for _, rule, path in found}
 
 
 def tiny_config(**corpus):

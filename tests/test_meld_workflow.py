@@ -113,7 +113,7 @@ def test_every_table_says_whose_parts_they_are_and_which_speakers_stand_in_sever
         "2 of 3 validation speakers train as well"
     )
     paths = list((results / "reports").rglob("*.tsv"))
-    assert len(paths) == 10
+    assert len(paths) == 11
     for path in paths:
         assert set(pd.read_csv(path, sep="\t").protocol) == {said}, path
     assert said in (results / "reports/index.html").read_text()

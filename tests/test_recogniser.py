@@ -12,7 +12,7 @@ from test_encoders import noise, snapshot  # noqa: F401
 from labelmer.base.errors import InputError
 from labelmer.demo.speech import VOICES, Synthesiser
 from labelmer.features import fetch
-from labelmer.features.recogniser import Recogniser
+from labelmer.features.recogniser import TOKENS_ANYWAY, TOKENS_PER_SECOND, Recogniser
 
 WORDS = ["the", "old", "tree", "is", "falling", "on", "my", "new", "car", "we", "see", "a", "dog"]
 MARKS = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|pl|>", "<|translate|>"]
@@ -99,7 +99,11 @@ def test_it_says_what_transformers_says(tiny):
         mel = recogniser.extractor(clip / 32768, sampling_rate=16000, return_tensors="pt")
         tokens = model.generate(mel.input_features, do_sample=False)
         (text,) = recogniser.tokenizer.batch_decode(tokens, skip_special_tokens=True)
-        assert found.text == text.strip()
+        # This one goes on for ever: the length of what it hears may end it before transformers does.
+        most = len(clip) / 16000 * TOKENS_PER_SECOND + TOKENS_ANYWAY
+        words, said = found.text.split(), text.split()
+        assert words == said[: len(words)]
+        assert len(words) == len(said) or most - 6 < len(words) <= most
 
 
 @pytest.mark.parametrize("beam", [1, 3])

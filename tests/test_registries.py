@@ -118,7 +118,7 @@ def test_a_dropped_file_reruns_nothing_that_does_not_use_it(workspace):
 
 def test_the_pages_template_is_part_of_its_code(tmp_path):
     copy = Workspace(tmp_path / "work").folder / "labelmer"
-    template = copy / "report/page.html"
+    template = copy / "report/page.experiment.html"
     template.write_text(template.read_text().replace("Variants compared", "Variants"))
     assert code_digest("report.page", copy) != code_digest("report.page")
     assert code_digest("report.tabulate", copy) == code_digest("report.tabulate")

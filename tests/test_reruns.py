@@ -182,10 +182,10 @@ def runs_of(variants, folds=FOLDS, tested=()):
 def test_every_job_says_how_much_memory_it_needs(copy):
     _, output = copy.snakemake("--forceall", "--dry-run")
     said = re.findall(
-        r"^(?:rule|checkpoint) (\w+):\n(?:    .*\n)*?    resources: .*mem_mb=(\d+)", output, re.M
+        r"^ *(?:rule|checkpoint) (\w+):\n(?: .*\n)*? +resources: .*mem_mb=(\d+)", output, re.M
     )
     megabytes = {rule: int(number) for rule, number in said}
-    rules = set(re.findall(r"^(?:rule|checkpoint) (\w+):", output, re.M))
+    rules = set(re.findall(r"^ *(?:rule|checkpoint) (\w+):", output, re.M))
     assert megabytes.keys() == rules - {"all"}
     assert megabytes["train"] > megabytes["page"] > 0
 

@@ -26,7 +26,7 @@ FIGURE = {
     "heading": "A modality missing in a share of the utterances",
     "alt": "Unweighted accuracy by the share of test utterances that lack a modality, per variant",
     "caption": (
-        "Pooled UA, mean over seeds, where a share of the test utterances lacks speech, text, or "
+        "Pooled UA{{ over_seeds }}, where a share of the test utterances lacks speech, text, or "
         "either (half of these speech, the others text). Which these are is drawn by lot, the same "
         "for all variants. The black line is the reference, with its 95% interval by the jackknife "
         "over speakers. No model is trained anew. {{ scope }}; speakers: {{ design.speakers }}."
