@@ -99,7 +99,7 @@ def test_it_says_what_transformers_says(tiny):
         mel = recogniser.extractor(clip / 32768, sampling_rate=16000, return_tensors="pt")
         tokens = model.generate(mel.input_features, do_sample=False)
         (text,) = recogniser.tokenizer.batch_decode(tokens, skip_special_tokens=True)
-        # This one goes on for ever: the length of what it hears may end it before transformers does.
+        # It goes on for ever: the length of what it hears may end it before transformers does.
         most = len(clip) / 16000 * TOKENS_PER_SECOND + TOKENS_ANYWAY
         words, said = found.text.split(), text.split()
         assert words == said[: len(words)]
