@@ -1,5 +1,6 @@
 """The demo on a real Slurm (cluster.py), held against a run without one: make test-slurm."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -46,9 +47,11 @@ def there(tmp_path_factory):
         pytest.skip(cluster.why_not())
     made = demo(tmp_path_factory.mktemp("there") / "work")
     folder, seen = made.folder, pretend(made)
+    # One CPU for each submission, so that two run at once where there are but two.
+    profile = folder / "workflow/profiles/slurm/profile.yaml"
+    profile.write_text(re.sub(r": 4(?=\}|\n)", ": 1", profile.read_text()))
     command = [sys.executable, "-m", "snakemake", "--profile", "workflow/profiles/slurm"]
     command += ["--configfile", "demo.yaml", "--config", "gpu=True"]
-    # One CPU for each submission, so that two run at once where there are but two.
     command += ["--cores", "1", "--slurm-init-seconds-before-status-checks", "5"]
     said = folder.with_name("said.txt")
     with cluster.slurm() as gpus, said.open("w") as output:
