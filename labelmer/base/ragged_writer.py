@@ -65,7 +65,6 @@ class Writer:
         self.dtype = np.dtype(np.uint16 if self.short else dtype)
         self.committed = time.monotonic()
         with writing(self.path), ExitStack() as stack:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(alone(self.path))
             stack.callback(self._discard)
             self._create(attrs, marks, spans)

@@ -91,8 +91,7 @@ def check_recordings(
 ) -> None:
     """Raise an InputError if a corpus that is tested has a recording of the one that trains.
 
-    others: that are tested.
-
+    others: that are tested;
     utterances_of: the table "utterances" of a corpus' session, by the names of both.
     """
 

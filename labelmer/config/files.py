@@ -12,9 +12,8 @@ from labelmer.base.errors import InputError
 
 # Numbers as everyone reads them. YAML 1.1 has more: 010 is 8, 1:30 is 90, 1_0 is 10.
 NUMBER = re.compile(r"[+-]?(\d|[1-9]\d+|(\d|[1-9]\d+)?\.\d*)(e[+-]?\d+)?|[+-]?\.(inf|nan)", re.I)
-MOST_VALUES = (
-    100_000  # that a config may come to: aliases of aliases are soon more than memory holds
-)
+# That a config may come to: aliases of aliases are soon more than memory holds.
+MOST_VALUES = 100_000
 
 
 def check_files(paths: Iterable[Path | str]) -> None:

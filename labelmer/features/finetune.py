@@ -272,7 +272,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     contents = [content for _, content in items.values()]
     key = content_key(canonical_json(deciding), *contents).hex()
     part = args.out.with_name(args.out.name + ".part")
-    part.parent.mkdir(parents=True, exist_ok=True)
     with alone(args.out):
         checkpoints = Checkpoints(part, key)
 

@@ -42,7 +42,6 @@ def transcribe(items: Items, recogniser: "Recogniser", params: str, out: Path) -
     """
     keys = dict(zip(items.ids, (_key(content, params) for content in items.contents), strict=True))
     part = out.with_name(out.name + ".part")
-    out.parent.mkdir(parents=True, exist_ok=True)
     with alone(out):
         held = _matching(out, keys)
         left = {name: row for name, row in _matching(part, keys).items() if name not in held}

@@ -38,8 +38,9 @@ from labelmer.base.stage import command, parse, stage_parser
 from labelmer.base.tables import MODALITIES
 from labelmer.models import fuse
 from labelmer.prediction.bundled import FORMAT, NAME
-from labelmer.prediction.card import card, models_in
+from labelmer.prediction.card import card
 from labelmer.prediction.runs import Run, runs_in, transcriber_of
+from labelmer.report.text import counted
 
 MODEL = ("model.safetensors", "config.json")
 
@@ -263,5 +264,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--transcriber", metavar="NAME", help="see above")
     args = parse(parser, argv)
     made = bundle(args.runs, args.out, args.transcriber)
-    log.info("%s of %s in %s", models_in(made), made["experiment"], args.out)
-    print(f"{args.out}: {models_in(made)}; labelmer predict {args.out} AUDIO ...")
+    models = counted(len(made["models"]), "model")
+    log.info("%s of %s in %s", models, made["experiment"], args.out)
+    print(f"{args.out}: {models}; labelmer predict {args.out} AUDIO ...")

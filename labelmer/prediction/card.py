@@ -16,17 +16,11 @@ from labelmer.base.log import log
 from labelmer.base.tables import MODALITIES
 from labelmer.report import columns
 from labelmer.report.columns import CONDITIONS
-from labelmer.report.text import percent, percent_interval
+from labelmer.report.text import counted, percent, percent_interval
 from labelmer.scores.metrics import METRICS
 
 TABLES = ("compare", "summary", "classes", "confusion", "robustness")
 OTHERS = "cross_corpus"  # of a study that tests on other corpora
-
-
-def models_in(made: Mapping[str, Any]) -> str:
-    """How many models a bundle has, in words: "5 models". made: its bundle.json."""
-    count = len(made["models"])
-    return f"{count} model" + "s" * (count > 1)
 
 
 def card(
@@ -45,7 +39,7 @@ def card(
     parts = [
         f"# {title}",
         f"Recognises {', '.join(made['classes'])} from {' and '.join(sees)}, by "
-        f"{models_in(made)} whose calibrated probabilities are "
+        f"{counted(len(made['models']), 'model')} whose calibrated probabilities are "
         f"{'averaged' if len(made['models']) > 1 else 'taken'}. Made with labelmer "
         f"{made['labelmer']}.",
         "\n".join(_use(made, sees)),
