@@ -10,6 +10,7 @@ and, as its last line, one JSON object.
 
 import argparse
 import json
+import math
 import os
 import shutil
 import statistics
@@ -29,21 +30,22 @@ from corpora import turns_of, write_release  # noqa: E402
 from labelmer.config.entries import kind_of  # noqa: E402
 
 RUNS = 3
-NETWORKS = 11
+DESIGN = {"networks": 11, "groups": 5, "seeds": 3}
+TINY = {"networks": 1, "groups": 3, "seeds": 1}
 PLAIN = 'rule all:\n    output: "done"\n    shell: "touch {output}"\n'
 
 
-def large_config():
-    """demo.yaml with scenarios apart, the networks of config.yaml but one, and three seeds."""
+def large_config(networks, groups, seeds):
+    """demo.yaml with scenarios apart: so many networks of config.yaml, groups and seeds."""
     config, shipped = (
         yaml.safe_load((REPOSITORY / name).read_text()) for name in ("demo.yaml", "config.yaml")
     )
     config["corpus"] = {"name": "large", "reader": "iemocap", "root": "corpus"}
-    config["folds"].update(scenarios="apart", scenario_groups=5)
+    config["folds"].update(scenarios="apart", scenario_groups=groups)
     config["variants"] = shipped["variants"]
-    networks = [name for name in shipped["variants"] if kind_of(config, name) == "network"]
-    config["experiments"][0]["variants"] = networks[:NETWORKS]
-    config["seeds"] = [1, 2, 3]
+    names = [name for name in shipped["variants"] if kind_of(config, name) == "network"]
+    config["experiments"][0]["variants"] = names[:networks]
+    config["seeds"] = list(range(1, seeds + 1))
     return config
 
 
@@ -76,7 +78,8 @@ def main():
     parser.add_argument(
         "--tiny", action="store_true", help="a size that shows that it runs, and no more"
     )
-    runs = 1 if parser.parse_args().tiny else RUNS
+    runs, design = (1, TINY) if parser.parse_args().tiny else (RUNS, DESIGN)
+    trainings = 5 * math.prod(design.values())
     with tempfile.TemporaryDirectory() as place:
         plain, large = Path(place) / "plain", Path(place) / "large"
         plain.mkdir()
@@ -85,8 +88,8 @@ def main():
             shutil.copytree(REPOSITORY / name, large / name)
         shutil.copy(REPOSITORY / "Snakefile", large)
         write_release(large / "corpus", turns_of(sessions=5, dialogues=5))
-        (large / "large.yaml").write_text(yaml.safe_dump(large_config(), sort_keys=False))
-        seconds = {"one rule": dry_run(plain, runs), "825 trainings": dry_run(large, runs)}
+        (large / "large.yaml").write_text(yaml.safe_dump(large_config(**design), sort_keys=False))
+        seconds = {"one rule": dry_run(plain, runs), f"{trainings} trainings": dry_run(large, runs)}
         snakemake(large, "split")
         seconds["with the folds made"] = dry_run(large, runs)
     print(f"{'dry run of':20} {'jobs':>5} {'seconds':>8}")

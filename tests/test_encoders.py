@@ -95,24 +95,25 @@ def make_waveform(folder, kind):
     return save(model, folder)
 
 
-def make_whisper(folder, bins):
+def make_whisper(folder, bins, seconds=2, width=16):
+    """seconds: of its windows."""
     torch.manual_seed(0)
     config = transformers.WhisperConfig(
-        d_model=16,
+        d_model=width,
         num_mel_bins=bins,
         encoder_layers=LAYERS,
         encoder_attention_heads=2,
         encoder_ffn_dim=32,
         decoder_layers=0,
         vocab_size=4,
-        max_source_positions=100,  # windows of 2 s
+        max_source_positions=50 * seconds,
         max_target_positions=4,
         pad_token_id=0,
         bos_token_id=1,
         eos_token_id=2,
         decoder_start_token_id=3,
     )
-    transformers.WhisperFeatureExtractor(bins, chunk_length=2).save_pretrained(folder)
+    transformers.WhisperFeatureExtractor(bins, chunk_length=seconds).save_pretrained(folder)
     return save(transformers.WhisperModel(config), folder)
 
 

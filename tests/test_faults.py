@@ -184,11 +184,11 @@ def test_a_manifest_of_a_million_rows_takes_less_than_two_gigabytes(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rate", [16_000, 8_000])
-def test_ten_hours_of_silence_in_a_megabyte_take_little_memory(tmp_path, rate):
+@pytest.mark.parametrize(("rate", "hours"), [(16_000, 10), (8_000, 3)])
+def test_hours_of_silence_in_a_megabyte_take_little_memory(tmp_path, rate, hours):
     path = tmp_path / "silence.flac"
     with soundfile.SoundFile(path, "w", rate, 1, "PCM_16") as file:
-        for _ in range(600):
+        for _ in range(60 * hours):
             file.write(np.zeros(60 * rate, np.int16))
     assert path.stat().st_size < 2_000_000
     work = """
