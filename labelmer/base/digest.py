@@ -75,7 +75,7 @@ def code_digest(module: str, package: Path = PACKAGE) -> str:
     bears its name, such as a template, is part of it.
     """
     modules = _closure(module, package)
-    code = {name: _code(name, package) for name in modules}
+    code = {name: _own_digest(name, package) for name in modules}
     beside = [path for name in modules for path in _beside(_sources(name, package)[0])]
     code |= {path.name: file_digest(path) for path in beside}
     return hashlib.sha256(canonical_json(code).encode()).hexdigest()[:16]
@@ -124,8 +124,9 @@ def _closure(module: str, package: Path) -> list[str]:
 
 
 @functools.cache
-def _code(module: str, package: Path) -> object:
-    return essence(_tree(module, package))
+def _own_digest(module: str, package: Path) -> str:
+    """Digest of a module's code alone, which stands in those of all that import it."""
+    return hashlib.sha256(canonical_json(essence(_tree(module, package))).encode()).hexdigest()
 
 
 @functools.cache
