@@ -29,6 +29,7 @@ from labelmer.base.errors import InputError
 from labelmer.base.options import check, closed, refuse
 from labelmer.base.ragged import NotRagged, NotWhole, Ragged
 from labelmer.base.stage import command, parse, stage_parser
+from labelmer.base.trial import try_to_open
 from labelmer.inspection.facts import (
     about_salience,
     attribute,
@@ -58,6 +59,7 @@ def opened(path: Path) -> Ragged:
     """The ragged file at path; InputError says what is wrong, or what can be read instead."""
     path = Path(path)
     try:
+        try_to_open(path)  # anybody may have sent it
         return Ragged(path)
     except (NotRagged, NotWhole) as error:
         if isinstance(error, NotWhole) and path.name.endswith((".h5", ".h5.part")):
