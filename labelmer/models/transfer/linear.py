@@ -1,6 +1,5 @@
 """What a fitted baseline "linear" says of another corpus."""
 
-import json
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pandas as pd
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from labelmer.base.description import described
 from labelmer.base.errors import InputError
 from labelmer.learning.origin import check_origin
 from labelmer.models.linear import Linear, Means
@@ -18,7 +18,7 @@ from labelmer.models.linear import Linear, Means
 def loaded(folder: Path) -> tuple[Linear, dict[str, Any]]:
     """A saved baseline, and its config.json. InputError: not a whole one."""
     try:
-        about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        about = described(folder, "encoders")
         tensors = load_file(folder / "model.safetensors")
         parts: dict[str, dict[str, np.ndarray]] = {"mean": {}, "sd": {}, "weights": {}}
         for name, values in tensors.items():
