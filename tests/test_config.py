@@ -388,10 +388,10 @@ def test_a_code_that_the_corpus_spells_otherwise_is_refused():
                 (2, "2, expected a number from 3"),
                 (False, "False, expected a number from 3"),
                 ({"a": ["x"]}, "{'a': ['x']}, expected a number from 3"),
-                ([7, 2], "1: 2, expected a list"),
-                ([["a"], [], ["b"]], "1: [], expected 1 or more"),
+                ([7, 2], "2: 2, expected a list"),
+                ([["a"], [], ["b"]], "2: [], expected 1 or more"),
                 ([["a"], ["b"], [False]], "3: 1: False, expected text (put numbers, and words"),
-                ([["a"], ["b"], {"c": 1}], "2: {'c': 1}, expected a list"),
+                ([["a"], ["b"], {"c": 1}], "3: {'c': 1}, expected a list"),
             )
         ),
         (
@@ -491,7 +491,11 @@ def test_a_missing_corpus_says_where_to_put_it_and_how_to_do_without(tmp_path):
     with pytest.raises(InputError) as caught:
         presence.sessions({"reader": "iemocap", "root": str(tmp_path / "none")}, "session")
     said = str(caught.value)
-    assert "Session1 ... Session5" in said and "make demo" in said and str(tmp_path) in said
+    assert (
+        "Session1 ... Session5" in said
+        and "labelmer demo resources/demo" in said
+        and str(tmp_path) in said
+    )
 
 
 def test_a_session_that_the_corpus_lacks_is_named(tmp_path):

@@ -1,57 +1,26 @@
 """kill -9 at random moments of a stage: its command, run again, ends in the same bytes and leaves
 nothing else. Extraction and recognition have such tests of their own."""
 
-import importlib
 import multiprocessing
-import os
 import random
 import shutil
-import subprocess
 import time
 from io import StringIO
 
 import pandas as pd
 import pytest
 import torch
+from studies import Study
 from test_encoders import snapshot  # noqa: F401
-from test_faults import commands_of, contents
+from test_faults import contents
 from test_finetune import bench  # noqa: F401
-from test_reruns import finished  # noqa: F401
 
-from labelmer.__main__ import VERBS
 from labelmer.features import finetune
+from labelmer.prediction import bundle
 
 KILLS = 20
 HISTORIES = b"speech\ttext\tmode\tvariant\tfold\tseed\tepoch", b"encoder\tfold\tseed\tepoch"
 MEASURED = ["seconds", "waiting", "peak_memory_mb"]  # columns of a history that are of the machine
-STAGES = ["segment", "split", "train", "evaluate", "linear", "fuse", "tabulate", "browser", "page"]
-
-
-@pytest.fixture(scope="module")
-def jobs(finished, tmp_path_factory):  # noqa: F811
-    """jobs(rule): the folder of a finished study, outputs of a rule's first job, and its main()."""
-    workspace = finished.copied(tmp_path_factory.mktemp("kills") / "study")
-    found, tools = commands_of(workspace), tmp_path_factory.mktemp("tools")
-    (tools / "python").write_text("#!/bin/sh\nprintf '%s\\0' \"$@\"\n")
-    (tools / "python").chmod(0o755)
-
-    def of(rule):
-        outputs, command = found[rule]
-        path = os.pathsep.join([str(tools), os.environ["PATH"]])
-        told = subprocess.check_output(
-            ["bash", "-c", command], cwd=workspace.folder, env={**os.environ, "PATH": path}
-        )
-        _, _, verb, *arguments = told.decode().split("\0")[:-1]
-        module = importlib.import_module(f"labelmer.{VERBS[verb][0]}")
-
-        def work():
-            os.chdir(workspace.folder)
-            torch.set_num_threads(1)  # a forked process cannot use the parent's threads
-            module.main(arguments)
-
-        return workspace.folder / "results", [workspace.folder / path for path in outputs], work
-
-    return of
 
 
 def of_all(folder):
@@ -67,10 +36,14 @@ def of_all(folder):
 def check(folder, outputs, work):
     """Kill a stage that makes these outputs of what is in a folder, and run it to its end."""
 
+    def alone():
+        torch.set_num_threads(1)  # a forked process cannot use the parent's threads
+        work()
+
     def anew():
         for path in outputs:  # as Snakemake does with what is incomplete
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        process = multiprocessing.get_context("fork").Process(target=work)
+        process = multiprocessing.get_context("fork").Process(target=alone)
         process.start()
         return process
 
@@ -93,18 +66,38 @@ def check(folder, outputs, work):
     assert to_the_end() == expected
 
 
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, snapshot):  # noqa: F811
+    """A study with a run of each kind, and their reports."""
+    made = Study(tmp_path_factory.mktemp("study"))
+    made.encoder("fbank", "speech", "builtin:fbank")
+    made.encoder("bert", "text", f"path:{snapshot('bert')}", 2)
+    made.kinds = [("full", {}), ("linear", {"architecture": "linear"})]
+    made.runs = [made.run(name, "fbank", "bert", **model) for name, model in made.kinds]
+    return made
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("rule", STAGES)
-def test_a_stage_killed_at_random_moments_ends_in_the_same_bytes(rule, jobs):
-    check(*jobs(rule))
+@pytest.mark.parametrize("stage", ["train and evaluate", "linear", "tabulate", "bundle"])
+def test_a_stage_killed_at_random_moments_ends_in_the_same_bytes(stage, study):
+    top = study.study
+    if stage == "tabulate":
+        check(study.folder, [top / "reports"], lambda: study.report(*study.runs))
+        return
+    if stage == "bundle":
+        out = study.folder / "m"
+        check(study.folder, [out], lambda: bundle.main([str(study.runs[0]), "-o", str(out)]))
+        return
+    number = int(stage == "linear")
+    (name, model), place = study.kinds[number], study.runs[number].relative_to(top / "models")
+    outputs = [top / "models" / place, top / "salience" / place]
+    outputs += [top / kind / f"{place}.tsv" for kind in ("predictions", "perturbed")]
+    check(study.folder, outputs, lambda: study.run(name, "fbank", "bert", **model))
 
 
 @pytest.mark.slow
 def test_fine_tuning_killed_at_random_moments_ends_in_the_same_bytes(bench):  # noqa: F811
-    made = bench("wav2vec2-group")
-
-    def work():
-        torch.set_num_threads(1)
-        finetune.main(made.arguments("out", epochs=3))
-
-    check(made.folder, [made.folder / "out", made.folder / "out.tsv"], work)
+    made = bench("bert")
+    arguments = made.arguments("out", epochs=2)
+    outputs = [made.folder / "out", made.folder / "out.tsv"]
+    check(made.folder, outputs, lambda: finetune.main(arguments))

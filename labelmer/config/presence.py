@@ -28,7 +28,8 @@ def sessions(corpus: dict[str, Any], hold_out: str | None) -> list[str]:
         raise InputError(
             f"corpus: root: there is no '{root}' in {Path.cwd()}{names.misspelt(root)}, expected "
             f"{reader.ROOT}. Put it there, or correct the path in the config. "
-            "To see labelmer at work without a corpus: make demo"
+            "To see labelmer at work without a corpus: labelmer demo resources/demo, and then the "
+            "workflow with --configfile demo.yaml (in the repository: make demo)"
         )
     present = reader.sessions(root)
     wanted = corpus.get("sessions", present)
