@@ -15,10 +15,13 @@ from labelmer.learning.origin import check_origin
 from labelmer.models.linear import Linear, Means
 
 
-def loaded(folder: Path) -> tuple[Linear, dict[str, Any]]:
-    """A saved baseline, and its config.json. InputError: not a whole one."""
+def loaded(folder: Path, *needed: str) -> tuple[Linear, dict[str, Any]]:
+    """A saved baseline, and its config.json, with the keys that are needed.
+
+    InputError: not a whole one.
+    """
     try:
-        about = described(folder, "encoders")
+        about = described(folder, *needed)
         tensors = load_file(folder / "model.safetensors")
         parts: dict[str, dict[str, np.ndarray]] = {"mean": {}, "sd": {}, "weights": {}}
         for name, values in tensors.items():
@@ -38,7 +41,7 @@ def said(test: pd.DataFrame, args: Namespace) -> tuple[np.ndarray, list[str]]:
 
     args: of the rule transfer. InputError: features by other encoders than the model's.
     """
-    model, about = loaded(args.folder)
+    model, about = loaded(args.folder, "encoders")
     means = {}
     for m in model.mean:
         files = Means(m, getattr(args, m), 1)
