@@ -190,6 +190,19 @@ def test_the_length_in_a_flac_header_is_not_believed(hear, total):
     assert odd == {0: [], 16_000: ["counts too little"], 48_000: ["cut short"]}[total]
 
 
+def test_frames_that_an_aiff_of_blocks_counts_too_few_are_named(tmp_path):
+    path = tmp_path / "gsm.aiff"
+    soundfile.write(path, np.zeros(16_100), 8000, "GSM610", format="AIFF")
+    assert not audio.Source(path).findings
+    whole = bytearray(path.read_bytes())
+    place = whole.index(b"COMM") + 10
+    whole[place : place + 4] = (8000).to_bytes(4, "big")
+    path.write_bytes(whole)
+    assert audio.Source(path).findings == [
+        ("not decoded", "it holds 16160 frames, 8000 are decoded; convert it to WAV or FLAC")
+    ]
+
+
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 def test_an_mp3_without_its_first_frame_keeps_its_audio(hear, rate):
     loud = noise(4 * rate)

@@ -111,7 +111,7 @@ def test_the_config_for_iemocap_pins_every_encoder_and_has_every_variant_of_the_
             ["full", "speech-only", "full"],
             "late-fusion: product_of: 'full' stands twice, expected each once",
         ),
-        ("seeds", [2**64], "seeds: 0: 18446744073709551616"),
+        ("seeds", [2**64], "seeds: 1: 18446744073709551616"),
         ("seeds", 1, "seeds: 1, expected a list"),
         ("training: epochs", 2.0, "epochs: 2.0, expected a whole number, without a point"),
         ("training: learning_rate", float("inf"), "learning_rate: inf, expected a number"),
@@ -196,7 +196,7 @@ def test_an_experiment_stands_on_the_corpus_words_and_on_recognised_ones():
         ("beam", 0, "beam: 0, expected a whole number from 1"),
         ("no_speech", 1.5, "no_speech: 1.5, expected a number from 0, up to 1"),
         ("name", "a/b", "name: 'a/b', expected text of letters"),
-        ("name", "all.tsv", "name: 'all.tsv' may be a file's where its folders are made"),
+        ("name", "all.tsv", "name: 'all.tsv' may be another's file or unfinished folder"),
         ("langauge", "pl", "langauge may be language"),
         ("temperature", 0, "transcriber: unknown keys ['temperature']"),
     ],
@@ -235,7 +235,7 @@ def misread(tmp_path, *texts):
             ":3: labels: 'other' stands twice, first in line 2",
         ),
         ("l: {o: {c: [x], c: [y]}}\n", ":1: l: o: 'c' stands twice"),
-        ("e:\n  - a: 1\n    a: 2\n", ":3: e: 0: 'a' stands twice"),
+        ("e:\n  - a: 1\n    a: 2\n", ":3: e: 1: 'a' stands twice"),
         ('l: {other: 1, "other": 2}\n', "l: 'other' stands twice"),
         ('l: {1: 1, "1": 2}\n', "l: '1' stands twice"),
         ("a: &a {x: 1}\nb: {<<: *a, <<: *a}\n", ":2: b: '<<' stands twice"),
@@ -246,7 +246,7 @@ def misread(tmp_path, *texts):
         ("labels: {1: {}}\n", "YAML reads the key 1 as 1"),
         ("labels: {2020-01-01: {}}\n", "YAML reads the key 2020-01-01 as 2020-01-01"),
         ("labels: {[a, b]: {}}\n", "labels: a key that is a list"),
-        ("l: {c: [a, 01]}\n", ":1: l: c: 1: YAML reads 01 as 1; put it in quotes"),
+        ("l: {c: [a, 01]}\n", ":1: l: c: 2: YAML reads 01 as 1; put it in quotes"),
         ("c: [1:30]\n", "YAML reads 1:30 as 90"),
         ("c: [0x1F]\n", "YAML reads 0x1F as 31"),
         ("c: [1_000]\n", "YAML reads 1_000 as 1000"),
@@ -282,7 +282,7 @@ def test_several_files_may_say_the_same_key_and_aliases_and_merges_are_no_double
 @pytest.mark.parametrize("codes", ["[no]", "[1]", "[1.5]", "[~]", "[2020-01-01]", "[{a: 1}]"])
 def test_a_code_that_yaml_took_for_something_else_is_to_be_quoted(codes):
     given = changed("labels: sad: codes", yaml.safe_load(codes))
-    assert "labels: sad: codes: 0: " in complaint(given)
+    assert "labels: sad: codes: 1: " in complaint(given)
     assert "expected text (put numbers, and words such as no, on and null, in quotes)" in complaint(
         given
     )
@@ -388,10 +388,10 @@ def test_a_code_that_the_corpus_spells_otherwise_is_refused():
                 (2, "2, expected a number from 3"),
                 (False, "False, expected a number from 3"),
                 ({"a": ["x"]}, "{'a': ['x']}, expected a number from 3"),
-                ([7, 2], "1: 2, expected a list"),
-                ([["a"], [], ["b"]], "1: [], expected 1 or more"),
-                ([["a"], ["b"], [False]], "2: 0: False, expected text (put numbers, and words"),
-                ([["a"], ["b"], {"c": 1}], "2: {'c': 1}, expected a list"),
+                ([7, 2], "2: 2, expected a list"),
+                ([["a"], [], ["b"]], "2: [], expected 1 or more"),
+                ([["a"], ["b"], [False]], "3: 1: False, expected text (put numbers, and words"),
+                ([["a"], ["b"], {"c": 1}], "3: {'c': 1}, expected a list"),
             )
         ),
         (
@@ -428,7 +428,7 @@ def test_a_code_that_the_corpus_spells_otherwise_is_refused():
         (
             "experiments: 0: mode",
             "finetuned",
-            "experiments: 0: speech: 'fbank' is builtin:fbank, which has nothing to fine-tune; "
+            "experiments: 1: speech: 'fbank' is builtin:fbank, which has nothing to fine-tune; "
             "expected an encoder with weights, or mode: frozen",
         ),
     ],
@@ -491,7 +491,11 @@ def test_a_missing_corpus_says_where_to_put_it_and_how_to_do_without(tmp_path):
     with pytest.raises(InputError) as caught:
         presence.sessions({"reader": "iemocap", "root": str(tmp_path / "none")}, "session")
     said = str(caught.value)
-    assert "Session1 ... Session5" in said and "make demo" in said and str(tmp_path) in said
+    assert (
+        "Session1 ... Session5" in said
+        and "labelmer demo resources/demo" in said
+        and str(tmp_path) in said
+    )
 
 
 def test_a_session_that_the_corpus_lacks_is_named(tmp_path):
@@ -623,6 +627,23 @@ def test_the_folder_of_an_encoder_that_is_not_there_is_named():
     demo["encoders"]["unused"] = demo["encoders"].pop("minilm")
     demo["experiments"][0]["text"] = "fbank"
     presence.check_sources(demo)
+
+
+def test_a_transcriber_that_is_no_whole_checkpoint_is_refused_before_anything_runs(tmp_path):
+    demo = changed("transcriber", {"name": "heard", "source": f"path:{tmp_path / 'none'}"})
+    with pytest.raises(InputError, match="transcriber: source: there is no folder"):
+        presence.check_sources(demo)
+    demo["transcriber"]["source"] = f"path:{tmp_path}"
+    with pytest.raises(InputError, match=r"config\.json: .*take a whole Whisper checkpoint"):
+        presence.check_sources(demo)
+    (tmp_path / "config.json").write_text('{"model_type": "whisper"}')
+    with pytest.raises(InputError, match="an encoder alone, expected its decoder as well"):
+        presence.check_sources(demo)
+
+
+def test_an_encoder_called_like_the_unfinished_folder_of_another_is_refused():
+    given = changed("encoders: fbank.part", DEMO["encoders"]["fbank"])
+    assert "encoders: fbank.part: 'fbank.part' may be another's file or unf" in complaint(given)
 
 
 def test_what_an_encoder_does_anyway_may_be_written_down():

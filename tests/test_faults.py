@@ -17,12 +17,12 @@ from conftest import REPOSITORY, python_of_jobs
 from test_encoders import snapshot  # noqa: F401
 from test_reruns import finished  # noqa: F401
 
-from labelmer.base import lock
+from labelmer.base import description, lock
 from labelmer.base.errors import InputError
 from labelmer.base.ragged import Ragged
 from labelmer.base.ragged_writer import Writer
 from labelmer.config import files
-from labelmer.features import made
+from labelmer.features import encoders, made
 from labelmer.prediction import bundled
 
 # The disk
@@ -135,16 +135,90 @@ def test_an_id_that_leads_out_of_the_folder_of_features_is_refused(name, tmp_pat
         made.check_names(tmp_path / "features", [name])
 
 
+def bundled_so():
+    """What a bundle.json says that is as it should be."""
+    of = {"name": "minilm", "source": "hub:x/y@1", "revision": "1", "weights": "", "options": {}}
+    of |= {"content": "0" * 64, "folder": None}
+    encoder = {**of, "modality": "text", "layer": 1, "dtype": "float16", "precision": "float32"}
+    about = dict.fromkeys(("labelmer", "corpus", "study", "experiment"), "x")
+    about |= {"format": bundled.FORMAT, "classes": ["a", "b"], "variants": ["full"]}
+    part = {"folder": "models/full", "encoders": {"text": "minilm"}, "temperature": 1.0}
+    part["files"] = {"model.safetensors": "", "config.json": ""}
+    about["encoders"] = {"minilm": {**encoder, "finetuned": False}}
+    return about | {"models": [{"fold": 1, "seed": 1, "parts": [part]}], "transcriber": dict(of)}
+
+
+OF_BUNDLES = [
+    (lambda told: told.pop("encoders"), "encoders is missing, expected keys with values"),
+    (lambda told: told.pop("transcriber"), "transcriber is missing"),
+    (lambda told: told["models"][0]["parts"][0].pop("files"), "models: 1: parts: 1: files is miss"),
+    (lambda told: told.update(classes="a"), "classes: 'a', expected a list"),
+    (lambda told: told.update(models=[]), r"models: \[\], expected 1 or more"),
+    (lambda told: told["models"][0].update(fold="1"), "models: 1: fold: '1', expected a whole num"),
+    (lambda told: told["encoders"]["minilm"].update(layer="last"), 'layer: .*or "all"'),
+    (lambda told: told["encoders"]["minilm"].update(content="../x"), "'../x', expected a SHA-256"),
+    (lambda told: told["encoders"]["minilm"].update(modality="speech"), "'minilm' for text, expec"),
+    (lambda told: told["encoders"].update(bert=1), "encoders: bert: 1, expected one entry, with"),
+    (lambda told: told["transcriber"].update(beam=1), r"transcriber: unknown keys \['beam'\]"),
+    (lambda told: told.update(weight=1), r"unknown keys \['weight'\], expected some of"),
+    (lambda told: told.update(format=3), "format 3, expected 2; update labelmer if a newer one"),
+    (lambda told: told.pop("format"), "format None, expected 2"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), OF_BUNDLES, ids=[words for _, words in OF_BUNDLES])
+def test_a_bundle_that_says_other_things_is_refused_by_key(change, words, tmp_path):
+    about = bundled_so()
+    change(about)
+    (tmp_path / bundled.NAME).write_text(json.dumps(about))
+    with pytest.raises(InputError, match=rf"bundle\.json: .*{words}"):
+        bundled.opened(tmp_path)
+
+
+OF_MODELS = [
+    ({"rows": None}, "rows: None, expected keys with values"),
+    ({"classes": ["a", 1]}, "classes: 2: 1, expected text"),
+    ({"epochs": 3}, r"unknown keys \['epochs'\]"),
+    ({"format": 2}, "format 2, expected 1; update labelmer if a newer one wrote it"),
+    ({"run": {"fold": "1"}}, "run: speech is missing"),
+    ({"encoders": {"text": {"layer": 1}}}, "encoders: text: layer: 1, expected text"),
+]
+
+
+@pytest.mark.parametrize(("given", "words"), OF_MODELS, ids=[words for _, words in OF_MODELS])
+def test_a_model_that_says_other_things_is_refused_by_key(given, words, tmp_path):
+    path = tmp_path / "config.json"
+    about = {"format": 1, "classes": ["a", "b"], "model": {}, "rows": {"text": [1]}}
+    path.write_text(json.dumps(about))
+    assert description.described(tmp_path) == about
+    path.write_text(json.dumps({**about, **given}))
+    with pytest.raises(InputError, match=rf"config\.json: .*{words}"):
+        description.described(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[" * 100_000, "{" * 9, "\x00", "[1]", "9" * 9999, "null"])
+def test_what_is_no_json_object_is_refused_by_name(text, tmp_path):
+    for name, read in (
+        (bundled.NAME, bundled.opened),
+        ("config.json", description.described),
+        ("source.json", lambda folder: encoders.read_facts(folder, "minilm")),
+    ):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(InputError, match=rf"{name}: .*; \w+"):
+            read(tmp_path)
+
+
 @pytest.mark.parametrize("place", ["../model", "/tmp/model", "models/../../model"])
-@pytest.mark.parametrize("key", ["models", "folder", "name", "transcriber"])
+@pytest.mark.parametrize("key", ["models", "folder", "name", "encoders", "transcriber"])
 def test_a_bundle_whose_parts_lie_elsewhere_is_refused(place, key, tmp_path):
-    told = {"folder": None, "name": "minilm"}
-    about = {"format": bundled.FORMAT, "classes": ["a", "b"], "encoders": {"minilm": told}}
-    about |= {"models": [{"parts": []}], "transcriber": None}
+    about = bundled_so()
+    told = about["encoders"]["minilm"]
     if key == "models":
-        about["models"][0]["parts"] = [{"folder": place}]
+        about["models"][0]["parts"][0]["folder"] = place
     elif key == "transcriber":
-        about["transcriber"] = {**told, "folder": place}
+        about["transcriber"]["folder"] = place
+    elif key == "encoders":
+        about["encoders"][place] = told
     else:
         told[key] = place
     (tmp_path / bundled.NAME).write_text(json.dumps(about))

@@ -195,8 +195,9 @@ def test_damage_in_the_middle_is_refused_by_name(tmp_path):
         audio.Source(path)
 
 
-def test_a_second_movie_behind_the_first_is_named(tmp_path):
-    path = store(tmp_path / "a.mp4", sine(48_000), "aac", 48_000)
+@pytest.mark.parametrize("kind", ["mp4", "flv"])
+def test_a_second_movie_behind_the_first_is_named(tmp_path, kind):
+    path = store(tmp_path / f"a.{kind}", sine(44_100), "aac", 44_100)
     path.write_bytes(2 * path.read_bytes())
     assert hear(path)[1] == ["not decoded"]
 

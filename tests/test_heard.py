@@ -89,6 +89,17 @@ def test_a_bundle_has_the_studys_transcriber_whole(study, model, tmp_path):
         labelmer.load(tmp_path / "m")(study.wav("u000"), transcribe=True)
 
 
+def test_inspect_reads_recognised_words(study, facts, said):
+    table = study.corpus / "transcripts/ears/s.tsv"
+    found = facts(table)
+    assert (found["kind"], found["utterances"]) == ("recognised words", len(study.table))
+    assert found["words"] == sum(len(text.split()) for text in heard(study).values())
+    assert found["beam"] == OPTIONS["beam"] and found["language"] is None
+    assert facts(table, "u001")["text"] == heard(study)["u001"]
+    assert "id 'zoe' is not among the table's" in said(inspection.main, table, "zoe")
+    assert "fold1.tsv" in said(inspection.main, study.fold)
+
+
 def test_words_that_are_given_are_words_given(study, model):
     row = study.tested().iloc[0]
     given = labelmer.load(model)(study.wav(row.id), heard(study)[row.id])

@@ -58,7 +58,7 @@ def test_a_model(study, facts, said, tmp_path):
         file.truncate(1000)
     assert "not a whole model" in said(broken)
     (broken / "config.json").write_text("{")
-    assert "not a whole model" in said(broken)
+    assert "config.json: cannot be read, no whole JSON" in said(broken)
 
 
 def test_an_encoder(study, facts):
@@ -103,7 +103,7 @@ def test_a_variant_and_what_is_but_a_part_of_something(study, facts, said, tmp_p
     assert "of a model, a bundle or results give the folder" in said(tmp_path / "m/bundle.json")
     model = tmp_path / "m/models/full/fold1.seed1"
     (model / "config.json").write_text("{")
-    assert "not a whole model" in said(model) and "copy the bundle anew" in said(model)
+    assert "no whole JSON" in said(model) and "copy the bundle anew" in said(model)
 
 
 def test_what_a_folder_has_not_is_refused(study, said, config):

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -528,6 +529,17 @@ def test_a_damaged_encoder_is_refused_with_what_brings_it_anew(model, tmp_path, 
         labelmer.load(folder)(text="no")
     shutil.rmtree(cached)
     labelmer.load(folder)(text="no")
+
+
+def test_the_licence_of_what_comes_of_a_path_goes_with_it(full, snapshot, tmp_path):  # noqa: F811
+    licence = Path(snapshot("bert")) / "LICENSE"
+    licence.write_text("for nobody")
+    try:
+        bundle.bundle([full], tmp_path / "m")
+    finally:
+        licence.unlink()
+    assert (tmp_path / "m/encoders/bert.LICENSE").read_text() == "for nobody"
+    labelmer.load(tmp_path / "m")(text="no")
 
 
 def cut_off(path):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from conftest import REPOSITORY
 
 from labelmer.base import files, progress
 from labelmer.base.errors import InputError
@@ -161,3 +162,14 @@ def test_progress_moves_one_line_on_a_terminal_only(capsys, monkeypatch):
         shown = capsys.readouterr().err
         assert ("\rx: 1 of 4 items" in shown) == terminal
         assert "\n" not in shown
+
+
+def test_who_reads_no_further_than_the_first_lines_ends_it_without_a_word():
+    code = (
+        "from labelmer.base.stage import command; command(lambda argv: print('x\\n' * 99_999))([])"
+    )
+    run = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    run.stdout.close()
+    assert run.stderr.read() == b"" and run.wait() == 1

@@ -32,7 +32,9 @@ def configure(workspace, section, **values):
 def test_without_a_corpus_one_reads_where_to_put_it(workspace):
     status, output = workspace.snakemake("--dry-run", config="config.yaml", check=False)
     assert status == 1
-    assert "there is no 'IEMOCAP_full_release'" in output and "make demo" in output
+    assert (
+        "there is no 'IEMOCAP_full_release'" in output and "labelmer demo resources/demo" in output
+    )
     assert "Traceback" not in output
 
 

@@ -172,7 +172,7 @@ def _check_items(schema: dict[str, Any], given: list, place: str) -> Iterator[st
     twice = [item for number, item in enumerate(given) if item in given[:number]]
     if schema.get("uniqueItems") and twice:
         yield f"{place}: {twice[0]!r} stands twice, expected each once"
-    for number, item in enumerate(given):
+    for number, item in enumerate(given, start=1):
         yield from check(schema.get("items", {}), item, f"{place}: {number}")
 
 

@@ -13,6 +13,7 @@ cache, and an item costs one slice. The audio, the features and the salience are
 Here they are read; ragged_writer.py writes them, and a change of it changes no reader's code.
 """
 
+import math
 import mmap
 import os
 from collections.abc import Iterable, Mapping
@@ -91,16 +92,17 @@ class Ragged:
             with h5py.File(path, "r", locking=False) as file:
                 self.attrs = dict(file.attrs)
                 self._check_format()
-                self.ids = [i.decode() for i in file["ids"][:]]
-                self.offsets = file["offsets"][:]
-                self.keys = file["keys"][:]
-                self._marks = file["marks"][:] if "marks" in file else None
-                self._spans = file["spans"][:] if "spans" in file else None
-                values = file["values"]
+                self.ids = [i.decode() for i in _dataset(file, "ids")[:]]
+                self.offsets = _dataset(file, "offsets")[:]
+                self.keys = _dataset(file, "keys")[:]
+                has = file.id.links.exists  # `in` would follow a link
+                self._marks = _dataset(file, "marks")[:] if has(b"marks") else None
+                self._spans = _dataset(file, "spans")[:] if has(b"spans") else None
+                values = _dataset(file, "values")
                 mapped = values.dtype, values.shape, values.id.get_offset()
                 short = values.id.get_type() == hdf5_bfloat16()
-            self._check(*mapped)
             dtype, *rest = mapped
+            self._check(*rest[:1])
             self.dtype = BFLOAT16 if short else str(dtype)  # as in the file
             values, self.mapping = _map(self.path, np.uint16 if short else dtype, *rest)
             self.values = Bfloat16(values) if short else values
@@ -165,7 +167,7 @@ class Ragged:
                 "is another program's; give another name, or move it away"
             )
 
-    def _check(self, dtype: np.dtype, shape: tuple[int, ...], place: int | None) -> None:
+    def _check(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError where the parts of the file do not fit together."""
         items, steps = len(self.ids), np.diff(self.offsets)
         if len(self.offsets) != items + 1 or self.offsets.dtype != np.int64 or (steps < 0).any():
@@ -180,8 +182,6 @@ class Ragged:
         spans = self._spans
         if spans is not None and (spans.shape != (shape[0], 2) or spans.dtype.kind != "i"):
             raise ValueError("spans that are not two whole numbers per row")
-        if dtype.kind not in "iuf" or (place is None and 0 not in shape):
-            raise ValueError(f"values of {dtype}, expected one contiguous block of numbers")
 
     def _rows(self, item: str | int) -> slice:
         if isinstance(item, str):
@@ -189,6 +189,29 @@ class Ragged:
                 raise InputError(f"{self.path}: id '{item}' is not in this file")
             item = self.index[item]
         return slice(self.offsets[item], self.offsets[item + 1])
+
+
+def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
+    """A dataset that stands in the file itself, in one block, as all of a ragged file do.
+
+    Looked at before it is read, as a file may come from anybody: a link, outer storage or another
+    dataset's view would show what lies in other files, and what is packed, or claims more than
+    there is, would take all memory. ValueError: it is none.
+    """
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"no {name}, or a link to something else")
+    dataset = file[name]
+    if not isinstance(dataset, h5py.Dataset) or not dataset.shape:
+        raise ValueError(f"{name} without rows")
+    layout, kind = dataset.id.get_create_plist(), dataset.dtype.kind
+    whole = layout.get_layout() == h5py.h5d.CONTIGUOUS and not layout.get_external_count()
+    if not whole or kind not in ("iuf" if name == "values" else "iuS"):
+        raise ValueError(f"{name} of {dataset.dtype}, expected one contiguous block of numbers")
+    size = math.prod(dataset.shape) * dataset.id.get_type().get_size()
+    start, end = dataset.id.get_offset(), Path(file.filename).stat().st_size
+    if size and (start is None or start + size > end):
+        raise ValueError(f"{name} of {size} bytes, more than the file has")
+    return dataset
 
 
 def located(files: Iterable[Ragged], ids: Iterable[str]) -> list[tuple[Ragged, int]]:

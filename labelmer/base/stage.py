@@ -3,6 +3,7 @@
 import argparse
 import functools
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +27,11 @@ def command(main: Callable[[Sequence[str] | None], None]) -> Callable:
         if not log.handlers:
             log_to_terminal()
         try:
-            return main(argv)
+            main(argv)
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever reads what is printed, such as head, has enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
         except InputError as error:
             log.error("error: %s", error)
             sys.exit(1)

@@ -45,11 +45,25 @@ def _study(config: dict[str, Any]) -> Iterator[str]:
         )
 
 
+# What stands beside the folders of encoders and transcribers: words and features of others, logs,
+# and what is not finished.
+BESIDE = (".tsv", ".h5", ".log", ".part", ".new", ".lock")
+
+
 def _names(config: dict[str, Any]) -> Iterator[str]:
     """Names become files and columns, and not everywhere does case tell files apart."""
     for section in ("labels", "encoders", "variants"):
         if pair := names.alike(config[section]):
             yield f"{section}: '{pair[0]}' and '{pair[1]}' differ in case only; rename one of them"
+    made = {f"encoders: {name}": name for name in config["encoders"]}
+    if "transcriber" in config:
+        made["transcriber: name"] = config["transcriber"]["name"]
+    for place, name in made.items():
+        if name.lower().endswith(BESIDE):
+            yield (
+                f"{place}: '{name}' may be another's file or unfinished folder where its own are "
+                f"made; expected another ending than {list(BESIDE)}; rename it"
+            )
 
 
 def _labels(config: dict[str, Any]) -> Iterator[str]:
@@ -128,7 +142,7 @@ def _variants(config: dict[str, Any]) -> Iterator[str]:
 
 def _experiments(config: dict[str, Any]) -> Iterator[str]:
     entries, variants = config["encoders"], config["variants"]
-    for number, experiment in enumerate(config["experiments"]):
+    for number, experiment in enumerate(config["experiments"], start=1):
         for modality in ("speech", "text"):
             place, name = f"experiments: {number}: {modality}", experiment[modality]
             fitting = [e for e in entries if entries[e]["modality"] == modality]
@@ -152,26 +166,15 @@ def _experiments(config: dict[str, Any]) -> Iterator[str]:
         yield f"experiments: {run} stands twice; put its variants into one list"
 
 
-# Files that stand beside the folders of a transcriber, where another study of the corpus has
-# corpus: transcripts: words, their features, logs.
-BESIDE = (".tsv", ".h5", ".log")
-
-
 def _words(config: dict[str, Any]) -> Iterator[str]:
     """Whose recognised words are read, and by whom."""
     given = "transcripts" in config["corpus"]
-    name = config.get("transcriber", {}).get("name", "")
-    if name.lower().endswith(BESIDE):
-        yield (
-            f"transcriber: name: '{name}' may be a file's where its folders are made; expected "
-            f"another ending than {list(BESIDE)}; rename it"
-        )
     if given and "transcriber" in config:
         yield (
             "transcriber: corpus: transcripts: gives recognised words already; remove one of the "
             "two"
         )
-    for number, experiment in enumerate(config["experiments"]):
+    for number, experiment in enumerate(config["experiments"], start=1):
         place = f"experiments: {number}: words: recognised"
         if experiment.get("words") != "recognised":
             continue

@@ -66,7 +66,7 @@ def _misread_node(
         return
     seen.add(id(node))
     if isinstance(node, yaml.SequenceNode):
-        for number, item in enumerate(node.value):
+        for number, item in enumerate(node.value, start=1):
             yield from _misread_node(item, path, (*way, str(number)), seen)
     elif isinstance(node, yaml.ScalarNode):
         kind = node.tag.rpartition(":")[2]

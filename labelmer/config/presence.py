@@ -14,6 +14,7 @@ from labelmer.corpus.groups import check_scenarios, circles_of_speakers
 from labelmer.corpus.official import official_parts
 from labelmer.corpus.options import FoldOptions
 from labelmer.features import made
+from labelmer.features.checkpoint import spoken
 
 
 def sessions(corpus: dict[str, Any], hold_out: str | None) -> list[str]:
@@ -27,7 +28,8 @@ def sessions(corpus: dict[str, Any], hold_out: str | None) -> list[str]:
         raise InputError(
             f"corpus: root: there is no '{root}' in {Path.cwd()}{names.misspelt(root)}, expected "
             f"{reader.ROOT}. Put it there, or correct the path in the config. "
-            "To see labelmer at work without a corpus: make demo"
+            "To see labelmer at work without a corpus: labelmer demo resources/demo, and then the "
+            "workflow with --configfile demo.yaml (in the repository: make demo)"
         )
     present = reader.sessions(root)
     wanted = corpus.get("sessions", present)
@@ -124,7 +126,7 @@ def check_given(config: dict[str, Any]) -> None:
 
 def check_sources(config: dict[str, Any]) -> None:
     """Raise an InputError if the folder of an encoder that an experiment names, or of the
-    transcriber, is not there."""
+    transcriber, is not there, or the latter no whole Whisper checkpoint."""
     used = [e[modality] for e in config["experiments"] for modality in ("speech", "text")]
     sources = {f"encoders: {name}": config["encoders"][name]["source"] for name in used}
     if "transcriber" in config:
@@ -137,6 +139,8 @@ def check_sources(config: dict[str, Any]) -> None:
                 f"{said}: source: there is no folder '{place}' in {Path.cwd()}"
                 f"{names.misspelt(place)}, expected one with {expected[kind]}; correct the path"
             )
+        if kind == "path" and said == "transcriber":
+            spoken(Path(place), config["transcriber"].get("language"))
 
 
 def check_recognised(config: dict[str, Any], ids_of: Callable[[bool], Iterable[str]]) -> None:

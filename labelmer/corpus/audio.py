@@ -182,10 +182,13 @@ class Source:
         if stream is None:
             self.findings.append(not_checked(file.format))
             return file.frames
-        frames = stream.frames
+        frames, trimmed = stream.frames, stream.trimmed
         if frames is None and stream.bytes is not None and file.subtype in WIDTHS:
             frames = stream.bytes // (WIDTHS[file.subtype] * file.channels)
-        if frames is not None and not frames - stream.trimmed <= file.frames <= frames:
+        elif stream.bytes is not None and (file.format, file.subtype) == ("AIFF", "GSM610"):
+            # Blocks, of which libsndfile decodes as much as the header's count of frames says.
+            frames, trimmed = stream.bytes // 33 * 160, 159
+        if frames is not None and not frames - trimmed <= file.frames <= frames:
             text = f"it holds {frames} frames, {file.frames} are decoded; convert it to WAV or FLAC"
             self.findings.append(("not decoded", text))
         return file.frames

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from labelmer.base.errors import InputError
-from labelmer.corpus.containers import mp4
+from labelmer.corpus.containers import flv, mp4
 from labelmer.corpus.containers.stream import Finding, Pieces, not_checked
 
 BLOCK = 1 << 16  # frames at least that are handed on at once
@@ -58,7 +58,8 @@ class Sound:
         self.path, self.rate, self.channels, self.silent = path, 0, 0, False
         self.findings: list[Finding] = []
         self.frames = sum(map(len, self.decoded(self.findings)))
-        self.findings += mp4.findings(self._mapped())
+        for container in (flv, mp4):
+            self.findings += container.findings(self._mapped())
 
     def blocks(self, first: int, stop: int) -> Iterator[np.ndarray]:
         """Decoded frames first:stop, each block of shape (frames, channels), full scale 1.

@@ -4,7 +4,9 @@ torch: asked when it is fetched, and again when it recognises."""
 import json
 from pathlib import Path
 
+from labelmer.base import json_file
 from labelmer.base.errors import InputError
+from labelmer.base.options import OBJECT
 
 WHOLE = "take a whole Whisper checkpoint, such as hub:openai/whisper-tiny.en@REVISION"
 NEEDED = ("decoder_start_token_id", "no_timestamps_token_id", "eos_token_id")
@@ -15,7 +17,7 @@ def spoken(folder: Path, language: str | None) -> dict[str, str]:
 
     InputError: no whole Whisper checkpoint, a language that it does not know, or does not ask for.
     """
-    said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    said = json_file.read(folder / "config.json", OBJECT, WHOLE)
     if said.get("model_type") != "whisper":
         raise InputError(
             f"{folder}: model_type '{said.get('model_type')}', expected whisper; {WHOLE}"

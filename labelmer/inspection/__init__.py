@@ -1,9 +1,12 @@
-"""What is in a ragged file, a model, a bundle or a results folder, from what, and is it sane.
+"""What is in a ragged file, recognised words, a model, a bundle or results, from what, is it sane.
 
 A folder is that of a run (results/NAME/STUDY/models/.../foldF.seedS), of a variant (which holds its
 runs), an encoder's, a bundle, or results, results/NAME or results/NAME/STUDY: what stands there and
 how large it is, the best variant by its report, and, with --configfile, what none of the configs
 makes: each --configfile takes the files of one run of the workflow, as Snakemake does.
+
+A table of recognised words (results/NAME/transcripts/TRANSCRIBER/SESSION.tsv): how many utterances
+and words there are, why some have none, and with what they were recognised; with ID: its words.
 
 A ragged file is one of segments, features or salience. Without ID: its facts, whether its keys
 match what lies beside it, and the items whose numbers are not finite or all alike. With ID: that
@@ -29,6 +32,7 @@ from labelmer.base.errors import InputError
 from labelmer.base.options import check, closed, refuse
 from labelmer.base.ragged import NotRagged, NotWhole, Ragged
 from labelmer.base.stage import command, parse, stage_parser
+from labelmer.base.trial import try_to_open
 from labelmer.inspection.facts import (
     about_salience,
     attribute,
@@ -58,6 +62,7 @@ def opened(path: Path) -> Ragged:
     """The ragged file at path; InputError says what is wrong, or what can be read instead."""
     path = Path(path)
     try:
+        try_to_open(path)  # anybody may have sent it
         return Ragged(path)
     except (NotRagged, NotWhole) as error:
         if isinstance(error, NotWhole) and path.name.endswith((".h5", ".h5.part")):
@@ -201,7 +206,11 @@ def about_folder(folder: Path, configs: Sequence[Sequence[Path]]) -> dict[str, A
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of `labelmer inspect`."""
     parser = stage_parser(__doc__)
-    parser.add_argument("file", type=Path, help="a ragged file (.h5), or a folder; see above")
+    parser.add_argument(
+        "file",
+        type=Path,
+        help="a ragged file, words, or a folder; see above",
+    )
     parser.add_argument("id", nargs="?", help="one item of a ragged file, an utterance")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
@@ -225,6 +234,11 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f"--configfile with {args.file}, a {facts['kind']}, expected a results folder; "
                 "leave it out"
             )
+    elif args.file.suffix == ".tsv":
+        from labelmer.inspection.words import about_utterance, about_words  # pandas, as above
+
+        refuse(check(closed({}), args.config, "--config"))
+        facts = about_utterance(args.file, args.id) if args.id else about_words(args.file)
     else:
         file = opened(args.file)
         refuse(check(closed({name: {} for name in known_of(file)}), args.config, "--config"))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from labelmer.base import json_file
 from labelmer.base.digest import (
     PACKAGE,
     canonical_json,
@@ -16,6 +17,7 @@ from labelmer.base.digest import (
 )
 from labelmer.base.errors import InputError
 from labelmer.base.literals import declared
+from labelmer.base.options import OBJECT, TEXT
 from labelmer.base.ragged import Ragged, feature_key
 from labelmer.inspection.facts import attribute, named
 
@@ -169,11 +171,9 @@ def facts_beside(path: Path) -> dict[str, Any]:
     """The source.json of the encoder that a features file was made with: a dict."""
     _, encoder, _, _ = _place(path)
     source = _there(encoder / "source.json")
-    try:
-        facts = json.loads(source.read_text(encoding="utf-8"))
-        return {"content": facts["content"], "layers": int(facts["layers"])}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{source}: cannot be read ({error!r}); make its folder anew") from None
+    known = {"content": TEXT, "layers": {"type": "integer"}}
+    rules = {**OBJECT, "required": list(known), "properties": known}
+    return json_file.read(source, rules, "make its folder anew")
 
 
 def model_beside(path: Path) -> Any:

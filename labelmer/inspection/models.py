@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from labelmer.base import json_file
+from labelmer.base.description import described
 from labelmer.base.errors import InputError
+from labelmer.base.options import OBJECT
 from labelmer.base.stage import RUN
 from labelmer.prediction.bundled import ANEW, bundle_around, opened
 
@@ -16,14 +19,16 @@ HEADER_BYTES = 8  # of a safetensors file: how long its JSON header is
 
 def about_model(folder: Path) -> dict[str, Any]:
     """Facts of the folder of a run as a dict for JSON; InputError if it is not whole."""
+    remedy = ANEW if bundle_around(folder) else "move the folder away, and train it anew"
     try:
-        about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        about = json_file.read(folder / "config.json", OBJECT, remedy)
         if "model_type" in about:
             raise InputError(
                 f"{folder}: a snapshot of an encoder (model_type '{about['model_type']}') that was "
                 "not fetched, expected one that was, or a model; to use it, name it in the config, "
                 f"source: path:{folder}"
             )
+        about = described(folder)
         numbers = numbers_in(folder / "model.safetensors")
         run = about.get("run", {})
         return {
@@ -42,7 +47,6 @@ def about_model(folder: Path) -> dict[str, Any]:
             "bytes": size_of(folder),
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        remedy = ANEW if bundle_around(folder) else "move the folder away, and train it anew"
         raise InputError(f"{folder}: not a whole model ({error!r}); {remedy}") from None
 
 
@@ -73,12 +77,9 @@ def about_variant(folder: Path, runs: Sequence[Path]) -> dict[str, Any]:
 def about_encoder(folder: Path) -> dict[str, Any]:
     """Facts of an encoder's snapshot as a dict for JSON; InputError if they cannot be read."""
     path = folder / "source.json"
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        names = ("source", "revision", "finetuned", "model_type", "width", "layers")
-        known = {name: facts[name] for name in names if name in facts}
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); fetch the encoder anew") from None
+    facts = json_file.read(path, OBJECT, "fetch the encoder anew")
+    names = ("source", "revision", "finetuned", "model_type", "width", "layers")
+    known = {name: facts[name] for name in names if name in facts}
     return {"path": str(folder), "kind": "encoder", **known, "bytes": size_of(folder)}
 
 

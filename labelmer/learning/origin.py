@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from labelmer.base.description import FACTS
 from labelmer.base.errors import InputError
 from labelmer.base.ragged import Ragged
-
-FACTS = ("encoder", "source", "revision", "weights", "layer")  # that a file of features states
 
 
 def origin(file: Ragged) -> dict[str, str]:

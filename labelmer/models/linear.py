@@ -28,6 +28,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from labelmer.base import tables
+from labelmer.base.description import FORMAT
 from labelmer.base.errors import InputError
 from labelmer.base.files import write_atomically
 from labelmer.base.log import log
@@ -45,7 +46,6 @@ from labelmer.models import architectures
 from labelmer.models.deletions import SHARES, deletable, left_at_random
 from labelmer.scores.accuracy import accuracies
 
-FORMAT = 1
 GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of C, weakest penalty last
 ITERATIONS = 5000
 

@@ -11,13 +11,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 
+from labelmer.base.description import FORMAT, described
 from labelmer.base.errors import InputError
 from labelmer.base.files import write_atomically
 from labelmer.learning.batches import Part
 from labelmer.learning.origin import check_origin
 from labelmer.models import architectures
-
-FORMAT = 1  # of a saved model
 
 
 def save(
@@ -46,12 +45,7 @@ def load(folder: Path | str) -> tuple[torch.nn.Module, list[str]]:
     """A saved model, ready to predict, and the names of its classes."""
     folder = Path(folder)
     try:
-        description = _description(folder)
-        if description["format"] != FORMAT:
-            raise InputError(
-                f"{folder}/config.json: format {description['format']}, expected {FORMAT}; "
-                "train the model again; of a bundle: bundle the runs anew"
-            )
+        description = described(folder)
         classes = description["classes"]
         options = architectures.options(description["model"])
         model = architectures.untrained(options, description["rows"], len(classes))
@@ -71,11 +65,7 @@ def load(folder: Path | str) -> tuple[torch.nn.Module, list[str]]:
 
 def check_encoders(folder: Path | str, part: Part) -> None:
     """InputError unless a part's features are by the encoders that a saved model was trained on."""
-    trained_on = _description(Path(folder))["encoders"]
+    trained_on = described(Path(folder), "encoders")["encoders"]
     for m, features in part.features.items():
         for file in features.files:
             check_origin(file, trained_on[m], f"of {m}, on which the model in {folder} was trained")
-
-
-def _description(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "config.json").read_text(encoding="utf-8"))

@@ -12,6 +12,8 @@ The folder holds
     encoders/     those that nobody else has: fine-tuned ones, and those of path:
     transcriber/  the speech recogniser, if it is one of path:
 
+and beside what comes of path: its licence, if that was there.
+
 Encoders of hub:, package: and builtin: are named by source, revision and digest, and fetched when
 they are first used. So is the speech recogniser by which the corpus' words were recognised, if
 some were and the models read words; of several, --transcriber names the one to take. There is
@@ -42,6 +44,8 @@ from labelmer.prediction.card import card
 from labelmer.prediction.runs import Run, runs_in, transcriber_of
 from labelmer.report.text import counted
 
+HOMES = ("resources", "results")  # where snapshots stand: fetched ones, and fine-tuned ones
+LICENCES = ("LICEN[CS]E*", "NOTICE*", "COPYING*")
 MODEL = ("model.safetensors", "config.json")
 
 
@@ -252,7 +256,24 @@ def _taken_in(told: dict[str, Any], snapshot: Path, folder: Path, place: str) ->
     for path in snapshot.iterdir():
         if path.is_file() and not path.name.startswith("."):  # Snakemake's time stamp
             shutil.copyfile(path, folder / place / path.name)
+    for path in licences_of(told["source"], snapshot):  # beside it: what is in it has a digest
+        name = f"{Path(place).name}.{path.name}"
+        shutil.copyfile(path, (folder / place).with_name(name))
     return {**told, "folder": place}
+
+
+def licences_of(source: str, snapshot: Path) -> list[Path]:
+    """The files of a licence in the folder of a source path:, where it is still there.
+
+    snapshot: TOP/resources/encoders/NAME, or as deep, of a workflow that runs in TOP; there the
+    source counts from.
+    """
+    kind, _, place = source.partition(":")
+    homes = [above.parent for above in snapshot.absolute().parents if above.name in HOMES]
+    if kind != "path" or not homes:
+        return []
+    found = (path for way in LICENCES for path in (homes[0] / place).glob(way))
+    return sorted(path for path in found if path.is_file())
 
 
 @command

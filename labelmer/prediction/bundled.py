@@ -1,22 +1,69 @@
 """A bundle on disk: what it says, and its encoders and transcriber, fetched where they are not in
 it."""
 
-import json
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labelmer.base import json_file
+from labelmer.base.description import described
 from labelmer.base.digest import file_digest
 from labelmer.base.errors import InputError
 from labelmer.base.files import leaves, refuse_unwritable
 from labelmer.base.lock import alone
 from labelmer.base.log import log
+from labelmer.base.options import NAMES, OBJECT, TEXT, closed
+from labelmer.base.ragged import LARGEST
 from labelmer.features import encoders
 
 NAME, FORMAT = "bundle.json", 2
 ANEW = "copy the bundle anew, or bundle the runs anew"
+
+MODALITIES = ("speech", "text")  # as base/tables.py, for which pandas takes half a second
+
+
+def _whole(rules: dict[str, Any]) -> dict[str, Any]:
+    """An object that has each of these keys, and no others."""
+    return closed(rules, list(rules))
+
+
+# What bundle.json says.
+OF_SNAPSHOT = {
+    **dict.fromkeys(("name", "source", "revision", "weights"), TEXT),
+    "content": {"type": "string", "pattern": "[0-9a-f]{64}", "expected": "a SHA-256 digest"},
+    "folder": {"anyOf": [TEXT, {"const": None}], "expected": "a path in the bundle, or null"},
+    "options": OBJECT,
+}
+OF_ENCODER = OF_SNAPSHOT | {
+    "modality": {"enum": list(MODALITIES)},
+    "layer": {"anyOf": [{"type": "integer"}, {"const": "all"}], "expected": 'a number, or "all"'},
+    "dtype": {"enum": list(LARGEST)},
+    "precision": TEXT,
+    "finetuned": {"type": "boolean"},
+}
+OF_PART = {
+    "folder": TEXT,
+    "encoders": closed(dict.fromkeys(MODALITIES, TEXT)),
+    "temperature": {"type": "number", "exclusiveMinimum": 0},
+    "files": _whole(dict.fromkeys(("model.safetensors", "config.json"), TEXT)),
+}
+OF_MODEL = {"fold": {"type": "integer"}, "seed": {"type": "integer"}}
+
+
+RULES = {
+    "format": {"const": FORMAT},
+    **dict.fromkeys(("labelmer", "corpus", "study", "experiment"), TEXT),
+    **dict.fromkeys(("variants", "classes"), NAMES),
+    "encoders": {"type": "object", "additionalProperties": _whole(OF_ENCODER)},
+    "models": {
+        "type": "array",
+        "minItems": 1,
+        "items": _whole(
+            OF_MODEL | {"parts": {"type": "array", "minItems": 1, "items": _whole(OF_PART)}}
+        ),
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -119,31 +166,29 @@ def opened(folder: Path | str) -> Bundle:
         raise InputError(f"{folder!r}, expected a bundle's folder (str or Path); give its path")
     path = Path(folder) / NAME
     try:
-        if not path.exists():
-            from labelmer.prediction.runs import instead_of  # pandas takes half a second
-
-            raise InputError(f"{folder}: {instead_of(Path(folder))}")
-        about = json.loads(path.read_text(encoding="utf-8"))
-        form, _ = about["format"], [about[name] for name in ("classes", "models", "encoders")]
-        if form != FORMAT:
-            raise InputError(
-                f"{path}: format {form}, expected {FORMAT}; update labelmer, or bundle the models "
-                "anew"
-            )
-        bundle = Bundle(Path(folder), about)
-        parts = [part["folder"] for model in bundle.models for part in model["parts"]]
-        snapshots = [*about["encoders"].values(), *filter(None, [about.get("transcriber")])]
-        for place in (*parts, *(told["folder"] or told["name"] for told in snapshots)):
-            if leaves(place):
-                raise InputError(
-                    f"{path}: '{place}', expected a path below the bundle's folder; whoever made "
-                    "this bundle is not to be trusted: take another"
-                )
-        for model in bundle.models:
-            for part in model["parts"]:
-                _check(bundle, part)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        there = path.exists()
+    except (OSError, ValueError) as error:  # a folder that may not be looked into, a name too long
         raise InputError(f"{path}: cannot be read ({error!r}); {ANEW}") from None
+    if not there:
+        from labelmer.prediction.runs import instead_of  # pandas takes half a second
+
+        raise InputError(f"{folder}: {instead_of(Path(folder))}")
+    about = json_file.read(path, OBJECT, ANEW, FORMAT)
+    heard = {} if about.get("transcriber") is None else _whole(OF_SNAPSHOT)
+    about = json_file.read(path, _whole({**RULES, "transcriber": heard}), ANEW)
+    bundle = Bundle(Path(folder), about)
+    parts = [part for model in bundle.models for part in model["parts"]]
+    snapshots = [*about["encoders"].values(), *filter(None, [about["transcriber"]])]
+    places = [part["folder"] for part in parts]
+    places += [told["folder"] or told["name"] for told in snapshots]
+    for place in (*places, *about["encoders"]):  # files of features bear an encoder's name there
+        if leaves(place):
+            raise InputError(
+                f"{path}: '{place}', expected a path below the bundle's folder; whoever made "
+                "this bundle is not to be trusted: take another"
+            )
+    for part in parts:
+        _check(bundle, part)
     return bundle
 
 
@@ -155,22 +200,23 @@ def bundle_around(path: Path) -> Path | None:
 
 def _check(bundle: Bundle, part: dict[str, Any]) -> None:
     """InputError unless a model is as it was bundled, and bundle.json says of it what it is."""
-    folder = bundle.folder / part["folder"]
+    folder, known = bundle.folder / part["folder"], bundle.about["encoders"]
+    for modality, name in part["encoders"].items():
+        if name not in known or known[name]["modality"] != modality:
+            raise InputError(
+                f"{bundle.folder / NAME}: {part['folder']} has '{name}' for {modality}, expected "
+                f"an encoder of that modality among {list(known)}; {ANEW}"
+            )
     for name, digest in part["files"].items():
         if not (folder / name).is_file():
             raise InputError(f"{folder / name}: there is no such file; {ANEW}")
         if file_digest(folder / name) != digest:
             raise InputError(f"{folder / name}: not as it was when it was bundled; {ANEW}")
-    classes = json.loads((folder / "config.json").read_text(encoding="utf-8"))["classes"]
+    classes = described(folder)["classes"]
     if classes != bundle.classes:
         raise InputError(
             f"{bundle.folder / NAME}: classes {bundle.classes}, but {part['folder']} was trained "
             f"on {classes}; {ANEW}"
-        )
-    if not 0 < part["temperature"] < math.inf:
-        raise InputError(
-            f"{bundle.folder / NAME}: temperature {part['temperature']} of {part['folder']}, "
-            f"expected a number above 0; {ANEW}"
         )
 
 

@@ -3,7 +3,6 @@
 Shapes: N utterances, C classes, T tokens or frames.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import pandas as pd
 import torch
 from safetensors import SafetensorError
 
+from labelmer.base.description import described
 from labelmer.base.errors import InputError
 from labelmer.learning.batches import (
     EVALUATED,
@@ -49,8 +49,7 @@ class Said:
 def member(folder: Path, device: str) -> "Network | Linear":
     """The model in a folder, which `labelmer bundle` took from a run; InputError: it is damaged."""
     try:
-        about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        options = architectures.options(about["model"])
+        options = architectures.options(described(folder, "model")["model"])
         return Linear(folder, options) if options.kind == "linear" else Network(folder, device)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise InputError(

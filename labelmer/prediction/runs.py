@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labelmer.base import tables
+from labelmer.base import json_file, tables
+from labelmer.base.description import described
 from labelmer.base.digest import canonical_json
 from labelmer.base.errors import InputError
+from labelmer.base.options import OBJECT, TEXT
 from labelmer.base.ragged import Ragged
 from labelmer.features import encoders
 from labelmer.learning.origin import check_origin
@@ -141,24 +143,24 @@ def transcriber_of(corpus: Path, name: str | None) -> tuple[dict[str, Any], Path
     return {"name": name, **told, "options": json.loads(found.pop())}, folder
 
 
+# What stands beside a table of recognised words; of the options the transcriber has the rules.
+HEARD: dict[str, Any] = {"language": {}, "beam": {}, "no_speech": {}, "repetition": {}}
+HEARD["checkpoint"] = TEXT
+
+
 def _transcribed_with(table: Path, content: str) -> dict[str, Any]:
     """The options with which the words of a session were recognised. content: the checkpoint's."""
     path = table.with_suffix(".json")
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        options = {key: told[key] for key in ("language", "beam", "no_speech", "repetition")}
-        checkpoint = told["checkpoint"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: cannot be read ({error!r}), expected how the words in {table.name} were "
-            "recognised; run the workflow to its end"
-        ) from None
+    remedy = f"expected how the words in {table.name} were recognised; run the workflow to its end"
+    rules = {**OBJECT, "required": list(HEARD), "properties": HEARD}
+    told = json_file.read(path, rules, remedy)
+    checkpoint = told["checkpoint"]
     if checkpoint != content:
         raise InputError(
             f"{path}: recognised by checkpoint {checkpoint[:12]}, expected {content[:12]}, which "
             "is fetched now; run the workflow to its end"
         )
-    return options
+    return {key: told[key] for key in HEARD if key != "checkpoint"}
 
 
 def _resources(corpus: Path) -> Path:
@@ -224,22 +226,15 @@ def runs_in(folders: Iterable[Path]) -> list[Run]:
 
 
 def _about(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        if "columns" in about:
-            raise InputError(
-                f"{folder}: a model of metadata, which neither hears nor reads, expected one that "
-                "can be given audio or words; give another variant"
-            )
-        run = about["run"]
-        names = [f"{run['speech']}+{run['text']}", run["mode"], run["variant"]]
-        wanted = ["models", *names, f"fold{run['fold']}.seed{run['seed']}"]
-        about["classes"], about["model"], about["encoders"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    about = described(folder, "run")
+    if "columns" in about:
         raise InputError(
-            f"{path}: not the description of a model ({error!r}); train it anew"
-        ) from None
+            f"{folder}: a model of metadata, which neither hears nor reads, expected one that can "
+            "be given audio or words; give another variant"
+        )
+    run = described(folder, "encoders")["run"]
+    names = [f"{run['speech']}+{run['text']}", run["mode"], run["variant"]]
+    wanted = ["models", *names, f"fold{run['fold']}.seed{run['seed']}"]
     if list(folder.parts[-5:]) != wanted:
         raise InputError(
             f"{folder}: the model of {'/'.join(wanted[1:])}, expected it at {PLACE}, beside the "

@@ -38,9 +38,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labelmer.base import json_file
 from labelmer.base.digest import canonical_json, file_digest
 from labelmer.base.errors import InputError
 from labelmer.base.literals import declared
+from labelmer.base.options import OBJECT, TEXT, closed
 
 if TYPE_CHECKING:
     from labelmer.features.encoders.base import Encoder
@@ -210,16 +212,21 @@ def write_facts(folder: Path, origin: Mapping[str, Any]) -> dict[str, Any]:
     return facts
 
 
+FACTS = closed(
+    {
+        **dict.fromkeys(("source", "revision", "model_type", "weights", "content"), TEXT),
+        **{"width": {"type": "integer"}, "layers": {"type": "integer"}, "finetuned": OBJECT},
+    },
+    ["source", "revision", "content"],
+)
+
+
 def read_facts(folder: Path | str, name: str) -> dict[str, Any]:
     """What source.json says of an encoder's folder, with its name in the config."""
-    path = Path(folder) / "source.json"
-    try:
-        return {"encoder": name, **json.loads(path.read_text(encoding="utf-8"))}
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: cannot be read ({error}); expected a folder that `labelmer fetch` wrote: "
-            f"labelmer fetch {folder} --source SOURCE"
-        ) from None
+    remedy = (
+        f"expected a folder that `labelmer fetch` wrote: labelmer fetch {folder} --source SOURCE"
+    )
+    return {"encoder": name, **json_file.read(Path(folder) / "source.json", FACTS, remedy)}
 
 
 def add_encoder(parser: ArgumentParser) -> None:

@@ -1,6 +1,5 @@
 """What a fitted baseline "linear" says of another corpus."""
 
-import json
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,19 @@ import pandas as pd
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from labelmer.base.description import described
 from labelmer.base.errors import InputError
 from labelmer.learning.origin import check_origin
 from labelmer.models.linear import Linear, Means
 
 
-def loaded(folder: Path) -> tuple[Linear, dict[str, Any]]:
-    """A saved baseline, and its config.json. InputError: not a whole one."""
+def loaded(folder: Path, *needed: str) -> tuple[Linear, dict[str, Any]]:
+    """A saved baseline, and its config.json, with the keys that are needed.
+
+    InputError: not a whole one.
+    """
     try:
-        about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        about = described(folder, *needed)
         tensors = load_file(folder / "model.safetensors")
         parts: dict[str, dict[str, np.ndarray]] = {"mean": {}, "sd": {}, "weights": {}}
         for name, values in tensors.items():
@@ -38,7 +41,7 @@ def said(test: pd.DataFrame, args: Namespace) -> tuple[np.ndarray, list[str]]:
 
     args: of the rule transfer. InputError: features by other encoders than the model's.
     """
-    model, about = loaded(args.folder)
+    model, about = loaded(args.folder, "encoders")
     means = {}
     for m in model.mean:
         files = Means(m, getattr(args, m), 1)

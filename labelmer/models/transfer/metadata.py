@@ -15,7 +15,7 @@ def said(test: pd.DataFrame, args: Namespace) -> tuple[np.ndarray, list[str]]:
 
     args: of the rule transfer.
     """
-    model, about = loaded(args.folder)
+    model, about = loaded(args.folder, "inputs")
     known = metadata_of(
         tables.read_all(args.utterances, "utterances"), tables.read_all(args.segments, "segments")
     )

@@ -1,0 +1,20 @@
+"""FLV: a second file behind the first, which FFmpeg reads in part or not at all.
+
+Adobe Flash Video File Format Specification 10.1, annex E.
+"""
+
+from labelmer.corpus.containers.stream import Data, Finding
+
+TAG_BYTES, SIZE_BYTES = 11, 4  # of a tag's head, and of the size that stands behind each tag
+
+
+def findings(data: Data) -> list[Finding]:
+    """What is not decoded of an FLV; of any other file, nothing."""
+    if data[:4] != b"FLV\x01":
+        return []
+    place = int.from_bytes(data[5:9], "big") + SIZE_BYTES
+    while place + TAG_BYTES <= len(data):
+        if data[place : place + 4] == b"FLV\x01":
+            return [("not decoded", "another file stands behind the first; split the file")]
+        place += TAG_BYTES + int.from_bytes(data[place + 1 : place + 4], "big") + SIZE_BYTES
+    return []
