@@ -489,7 +489,10 @@ def test_a_late_fusion_takes_models_of_all_seeds_and_of_another_experiment():
     given["experiments"].append({**experiment, "speech": "other", "variants": ["additive"]})
     config.check(given)
     home = entries.name_of(experiment)
-    assert entries.members_of(given, "both", home) == [(home, "full"), ("other+minilm/frozen", "full")]
+    assert entries.members_of(given, "both", home) == [
+        (home, "full"),
+        ("other+minilm/frozen", "full"),
+    ]
     assert entries.seeds_of(given, "full-seeds") == ["1+2"]
     assert entries.seeds_of(given, "both") == ["1", "2"]
 
