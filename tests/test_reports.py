@@ -260,6 +260,16 @@ def test_every_table_states_protocol_selection_and_numbers(root):
         assert set(table["utterances"]) == ({4, 2} if name in ("folds", "slices") else {6})
 
 
+def test_how_many_models_are_multiplied_is_told_where_seeds_are_together(root):
+    table = read(root, "compare")
+    assert set(table["models"]) == {1} and set(table["runs"]) == {4}  # two folds, two seeds
+    assert "multiplied" not in tabulate.compare_text(table)
+    together = table["variant"] == "full"
+    fused = table.assign(models=2, runs=table["runs"].mask(together, 2))
+    said = " ".join(tabulate.compare_text(fused).split())
+    assert "Models multiplied in a run: full 2 (all seeds), " in said
+
+
 def test_folds_by_hand(root):
     table = read(root, "folds", variant="full").set_index(["fold", "seed"]).sort_index()
     np.testing.assert_allclose(table["wa"], [1, 3 / 4, 1 / 2, 1])
