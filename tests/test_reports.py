@@ -196,14 +196,16 @@ def run_tabulate(paths, root, config=CONFIG, changed=None, metadata=None):
 NOTHING_SHOWN = {"salience": [], "audio": []}
 LEARNED = {"runs": 4, "updates": 512.0, "chosen": 301.5, "chosen_least": 77, "chosen_most": 512}
 LEARNED |= {"late": 0.25, "selection": "best epoch"}
+MULTIPLIED = {"member": "a+b/frozen/c", "models": 2, "runs": 4, "weight": 0.72}
+MULTIPLIED |= {"weight_least": 0.0, "weight_most": 1.25, "left_out": 0.25}
 
 
 def run_page(reports, splits, out, *others):
-    learned = reports / "convergence.tsv"
-    row = {**ENCODERS, "variant": "full", **LEARNED}
-    columns.write(learned, pd.DataFrame([row]), "convergence")
     options = {"--title": "a & b", "--reports": reports, "--splits": splits, "--out": out}
-    options["--convergence"] = learned
+    for name, said in (("convergence", LEARNED), ("weights", MULTIPLIED)):
+        options[f"--{name}"] = reports / f"{name}.tsv"
+        row = {**ENCODERS, "variant": "full", **said}
+        columns.write(options[f"--{name}"], pd.DataFrame([row]), name)
     shown = out.with_name("browser.json")
     shown.write_text(json.dumps({"about": {"text": ODD_TEXT}, **NOTHING_SHOWN}))
     options |= {"--browser": shown}
@@ -779,7 +781,7 @@ def test_each_figure_has_its_data_and_its_command(root, html):
     given = {
         name: zlib.decompress(base64.b64decode(text)) for name, text in json.loads(held[1]).items()
     }
-    names = [*page.RESULTS, "convergence"]
+    names = [*page.RESULTS, "convergence", "weights"]
     assert given == {name: (root / f"reports/{name}.tsv").read_bytes() for name in names}
     told = re.findall(r'data-table="(\w+)"', html)
     assert {*told} == {FIGURES[name].reads for name in KINDS} | {"confusion"}
@@ -819,6 +821,13 @@ def test_a_corpus_of_which_nothing_is_left_out_or_deleted_says_so(root):
     assert "in the last tenth" not in html
     old = root / "reports/figures/fbank+minilm/frozen/training.svg"  # nothing is trained any more
     assert page.data_uri(old) not in html
+
+
+def test_the_page_says_with_which_weights_a_late_fusion_multiplies(html):
+    row = html.split("Weights of late fusions (1 row)")[1].split("<tbody>")[1].split("</tbody>")[0]
+    assert re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) == [
+        *("full", "a+b/frozen/c", "2", "4", "0.72", "0.00", "1.25", "25.0"),
+    ]
 
 
 def test_the_page_says_how_long_each_variant_learned(html):

@@ -83,8 +83,9 @@ def is_together(config: Mapping[str, Any], variant: str) -> bool:
 
 def seeds_of(config: Mapping[str, Any], variant: str) -> list[str]:
     """The seeds of a variant's runs, as their paths have them: one each, or all in one."""
-    seeds = list(map(str, config["seeds"]))
-    return [TOGETHER.join(seeds)] if is_together(config, variant) else seeds
+    if is_together(config, variant):
+        return [TOGETHER.join(map(str, sorted(config["seeds"])))]
+    return list(map(str, config["seeds"]))
 
 
 def starts_from_words(options: dict[str, Any]) -> bool:
