@@ -22,10 +22,11 @@ from markupsafe import escape
 from matplotlib.image import imread
 
 from labelmer.base import tables
+from labelmer.base.errors import InputError
 from labelmer.base.options import filled, schema_of
 from labelmer.corpus.options import FoldOptions
 from labelmer.figures import FIGURES, plot
-from labelmer.report import columns, page, tabulate
+from labelmer.report import columns, page, runs, tabulate
 from labelmer.report.protocol import protocol, with_audit
 from labelmer.report.text import points
 from labelmer.scores import calibration
@@ -270,6 +271,18 @@ def test_how_many_models_are_multiplied_is_told_where_seeds_are_together(root):
     fused = table.assign(models=2, runs=table["runs"].mask(together, 2))
     said = " ".join(tabulate.compare_text(fused).split())
     assert "Models multiplied in a run: full 2 (all seeds), " in said
+
+
+def test_a_variant_has_each_seed_or_all_of_them_together():
+    single = [predictions("full", f, s).astype({"seed": str}) for f in TRUE for s in (2, 1)]
+    together = [t.assign(variant="sum", seed="1+2") for t in single[::2]]
+    tested = [t[t["part"] == "test"] for t in (*single, *together)]
+    found = runs.grid(tested, TRUE)
+    assert runs.protocol(found, CONFIG)["seeds"] == 2
+    pooled = runs.pooled(found, CLASSES)
+    assert {variant[-1]: p.voters for variant, p in pooled.items()} == {"full": 2, "sum": 1}
+    with pytest.raises(InputError, match=r"missing: .*, sum, fold 2, seed 1\+2; expected"):
+        runs.grid(tested[:-1], TRUE)
 
 
 def test_folds_by_hand(root):
