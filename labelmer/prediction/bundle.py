@@ -45,7 +45,6 @@ from labelmer.prediction.bundled import FORMAT, NAME
 from labelmer.prediction.card import card
 from labelmer.prediction.runs import Run, runs_in, transcriber_of
 from labelmer.report.text import counted
-from labelmer.scores.calibration import best_temperature, log_probabilities
 
 HOMES = ("resources", "results")  # where snapshots stand: fetched ones, and fine-tuned ones
 LICENCES = ("LICEN[CS]E*", "NOTICE*", "COPYING*")
@@ -204,9 +203,9 @@ def _numbers(name: str) -> tuple[int, ...]:
 def multiplied(parts: Sequence[Run]) -> tuple[pd.DataFrame, list[float]]:
     """What the models of one product say together, and the weight of each.
 
-    The weights are those that the validation part asks for: of one model, one over the temperature
-    that the calibration in the reports has, of several as `labelmer fuse` has them, where seeds
-    share the weight of their variant. The first: a table of predictions.
+    The weights are those that the validation part asks for, as `labelmer fuse` has them, where
+    seeds share the weight of their variant, and of one model as the calibration in the reports. The
+    first: a table of predictions.
     """
     for run in parts:
         if not run.predictions.exists():
@@ -216,18 +215,8 @@ def multiplied(parts: Sequence[Run]) -> tuple[pd.DataFrame, list[float]]:
             )
     seeds = _seeds(parts)
     members = fuse.read_members([run.predictions for run in parts], seeds)
-    if len(parts) == 1:
-        return members[0][0], [1 / temperature_of(members[0][0])]
     said, weights = fuse.fuse_tables(members, {})
     return said, [weight / len(seeds) for weight in weights for _ in seeds]
-
-
-def temperature_of(predictions: pd.DataFrame) -> float:
-    """The temperature that the validation part of a run's predictions asks for."""
-    columns = fuse.probability_columns(predictions)
-    validation = predictions[predictions["part"] == "validation"]
-    true = pd.Index(columns).get_indexer("p_" + validation["true"])
-    return best_temperature(log_probabilities(validation[columns].to_numpy()), true)
 
 
 def reported_as(parts: Sequence[Run], said: pd.DataFrame) -> str | None:

@@ -51,8 +51,11 @@ def best_weights(logs: np.ndarray, true: np.ndarray) -> tuple[float, ...]:
 
     logs: (M, N, C) log probabilities; true: (N,) class indices; all of the validation part. The
     loss is convex in the weights, and the search starts from 0: a posterior that does not help, or
-    that tells no class from another, keeps weight 0, and equal ones have equal weights.
+    that tells no class from another, keeps weight 0, and equal ones have equal weights. Of one
+    posterior there is nothing to leave out: its weight is one over the best temperature.
     """
+    if len(logs) == 1:
+        return (1 / best_temperature(logs[0], true),)
     bounds = 0.0, HEAVIEST
     found = _least_loss(logs, true, np.zeros(len(logs)), bounds, ftol=1e-12, gtol=1e-8)
     return tuple(map(float, found))
