@@ -338,9 +338,9 @@ def test_a_code_that_the_corpus_spells_otherwise_is_refused():
             "product_of: ['full'], expected 2 or more, or seeds: together beside it",
         ),
         (
-            "variants: full-seeds",
-            {"product_of": ["full"], "seeds": "together"},
-            "variants: full-seeds: seeds: together multiplies the models of all seeds, and seeds: "
+            "variants: late-fusion: seeds",
+            "together",
+            "variants: late-fusion: seeds: together multiplies the models of all seeds, and seeds: "
             "[1] is one; add seeds",
         ),
         (

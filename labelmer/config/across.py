@@ -151,10 +151,11 @@ def _products(config: dict[str, Any]) -> Iterator[str]:
         together = is_together(config, name)
         if len(given) < 2 and not together:
             yield f"{place}: {given}, expected 2 or more, or seeds: together beside it"
-        if len(config["seeds"]) < 2 and together:
+        homes = [name_of(e) for e in config["experiments"] if name in e["variants"]]
+        if len(config["seeds"]) < 2 and together and homes:
             yield (
                 f"variants: {name}: seeds: together multiplies the models of all seeds, and seeds: "
-                f"{config['seeds']} is one; add seeds, or remove it here"
+                f"{config['seeds']} is one; add seeds, or take the variant out of the experiments"
             )
         for home, part in members_of(config, name, ""):
             if home:
@@ -166,7 +167,7 @@ def _products(config: dict[str, Any]) -> Iterator[str]:
                 yield (
                     f"{place}: '{part}' is a late fusion itself, expected a variant that is trained"
                 )
-        for home in [name_of(e) for e in config["experiments"] if name in e["variants"]]:
+        for home in homes:
             members = members_of(config, name, home)
             for twice in sorted({"/".join(m) for m in members if members.count(m) > 1}):
                 yield f"{place}: '{twice}' stands twice in that experiment, expected each once"
