@@ -26,6 +26,7 @@ rule all:
         every_run(PREDICTIONS),
         rules.tabulate.output,
         rules.convergence.output if ANY_TRAINED else [],
+        rules.weights.output if ANY_FUSED else [],
         rules.recognition.output if TRANSCRIBER else [],
         rules.cross_corpus.output if OTHERS else [],
         all_figures(),

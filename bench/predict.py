@@ -62,8 +62,8 @@ def made_bundle(folder):
         place = f"models/fold{fold}"
         saved.save(folder / place, model, CLASSES, {})
         files = {name: file_digest(folder / place / name) for name in MODEL}
-        part = {"folder": place, "encoders": used, "temperature": 1.0, "files": files}
-        models.append({"fold": fold, "seed": 1, "parts": [part]})
+        part = {"folder": place, "encoders": used, "weight": 1.0, "files": files}
+        models.append({"fold": fold, "seed": "1", "parts": [part]})
     about = {"format": FORMAT, "classes": CLASSES, "encoders": encoders, "models": models}
     (folder / "bundle.json").write_text(json.dumps({**about, "transcriber": None}))
     return folder

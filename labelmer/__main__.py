@@ -37,6 +37,7 @@ VERBS = {
         "report.convergence",
         "histories -> how long each variant learned",
     ),
+    "weights": ("report.weights", "weights of late fusions -> those of each member, over runs"),
     "recognition": ("report.recognition", "recognised words -> word error rates"),
     "browser": (
         "report.browser",

@@ -70,6 +70,51 @@ def test_the_baseline_has_a_model_and_neither_history_nor_salience(finished):
     assert of_salience == {"speech-only"}
 
 
+def test_seeds_together_and_another_experiment_are_multiplied(copy):
+    """The tables of three late fusions, without the figures and the page."""
+    elsewhere = "other+minilm/frozen/{}"
+    sums = {
+        "seeds": {"product_of": ["speech-only"], "seeds": "together"},
+        "two": {"product_of": ["speech-only", elsewhere.format("linear-speech")]},
+        "both": {"product_of": ["linear", elsewhere.format("linear")], "seeds": "together"},
+    }
+    experiment, encoders = copy.config()["experiments"][0], copy.config()["encoders"]
+    here = {**experiment, "variants": ["speech-only", "linear", "seeds", "two", "both"]}
+    there = {**experiment, "speech": "other", "variants": ["linear"]}
+    configure(copy, seeds=[1, 2], experiments=[here, there], variants=sums)
+    configure(copy, encoders={"other": encoders["fbank"]})
+    reports = "results/tiny/main/reports/{}.tsv"
+    copy.snakemake(reports.format("compare"), reports.format("weights"))  # no figure is drawn
+    runs = table(copy, "folds").groupby("variant")["seed"].agg(set)
+    assert runs["seeds"] == runs["both"] == {"1+2"} and runs["two"] == runs["linear"] == {"1", "2"}
+    compared = table(copy, "compare").query("speech == 'fbank'").set_index("variant")
+    assert compared["models"].to_dict() == {**compared["models"], "seeds": 2, "two": 2, "both": 4}
+    folds = compared["folds"].iloc[0]
+    assert compared["runs"].to_dict() == {
+        **dict.fromkeys(("speech-only", "linear", "two"), 2 * folds),
+        **dict.fromkeys(("seeds", "both"), folds),
+    }
+    assert set(compared["seeds"]) == {2}
+    assert compared.loc["two", "inputs"] == "speech, other+minilm/frozen"
+    summary = table(copy, "summary").set_index("variant")
+    assert summary.loc["seeds", "seed_sd"].isna().all()
+    assert summary.loc["two", "seed_sd"].notna().all()
+    # Two seeds vote in the one and none in the other, so that McNemar's test has no say.
+    pairs = table(copy, "pairs").query("speech == 'fbank'").set_index(["variant", "other"])
+    known = pairs["p_mcnemar"].notna()
+    assert known["both", "seeds"] and known["two", "speech-only"]
+    assert not known["seeds", "speech-only"] and not known["both", "linear"]
+    weights = table(copy, "weights")
+    assert set(weights.query("variant == 'both'")["member"]) == {
+        "fbank+minilm/frozen/linear",
+        elsewhere.format("linear"),
+    }
+    for name in ("classes", "confusion", "calibration", "robustness"):
+        assert {"seeds", "two", "both"} <= set(table(copy, name)["variant"]), name
+    conditions = table(copy, "robustness").groupby("variant")["condition"].agg(set)
+    assert conditions["both"] == {"all", "speech missing", "text missing", "transcripts"}
+
+
 def test_how_networks_are_trained_does_not_run_the_baseline_again(copy):
     configure(copy, training={"learning_rate": 5.0e-4})
     rules = {rule for rule, _ in copy.jobs()}

@@ -37,10 +37,10 @@ def test_a_known_temperature_is_found_and_its_scaling_calibrates(temperature):
     honest = log_softmax(2 * draw.normal(size=(8000, 4)), axis=1)
     true = (np.exp(honest).cumsum(axis=1)[:, :-1] < draw.random((8000, 1))).sum(axis=1)
     said = log_softmax(honest * temperature, axis=1)  # too sure where temperature > 1
-    found = calibration.best_temperatures(said[None, :4000], true[:4000])
-    assert found == (pytest.approx(temperature, rel=0.08),)
+    found = calibration.best_temperature(said[:4000], true[:4000])
+    assert found == pytest.approx(temperature, rel=0.08)
     errors = []
-    for logs in (said[4000:], calibration.combined(said[None, 4000:], found)):
+    for logs in (said[4000:], calibration.scaled(said[4000:], found)):
         right = logs.argmax(axis=1) == true[4000:]
         errors.append(calibration.expected_calibration_error(np.exp(logs).max(axis=1), right))
     assert errors[1] < 0.03
@@ -49,7 +49,7 @@ def test_a_known_temperature_is_found_and_its_scaling_calibrates(temperature):
 
 def test_scaling_changes_no_prediction():
     logs = log_softmax(np.random.default_rng(1).normal(size=(200, 4)), axis=1)
-    scaled = calibration.combined(logs[None], (3.0,))
+    scaled = calibration.scaled(logs, 3.0)
     assert (scaled.argmax(axis=1) == logs.argmax(axis=1)).all()
     np.testing.assert_allclose(np.exp(scaled).sum(axis=1), 1)
 
@@ -57,6 +57,6 @@ def test_scaling_changes_no_prediction():
 def test_one_utterance_and_a_probability_of_zero_stay_finite():
     logs = calibration.log_probabilities(np.array([[1.0, 0.0]]))
     for true, bound in ((0, calibration.COLDEST), (1, calibration.HOTTEST)):
-        (found,) = calibration.best_temperatures(logs[None], np.array([true]))
+        found = calibration.best_temperature(logs, np.array([true]))
         assert calibration.COLDEST <= found <= calibration.HOTTEST
         assert true == 0 or found == pytest.approx(bound)

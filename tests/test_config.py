@@ -101,11 +101,7 @@ def test_the_config_for_iemocap_pins_every_encoder_and_has_every_variant_of_the_
         ("encoders: fbank: source", "hub:a/b@main", "'hub:a/b@main', expected hub:OWNER/NAME@REV"),
         ("seeds", [1, 1], "seeds: 1 stands twice, expected each once"),
         ("labels", {"sad": {"codes": ["sad"]}}, "labels: ['sad'], expected 2 or more"),
-        (
-            "variants: late-fusion: product_of",
-            ["full"],
-            "late-fusion: product_of: ['full'], expected 2 or more",
-        ),
+        ("variants: late-fusion: seeds", "all", "seeds: 'all', expected one of ['together']"),
         (
             "variants: late-fusion: product_of",
             ["full", "speech-only", "full"],
@@ -337,6 +333,33 @@ def test_a_code_that_the_corpus_spells_otherwise_is_refused():
         ),
         ("variants: twice", {"product_of": ["late-fusion", "full"]}, "is a late fusion itself"),
         (
+            "variants: late-fusion: product_of",
+            ["full"],
+            "product_of: ['full'], expected 2 or more, or seeds: together beside it",
+        ),
+        (
+            "variants: late-fusion: seeds",
+            "together",
+            "variants: late-fusion: seeds: together multiplies the models of all seeds, and seeds: "
+            "[1] is one; add seeds",
+        ),
+        (
+            "variants: late-fusion: product_of",
+            ["full", "fbank+bert/frozen/full"],
+            "product_of: experiment: 'fbank+bert/frozen' is not defined, expected one of "
+            "['fbank+minilm/frozen']",
+        ),
+        (
+            "variants: late-fusion: product_of",
+            ["full", "fbank+minilm/frozen/fulll"],
+            "product_of: 'fulll' is not defined",
+        ),
+        (
+            "variants: late-fusion: product_of",
+            ["full", "fbank+minilm/frozen/full"],
+            "'fbank+minilm/frozen/full' stands twice in that experiment, expected each once",
+        ),
+        (
             "variants: self",
             {"product_of": ["self", "full"]},
             "variants: self: product_of: it names",
@@ -454,6 +477,24 @@ def test_what_a_manifest_says_itself_is_not_in_the_config():
 )
 def test_a_late_fusion_takes_two_or_more_of_any_modality(parts):
     config.check(changed("variants: late-fusion: product_of", parts))
+
+
+def test_a_late_fusion_takes_models_of_all_seeds_and_of_another_experiment():
+    given = changed("seeds", [2, 1])
+    given["encoders"]["other"] = given["encoders"]["fbank"]
+    given["variants"]["full-seeds"] = {"product_of": ["full"], "seeds": "together"}
+    given["variants"]["both"] = {"product_of": ["full", "other+minilm/frozen/full"]}
+    experiment = given["experiments"][0]
+    experiment["variants"] = ["full", "full-seeds", "both"]
+    given["experiments"].append({**experiment, "speech": "other", "variants": ["additive"]})
+    config.check(given)
+    home = entries.name_of(experiment)
+    assert entries.members_of(given, "both", home) == [
+        (home, "full"),
+        ("other+minilm/frozen", "full"),
+    ]
+    assert entries.seeds_of(given, "full-seeds") == ["1+2"]
+    assert entries.seeds_of(given, "both") == ["2", "1"]
 
 
 def test_the_baseline_needs_no_words_of_labels_and_ignores_what_the_networks_have_in_common():

@@ -68,7 +68,7 @@ def test_probabilities_sum_to_one_and_the_greatest_is_predicted(frame):
 
 def test_every_row_names_its_run(frame):
     own = frame[["speech", "text", "mode", "variant", "fold", "seed"]].drop_duplicates()
-    assert own.to_numpy().tolist() == [[*NAMES, 2, 7]]
+    assert own.to_numpy().tolist() == [[*NAMES, 2, "7"]]
 
 
 def test_probabilities_are_the_softmax_of_the_saved_models_logits(corpus, folder, frame):
@@ -177,7 +177,7 @@ def test_every_test_utterance_is_predicted_under_every_change(corpus, folder, fr
     assert len(changes) == 2 + 2 * 2 * 4
     for _, rows in changes:
         assert rows.id.tolist() == test.id.tolist() and rows.true.tolist() == test.true.tolist()
-    assert (table.fold == 2).all() and (table.seed == 7).all()
+    assert (table.fold == 2).all() and (table.seed == "7").all()
 
 
 def test_what_is_missing_does_not_matter_and_what_is_there_does(corpus, folder, frame, tmp_path):

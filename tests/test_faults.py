@@ -142,10 +142,10 @@ def bundled_so():
     encoder = {**of, "modality": "text", "layer": 1, "dtype": "float16", "precision": "float32"}
     about = dict.fromkeys(("labelmer", "corpus", "study", "experiment"), "x")
     about |= {"format": bundled.FORMAT, "classes": ["a", "b"], "variants": ["full"]}
-    part = {"folder": "models/full", "encoders": {"text": "minilm"}, "temperature": 1.0}
+    part = {"folder": "models/full", "encoders": {"text": "minilm"}, "weight": 1.0}
     part["files"] = {"model.safetensors": "", "config.json": ""}
     about["encoders"] = {"minilm": {**encoder, "finetuned": False}}
-    return about | {"models": [{"fold": 1, "seed": 1, "parts": [part]}], "transcriber": dict(of)}
+    return about | {"models": [{"fold": 1, "seed": "1", "parts": [part]}], "transcriber": dict(of)}
 
 
 OF_BUNDLES = [
@@ -160,9 +160,10 @@ OF_BUNDLES = [
     (lambda told: told["encoders"]["minilm"].update(modality="speech"), "'minilm' for text, expec"),
     (lambda told: told["encoders"].update(bert=1), "encoders: bert: 1, expected one entry, with"),
     (lambda told: told["transcriber"].update(beam=1), r"transcriber: unknown keys \['beam'\]"),
+    (lambda told: told["models"][0].update(seed="1+"), r"seed: '1\+', expected seeds, as"),
     (lambda told: told.update(weight=1), r"unknown keys \['weight'\], expected some of"),
-    (lambda told: told.update(format=3), "format 3, expected 2; update labelmer if a newer one"),
-    (lambda told: told.pop("format"), "format None, expected 2"),
+    (lambda told: told.update(format=4), "format 4, expected 3; update labelmer if a newer one"),
+    (lambda told: told.pop("format"), "format None, expected 3"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Late fusion: temperatures from the validation part alone, and the product that they give."""
+"""Late fusion: weights from the validation part alone, and the product that they give."""
 
 import json
 
@@ -39,7 +39,7 @@ def made_up(seed, variant, strength, sharpness=1.0):
             "predicted": names[p.argmax(axis=1)],
         }
     )
-    run = {"speech": "s", "text": "t", "mode": "frozen", "variant": variant, "fold": 1, "seed": 1}
+    run = {"speech": "s", "text": "t", "mode": "frozen", "variant": variant, "fold": 1, "seed": "1"}
     return frame.assign(**dict(zip(PROBABILITIES, p.T, strict=True)), **run)
 
 
@@ -53,68 +53,145 @@ def text():
     return made_up(2, "text-only", 1.5, sharpness=4.0)
 
 
+def fused(*tables, seeds=1, **run):
+    """The fused table and the weights of tables: of a member each, or of so many seeds of each."""
+    members = [tables[i : i + seeds] for i in range(0, len(tables), seeds)]
+    return fuse.fuse_tables(members, {"variant": "late-fusion", **run})
+
+
 def test_softmax_of_two_posteriors_worked_out_by_hand():
     a, b = np.log([[0.8, 0.2]]), np.log([[0.5, 0.5]])
     np.testing.assert_allclose(np.exp(calibration.combined([a, b], (1, 1))), [[0.8, 0.2]])
-    # Temperature 1/2 squares: 0.64 against 0.04.
-    np.testing.assert_allclose(np.exp(calibration.combined([a, b], (0.5, 1))), [[16 / 17, 1 / 17]])
+    # Weight 2 squares: 0.64 against 0.04.
+    np.testing.assert_allclose(np.exp(calibration.combined([a, b], (2, 1))), [[16 / 17, 1 / 17]])
+    np.testing.assert_allclose(np.exp(calibration.combined([a, b], (0, 0))), [[0.5, 0.5]])
 
 
 def test_an_overconfident_model_is_flattened_by_as_much(speech, text):
-    _, (of_speech, of_text) = fuse.fuse_tables([speech, text], "late-fusion")
+    _, (of_speech, of_text) = fused(speech, text)
     assert of_speech == pytest.approx(1, rel=0.2)
-    assert of_text == pytest.approx(4, rel=0.2)
+    assert of_text == pytest.approx(1 / 4, rel=0.2)
 
 
-def test_a_useless_model_is_all_but_ignored(speech):
-    _, temperatures = fuse.fuse_tables([speech, made_up(3, "text-only", 0.01, 100)], "late-fusion")
-    assert temperatures[0] == pytest.approx(1, rel=0.2)
-    assert temperatures[1] > 5
+def test_weights_worked_out_by_hand():
+    """A model that is right on three utterances of four should say 0.75: odds of 3, not of 9."""
+    sure, fair = np.log([[0.9, 0.1]] * 4), np.log([[0.75, 0.25]] * 4)
+    true = np.array([0, 0, 0, 1])
+    assert calibration.best_weights(sure[None], true) == pytest.approx([0.5], rel=1e-3)
+    assert calibration.best_weights(fair[None], true) == pytest.approx([1], rel=1e-3)
+    nothing = np.log(np.full((4, 2), 0.5))
+    assert calibration.best_weights(np.stack([sure, nothing]), true) == pytest.approx([0.5, 0])
+    wrong = sure[:, ::-1]
+    assert calibration.best_weights(np.stack([wrong, fair]), true) == pytest.approx([0, 1])
+
+
+def test_a_useless_model_is_left_out(speech):
+    alone = fused(speech)[1]
+    says_nothing, errs = speech.copy(), speech.copy()
+    says_nothing[PROBABILITIES] = 0.25
+    errs[PROBABILITIES] = np.roll(speech[PROBABILITIES], 1, axis=1)
+    for useless in (says_nothing, errs):
+        _, weights = fused(speech, useless)
+        assert weights == (pytest.approx(alone[0], rel=1e-3), 0)
+    found, weights = fused(says_nothing, errs)
+    assert weights == (0, 0)
+    np.testing.assert_allclose(found[PROBABILITIES], 0.25)
+
+
+def test_a_member_alone_is_never_left_out(speech):
+    errs = speech.copy()
+    errs[PROBABILITIES] = np.roll(speech[PROBABILITIES], 1, axis=1)
+    found, (weight,) = fused(errs)
+    assert weight == pytest.approx(1 / calibration.HOTTEST)
+    named = errs[PROBABILITIES].to_numpy().argmax(axis=1)
+    assert (found[PROBABILITIES].to_numpy().argmax(axis=1) == named).all()
+
+
+def test_equal_models_have_equal_weights(speech, text):
+    _, (one, other, of_text) = fused(speech, speech.assign(variant="again"), text)
+    assert one == other
+    assert (2 * one, of_text) == pytest.approx(fused(speech, text)[1], rel=1e-4)
+
+
+def test_no_weights_do_better_on_validation(speech, text):
+    third = made_up(3, "another", 0.3, sharpness=2.0)
+    members = (speech, text, third)
+    _, weights = fused(*members)
+    logs = np.log([t[PROBABILITIES][:HALF].to_numpy() for t in members])
+    true = pd.Index(CLASSES).get_indexer(speech["true"][:HALF])
+
+    def loss(weights):
+        return -calibration.combined(logs, weights)[np.arange(HALF), true].mean()
+
+    steps = np.vstack([np.eye(3), -np.eye(3)]) * 0.01
+    assert all(loss(np.maximum(weights + step, 0)) >= loss(weights) for step in steps)
+
+
+def test_seeds_together_share_one_weight(speech, text):
+    seeds = [made_up(s, "full", 1.5).assign(seed=str(s)) for s in (5, 6, 7)]
+    found, (of_speech, of_full) = fused(*(3 * [speech]), *seeds, seeds=3, seed="5+6+7")
+    assert set(found["seed"]) == {"5+6+7"}
+    logs = np.log([t[PROBABILITIES].to_numpy() for t in (speech, *seeds)])
+    each = (of_speech, *(3 * [of_full / 3]))
+    np.testing.assert_allclose(
+        found[PROBABILITIES], np.exp(calibration.combined(logs, each)), atol=1e-9
+    )
+    same = fused(*(3 * [speech]), *seeds[::-1], seeds=3, seed="5+6+7")[1]
+    assert same == pytest.approx((of_speech, of_full))
+    one = np.mean([accuracies(t["true"][HALF:], t["predicted"][HALF:])["ua"] for t in seeds])
+    together, _ = fused(*seeds, seeds=3, seed="5+6+7")
+    assert accuracies(together["true"][HALF:], together["predicted"][HALF:])["ua"] > one + 0.1
 
 
 def test_independent_evidence_adds_up(speech, text):
-    fused, _ = fuse.fuse_tables([speech, text], "late-fusion")
-    ua = [accuracies(t["true"][HALF:], t["predicted"][HALF:])["ua"] for t in (speech, text, fused)]
+    both, _ = fused(speech, text)
+    ua = [accuracies(t["true"][HALF:], t["predicted"][HALF:])["ua"] for t in (speech, text, both)]
     assert ua[2] > max(ua[:2]) + 0.05
 
 
 def test_the_test_part_chooses_nothing(speech, text):
-    fused, temperatures = fuse.fuse_tables([speech, text], "late-fusion")
+    found, weights = fused(speech, text)
     changed = text.copy()
     changed.loc[HALF + 7, PROBABILITIES] = [0.97, 0.01, 0.01, 0.01]
-    refused, same = fuse.fuse_tables([speech, changed], "late-fusion")
-    assert same == temperatures
-    differs = (fused[PROBABILITIES] != refused[PROBABILITIES]).any(axis=1)
-    assert list(fused.index[differs]) == [HALF + 7]
+    then, same = fused(speech, changed)
+    assert same == weights
+    differs = (found[PROBABILITIES] != then[PROBABILITIES]).any(axis=1)
+    assert list(found.index[differs]) == [HALF + 7]
     turned = [frame.copy() for frame in (speech, text)]
     for frame in turned:
         frame.loc[HALF:, "true"] = "sad"
-    assert fuse.fuse_tables(turned, "late-fusion")[1] == temperatures
+    assert fused(*turned)[1] == weights
 
 
 def test_a_perfect_validation_part_and_a_zero_probability_stay_finite(speech):
     sure = speech.copy()
     sure[PROBABILITIES] = np.eye(4)[pd.Index(CLASSES).get_indexer(sure["true"])]
-    fused, temperatures = fuse.fuse_tables([sure, sure], "late-fusion")
-    assert np.isfinite(fused[PROBABILITIES].to_numpy()).all()
-    assert all(calibration.COLDEST <= t <= calibration.HOTTEST for t in temperatures)
+    found, weights = fused(sure, sure)
+    assert np.isfinite(found[PROBABILITIES].to_numpy()).all()
+    assert all(0 < w <= calibration.HEAVIEST for w in weights)
 
 
 def test_three_models_are_fused_as_two_are(speech, text):
     third = made_up(3, "another", 1.5, sharpness=2.0)
-    fused, temperatures = fuse.fuse_tables([speech, text, third], "sum")
-    assert temperatures == pytest.approx((1, 4, 2), rel=0.25)
+    found, weights = fused(speech, text, third)
+    assert weights == pytest.approx((1, 1 / 4, 1 / 2), rel=0.25)
     logs = [
         calibration.log_probabilities(t[PROBABILITIES].to_numpy()) for t in (speech, text, third)
     ]
-    wanted = np.exp(calibration.combined(logs, temperatures))
-    np.testing.assert_allclose(fused[PROBABILITIES], wanted, atol=1e-9)
-    two, _ = fuse.fuse_tables([speech, text], "late-fusion")
-    ua = [accuracies(t["true"][HALF:], t["predicted"][HALF:])["ua"] for t in (two, fused)]
+    wanted = np.exp(calibration.combined(logs, weights))
+    np.testing.assert_allclose(found[PROBABILITIES], wanted, atol=1e-9)
+    two, _ = fused(speech, text)
+    ua = [accuracies(t["true"][HALF:], t["predicted"][HALF:])["ua"] for t in (two, found)]
     assert ua[1] > ua[0] + 0.02
 
 
 SPEECH_AND_TEXT = [["speech"], ["text"]]
+
+
+def perturbed_of(members, perturbed, weights, sees):
+    """The table "perturbed" of the fusion of tables, of one seed each."""
+    members, perturbed = ([[t] for t in tables] for tables in (members, perturbed))
+    return fuse.fuse_perturbed(members, perturbed, weights, {"variant": "late-fusion"}, sees)
 
 
 def disturbed(table, change, modality, seed=5):
@@ -126,7 +203,7 @@ def disturbed(table, change, modality, seed=5):
     return said.assign(change=change, modality=modality, share=1.0)
 
 
-def run(tmp_path, *members):
+def run(tmp_path, *members, seed="1"):
     """Fuse by the command line; the first model sees speech, the others text."""
     paths = [tmp_path / f"{letter}.tsv" for letter in "abc"[: len(members)]]
     others = [path.with_suffix(".then.tsv") for path in paths]
@@ -137,8 +214,11 @@ def run(tmp_path, *members):
         tables.write(other, disturbed(table, "random", modality), "perturbed")
     out = tmp_path / "out.tsv"
     beside = ["--perturbed", *others, "--perturbed-out", tmp_path / "out.then.tsv"]
-    config = json.dumps({"sees": [["speech"], ["text"], ["text"]][: len(members)]})
-    arguments = [*paths, out, *beside, "--variant", "late-fusion", "--config", config]
+    beside += ["--weights", tmp_path / "weights.tsv"]
+    beside += ["--run", "s", "t", "frozen", "late-fusion", 1, seed]
+    seen = [["speech"], ["text"], ["text"]][: len(members) // len(seed.split("+"))]
+    config = json.dumps({"sees": seen})
+    arguments = [*paths, out, *beside, "--config", config]
     arguments += ["--log", tmp_path / "log"]
     fuse.main(list(map(str, arguments)))
     return out
@@ -146,7 +226,7 @@ def run(tmp_path, *members):
 
 def test_without_a_modality_the_other_model_speaks_alone(speech, text):
     alone = [disturbed(speech, "random", "speech"), disturbed(text, "random", "text")]
-    found = fuse.fuse_perturbed([speech, text], alone, (2.0, 1.0), "late-fusion", SPEECH_AND_TEXT)
+    found = perturbed_of([speech, text], alone, (2.0, 1.0), SPEECH_AND_TEXT)
     assert set(found["change"]) == {"missing", "random"}
     assert set(found["variant"]) == {"late-fusion"}
     missing = found[found["change"] == "missing"]
@@ -155,13 +235,13 @@ def test_without_a_modality_the_other_model_speaks_alone(speech, text):
         test = other[HALF:].set_index("id")
         assert rows["predicted"].equals(test["predicted"].loc[rows.index])
     of_text = missing[missing["modality"] == "speech"][PROBABILITIES].to_numpy()
-    np.testing.assert_allclose(of_text, text[HALF:][PROBABILITIES], atol=1e-9)  # its temperature: 1
+    np.testing.assert_allclose(of_text, text[HALF:][PROBABILITIES], atol=1e-9)  # its weight: 1
 
 
 def test_a_model_of_which_nothing_is_deleted_still_has_a_modality_to_miss(speech, text):
     heard = disturbed(text, "random", "text")
     then = [heard[:0], heard]
-    found = fuse.fuse_perturbed([speech, text], then, (2.0, 1.0), "late-fusion", SPEECH_AND_TEXT)
+    found = perturbed_of([speech, text], then, (2.0, 1.0), SPEECH_AND_TEXT)
     missing = found[found["change"] == "missing"]
     for modality, other in (("speech", text), ("text", speech)):
         rows = missing[missing["modality"] == modality].set_index("id")
@@ -171,7 +251,7 @@ def test_a_model_of_which_nothing_is_deleted_still_has_a_modality_to_miss(speech
 def test_recognised_words_change_the_text_model_alone(speech, text):
     heard = disturbed(text, "transcripts", "text")
     then = [disturbed(speech, "random", "speech"), heard]
-    found = fuse.fuse_perturbed([speech, text], then, (2.0, 1.0), "late-fusion", SPEECH_AND_TEXT)
+    found = perturbed_of([speech, text], then, (2.0, 1.0), SPEECH_AND_TEXT)
     rows = found[found["change"] == "transcripts"][PROBABILITIES].to_numpy()
     logs = [np.log(t[PROBABILITIES].to_numpy()) for t in (speech[HALF:], heard)]
     np.testing.assert_allclose(rows, np.exp(calibration.combined(logs, (2.0, 1.0))), atol=1e-9)
@@ -182,7 +262,7 @@ def test_models_of_both_modalities_say_themselves_what_they_do_without_one(speec
         pd.concat([disturbed(t, "missing", m, seed) for m in ("speech", "text")])
         for seed, t in enumerate((speech, text))
     ]
-    found = fuse.fuse_perturbed([speech, text], then, (1.0, 1.0), "late-fusion", 2 * [MODALITIES])
+    found = perturbed_of([speech, text], then, (1.0, 1.0), 2 * [MODALITIES])
     rows = found[found["modality"] == "text"][PROBABILITIES].to_numpy()
     logs = [np.log(t[t["modality"] == "text"][PROBABILITIES].to_numpy()) for t in then]
     np.testing.assert_allclose(rows, np.exp(calibration.combined(logs, (1.0, 1.0))), atol=1e-9)
@@ -194,7 +274,7 @@ def test_models_of_one_modality_lack_none_and_lose_the_same_rows(speech):
         pd.concat([disturbed(t, c, "speech", seed) for c in ("random", "most-salient")])
         for seed, t in enumerate((speech, other))
     ]
-    found = fuse.fuse_perturbed([speech, other], then, (1.0, 2.0), "sum", [["speech"], ["speech"]])
+    found = perturbed_of([speech, other], then, (1.0, 2.0), [["speech"], ["speech"]])
     assert set(found["change"]) == {"random"} and len(found) == HALF
     logs = [calibration.log_probabilities(t[:HALF][PROBABILITIES].to_numpy()) for t in then]
     wanted = np.exp(calibration.combined(logs, (1.0, 2.0)))
@@ -211,14 +291,14 @@ def test_without_a_modality_those_speak_that_still_see_something(speech, text):
         disturbed(text, "random", "text"),
     ]
     sees = [MODALITIES, *SPEECH_AND_TEXT]
-    found = fuse.fuse_perturbed([full, speech, text], then, (1.0, 2.0, 4.0), "sum", sees)
-    for modality, other, temperature in (("speech", text, 4.0), ("text", speech, 2.0)):
+    found = perturbed_of([full, speech, text], then, (1.0, 2.0, 4.0), sees)
+    for modality, other, weight in (("speech", text, 4.0), ("text", speech, 2.0)):
         rows = found[(found["change"] == "missing") & (found["modality"] == modality)]
         logs = [
             calibration.log_probabilities(t[PROBABILITIES].to_numpy())
             for t in (without[modality], other[HALF:])
         ]
-        wanted = np.exp(calibration.combined(logs, (1.0, temperature)))
+        wanted = np.exp(calibration.combined(logs, (1.0, weight)))
         np.testing.assert_allclose(rows[PROBABILITIES], wanted, atol=1e-9)
 
 
@@ -227,11 +307,14 @@ def test_the_file_is_a_table_of_predictions_named_after_the_variant(tmp_path, sp
     written = tables.read(out, "predictions")
     assert list(written["id"]) == list(speech["id"])
     assert set(written["variant"]) == {"late-fusion"}
-    assert set(written["fold"]) == set(written["seed"]) == {1}
+    assert set(written["fold"]) == {1} and set(written["seed"]) == {"1"}
     np.testing.assert_allclose(written[PROBABILITIES].sum(axis=1), 1, atol=1e-6)
-    expected, _ = fuse.fuse_tables([speech, text], "late-fusion")
+    expected, _ = fused(speech, text)
     assert list(written["predicted"]) == list(expected["predicted"])
     assert "500 validation utterances" in (tmp_path / "log").read_text()
+    table = tables.read(tmp_path / "weights.tsv", "weights")
+    assert list(table["member"]) == ["s+t/frozen/speech-only", "s+t/frozen/text-only"]
+    assert list(table["weight"]) == pytest.approx(fused(speech, text)[1])
 
 
 def test_files_of_three_models_are_fused_and_a_third_that_does_not_match_is_named(
@@ -239,14 +322,36 @@ def test_files_of_three_models_are_fused_and_a_third_that_does_not_match_is_name
 ):
     third = made_up(3, "another", 1.5)
     written = tables.read(run(tmp_path, speech, text, third), "predictions")
-    expected, _ = fuse.fuse_tables([speech, text, third], "late-fusion")
+    expected, _ = fused(speech, text, third)
     assert list(written["predicted"]) == list(expected["predicted"])
-    assert "for speech-only" in (tmp_path / "log").read_text()
-    assert "for another" in (tmp_path / "log").read_text()
+    assert "for s+t/frozen/speech-only" in (tmp_path / "log").read_text()
+    assert "for s+t/frozen/another" in (tmp_path / "log").read_text()
     (tmp_path / "odd").mkdir()
     with pytest.raises(SystemExit):
         run(tmp_path / "odd", speech, text, third.assign(fold=2))
     assert "c.tsv: id 'u0000': fold is '2', expected '1' as in" in caplog.text
+
+
+def test_models_of_another_experiment_are_fused_and_named(tmp_path, speech):
+    other = made_up(4, "speech-only", 1.5).assign(speech="s2")
+    run(tmp_path, speech, other)
+    table = tables.read(tmp_path / "weights.tsv", "weights")
+    assert list(table["member"]) == ["s+t/frozen/speech-only", "s2+t/frozen/speech-only"]
+    assert set(tables.read(tmp_path / "out.tsv", "predictions")["speech"]) == {"s"}
+
+
+def test_seeds_together_stand_member_by_member(tmp_path, caplog, speech, text):
+    again = made_up(4, "speech-only", 1.5).assign(seed="2")
+    written = tables.read(run(tmp_path, speech, again, seed="1+2"), "predictions")
+    assert set(written["seed"]) == {"1+2"}
+    table = tables.read(tmp_path / "weights.tsv", "weights")
+    assert table[["models", "seed"]].values.tolist() == [[2, "1+2"]]
+    (tmp_path / "odd").mkdir()
+    with pytest.raises(SystemExit):
+        run(tmp_path / "odd", speech, text, seed="1+2")
+    assert "b.tsv: s+t/frozen/text-only with seed '1', expected s+t/frozen/speech-only" in (
+        caplog.text
+    )
 
 
 def test_one_model_alone_is_no_late_fusion(tmp_path, capsys, speech):
@@ -260,7 +365,7 @@ def test_one_model_alone_is_no_late_fusion(tmp_path, capsys, speech):
     [
         (lambda t: t.drop(index=3), ["b.tsv", "'u0003' is missing"]),
         (lambda t: pd.concat([t, t[:1].assign(id="new")]), ["a.tsv", "'new' is missing"]),
-        (lambda t: t.assign(seed=2), ["b.tsv", "'u0000'", "seed is '2'", "'1'"]),
+        (lambda t: t.assign(seed="2"), ["b.tsv", "seed '2'", "text-only with seed '1'"]),
         (lambda t: t.assign(true="sad"), ["b.tsv", "true is 'sad'"]),
         (lambda t: t.drop(columns="p_sad"), ["b.tsv", "p_sad"]),
     ],

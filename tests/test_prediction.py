@@ -26,7 +26,7 @@ from labelmer.prediction.bundled import cache
 from labelmer.prediction.recordings import whole
 from labelmer.prediction.utterance import Utterance
 from labelmer.report import columns
-from labelmer.scores.calibration import combined, log_probabilities
+from labelmer.scores.calibration import best_temperature, log_probabilities, scaled
 
 torch.set_num_threads(1)
 P = [f"p_{name}" for name in CLASSES]
@@ -147,11 +147,11 @@ def test_models_are_calibrated_by_validation_and_averaged(study, full, tmp_path)
     predictions = predictor.predict(given(study))
     of_models = []
     for run in (full, other):
-        _, temperatures = fuse.fuse_tables(
-            [tables.read(predictions_of(study, run), "predictions")], ""
-        )
+        validation = tables.read(predictions_of(study, run), "predictions").query("part != 'test'")
+        true = pd.Index(P).get_indexer("p_" + validation["true"])
+        temperature = best_temperature(log_probabilities(validation[P].to_numpy()), true)
         logs = log_probabilities(evaluated(study, run, predictions))
-        of_models.append(np.exp(combined([logs], temperatures)))
+        of_models.append(np.exp(scaled(logs, temperature)))
     for number, prediction in enumerate(predictions):
         own = np.stack([p[number] for p in of_models])
         np.testing.assert_allclose(prediction.of_models, own, atol=1e-5)
@@ -166,17 +166,25 @@ def predictions_of(study, folder):
     return path.with_name(f"{path.name}.tsv")
 
 
+def fused(study, runs, variant, sees, seeds="1"):
+    """Fuse the predictions of runs, member by member; returns what the folder of a run would be."""
+    folder = runs[0].parents[1] / f"{variant}/fold1.seed{seeds}"
+    paths = [predictions_of(study, run) for run in runs]
+    out = predictions_of(study, folder)
+    there = [str(path).replace("/predictions/", "/perturbed/") for path in (*paths, out)]
+    told = [*paths, out, "--perturbed", *there[:-1], "--perturbed-out", there[-1]]
+    told += ["--weights", str(out).replace("/predictions/", "/weights/")]
+    told += ["--run", *runs[0].parts[-4].split("+"), "frozen", variant, 1, seeds]
+    fuse.main([*map(str, told), "--config", json.dumps({"sees": sees})])
+    return folder
+
+
 def test_several_variants_become_their_late_fusion(study, tmp_path):
     runs = [study.run(f"{m}-only", "fbank", "bert", modalities=[m]) for m in ("speech", "text")]
-    paths = [predictions_of(study, run) for run in runs]
-    out = predictions_of(study, runs[0].parents[1] / "late/fold1.seed1")
-    changed = tmp_path / "perturbed.tsv"
-    perturbed = [str(path).replace("/predictions/", "/perturbed/") for path in paths]
-    told = [*map(str, paths), str(out), "--perturbed", *perturbed]
-    told += ["--perturbed-out", str(changed), "--variant", "late"]
-    fuse.main([*told, "--config", json.dumps({"sees": [["speech"], ["text"]]})])
+    late = fused(study, runs, "late", [["speech"], ["text"]])
     predictor = bundled(tmp_path / "m", *runs)
-    check(study, runs[0].parents[1] / "late/fold1.seed1", predictor.predict(given(study)))
+    check(study, late, predictor.predict(given(study)))
+    changed = str(predictions_of(study, late)).replace("/predictions/", "/perturbed/")
     missing = tables.read(changed, "perturbed").query("change == 'missing'")
     missing = missing.set_index(["modality", "id"])
     for lacking in ("speech", "text"):
@@ -184,6 +192,26 @@ def test_several_variants_become_their_late_fusion(study, tmp_path):
         wanted = missing.loc[lacking].loc[[p.id for p in predictions], P]
         found = np.stack([p.probabilities for p in predictions])
         np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_seeds_together_and_a_variant_of_another_experiment_are_multiplied(study, tmp_path):
+    study.encoder("other", "speech", "builtin:fbank")
+    runs = [
+        study.run("linear", speech, "bert", seed=seed, architecture="linear", modalities=[m])
+        for speech, m in (("fbank", "text"), ("other", "speech"))
+        for seed in (1, 2)
+    ]
+    late = fused(study, runs, "late", [["text"], ["speech"]], "1+2")
+    bundle.main([*map(str, runs), "--seeds", "together", "-o", str(tmp_path / "m")])
+    told = json.loads((tmp_path / "m/bundle.json").read_text())
+    assert told["variants"] == ["linear", "other+bert/frozen/linear"]
+    assert [len(model["parts"]) for model in told["models"]] == [4]
+    check(study, late, labelmer.load(tmp_path / "m").predict(given(study)))
+
+
+def test_one_seed_is_not_several(study, full, tmp_path, said):
+    text = said(bundle.main, full, "--seeds", "together", "-o", tmp_path / "m")
+    assert "--seeds together: seeds ['1'] of fold 1, expected several" in text
 
 
 # What is missing
@@ -573,8 +601,8 @@ def test_a_damaged_bundle_is_refused_by_name(model, tmp_path, name):
     [
         (lambda told: told.update(classes=told["classes"][::-1]), "was trained on"),
         (lambda told: told.update(classes=told["classes"][:2]), "was trained on"),
-        (lambda told: told["models"][0]["parts"][0].update(temperature=-1), "a number above 0"),
-        (lambda told: told.update(format=1), "format 1, expected 2"),
+        (lambda told: told["models"][0]["parts"][0].update(weight=-1), "a number from 0"),
+        (lambda told: told.update(format=1), "format 1, expected 3"),
     ],
 )
 def test_a_changed_description_is_refused(model, tmp_path, change, words):

@@ -22,10 +22,11 @@ from markupsafe import escape
 from matplotlib.image import imread
 
 from labelmer.base import tables
+from labelmer.base.errors import InputError
 from labelmer.base.options import filled, schema_of
 from labelmer.corpus.options import FoldOptions
 from labelmer.figures import FIGURES, plot
-from labelmer.report import columns, page, tabulate
+from labelmer.report import columns, page, runs, tabulate
 from labelmer.report.protocol import protocol, with_audit
 from labelmer.report.text import points
 from labelmer.scores import calibration
@@ -196,14 +197,16 @@ def run_tabulate(paths, root, config=CONFIG, changed=None, metadata=None):
 NOTHING_SHOWN = {"salience": [], "audio": []}
 LEARNED = {"runs": 4, "updates": 512.0, "chosen": 301.5, "chosen_least": 77, "chosen_most": 512}
 LEARNED |= {"late": 0.25, "selection": "best epoch"}
+MULTIPLIED = {"member": "a+b/frozen/c", "models": 2, "runs": 4, "weight": 0.72}
+MULTIPLIED |= {"weight_least": 0.0, "weight_most": 1.25, "left_out": 0.25}
 
 
 def run_page(reports, splits, out, *others):
-    learned = reports / "convergence.tsv"
-    row = {**ENCODERS, "variant": "full", **LEARNED}
-    columns.write(learned, pd.DataFrame([row]), "convergence")
     options = {"--title": "a & b", "--reports": reports, "--splits": splits, "--out": out}
-    options["--convergence"] = learned
+    for name, said in (("convergence", LEARNED), ("weights", MULTIPLIED)):
+        options[f"--{name}"] = reports / f"{name}.tsv"
+        row = {**ENCODERS, "variant": "full", **said}
+        columns.write(options[f"--{name}"], pd.DataFrame([row]), name)
     shown = out.with_name("browser.json")
     shown.write_text(json.dumps({"about": {"text": ODD_TEXT}, **NOTHING_SHOWN}))
     options |= {"--browser": shown}
@@ -252,12 +255,34 @@ def read(root, name, **wanted):
 
 
 def test_every_table_states_protocol_selection_and_numbers(root):
-    for name in {*columns.RESULTS} - {"salience", "convergence", "cross_corpus"}:  # elsewhere
+    for name in {*columns.RESULTS} - {*page.SOMETIMES}:  # elsewhere
         table = read(root, name)
         assert set(table["protocol"]) == {CONFIG["protocol"]}
         assert set(table["selection"]) == {CONFIG["selection"]}
         assert set(table["folds"]) == set(table["seeds"]) == {2}
         assert set(table["utterances"]) == ({4, 2} if name in ("folds", "slices") else {6})
+
+
+def test_how_many_models_are_multiplied_is_told_where_seeds_are_together(root):
+    table = read(root, "compare")
+    assert set(table["models"]) == {1} and set(table["runs"]) == {4}  # two folds, two seeds
+    assert "multiplied" not in tabulate.compare_text(table)
+    together = table["variant"] == "full"
+    fused = table.assign(models=2, runs=table["runs"].mask(together, 2))
+    said = " ".join(tabulate.compare_text(fused).split())
+    assert "Models multiplied in a run: full 2 (all seeds), " in said
+
+
+def test_a_variant_has_each_seed_or_all_of_them_together():
+    single = [predictions("full", f, s).astype({"seed": str}) for f in TRUE for s in (2, 1)]
+    together = [t.assign(variant="sum", seed="1+2") for t in single[::2]]
+    tested = [t[t["part"] == "test"] for t in (*single, *together)]
+    found = runs.grid(tested, TRUE)
+    assert runs.protocol(found, CONFIG)["seeds"] == 2
+    pooled = runs.pooled(found, CLASSES)
+    assert {variant[-1]: p.voters for variant, p in pooled.items()} == {"full": 2, "sum": 1}
+    with pytest.raises(InputError, match=r"missing: .*, sum, fold 2, seed 1\+2; expected"):
+        runs.grid(tested[:-1], TRUE)
 
 
 def test_folds_by_hand(root):
@@ -769,7 +794,7 @@ def test_each_figure_has_its_data_and_its_command(root, html):
     given = {
         name: zlib.decompress(base64.b64decode(text)) for name, text in json.loads(held[1]).items()
     }
-    names = [*page.RESULTS, "convergence"]
+    names = [*page.RESULTS, "convergence", "weights"]
     assert given == {name: (root / f"reports/{name}.tsv").read_bytes() for name in names}
     told = re.findall(r'data-table="(\w+)"', html)
     assert {*told} == {FIGURES[name].reads for name in KINDS} | {"confusion"}
@@ -809,6 +834,13 @@ def test_a_corpus_of_which_nothing_is_left_out_or_deleted_says_so(root):
     assert "in the last tenth" not in html
     old = root / "reports/figures/fbank+minilm/frozen/training.svg"  # nothing is trained any more
     assert page.data_uri(old) not in html
+
+
+def test_the_page_says_with_which_weights_a_late_fusion_multiplies(html):
+    row = html.split("Weights of late fusions (1 row)")[1].split("<tbody>")[1].split("</tbody>")[0]
+    assert re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) == [
+        *("full", "a+b/frozen/c", "2", "4", "0.72", "0.00", "1.25", "25.0"),
+    ]
 
 
 def test_the_page_says_how_long_each_variant_learned(html):

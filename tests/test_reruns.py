@@ -134,7 +134,8 @@ def evaluations(variants, folds=FOLDS, seeds=(1,)):
 
 
 def fusions(folds=FOLDS, seeds=(1,)):
-    return _runs("fuse", "results/tiny/main/predictions", ".tsv", ["late-fusion"], folds, seeds)
+    made = _runs("fuse", "results/tiny/main/predictions", ".tsv", ["late-fusion"], folds, seeds)
+    return made | WEIGHTS
 
 
 def _runs(rule, folder, end, variants, folds, seeds):
@@ -144,6 +145,7 @@ def _runs(rule, folder, end, variants, folds, seeds):
     }
 
 
+WEIGHTS = {("weights", "results/tiny/main/reports/weights.tsv")}
 EXAMPLES = {("plot_examples", "results/tiny/main/reports/figures/fbank+bert/frozen/examples.svg")}
 PAGE = {("page", "results/tiny/main/reports/index.html")}
 BROWSER = {("browser", "results/tiny/main/reports/browser.json")}
@@ -577,7 +579,7 @@ def test_the_audit_has_the_classes_in_the_configs_order(listed):
             "report/columns",
             "accuracy, fold mean",
             "accuracy, mean over folds",
-            TABLES | CURVES | EXAMPLES,
+            TABLES | CURVES | WEIGHTS | EXAMPLES,
         ),
         ("report/tabulate", "DESIGN = [*", "SPARE = 1\nDESIGN = [*", TABLES),
         ("report/browser", "LEVELS, MOST = 15, 4", "LEVELS, MOST = 15, 5", BROWSER | PAGE),

@@ -44,7 +44,7 @@ def predictions(variant, fold, seed, utterances=UTTERANCES):
     for name in CLASSES:
         table[f"p_{name}"] = (table["predicted"] == name).astype(float)
     table = table.assign(session=f"Session{fold}", dialogue="d", part="test")
-    return table.assign(**ENCODERS, variant=variant, seed=seed)
+    return table.assign(**ENCODERS, variant=variant, seed=str(seed))
 
 
 def run_slices(folder, variants=tuple(SAID), utterances=UTTERANCES, texts=("minilm",)):

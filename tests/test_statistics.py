@@ -230,6 +230,14 @@ def test_mcnemar_by_hand():
     assert intervals.mcnemar(right_a, right_a) == (0, 0, 1)
 
 
+def test_votes_are_not_tested_against_a_single_prediction():
+    right, same = np.array([True, True, False]), intervals.Estimate(0.5, np.array([0.4, 0.6]))
+    found = intervals.compared(same, same, right, ~right, alike=False)
+    assert np.isnan([found[k] for k in ("right_alone", "other_right_alone", "p_mcnemar")]).all()
+    assert found["p_jackknife"] == 1
+    assert intervals.compared(same, same, right, ~right)["right_alone"] == 2
+
+
 def test_mcnemar_of_many_is_near_the_chi_square_of_the_textbook():
     # Agresti's approval ratings: 150 and 86 changed their minds, z = 4.17.
     right_a = np.arange(1600) < 794 + 150

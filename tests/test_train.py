@@ -155,7 +155,7 @@ def test_the_command_writes_a_model_its_description_and_its_history(corpus):
     rows = history(folder)
     assert rows.epoch.tolist() == [1, 2, 3] and rows.chosen.sum() == 1
     own = rows[["speech", "text", "mode", "variant", "fold", "seed"]].drop_duplicates()
-    assert own.to_numpy().tolist() == [[*NAMES, 1, 1]]
+    assert own.to_numpy().tolist() == [[*NAMES, 1, "1"]]
     assert rows.learning_rate.is_monotonic_decreasing and rows.learning_rate.iloc[-1] < 1e-5
     assert rows.waiting.between(0, 1, inclusive="neither").all()
     assert rows.peak_memory_mb.is_monotonic_increasing and rows.peak_memory_mb[0] > 100

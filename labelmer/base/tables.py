@@ -19,6 +19,7 @@ MODALITIES = ("speech", "text")
 ORDERS = ("most-salient", "random")  # in which rows are deleted
 CHANGES = ("missing", "transcripts", *ORDERS)
 RECOGNISED = "-recognised"  # behind the mode of what is trained on recognised words
+TOGETHER = "+"  # between the seeds of a run that multiplies the models of them all
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,11 @@ VARIANT = {
     "mode": Column(str, "frozen or finetuned encoders; -recognised: of recognised words"),
     "variant": Column(str, "variant of the model"),
 }
-RUN = {**VARIANT, "fold": Column(int, "fold"), "seed": Column(int, "seed")}
+RUN = {
+    **VARIANT,
+    "fold": Column(int, "fold"),
+    "seed": Column(str, "seed; 1+2+3 of a run that multiplies the models of all three"),
+}
 TABLES = {
     "utterances": {
         "id": ID,
@@ -176,7 +181,7 @@ TABLES = {
     "finetuning": {
         "encoder": Column(str, "encoder"),
         "fold": RUN["fold"],
-        "seed": RUN["seed"],
+        "seed": Column(int, "seed"),
         "epoch": Column(int, "from 1"),
         "learning_rate": Column(float, "at the end of the epoch"),
         "train_loss": Column(float, "mean over the epoch's updates, weighted cross-entropy"),
@@ -207,6 +212,14 @@ TABLES = {
         "p_*": Column(float, "probability of the class"),
         **RUN,
     },
+    "weights": {
+        **RUN,
+        "member": Column(str, "variant that is multiplied, as SPEECH+TEXT/MODE/VARIANT"),
+        "models": Column(int, "of the member: 1, or as many as there are seeds"),
+        "weight": Column(
+            float, "power of the posterior, of several models their geometric mean; 0: left out"
+        ),
+    },
 }
 
 # What tells the rows of a table apart, where that is not the id alone.
@@ -215,6 +228,7 @@ KEYS = {
     "parts": ("id", "fold"),
     "rationales": ("id", "modality"),
     "perturbed": ("id", "change", "modality", "share"),
+    "weights": ("variant", "fold", "seed", "member"),
 }
 
 

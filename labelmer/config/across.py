@@ -7,9 +7,12 @@ from labelmer.base import names
 from labelmer.base.errors import InputError
 from labelmer.config.entries import (
     architecture_of,
+    is_together,
     kind_of,
     known_options,
+    members_of,
     mode_of,
+    name_of,
     options_of,
     starts_from_words,
 )
@@ -22,7 +25,18 @@ from labelmer.models import architectures
 
 def problems(config: dict[str, Any]) -> list[str]:
     """All that is wrong: a list of sentences."""
-    checks = (_corpus, _study, _names, _labels, _encoders, _variants, _experiments, _words, _folds)
+    checks = (
+        _corpus,
+        _study,
+        _names,
+        _labels,
+        _encoders,
+        _variants,
+        _products,
+        _experiments,
+        _words,
+        _folds,
+    )
     return [problem for check_of in checks for problem in check_of(config)]
 
 
@@ -128,16 +142,35 @@ def _variants(config: dict[str, Any]) -> Iterator[str]:
                 f"variants: {name}: {idle} do nothing beside its other options, so it would be a "
                 "model that another variant is already; take them out"
             )
-    for name, variant in variants.items():
-        for part in variant.get("product_of", []):
-            yield from unknown(part, variants, f"variants: {name}: product_of")
+
+
+def _products(config: dict[str, Any]) -> Iterator[str]:
+    variants, experiments = config["variants"], list(map(name_of, config["experiments"]))
+    for name in [name for name in variants if kind_of(config, name) == "product"]:
+        place, given = f"variants: {name}: product_of", variants[name]["product_of"]
+        together = is_together(config, name)
+        if len(given) < 2 and not together:
+            yield f"{place}: {given}, expected 2 or more, or seeds: together beside it"
+        homes = [name_of(e) for e in config["experiments"] if name in e["variants"]]
+        if len(config["seeds"]) < 2 and together and homes:
+            yield (
+                f"variants: {name}: seeds: together multiplies the models of all seeds, and seeds: "
+                f"{config['seeds']} is one; add seeds, or take the variant out of the experiments"
+            )
+        for home, part in members_of(config, name, ""):
+            if home:
+                yield from unknown(home, experiments, f"{place}: experiment")
+            yield from unknown(part, variants, place)
             if part == name:
-                yield f"variants: {name}: product_of: it names itself, expected other variants"
+                yield f"{place}: it names itself, expected other variants"
             elif "product_of" in variants.get(part, {}):
                 yield (
-                    f"variants: {name}: product_of: '{part}' is a late fusion itself, "
-                    "expected a variant that is trained"
+                    f"{place}: '{part}' is a late fusion itself, expected a variant that is trained"
                 )
+        for home in homes:
+            members = members_of(config, name, home)
+            for twice in sorted({"/".join(m) for m in members if members.count(m) > 1}):
+                yield f"{place}: '{twice}' stands twice in that experiment, expected each once"
 
 
 def _experiments(config: dict[str, Any]) -> Iterator[str]:

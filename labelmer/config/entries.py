@@ -1,8 +1,9 @@
 """What an entry of the config comes to: a variant's options, an encoder's part in its features."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from labelmer.base.tables import RECOGNISED
+from labelmer.base.tables import RECOGNISED, TOGETHER
 from labelmer.features.options import extraction_rules
 from labelmer.models import architectures
 
@@ -56,6 +57,35 @@ def kind_of(config: dict[str, Any], variant: str) -> str:
     if "product_of" in config["variants"][variant]:
         return "product"
     return architectures.module(architecture_of(config, variant)).Options.kind
+
+
+def name_of(experiment: dict[str, Any]) -> str:
+    """How results and a late fusion name an experiment: SPEECH+TEXT/MODE."""
+    return f"{experiment['speech']}+{experiment['text']}/{mode_of(experiment)}"
+
+
+def members_of(config: Mapping[str, Any], variant: str, experiment: str) -> list[tuple[str, str]]:
+    """What a variant multiplies in an experiment: (experiment, variant) of each.
+
+    experiment: by name_of. Of a variant that multiplies none, itself.
+    """
+    found = []
+    for member in config["variants"][variant].get("product_of", [variant]):
+        elsewhere, _, name = member.rpartition("/")
+        found.append((elsewhere or experiment, name))
+    return found
+
+
+def is_together(config: Mapping[str, Any], variant: str) -> bool:
+    """Does a variant multiply the models of all seeds?"""
+    return "seeds" in config["variants"][variant]
+
+
+def seeds_of(config: Mapping[str, Any], variant: str) -> list[str]:
+    """The seeds of a variant's runs, as their paths have them: one each, or all in one."""
+    if is_together(config, variant):
+        return [TOGETHER.join(map(str, sorted(config["seeds"])))]
+    return list(map(str, config["seeds"]))
 
 
 def starts_from_words(options: dict[str, Any]) -> bool:

@@ -66,9 +66,15 @@ class ProductOptions:
 
     product_of: list = option(
         "variants of any modality, none of them a late fusion: the product of their posteriors, "
-        "temperatures chosen on validation",
+        "weights chosen on validation; `SPEECH+TEXT/MODE/VARIANT` is that of another experiment",
         example=["full", "speech-only", "linear"],
-        **{**NAMES, "minItems": 2},
+        **NAMES,
+    )
+    seeds: str = option(
+        "`together`: of each variant the models of all seeds, so that a fold has one product",
+        None,
+        "together",
+        enum=["together"],
     )
 
 

@@ -88,7 +88,7 @@ def about_bundle(folder: Path) -> dict[str, Any]:
     bundle = opened(folder)
     about = bundle.about
     parts = [part for model in bundle.models for part in model["parts"]]
-    temperatures = [part["temperature"] for part in parts]
+    weights = [part["weight"] for part in parts]
     heard = about["transcriber"]
     return {
         "path": str(folder),
@@ -100,7 +100,7 @@ def about_bundle(folder: Path) -> dict[str, Any]:
         "variants": about["variants"],
         "classes": about["classes"],
         "models": [f"fold{model['fold']}.seed{model['seed']}" for model in bundle.models],
-        "temperature": f"{min(temperatures):.3g} to {max(temperatures):.3g}",
+        "weight": f"{min(weights):.3g} to {max(weights):.3g}",
         "encoders": [f"{name} ({_had_from(e)})" for name, e in about["encoders"].items()],
         "transcriber": f"{heard['name']} ({_had_from(heard)})" if heard else None,
         "bytes": size_of(folder),

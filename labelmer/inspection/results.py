@@ -11,7 +11,7 @@ import yaml
 from labelmer.base.errors import InputError
 from labelmer.config import check
 from labelmer.config.corpora import tested_on
-from labelmer.config.entries import mode_of
+from labelmer.config.entries import members_of, name_of, seeds_of
 from labelmer.config.files import check_files
 from labelmer.config.sections import with_defaults
 from labelmer.prediction.bundled import bundle_around
@@ -21,7 +21,7 @@ from labelmer.report.columns import EXPERIMENT
 from labelmer.report.text import percent, percent_interval
 
 OF_CORPUS = ("segments", "utterances", "labels", "transcripts", "features")
-OF_RUNS = ("models", "predictions", "perturbed", "salience")
+OF_RUNS = ("models", "predictions", "perturbed", "weights", "salience")
 OF_STUDY = ("splits", "encoders", "features", "labels", *OF_RUNS, "transfer", "reports")
 CAUTION = "chosen by its test part, so its number is too good"
 
@@ -161,7 +161,8 @@ def _unmade(
     name, mode, variant, run = below[:4]
     if (name, mode, variant) not in set(_variants(of_study)):
         return (*above, name, mode, variant)
-    seeds = {f"seed{seed}" for config in of_study for seed in config["seeds"]}
+    own = [config for config in of_study if variant in config["variants"]]
+    seeds = {f"seed{seed}" for config in own for seed in seeds_of(config, variant)}
     return None if run.split(".")[1] in seeds else (*above, name, mode, variant, run)
 
 
@@ -194,9 +195,10 @@ def _variants(wanted: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, s
     for config in wanted:
         for e in config["experiments"]:
             for variant in e["variants"]:
-                parts = config["variants"][variant].get("product_of", [])
-                for each in (variant, *parts):
-                    yield f"{e['speech']}+{e['text']}", mode_of(e), each
+                own = name_of(e)
+                for home, each in ((own, variant), *members_of(config, variant, own)):
+                    name, _, mode = home.rpartition("/")
+                    yield name, mode, each
 
 
 def best_of(study: Path) -> str:

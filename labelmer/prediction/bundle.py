@@ -2,11 +2,13 @@
 
 RUN is the folder of a run, results/NAME/STUDY/models/SPEECH+TEXT/MODE/VARIANT/foldF.seedS, or that
 of a variant, for all its folds and seeds. Runs of several variants become their late fusion: the
-product of what the variants say, for each fold and seed.
+weighted product of what the variants say, for each fold and seed; with --seeds together, for each
+fold, of all seeds. Variants of several experiments of a study can be put together too; those of the
+experiment whose table has their late fusion are to be given first.
 
 The folder holds
 
-    bundle.json   classes, encoders, models, and the temperatures that validation chose
+    bundle.json   classes, encoders, models, and the weights that validation chose
     README.md     a model card: protocol, results, limits, licences
     models/       weights and options of each model
     encoders/     those that nobody else has: fine-tuned ones, and those of path:
@@ -37,7 +39,7 @@ from labelmer.base.files import refuse_foreign, writing
 from labelmer.base.lock import alone
 from labelmer.base.log import log
 from labelmer.base.stage import command, parse, stage_parser
-from labelmer.base.tables import MODALITIES
+from labelmer.base.tables import MODALITIES, TOGETHER
 from labelmer.models import fuse
 from labelmer.prediction.bundled import FORMAT, NAME
 from labelmer.prediction.card import card
@@ -49,16 +51,24 @@ LICENCES = ("LICEN[CS]E*", "NOTICE*", "COPYING*")
 MODEL = ("model.safetensors", "config.json")
 
 
-def bundle(folders: Sequence[Path], out: Path, transcriber: str | None = None) -> dict[str, Any]:
+def bundle(
+    folders: Sequence[Path],
+    out: Path,
+    transcriber: str | None = None,
+    seeds_together: bool = False,
+) -> dict[str, Any]:
     """Write the bundle of some runs into a folder, whole or not at all; return its bundle.json.
 
-    transcriber: the name of the one to take, needed where there are several. Replaces the bundle
+    transcriber: the name of the one to take, needed where there are several; seeds_together: are
+    the models of all seeds multiplied, or is each a model of its own? Replaces the bundle
     of the same variants that the folder held. InputError: runs that do not go together, or whose
     encoders, predictions or transcriber are not there; a folder that holds something else, or that
     cannot be written.
     """
     runs = runs_in(folders)
     groups = together(runs)
+    if seeds_together:
+        groups = of_all_seeds(groups)
     refuse_foreign(out, NAME, "a bundle")
     refuse_other(out, groups[0])
     place = out.resolve()  # a link stays one, and even `.` has a name there
@@ -76,14 +86,20 @@ def bundle(folders: Sequence[Path], out: Path, transcriber: str | None = None) -
 
 
 def identity(runs: Sequence[Run]) -> dict[str, Any]:
-    """Of what a bundle is, by its bundle.json. runs: of one fold and seed, one of each variant."""
+    """Of what a bundle is, by its bundle.json. runs: those of one product."""
     first = runs[0]
     return {
         "corpus": first.study.parent.name,
         "study": first.study.name,
         "experiment": first.experiment,
-        "variants": [run.variant for run in runs],
+        "variants": list(dict.fromkeys(member_of(run, first) for run in runs)),
     }
+
+
+def member_of(run: Run, first: Run) -> str:
+    """How a run's variant is named beside others, as in `product_of`. first: of all runs."""
+    elsewhere = "" if run.experiment == first.experiment else f"{run.experiment}/"
+    return elsewhere + run.variant
 
 
 def refuse_other(out: Path, runs: Sequence[Run]) -> None:
@@ -117,23 +133,24 @@ def _told(identity: Mapping[str, Any]) -> str:
 def together(runs: Sequence[Run]) -> list[list[Run]]:
     """Runs by fold and seed, in order: for each the run of every variant.
 
-    InputError unless all are of one experiment of one study, on the same classes, and each variant
-    has the same folds and seeds and the same options throughout.
+    InputError unless all are of one study, on the same classes, and each variant has the same folds
+    and seeds and the same options throughout.
     """
     first = runs[0]
     for run in runs[1:]:
         for what, here, there in (
             ("study", run.study, first.study),
-            ("experiment", run.experiment, first.experiment),
             ("classes", run.about["classes"], first.about["classes"]),
         ):
             if here != there:
                 raise InputError(
                     f"{run.folder}: {what} {here}, expected {there} as of {first.folder}; bundle "
-                    "the runs of one experiment"
+                    "the runs of one study"
                 )
-    variants = list(dict.fromkeys(run.variant for run in runs))
-    of_variant = {v: {run.name: run for run in runs if run.variant == v} for v in variants}
+    variants = list(dict.fromkeys(member_of(run, first) for run in runs))
+    of_variant = {
+        v: {run.name: run for run in runs if member_of(run, first) == v} for v in variants
+    }
     names = sorted(of_variant[variants[0]], key=_numbers)
     for variant, found in of_variant.items():
         if set(found) != set(names):
@@ -152,24 +169,54 @@ def together(runs: Sequence[Run]) -> list[list[Run]]:
     return [[of_variant[variant][name] for variant in variants] for name in names]
 
 
+def of_all_seeds(groups: Sequence[Sequence[Run]]) -> list[list[Run]]:
+    """Runs by fold: of every variant in turn that of each seed. groups: by fold and seed.
+
+    InputError unless each fold has the same seeds, and several.
+    """
+    of_fold: dict[int, list[Sequence[Run]]] = {}
+    for group in groups:
+        of_fold.setdefault(_numbers(group[0].name)[0], []).append(group)
+    seeds = {fold: _seeds([group[0] for group in found]) for fold, found in of_fold.items()}
+    first, expected = next(iter(seeds.items()))
+    for fold, found in seeds.items():
+        if found != expected or len(found) < 2:
+            raise InputError(
+                f"--seeds together: seeds {found} of fold {fold}, expected several, and in each "
+                f"fold the same ({expected} of fold {first}); give the folders of whole variants"
+            )
+    return [
+        [run for variant in zip(*of, strict=True) for run in variant] for of in of_fold.values()
+    ]
+
+
+def _seeds(runs: Sequence[Run]) -> list[str]:
+    """The seeds of runs, each once, in their order."""
+    return list(dict.fromkeys(str(_numbers(run.name)[1]) for run in runs))
+
+
 def _numbers(name: str) -> tuple[int, ...]:
     """The fold and the seed of foldF.seedS."""
     return tuple(int(part.strip("foldse")) for part in name.split("."))
 
 
-def multiplied(parts: Sequence[Run]) -> tuple[pd.DataFrame, tuple[float, ...]]:
-    """What the variants of one fold and seed say together, and the temperature of each.
+def multiplied(parts: Sequence[Run]) -> tuple[pd.DataFrame, list[float]]:
+    """What the models of one product say together, and the weight of each.
 
-    The temperatures are those that the validation part asks for, as `labelmer fuse` and the
-    calibration in the reports have them. The first: a table of predictions.
+    The weights are those that the validation part asks for, as `labelmer fuse` has them, where
+    seeds share the weight of their variant, and of one model as the calibration in the reports. The
+    first: a table of predictions.
     """
     for run in parts:
         if not run.predictions.exists():
             raise InputError(
                 f"{run.predictions}: there are no predictions of {run.folder}, expected those by "
-                "which its temperature is chosen; run the workflow to its end"
+                "which its weight is chosen; run the workflow to its end"
             )
-    return fuse.fuse_tables(fuse.read_members([r.predictions for r in parts]), parts[0].variant)
+    seeds = _seeds(parts)
+    members = fuse.read_members([run.predictions for run in parts], seeds)
+    said, weights = fuse.fuse_tables(members, {})
+    return said, [weight / len(seeds) for weight in weights for _ in seeds]
 
 
 def reported_as(parts: Sequence[Run], said: pd.DataFrame) -> str | None:
@@ -180,8 +227,8 @@ def reported_as(parts: Sequence[Run], said: pd.DataFrame) -> str | None:
     first = parts[0]
     if len(parts) == 1:
         return first.variant
-    others = first.predictions.parents[1]
-    for path in sorted(others.glob(f"*/{first.name}.tsv")):
+    others, fold = first.predictions.parents[1], first.name.partition(".")[0]
+    for path in sorted(others.glob(f"*/{fold}.seed{TOGETHER.join(_seeds(parts))}.tsv")):
         if not (first.folder.parents[1] / path.parent.name).exists():  # a late fusion, no model
             table = tables.read(path, "predictions").set_index("id").reindex(said["id"])
             p = fuse.probability_columns(said)
@@ -199,9 +246,11 @@ def _write(
     models = []
     for parts in groups:
         described = []
-        said, temperatures = multiplied(parts)
-        for run, temperature in zip(parts, temperatures, strict=True):
-            place = f"models/{run.variant}/{run.name}"
+        said, weights = multiplied(parts)
+        for run in [run for run, weight in zip(parts, weights, strict=True) if not weight]:
+            log.warning("%s: weight 0, as it does not help on validation", run.folder)
+        for run, weight in zip(parts, weights, strict=True):
+            place = f"models/{member_of(run, first)}/{run.name}"
             (folder / place).mkdir(parents=True)
             for name in MODEL:
                 shutil.copyfile(run.folder / name, folder / place / name)
@@ -215,12 +264,12 @@ def _write(
                 {
                     "folder": place,
                     "encoders": used,
-                    "temperature": temperature,
+                    "weight": weight,
                     "files": {name: file_digest(folder / place / name) for name in MODEL},
                 }
             )
-        fold, seed = _numbers(parts[0].name)
-        models.append({"fold": fold, "seed": seed, "parts": described})
+        fold, seeds = _numbers(parts[0].name)[0], TOGETHER.join(_seeds(parts))
+        models.append({"fold": fold, "seed": seeds, "parts": described})
     reads = any(encoder["modality"] == "text" for encoder in encoders.values())
     heard = transcriber_of(first.study.parent, transcriber) if reads else None
     made = {
@@ -283,8 +332,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="see above")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="MODEL", help="to write")
     parser.add_argument("--transcriber", metavar="NAME", help="see above")
+    parser.add_argument("--seeds", choices=["together"], help="see above")
     args = parse(parser, argv)
-    made = bundle(args.runs, args.out, args.transcriber)
+    made = bundle(args.runs, args.out, args.transcriber, args.seeds == "together")
     models = counted(len(made["models"]), "model")
     log.info("%s of %s in %s", models, made["experiment"], args.out)
     print(f"{args.out}: {models}; labelmer predict {args.out} AUDIO ...")

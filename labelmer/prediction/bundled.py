@@ -17,7 +17,7 @@ from labelmer.base.options import NAMES, OBJECT, TEXT, closed
 from labelmer.base.ragged import LARGEST
 from labelmer.features import encoders
 
-NAME, FORMAT = "bundle.json", 2
+NAME, FORMAT = "bundle.json", 3
 ANEW = "copy the bundle anew, or bundle the runs anew"
 
 MODALITIES = ("speech", "text")  # as base/tables.py, for which pandas takes half a second
@@ -45,11 +45,11 @@ OF_ENCODER = OF_SNAPSHOT | {
 OF_PART = {
     "folder": TEXT,
     "encoders": closed(dict.fromkeys(MODALITIES, TEXT)),
-    "temperature": {"type": "number", "exclusiveMinimum": 0},
+    "weight": {"type": "number", "minimum": 0},
     "files": _whole(dict.fromkeys(("model.safetensors", "config.json"), TEXT)),
 }
-OF_MODEL = {"fold": {"type": "integer"}, "seed": {"type": "integer"}}
-
+SEEDS = {"type": "string", "pattern": r"[0-9]+(\+[0-9]+)*", "expected": 'seeds, as "1" or "1+2+3"'}
+OF_MODEL = {"fold": {"type": "integer"}, "seed": SEEDS}
 
 RULES = {
     "format": {"const": FORMAT},
@@ -79,7 +79,7 @@ class Bundle:
 
     @property
     def models(self) -> list[dict[str, Any]]:
-        """One of each fold and seed: its `parts`, whose product it is, mostly one."""
+        """One of each fold and seed, or fold: its `parts`, whose product it is, mostly one."""
         return self.about["models"]
 
     def encoder(self, name: str) -> tuple[Path, dict[str, Any]]:

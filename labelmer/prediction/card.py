@@ -125,9 +125,9 @@ def _use(made: Mapping[str, Any], sees: Sequence[str]) -> Iterator[str]:
 
 
 def _training(made: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[str]:
-    temperatures = [part["temperature"] for model in made["models"] for part in model["parts"]]
+    weights = [part["weight"] for model in made["models"] for part in model["parts"]]
     folds = sorted({model["fold"] for model in made["models"]})
-    seeds = sorted({model["seed"] for model in made["models"]})
+    seeds = list(dict.fromkeys(model["seed"] for model in made["models"]))
     architecture = ", ".join(
         f"{name} {value}"
         for name, value in about["model"].items()
@@ -138,7 +138,7 @@ def _training(made: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[str
         "variants": " x ".join(made["variants"]),
         "model": architecture,
         "folds; seeds": f"{', '.join(map(str, folds))}; {', '.join(map(str, seeds))}",
-        "temperatures, chosen on validation": f"{min(temperatures):.2f} to {max(temperatures):.2f}",
+        "weights, chosen on validation": f"{min(weights):.2f} to {max(weights):.2f}",
     }
     if "text" in modalities(made):
         recognised = tables.is_recognised(made["experiment"])
@@ -203,7 +203,7 @@ def _results(made: Mapping[str, Any], found: Mapping[str, pd.DataFrame]) -> list
 
     calibrated = (
         f"Expected calibration error (15 bins): {percent(compared['ece'])} as predicted, "
-        f"{percent(compared['ece_scaled'])} with the temperatures that the bundle uses."
+        f"{percent(compared['ece_scaled'])} with the temperatures that validation asks for."
     )
     return [
         section("Results", scope, ["", "mean ± sd over folds", "pooled [95%]"], metrics),

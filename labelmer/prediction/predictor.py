@@ -2,7 +2,7 @@
 
 An utterance goes the way that the corpus' went: through `extract` into features of the same layer
 and type, and from there through each model. Features are kept in a temporary folder, as long as the
-call takes. The probabilities of each model are flattened or sharpened by its temperature, which the
+call takes. The probabilities of each model are flattened or sharpened by its weight, which the
 validation part chose, and averaged over all.
 
 Shapes: C classes, M models.
@@ -174,7 +174,8 @@ class Predictor:
                     paths = {m: files[name] for m, name in told["encoders"].items()}
                     said = model.say(Given(ids, paths, there, turns), salience)
                     of_parts.append(said.p)
-                    weights.add(said.salience, paths)
+                    if told["weight"]:
+                        weights.add(said.salience, paths)
                 product = self._product(of_parts, parts, there)
                 calibrated.append(product)
                 uncalibrated.append(of_parts[0] if len(parts) == 1 else product)
@@ -191,7 +192,7 @@ class Predictor:
         parts: Sequence[tuple[Any, Mapping[str, Any]]],
         there: Mapping[str, np.ndarray],
     ) -> np.ndarray:
-        """Probabilities (N, C) of a model's parts together, each (N, C) with its temperature.
+        """Probabilities (N, C) of a model's parts together, each (N, C) with its weight.
 
         A part with nothing to go by is left out of the product, as by `labelmer fuse`.
         """
@@ -199,7 +200,7 @@ class Predictor:
             np.where(_heard(model, there).sum(axis=0)[:, None] > 0, log_probabilities(p), 0.0)
             for p, (model, _) in zip(of_parts, parts, strict=True)
         ]
-        return np.exp(combined(logs, [told["temperature"] for _, told in parts]))
+        return np.exp(combined(logs, [told["weight"] for _, told in parts]))
 
     def _check(self, utterances: Sequence[Utterance], dialogue: bool) -> None:
         """InputError: no utterance, an id twice, something missing that is needed."""

@@ -216,7 +216,8 @@ def runs_in(folders: Iterable[Path]) -> list[Run]:
         if not paths:
             raise InputError(
                 f"{folder}: no model, expected the folder of a run or of a variant, {PLACE}; a "
-                "late fusion has none: give the folders of all variants that it multiplies"
+                "late fusion has none: give the folders of all variants that it multiplies, with "
+                "--seeds together where it has seeds: together"
             )
         for path in paths:
             if path in found:

@@ -34,7 +34,9 @@ OTHERS = [name for name in METRICS if name not in ("ua", "wa")]  # fold mean alo
 MEASURES = ("salience", "pooling", "expert_pooling", "received", "says")
 INPUTS = {
     "inputs": Column(
-        str, "what the variant is given: modalities, turns around, or columns of metadata"
+        str,
+        "what the variant is given: modalities, turns around, columns of metadata; another "
+        "experiment's encoders, where it multiplies models of these",
     )
 }
 SPEAKERS = {"speakers": Column(int, "number of test speakers")}
@@ -49,26 +51,23 @@ def bounds(prefix: str, what: str, units: str) -> dict[str, Column]:
     }
 
 
-def tests(count: type, empty: bool) -> dict[str, Column]:
-    """The columns of both tests that two variants differ (intervals.compared, with_holm).
-
-    count: type of a number of utterances, float where it may be missing; empty: may it be?
-    """
-    return {
-        "p_jackknife": Column(float, "two-sided, of the jackknife over speakers", empty=True),
-        "p_jackknife_holm": Column(float, "corrected for all rows by Holm's method", empty=True),
-        "right_alone": Column(
-            count, "utterances that the variant alone has right, seeds voting", empty=empty
-        ),
-        "other_right_alone": Column(
-            count, "utterances that the other alone has right", empty=empty
-        ),
-        "p_mcnemar": Column(float, "McNemar's exact test of these two numbers", empty=empty),
-        "p_mcnemar_holm": Column(float, "corrected for all rows by Holm's method", empty=empty),
-        "detectable": Column(
-            float, "smallest true difference that is found with chance 80% at 5%", empty=True
-        ),
-    }
+# Both tests that two variants differ (intervals.compared, with_holm).
+TESTS = {
+    "p_jackknife": Column(float, "two-sided, of the jackknife over speakers", empty=True),
+    "p_jackknife_holm": Column(float, "corrected for all rows by Holm's method", empty=True),
+    "right_alone": Column(
+        float,
+        "utterances that the variant alone has right, seeds voting; empty where as many do not "
+        "vote in both",
+        empty=True,
+    ),
+    "other_right_alone": Column(float, "utterances that the other alone has right", empty=True),
+    "p_mcnemar": Column(float, "McNemar's exact test of these two numbers", empty=True),
+    "p_mcnemar_holm": Column(float, "corrected for all rows by Holm's method", empty=True),
+    "detectable": Column(
+        float, "smallest true difference that is found with chance 80% at 5%", empty=True
+    ),
+}
 
 
 def against_random(prefix: str, what: str) -> dict[str, Column]:
@@ -89,7 +88,7 @@ RESULTS = {
         **INPUTS,
         "fold": Column(int, "fold"),
         "held_out": tables.TABLES["audit"]["held_out"],
-        "seed": Column(int, "seed"),
+        "seed": tables.RUN["seed"],
         **{name: Column(float, metric.words) for name, metric in METRICS.items()},
         **PROTOCOL,
     },
@@ -132,9 +131,20 @@ RESULTS = {
         "late": Column(float, "share of the runs whose epoch is in the last tenth of the updates"),
         "selection": PROTOCOL["selection"],
     },
+    "weights": {
+        **VARIANT,
+        **{name: tables.TABLES["weights"][name] for name in ("member", "models")},
+        "runs": Column(int, "products: folds times seeds; folds, where seeds are together"),
+        "weight": Column(float, "power of the member's posterior, mean over runs"),
+        "weight_least": Column(float, "the least of these"),
+        "weight_most": Column(float, "the most of these"),
+        "left_out": Column(float, "share of the runs in which it is 0"),
+    },
     "compare": {
         **VARIANT,
         **INPUTS,
+        "models": Column(int, "whose predictions a run multiplies; 1 of what is no late fusion"),
+        "runs": Column(int, "folds times seeds; folds, where a run multiplies those of all seeds"),
         "ua": Column(float, "unweighted accuracy, fold mean"),
         "ua_sd": Column(float, "over folds", empty=True),
         "wa": Column(float, "weighted accuracy, fold mean"),
@@ -157,7 +167,7 @@ RESULTS = {
         "other": Column(str, "variant that it is compared with"),
         "difference": Column(float, "pooled UA of the variant minus that of the other"),
         **bounds("", "the difference", "speakers"),
-        **tests(int, empty=False),
+        **TESTS,
         **SPEAKERS,
         **PROTOCOL,
     },
@@ -175,7 +185,7 @@ RESULTS = {
         "other": Column(str, "the experiment's reference; empty in its own rows", empty=True),
         "difference": Column(float, "ua minus that of the reference", empty=True),
         **bounds("difference_", "the difference", "speakers"),
-        **tests(float, empty=True),
+        **TESTS,
         **PROTOCOL,
     },
     "calibration": {

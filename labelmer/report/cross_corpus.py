@@ -57,13 +57,13 @@ def temperature_of(validation: pd.DataFrame, kept: Sequence[str], path: Path) ->
         )
     logs = calibration.log_probabilities(validation[[f"p_{name}" for name in kept]].to_numpy())
     true = pd.Index(kept).get_indexer(validation["true"])
-    return calibration.best_temperatures(logs[None], true)[0]
+    return calibration.best_temperature(logs, true)
 
 
 def with_confidence(rows: pd.DataFrame, kept: Sequence[str], temperature: float) -> pd.DataFrame:
     """Rows with the predicted class's probability, before and after scaling by a temperature."""
     p = rows[[f"p_{name}" for name in kept]].to_numpy()
-    scaled = np.exp(calibration.combined([calibration.log_probabilities(p)], [temperature]))
+    scaled = np.exp(calibration.scaled(calibration.log_probabilities(p), temperature))
     return rows.assign(confidence_none=p.max(axis=1), confidence_temperature=scaled.max(axis=1))
 
 

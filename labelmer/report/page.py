@@ -1,9 +1,10 @@
 """Result tables and figures -> one HTML page that needs nothing else, network included.
 
 --reports is the folder that tabulate and plot filled; --splits the one with audit.tsv and
-left_out.tsv; --salience, --convergence, --recognition and --cross_corpus the tables of these names,
-if there are; --browser what browser.py wrote. The page is laid out in page.html and page.css;
-page.js and page.browser.js are what it does. Each has parts beside it, page.PART.html and so on.
+left_out.tsv; --salience, --convergence, --weights, --recognition and --cross_corpus the tables of
+these names, if there are; --browser what browser.py wrote. The page is laid out in page.html and
+page.css; page.js and page.browser.js are what it does. Each has parts beside it, page.PART.html and
+so on.
 
 --config holds {"figures": {name: what its file says of it in FIGURE}, "linear": the variants that
 are linear models}.
@@ -32,8 +33,8 @@ from labelmer.report.packed import packed
 from labelmer.report.text import percent
 from labelmer.scores.metrics import METRICS
 
-# With rationales, where something is trained, where other corpora are tested on.
-SOMETIMES = ("salience", "convergence", "cross_corpus")
+# With rationales, where something is trained, or is multiplied, where other corpora are tested on.
+SOMETIMES = ("salience", "convergence", "weights", "cross_corpus")
 RESULTS = tuple(name for name in columns.RESULTS if name not in SOMETIMES)
 STYLE = Path(__file__).with_suffix(".css")
 SCRIPTS = [Path(__file__).with_suffix(s) for s in (".js", ".utterance.js", ".browser.js")]
@@ -95,6 +96,7 @@ def render(
         "ratio": text.ratio_text,
         "slice_name": text.slice_text,
         "number": "{:,.0f}".format,
+        "count": text.count_text,
         "counted": text.counted,
     }
     return environment.get_template("page.html").render(
@@ -156,6 +158,7 @@ def experiment(
     labels = classes.drop_duplicates("label")[["label", "support"]]
     return {
         "without_features": without_features,
+        "ensembles": text.ensembles(compare),
         "first": variants[0],
         "lead": lead,
         "ahead_of": brief.ahead_of(compare.to_dict("records"), lead, linear, without_features),

@@ -11,6 +11,7 @@ import pandas as pd
 from labelmer.base import tables
 from labelmer.base.errors import InputError
 from labelmer.base.options import NAMES, OBJECT, TEXT
+from labelmer.base.tables import TOGETHER
 from labelmer.scores import intervals
 
 VARIANT, RUN = list(tables.VARIANT), list(tables.RUN)
@@ -97,8 +98,15 @@ def check_grid(predictions: pd.DataFrame, folds: Iterable[int]) -> None:
         run = tuple(twice[RUN].iloc[0])
         raise InputError(f"predictions of {name_of(run)} are given twice; give each file once")
     runs = set(predictions[RUN].drop_duplicates().itertuples(index=False, name=None))
-    seeds = sorted({int(run[-1]) for run in runs})
-    wanted = {(*run[:-2], fold, seed) for run in runs for fold in folds for seed in seeds}
+    seeds = seeds_in(predictions)
+    together = TOGETHER.join(seeds)
+    fused = {run[:-2] for run in runs if TOGETHER in run[-1]}
+    wanted = {
+        (*run[:-2], fold, seed)
+        for run in runs
+        for fold in folds
+        for seed in ([together] if run[:-2] in fused else seeds)
+    }
     if wanted - runs:
         missing = "; ".join(name_of(run) for run in sorted(wanted - runs))
         raise InputError(
@@ -112,6 +120,16 @@ def check_grid(predictions: pd.DataFrame, folds: Iterable[int]) -> None:
         )
     for fold, frame in predictions.groupby("fold"):
         check_same_utterances(frame, fold)
+
+
+def seeds_in(predictions: pd.DataFrame) -> list[str]:
+    """The seeds of the models behind predictions, in the order of the numbers.
+
+    Also of those that a run multiplies with others (its seed is 1+2+3).
+    """
+    return sorted(
+        {seed for run in set(predictions["seed"]) for seed in run.split(TOGETHER)}, key=int
+    )
 
 
 def check_same_utterances(predictions: pd.DataFrame, fold: int) -> None:
@@ -139,7 +157,7 @@ def protocol(predictions: pd.DataFrame, config: Mapping[str, Any]) -> dict[str, 
         "protocol": config["protocol"],
         "selection": config["selection"],
         "folds": predictions["fold"].nunique(),
-        "seeds": predictions["seed"].nunique(),
+        "seeds": len(seeds_in(predictions)),
     }
 
 
@@ -150,9 +168,14 @@ class Pooled:
     ids: np.ndarray  # (N,)
     speakers: np.ndarray  # (N,)
     true: np.ndarray  # (N,) class indices
-    predicted: np.ndarray  # (seeds, N) class indices
+    predicted: np.ndarray  # (seeds, N) class indices; (1, N) of a run of all seeds together
     p: np.ndarray  # (seeds, N, C) probabilities
     voted: np.ndarray  # (N,) the class that most seeds name
+
+    @property
+    def voters(self) -> int:
+        """How many seeds vote."""
+        return len(self.predicted)
 
     @property
     def right(self) -> np.ndarray:

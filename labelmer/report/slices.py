@@ -96,9 +96,9 @@ def slice_rows(variants: dict[str, runs.Pooled], inside: np.ndarray, size: int) 
         row |= {"ua": of_ua.value, "wa": found["wa"].value}
         row |= intervals.named_interval("", of_ua)
         if reference is None:
-            reference = variant, of_ua, right
+            reference = variant, of_ua, right, pooled.voters
         else:
-            row |= compared(of_ua, right, *reference)
+            row |= compared(of_ua, right, pooled.voters, *reference)
         rows.append(row)
     return rows
 
@@ -106,12 +106,15 @@ def slice_rows(variants: dict[str, runs.Pooled], inside: np.ndarray, size: int) 
 def compared(
     of_ua: Any,
     right: np.ndarray,
+    voters: int,
     reference: str,
     reference_ua: Any,
     reference_right: np.ndarray,
+    reference_voters: int,
 ) -> dict[str, Any]:
     """The columns that compare a variant's UA on a slice with the reference's, but for Holm's."""
-    tests = intervals.compared(of_ua, reference_ua, right, reference_right)
+    alike = voters == reference_voters
+    tests = intervals.compared(of_ua, reference_ua, right, reference_right, alike)
     return {
         "other": reference,
         "difference": of_ua.value - reference_ua.value,

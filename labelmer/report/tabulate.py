@@ -6,16 +6,19 @@ slices.py, those on disturbed inputs in robustness.py.
 Only the test part is reported. Each fold's metrics are averaged over seeds first; mean and
 standard deviation are then taken over folds. "Pooled" takes the utterances of all folds at once,
 for each seed, and averages over seeds; so do intervals and tests (statistics) and the
-calibration error, after each run's temperature was fitted on its validation part. Every table
-states protocol, selection rule, numbers of folds, seeds and utterances.
+calibration error, after each run's temperature was fitted on its validation part. A late fusion of
+seeds together has one run to a fold: nothing of it is a mean over seeds. Every table states
+protocol, selection rule, numbers of folds, seeds and utterances.
 
 --config holds {"protocol": sentence, "selection": sentence, "classes": [names in order], "inputs":
-{variant: ["speech", "text"], or ["metadata"] where --metadata tells its columns}}.
+{variant: ["speech", "text"], or ["metadata"] where --metadata tells its columns}, "models":
+{late fusion: how many it multiplies}}.
 With --show, a compare table that exists is printed and nothing is computed.
 """
 
 import itertools
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +30,13 @@ import pandas as pd
 from labelmer.base import tables, tsv
 from labelmer.base.errors import InputError
 from labelmer.base.log import log
+from labelmer.base.options import OBJECT
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.report import columns, robustness, runs, slices
 from labelmer.report.columns import EXPERIMENT, SCALINGS
 from labelmer.report.protocol import with_audit
 from labelmer.report.runs import RUN, VARIANT
-from labelmer.report.text import aligned, encoders_text, percent, percent_interval
+from labelmer.report.text import aligned, encoders_text, ensembles, percent, percent_interval
 from labelmer.scores import calibration, intervals
 from labelmer.scores.confusion import by_class, confusion
 from labelmer.scores.metrics import METRICS, scores
@@ -56,13 +60,13 @@ def read_run(path: Path, classes: Sequence[str]) -> pd.DataFrame:
     columns = [f"p_{name}" for name in classes]
     true = pd.Index(classes).get_indexer(validation["true"])
     of_validation, of_test = (
-        calibration.log_probabilities(t[columns].to_numpy())[None] for t in (validation, test)
+        calibration.log_probabilities(t[columns].to_numpy()) for t in (validation, test)
     )
-    fitted = calibration.best_temperatures(of_validation, true)
+    fitted = calibration.best_temperature(of_validation, true)
     return test[[*RUN, "id", "speaker", "true", "predicted", *columns]].assign(
-        temperature=fitted[0],
+        temperature=fitted,
         confidence_none=test[columns].max(axis=1),
-        confidence_temperature=np.exp(calibration.combined(of_test, fitted)).max(axis=1),
+        confidence_temperature=np.exp(calibration.scaled(of_test, fitted)).max(axis=1),
     )
 
 
@@ -91,6 +95,7 @@ class Estimated:
     speakers: dict  # {metric: Estimate over speakers}
     utterances: dict  # {metric: Estimate over utterances}
     right: np.ndarray  # (N,) is the class that most seeds name the true one?
+    voters: int  # how many seeds these are
 
 
 def estimated(pooled: runs.Pooled, size: int) -> Estimated:
@@ -100,6 +105,7 @@ def estimated(pooled: runs.Pooled, size: int) -> Estimated:
         speakers=intervals.over_speakers(*said, pooled.speakers, size),
         utterances=intervals.over_utterances(*said, size),
         right=pooled.right,
+        voters=pooled.voters,
     )
 
 
@@ -137,7 +143,8 @@ def pair_table(summary: pd.DataFrame, estimates: Mapping[tuple, Any]) -> pd.Data
         variants = [reference, *(name for name in known if name != reference)]
         for other, variant in itertools.combinations(variants, 2):
             a, b = estimates[*names, variant], estimates[*names, other]
-            tests = intervals.compared(a.speakers["ua"], b.speakers["ua"], a.right, b.right)
+            alike = a.voters == b.voters
+            tests = intervals.compared(a.speakers["ua"], b.speakers["ua"], a.right, b.right, alike)
             row = of_ua.loc[(*names, variant)]
             rows.append(
                 dict(zip(VARIANT, (*names, variant), strict=True))
@@ -221,6 +228,7 @@ def compare_table(
     compared["ece"], compared["ece_scaled"] = errors["none"], errors["temperature"]
     of_runs = predictions.groupby(RUN)["temperature"].first()
     compared["temperature"] = np.exp(np.log(of_runs).groupby(VARIANT).mean())
+    compared["runs"] = of_runs.groupby(VARIANT).size()
     protocol = summary.drop_duplicates(VARIANT)[[*VARIANT, *DESIGN]]
     compared = protocol.merge(compared.reset_index(), on=VARIANT)  # experiments in their order
     return pd.concat(
@@ -257,6 +265,8 @@ def all_tables(
     for name in ("folds", "compare"):
         inputs = built[name]["variant"].map(config["inputs"])
         built[name] = built[name].assign(inputs=inputs.map(", ".join))
+    models = built["compare"]["variant"].map(config.get("models", {}))
+    built["compare"] = built["compare"].assign(models=models.fillna(1).astype(int))
     built["pairs"] = pair_table(built["summary"], estimates)
     return built
 
@@ -298,6 +308,7 @@ def compare_text(compare: pd.DataFrame) -> str:
         f"{variant} neither hears nor reads: it is given {names}."
         for variant, names in columns.without_features(compare).items()
     ]
+    blocks += [textwrap.fill(said, 88)] if (said := ensembles(compare)) else []
     blocks.append(
         "Mean ± standard deviation over folds; pooled: over all folds at once, with its 95%\n"
         f"interval over {first['speakers']} speakers; ECE: expected calibration error.\n"
@@ -320,7 +331,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="gets the tables")
     parser.add_argument("--show", type=Path, metavar="COMPARE.tsv", help="print this and stop")
-    args = parse(parser, argv, optional=runs.STATED)
+    args = parse(parser, argv, optional={**runs.STATED, "models": OBJECT})
     if args.show:
         if "trained_on" in tsv.cells(args.show).columns:
             raise InputError(

@@ -42,6 +42,11 @@ def ratio_text(ratio: float) -> str:
     return "–" if pd.isna(ratio) else f"{ratio:.2f}"
 
 
+def count_text(count: float) -> str:
+    """A number of things, '1,117'; '–' if there is none."""
+    return "–" if pd.isna(count) else f"{count:,.0f}"
+
+
 def p_text(p: float) -> str:
     """A p-value to three decimals; '–' if there is none."""
     if pd.isna(p):
@@ -72,3 +77,22 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
         cells += [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
         lines.append("  ".join(cells))
     return "\n".join(lines)
+
+
+def ensembles(compare: pd.DataFrame) -> str:
+    """How many models each late fusion of a table "compare" multiplies, as a sentence.
+
+    Empty where none multiplies those of all seeds.
+    """
+    together = compare["runs"] < compare["folds"] * compare["seeds"]
+    if not together.any():
+        return ""
+    fused = compare.assign(together=together)[compare["models"] > 1].drop_duplicates("variant")
+    said = [
+        f"{row.variant} {row.models}{' (all seeds)' if row.together else ''}"
+        for row in fused.itertuples()
+    ]
+    return (
+        f"Models multiplied in a run: {', '.join(said)}. With all seeds in it there is one run to "
+        "a fold, and no mean over seeds."
+    )

@@ -233,14 +233,16 @@ def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> tuple[int, int, float]:
 
 
 def compared(
-    a: Estimate, b: Estimate, right_a: np.ndarray, right_b: np.ndarray
+    a: Estimate, b: Estimate, right_a: np.ndarray, right_b: np.ndarray, alike: bool = True
 ) -> dict[str, float]:
     """Both tests that two variants differ, by the names of their columns in the result tables.
 
     a, b: Estimates of their metric with the same units; right_a, right_b: (N,) as for mcnemar.
+    alike: do as many seeds vote in both? A vote is better than its voters, as an ensemble is, so
+    McNemar's test of several against one would tell votes from none: it is left out, all nan.
     """
     found = tested(a - b)
-    only_a, only_b, p = mcnemar(right_a, right_b)
+    only_a, only_b, p = mcnemar(right_a, right_b) if alike else 3 * (np.nan,)
     return {
         "low": found["low"],
         "high": found["high"],

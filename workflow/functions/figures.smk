@@ -14,7 +14,8 @@ def examples_of(pattern):
         experiment = experiment_of(wildcards)
         networks = trained(experiment)
         around = [v for v in networks if TURNS[v][0]]
-        return runs(pattern, experiment, [*around, reference_of(networks)][0], SEEDS[0])
+        run = {**wildcards, "variant": [*around, reference_of(networks)][0], "seed": SEEDS[0]}
+        return expand(pattern, **run, fold=FOLDS)
 
     return paths
 

@@ -13,9 +13,10 @@ def modalities(variant):
     return options_of(config, variant).get("modalities", ["speech", "text"])
 
 
-def seen_by_parts(variant):
+def seen_by_members(wildcards):
     """The modalities of each variant that a late fusion multiplies."""
-    return [modalities(v) if KINDS[v] != "metadata" else [] for v in parts_of(variant)]
+    of_run = members(wildcards, wildcards.variant)
+    return [modalities(v) if KINDS[v] != "metadata" else [] for _, v in of_run]
 
 
 def session_tables(folder):
@@ -79,10 +80,20 @@ def label_words(wildcards):
 
 
 def multiplied(pattern):
-    """The tables of the variants that a late fusion multiplies; of another variant none."""
+    """The tables of what a late fusion multiplies, member by member and seed by seed; of another
+    variant none.
+
+    pattern: of a run's path, in which speech, text and mode stand as EXPERIMENT has them.
+    """
+    named = pattern.replace(EXPERIMENT, "{experiment}")
 
     def tables_of_all(wildcards):
-        parts = config["variants"][wildcards.variant].get("product_of", [])
-        return [pattern.format(**{**wildcards, "variant": v}) for v in parts]
+        if KINDS[wildcards.variant] != "product":
+            return []
+        return [
+            named.format(**{**wildcards, "experiment": home, "variant": variant, "seed": seed})
+            for home, variant in members(wildcards, wildcards.variant)
+            for seed in wildcards.seed.split(tables.TOGETHER)
+        ]
 
     return tables_of_all

@@ -1,15 +1,19 @@
 """What the rules of tables and the page are given."""
 
 from dataclasses import asdict
+from itertools import groupby
 
 from labelmer.report.protocol import protocol, selection
 from labelmer.scores.metrics import MODULES
 
 
 def inputs_of(variant):
-    """What a variant is made from: modalities; of metadata tabulate names the columns."""
+    """What a variant is made from: modalities, and the other experiments whose models it
+    multiplies; of metadata tabulate names the columns."""
     if KINDS[variant] == "product":
-        return sorted({name for part in parts_of(variant) for name in inputs_of(part)})
+        of_members = members_of(config, variant, "")
+        names = sorted({name for _, part in of_members for name in inputs_of(part)})
+        return [*names, *dict.fromkeys(home for home, _ in of_members if home)]
     if KINDS[variant] == "metadata":
         return ["metadata"]
     count, after = TURNS[variant]
@@ -18,7 +22,13 @@ def inputs_of(variant):
 
 
 ALL_INPUTS = {v: inputs_of(v) for e in config["experiments"] for v in e["variants"]}
-LATER = [v for v in ALL_INPUTS if any(after for _, after in map(TURNS.get, parts_of(v)))]
+LATER = [v for v in ALL_INPUTS if any(TURNS[part][1] for _, part in members_of(config, v, ""))]
+# How many models a run of a late fusion multiplies.
+MULTIPLIED = {
+    v: len(members_of(config, v, "")) * (len(SEEDS) if is_together(config, v) else 1)
+    for v in ALL_INPUTS
+    if KINDS[v] == "product"
+}
 FOLDED = {"validating": FOLDING.validating, "scenario_parts": FOLDING.scenario_parts}
 # What every result table states.
 STATED = {
@@ -36,9 +46,9 @@ def every_run_short(pattern, variants=all_variants):
 
     def paths(wildcards):  # a function, as braces in a plain param are wildcards
         return [
-            pattern.format(**e, variant=braces(variants(e)), fold=braces(FOLDS), seed=braces(SEEDS))
+            pattern.format(**e, variant=braces(list(run)), fold=braces(FOLDS), seed=braces(seeds))
             for e in config["experiments"]
-            if variants(e)
+            for seeds, run in groupby(variants(e), lambda variant: seeds_of(config, variant))
         ]
 
     return paths

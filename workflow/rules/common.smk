@@ -23,7 +23,15 @@ from labelmer.base.digest import canonical_json, code_digest, file_digest
 from labelmer.base.errors import InputError
 from labelmer.config import check
 from labelmer.config.corpora import Corpus, check_recordings, shared, tested_on
-from labelmer.config.entries import kind_of, mode_of, trains_on_recognised, turns_of
+from labelmer.config.entries import (
+    is_together,
+    kind_of,
+    members_of,
+    mode_of,
+    seeds_of,
+    trains_on_recognised,
+    turns_of,
+)
 from labelmer.config.files import check_files
 from labelmer.config.presence import (
     check_codes,
@@ -140,6 +148,7 @@ RUN = f"{EXPERIMENT}/{{variant}}/fold{{fold}}.seed{{seed}}"
 PREDICTIONS = f"{S}/predictions/{RUN}.tsv"
 ABOUT, HISTORY = f"{S}/models/{RUN}/config.json", f"{S}/models/{RUN}/history.tsv"
 PERTURBED = f"{S}/perturbed/{RUN}.tsv"
+WEIGHTS = f"{S}/weights/{RUN}.tsv"
 SALIENCE = f"{S}/salience/{RUN}"
 TRANSFER = f"{S}/transfer/{{corpus}}"  # of the models to another corpus
 
@@ -175,7 +184,7 @@ wildcard_constraints:
     text=one_of(encoders_of("text")),
     mode=f"frozen({tables.RECOGNISED})?|finetuned",
     fold=r"\d+",
-    seed=r"\d+",
+    seed=r"\d+(\+\d+)*",
 
 
 TRANSCRIBER = config.get("transcriber")
@@ -186,6 +195,7 @@ TRANSCRIPTS = f"transcripts/{TRANSCRIBER['name']}" if TRANSCRIBER else "transcri
 
 # Salience is of networks.
 ANY_TRAINED = any(KINDS[v] == "network" for e in config["experiments"] for v in e["variants"])
+ANY_FUSED = any(KINDS[v] == "product" for e in config["experiments"] for v in e["variants"])
 RATIONALES = [CORPUS["rationales"]] if "rationales" in CORPUS and ANY_TRAINED else []
 CHECKED_RATIONALES = [f"{S}/rationales.tsv"] if RATIONALES else []
 
@@ -240,10 +250,16 @@ def feature_folder(encoder, mode, fold, seed, corpus=NAME):
     return f"{folder}/{TRANSCRIPTS}" if recognised else folder
 
 
-def runs(pattern, experiment, variants, seeds=SEEDS):
+def runs(pattern, experiment, variants):
     """The paths of one experiment's runs: variants x folds x seeds."""
     names = {key: experiment[key] for key in ("speech", "text", "mode")}
-    return expand(pattern, **names, variant=variants, fold=FOLDS, seed=seeds)
+    return [
+        path
+        for variant in variants
+        for path in expand(
+            pattern, **names, variant=variant, fold=FOLDS, seed=seeds_of(config, variant)
+        )
+    ]
 
 
 def experiment_of(wildcards):
@@ -260,15 +276,21 @@ def all_variants(experiment):
     return experiment["variants"]
 
 
-def parts_of(variant):
-    """The variants that a late fusion multiplies; of another variant itself alone."""
-    return config["variants"][variant].get("product_of", [variant])
+def fused(experiment):
+    """The variants of an experiment that are late fusions."""
+    return [v for v in experiment["variants"] if KINDS[v] == "product"]
+
+
+def members(experiment, variant):
+    """(experiment, variant) of each that a late fusion multiplies; of another variant itself."""
+    return members_of(config, variant, EXPERIMENT.format(**experiment))
 
 
 def from_metadata(experiment):
-    """The models of metadata that an experiment needs, in late fusions too."""
-    parts = {part: None for v in experiment["variants"] for part in parts_of(v)}
-    return [v for v in parts if KINDS[v] == "metadata"]
+    """The models of metadata of an experiment, in late fusions too, also those of another."""
+    every = [m for e in config["experiments"] for v in e["variants"] for m in members(e, v)]
+    own = dict.fromkeys(v for home, v in every if home == EXPERIMENT.format(**experiment))
+    return [v for v in own if KINDS[v] == "metadata"]
 
 
 def every_run(pattern, variants=all_variants):

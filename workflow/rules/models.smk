@@ -15,8 +15,11 @@ OUTPUTS:
     S/perturbed/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
     S/salience/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}/
         speech.h5, text.h5, context.h5
+    S/weights/{speech}+{text}/{mode}/{variant}/fold{fold}.seed{seed}.tsv
 
-Utterances are for context_turns alone, and so is context.h5. The baseline `linear` has no history and no salience, a late fusion no model either.
+Utterances are for context_turns alone, and so is context.h5. The baseline `linear` has no history
+and no salience, a late fusion no model either. Weights are of late fusions; where one multiplies
+the models of all seeds, its {seed} is 1+2+3.
 """
 
 
@@ -222,6 +225,7 @@ rule fuse:
     output:
         predictions=PREDICTIONS,
         perturbed=PERTURBED,
+        weights=WEIGHTS,
     log:
         f"{LOGS}/predictions/{RUN}.log",
     benchmark:
@@ -235,7 +239,7 @@ rule fuse:
     resources:
         mem_mb=MEMORY["plain"],
     params:
-        config=lambda wildcards: tracked("fuse", sees=seen_by_parts(wildcards.variant)),
+        config=lambda wildcards: tracked("fuse", sees=seen_by_members(wildcards)),
     shell:
         """
         python -m labelmer fuse \
@@ -243,7 +247,9 @@ rule fuse:
             {output.predictions:q} \
             --perturbed {input.perturbed:q} \
             --perturbed-out {output.perturbed:q} \
-            --variant {wildcards.variant:q} \
+            --weights {output.weights:q} \
+            --run {wildcards.speech:q} {wildcards.text:q} {wildcards.mode:q} \
+            {wildcards.variant:q} {wildcards.fold} {wildcards.seed} \
             --config {params.config:q} \
             --log {log:q}
         """

@@ -30,6 +30,7 @@ OUTPUTS:
     S/reports/deletion.tsv       without the most salient, and without random, tokens and frames
     S/reports/recognition.tsv    word error rates, where there is a transcriber
     S/reports/convergence.tsv    after how many updates each variant was best on validation
+    S/reports/weights.tsv        with which weights late fusions multiply
     S/reports/salience.tsv       share of salience on the rationales, where the corpus has some
     S/reports/browser.json       what the page shows of each test utterance
     S/reports/index.html         all of it on one page
@@ -120,7 +121,9 @@ rule tabulate:
         predictions=every_run_short(PREDICTIONS),
         perturbed=every_run_short(PERTURBED),
         metadata=every_run_short(ABOUT, from_metadata),
-        config=tracked("tabulate", *MODULES, **STATED, classes=CLASSES, inputs=ALL_INPUTS),
+        config=tracked(
+            "tabulate", *MODULES, **STATED, classes=CLASSES, inputs=ALL_INPUTS, models=MULTIPLIED
+        ),
     shell:
         """
         python -m labelmer tabulate \
@@ -196,6 +199,34 @@ rule convergence:
         """
         python -m labelmer convergence \
             --histories {params.histories} \
+            --out {output:q} \
+            --config {params.config:q} \
+            --log {log:q}
+        """
+
+
+rule weights:
+    input:
+        every_run(WEIGHTS, fused),
+    output:
+        report(f"{S}/reports/weights.tsv", category="Tables", caption="../report/weights.rst"),
+    log:
+        f"{LOGS}/reports/weights.log",
+    benchmark:
+        f"{BENCHMARKS}/reports/weights.tsv"
+    group:
+        "reports"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=MEMORY["plain"],
+    params:
+        weights=every_run_short(WEIGHTS, fused),
+        config=tracked("weights"),
+    shell:
+        """
+        python -m labelmer weights \
+            --weights {params.weights} \
             --out {output:q} \
             --config {params.config:q} \
             --log {log:q}
@@ -283,6 +314,7 @@ rule page:
         browser=rules.browser.output,
         salience=rules.salience.output if RATIONALES else [],
         convergence=rules.convergence.output if ANY_TRAINED else [],
+        weights=rules.weights.output if ANY_FUSED else [],
         recognition=rules.recognition.output if TRANSCRIBER else [],
         cross_corpus=rules.cross_corpus.output if OTHERS else [],
         figures=all_figures(),
@@ -311,6 +343,7 @@ rule page:
             --splits "$(dirname {input.audit:q})" \
             --salience {input.salience:q} \
             --convergence {input.convergence:q} \
+            --weights {input.weights:q} \
             --recognition {input.recognition:q} \
             --browser {input.browser:q} \
             --cross_corpus {input.cross_corpus:q} \
