@@ -7,10 +7,10 @@ that corpus, and with `hold_out: speakers` in three folds and 100 sessions. Spee
 filterbank, words through a tiny BERT with random weights, so that what is measured is labelmer's
 own work; two networks are trained for an epoch, without a refit, and two baselines.
 
-A stage is a call of Snakemake for its jobs, all that it does before them included. Of each: its
-jobs, seconds, CPU seconds, and the most memory that any of its processes held, Snakemake's too.
-Behind them stands the exponent by which seconds and CPU seconds grow from one size to the next: 1
-is linear. Prints the tables in Markdown and, as its last line, one JSON object.
+A stage is a call of Snakemake for its jobs with one core, with all that Snakemake does before them.
+Of each: its jobs, seconds, CPU seconds, and the most memory that one of its processes held,
+Snakemake's too; and the exponents by which seconds and CPU seconds grow from one size to the next:
+1 is linear. Prints the tables in Markdown and, as its last line, one JSON object.
 
     python bench/scale.py [--tiny] [--utterances N ...] [--hold-out part|speakers ...]
 """
@@ -21,6 +21,7 @@ import math
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -35,7 +36,7 @@ import yaml
 
 REPOSITORY = Path(__file__).parents[1]
 UTTERANCES = (6_250, 25_000, 100_000)
-SESSIONS, CORES = 100, 2
+SESSIONS = 100
 OF_A_SPEAKER = 50  # utterances
 RATE = 16_000  # Hz
 CODES = {"angry": "A", "happy": "H", "neutral": "N", "sad": "S"}
@@ -159,19 +160,24 @@ def stages_of(hold_out):
 
 def spent(folder, config, arguments):
     """Run Snakemake in a folder; what it took, its jobs' processes included."""
-    command = [sys.executable, "-m", "snakemake", *arguments, "--cores", str(CORES)]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        *arguments,
+        "--cores",
+        "1",
+    ]  # nothing waits for another
     command += ["--configfile", config]
     # The Python of the jobs is this one, and labelmer the copy in the folder.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(folder)}
     output, start = folder / "said.txt", time.perf_counter()
-    pid = os.fork()
-    if pid == 0:
-        os.chdir(folder)
-        for stream in (1, 2):
-            os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
-        os.execve(command[0], command, environment)
-    _, status, usage = os.wait4(pid, 0)  # with all that it waited for
+    with output.open("w") as file:
+        running = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=file, stderr=subprocess.STDOUT
+        )
+    _, status, usage = os.wait4(running.pid, 0)  # with all that it waited for
     seconds, said = time.perf_counter() - start, output.read_text()
     if status:
         sys.exit(said[-10_000:])

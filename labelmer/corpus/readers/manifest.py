@@ -251,12 +251,12 @@ def _told_apart(root: Path | str, table: pd.DataFrame) -> pd.Series:
 
 def _recordings(root: Path | str, paths: pd.Series) -> dict[str, str]:
     """{path as written: name of its recording}: one name for all paths of one file."""
+    folder = Path(root).parent
     made: dict[str, str] = {}
     first: dict[object, str] = {}
-    for path in sorted(set(paths), key=lambda path: (os.path.normpath(path), path)):
-        name = os.path.normpath(path)
+    for name, path in sorted((os.path.normpath(path), path) for path in set(paths)):
         try:
-            status = (Path(root).parent / path).stat()
+            status = (folder / path).stat()
             file = status.st_dev, status.st_ino
         except (FileNotFoundError, NotADirectoryError):
             file = name
