@@ -243,7 +243,7 @@ def main():
         "--tiny", action="store_true", help="a size that shows that it runs, and no more"
     )
     args = parser.parse_args()
-    counts, ways = ([1_000], ["part"]) if args.tiny else (args.utterances, args.hold_out)
+    counts, ways = ([500], ["part"]) if args.tiny else (args.utterances, args.hold_out)
     by_count, pages = {}, {}
     for count in counts:
         by_count[count], pages[count] = measured(count, ways)
