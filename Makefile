@@ -6,7 +6,7 @@
 # make test-slurm  runs the demo on a Slurm of its own; as root, with Debian's slurm-wlm, slurmdbd,
 #              munge and mariadb-server
 # make lint    ruff, ruff format, mypy, snakefmt, snakemake --lint
-# make bench   prints the benchmarks' ratios
+# make bench   prints the benchmarks' ratios, but for bench/scale.py's, which takes long
 # make site    builds the documentation as a site, site/index.html
 # make lock    writes requirements.lock and envs/labelmer.yaml anew; needs `pip install uv`
 # make licences  writes the table of docs/licences.md anew; needs `pip install uv`

@@ -30,7 +30,10 @@ def key(name: str) -> str:
 
 def plain(name: str) -> str:
     """A name in Unicode's form NFKC, without unseen characters, with single blanks."""
-    folded = unicodedata.normalize("NFKD", " ".join(name.split()))
+    name = " ".join(name.split())
+    if name.isascii() and name.isprintable():
+        return name
+    folded = unicodedata.normalize("NFKD", name)
     seen = (
         c for c in folded if unicodedata.category(c) not in UNSEEN_KINDS and ord(c) not in UNSEEN
     )

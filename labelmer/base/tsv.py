@@ -8,6 +8,7 @@ import csv
 import io
 import itertools
 import re
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -31,8 +32,11 @@ def cells(path: Path | str, quoted: bool = False) -> pd.DataFrame:
     goes on in such a row.
     """
     text = _text(path)
-    lines = text.rstrip("\r\n").split("\n")
-    rows = {n: line.removesuffix("\r").split("\t") for n, line in enumerate(lines, 1)}
+    # A large table has few different cells, and one of each is enough.
+    rows = {
+        number: list(map(sys.intern, line.removesuffix("\r").split("\t")))
+        for number, line in enumerate(text.rstrip("\r\n").split("\n"), 1)
+    }
     if quoted and _is_quoted(rows):
         rows = _unquoted(text.rstrip("\r\n"), path)
     elif quoted:

@@ -165,7 +165,10 @@ def _compute(
     """
 
     def read(batch: list[int]) -> list[Any]:
-        return [np.array(items.inputs[i]) if speech else items.inputs[i] for i in batch]
+        inputs = [np.array(items.inputs[i]) if speech else items.inputs[i] for i in batch]
+        if items.file:
+            items.file.release()
+        return inputs
 
     def store(batch: list[int], features: Callable[[], list[np.ndarray]]) -> None:
         for i, rows in zip(batch, features(), strict=True):

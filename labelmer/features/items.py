@@ -19,6 +19,7 @@ class Items:
     inputs: Sequence[Any]  # int16 samples at 16 kHz, or strings
     contents: Sequence[bytes] | Sequence[str]  # the items' part of their keys
     rate: float = RATE  # of what an input holds, a second of speech
+    file: Ragged | None = None  # that the inputs are mapped from
 
 
 def read_items(path: Path | str) -> Items:
@@ -31,7 +32,8 @@ def read_items(path: Path | str) -> Items:
                 "give the file that `labelmer segment` wrote"
             )
         inputs = [segments[i] for i in range(len(segments))]
-        return Items("speech", segments.ids, inputs, [key.tobytes() for key in segments.keys])
+        contents = [key.tobytes() for key in segments.keys]
+        return Items("speech", segments.ids, inputs, contents, file=segments)
     return text_items(tables.texts(path))
 
 

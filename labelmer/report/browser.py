@@ -220,19 +220,21 @@ def sounds(
 
     played: is there any to play? InputError: an id is in none of the files.
     """
-    home = {name: file for file in files for name in file.ids}
+    home = {name: number for number, file in enumerate(files) for name in file.ids}
     if absent := [name for name in ids if name not in home]:
         raise InputError(
             f"id '{absent[0]}' is in none of {[str(file.path) for file in files]}, expected the "
             "audio of each test utterance; cut it (the rule segment), or evaluate the models again"
         )
-    lengths = {file: np.diff(file.offsets) for file in files}
-    seconds = np.array([lengths[home[name]][home[name].index[name]] for name in ids]) / RATE
+    homes = np.array([home[name] for name in ids], int)
+    lengths = [np.diff(file.offsets) for file in files]
+    samples_of = [lengths[n][files[n].index[name]] for n, name in zip(homes, ids, strict=True)]
+    seconds = np.array(samples_of) / RATE
     wanted = heard(seconds) & played
     outlines = np.zeros((len(ids), OUTLINE), np.uint8)
     audio: list[str | None] = [None] * len(ids)
-    for file in files:
-        for row in np.flatnonzero([home[name] is file for name in ids]):
+    for number, file in enumerate(files):
+        for row in np.flatnonzero(homes == number):
             samples = file[ids[row]]
             outlines[row] = outline(samples)
             audio[row] = mp3(samples) if wanted[row] else None

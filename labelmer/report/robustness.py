@@ -6,7 +6,7 @@ Only the test part is used, pooled over folds; values are means over seeds. Each
 against the unchanged predictions of the same runs, speaker by speaker (statistics).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ CHANGE_OF = {
 
 def robustness_tables(
     predictions: pd.DataFrame,
-    perturbed: pd.DataFrame,
+    perturbed: Iterable[tuple[tuple, pd.DataFrame]],
     config: Mapping[str, Any],
 ) -> dict[str, pd.DataFrame]:
     """The tables "robustness", "missing_rates" and "deletion" by name; see measured.
@@ -84,7 +84,7 @@ def with_intervals(estimates: Mapping[str, Any], *measures: str) -> dict[str, An
 
 def measured(
     predictions: pd.DataFrame,
-    perturbed: pd.DataFrame,
+    perturbed: Iterable[tuple[tuple, pd.DataFrame]],
     classes: Sequence[str],
     undisturbed: Sequence[str] = (),
 ) -> dict[tuple, dict]:
@@ -92,28 +92,43 @@ def measured(
     those of which a share lacks a modality.
 
     predictions: the test part of a complete grid (runs.grid); perturbed: the tables "perturbed" of
-    the same runs; undisturbed: variants that are given nothing to change. Raise InputError unless
-    each change of a variant has all that it predicts.
+    the same runs (runs.disturbed); undisturbed: variants that are given nothing to change. Raise
+    InputError unless each change of a variant has all that it predicts.
     """
-    of_variants = dict(iter(perturbed.groupby(VARIANT)))
     expected = dict(iter(predictions.groupby(VARIANT, sort=False)))
-    for speech, text, mode, variant in sorted(of_variants.keys() ^ expected.keys()):
-        if variant in undisturbed:
-            continue
-        raise InputError(
-            f"{speech}+{text}, {mode}, {variant}: only its disturbed or only its "
-            "undisturbed inputs have predictions, expected both; evaluate its runs"
-        )
-    found = {}
+    found: dict[tuple, dict] = {}
+    for variant, frame in perturbed:
+        if variant not in expected:
+            raise _not_both(variant)
+        found[variant] = of_changes(expected[variant], frame, classes)
     for variant, unchanged in expected.items():
-        whole = runs.pool(unchanged, classes)
-        changed = {
-            change: runs.pool(matched(frame, unchanged, change), classes)
-            for change, frame in of_variants.get(variant, perturbed[:0]).groupby(CHANGE)
-        }
-        pooled = {UNCHANGED: whole, **changed, **missing_at_rates(whole, changed)}
-        found[variant] = {change: measure(of_change, whole) for change, of_change in pooled.items()}
-    return found
+        if variant not in found:
+            if variant[-1] not in undisturbed:
+                raise _not_both(variant)
+            whole = runs.pool(unchanged, classes)
+            found[variant] = {UNCHANGED: measure(whole, whole)}
+    return {variant: found[variant] for variant in expected}
+
+
+def _not_both(variant: tuple) -> InputError:
+    speech, text, mode, name = variant
+    return InputError(
+        f"{speech}+{text}, {mode}, {name}: only its disturbed or only its undisturbed inputs have "
+        "predictions, expected both; evaluate its runs"
+    )
+
+
+def of_changes(
+    unchanged: pd.DataFrame, perturbed: pd.DataFrame, classes: Sequence[str]
+) -> dict[tuple, dict]:
+    """{(change, modality, share): measure()} of one variant; see measured."""
+    whole = runs.pool(unchanged, classes)
+    changed = {
+        change: runs.pool(matched(frame, unchanged, change), classes)
+        for change, frame in perturbed.groupby(CHANGE)
+    }
+    pooled = {UNCHANGED: whole, **changed, **missing_at_rates(whole, changed)}
+    return {change: measure(of_change, whole) for change, of_change in pooled.items()}
 
 
 def matched(frame: pd.DataFrame, unchanged: pd.DataFrame, change: tuple) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """The test predictions of every fold, seed and variant: reading them, and that none is missing."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,31 @@ def read_run(path: Path | str, name: str, classes: Sequence[str]) -> pd.DataFram
             "evaluate the model again"
         )
     return table
+
+
+def disturbed(
+    paths: Iterable[Path], classes: Sequence[str]
+) -> Iterator[tuple[tuple, pd.DataFrame]]:
+    """(variant, its tables "perturbed" in one frame), one variant after the other.
+
+    Of a large corpus those of all variants would take gigabytes. Tables without rows are of none.
+    """
+    homes: dict[tuple, list[Path]] = {}
+    for path in paths:
+        homes.setdefault(_variant_in(path), []).append(path)
+    for variant, of_variant in homes.items():
+        table = pd.concat(read_run(path, "perturbed", classes) for path in of_variant)
+        if len(table):
+            yield variant, table
+
+
+def _variant_in(path: Path) -> tuple:
+    """The variant that a table's first row names; what is wrong with a table, read_run says."""
+    if not path.is_file():
+        return ()
+    with path.open(encoding="utf-8", errors="replace") as file:
+        header, first = (file.readline().rstrip("\r\n").split("\t") for _ in range(2))
+    return tuple(dict(zip(header, first, strict=False)).get(name) for name in VARIANT)
 
 
 def grid(tested: Iterable[pd.DataFrame], folds: Iterable[int]) -> pd.DataFrame:

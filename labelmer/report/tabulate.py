@@ -353,7 +353,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     classes = config["classes"]
     read = [read_run(path, classes) for path in args.predictions]
     predictions = runs.grid(read, sorted(held_out))
-    perturbed = pd.concat(runs.read_run(path, "perturbed", classes) for path in args.perturbed)
+    perturbed = runs.disturbed(args.perturbed, classes)
     seconds = slices.read_seconds(args.segments)
     built = {
         **all_tables(predictions, held_out, config),

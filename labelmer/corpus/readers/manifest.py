@@ -91,11 +91,10 @@ def rows(root: Path | str) -> pd.DataFrame:
 def sessions(root: Path | str) -> list[str]:
     """Names of the manifest's sessions, sorted. A recording or a dialogue in two is a warning."""
     table = rows(root)
-    homes = table.groupby("recording").session.unique()
-    for recording, found in homes[homes.map(len) > 1].head(1).items():
+    for recording, found in _several(table, "recording", "session").head(1).items():
         log.warning(
             "%s: '%s' stands in the sessions %s: what is tested may be heard in training",
-            *(root, recording, sorted(found)),
+            *(root, recording, found),
         )
     apart = table[table.dialogue != table.named].groupby("named")[["session", "dialogue"]]
     for name, found in apart.agg(lambda cells: sorted(set(cells))).head(1).iterrows():
@@ -109,8 +108,7 @@ def sessions(root: Path | str) -> list[str]:
 
 def speakers(root: Path | str, session: str) -> list[str]:
     """Speakers of a session, sorted."""
-    table = rows(root)
-    return sorted(table.speaker[table.session == session].unique())
+    return sorted(_of_session(root, session).speaker.unique())
 
 
 def codes(root: Path | str) -> list[str]:
@@ -120,9 +118,8 @@ def codes(root: Path | str) -> list[str]:
 
 def audio_files(root: Path | str, session: str) -> list[Path]:
     """The folders that hold the audio of a session: they stand for the files in them."""
-    table = rows(root)
     folders: dict[Path, str] = {}
-    for name, path in table[table.session == session][["id", "path"]].itertuples(index=False):
+    for name, path in _of_session(root, session)[["id", "path"]].itertuples(index=False):
         folders.setdefault((Path(root).parent / path).parent, name)
     for folder, name in folders.items():
         if not folder.is_dir():
@@ -171,16 +168,35 @@ def clips(root: Path | str, table: pd.DataFrame) -> list[tuple]:
 
     table is a session's "utterances"; start and end are None where a file is the whole clip.
     """
-    given = rows(root).set_index("id").loc[table.id, ["path", "start", "end"]]
+    given = _places(root).loc[table.id]
     return [
         (name, Path(root).parent / path, *((None, None) if start != start else (start, end)))
         for name, path, start, end in given.itertuples()
     ]
 
 
+@functools.cache
+def _by_session(root: Path | str) -> dict[str, pd.DataFrame]:
+    """The rows of each session, parted once: a large corpus has hundreds of them."""
+    parted = rows(root).groupby("session")
+    return {str(name): of_session.reset_index(drop=True) for name, of_session in parted}
+
+
+@functools.cache
+def _places(root: Path | str) -> pd.DataFrame:
+    """Where the audio of each utterance is: path, start and end by id."""
+    return rows(root).set_index("id")[["path", "start", "end"]]
+
+
 def _of_session(root: Path | str, session: str) -> pd.DataFrame:
-    table = rows(root)
-    return table[table.session == session].reset_index(drop=True)
+    """The rows of a session, as a frame of its own; none of a session that is not there."""
+    return _by_session(root).get(session, rows(root)[:0]).copy()
+
+
+def _several(table: pd.DataFrame, column: str, other: str) -> pd.Series:
+    """{value of a column: values of another beside it}, where these are several; sorted."""
+    pairs = table[[column, other]].drop_duplicates()
+    return pairs[pairs.duplicated(column, keep=False)].groupby(column)[other].agg(sorted)
 
 
 def _check_columns(root: Path | str, table: pd.DataFrame) -> None:
@@ -235,12 +251,12 @@ def _told_apart(root: Path | str, table: pd.DataFrame) -> pd.Series:
 
 def _recordings(root: Path | str, paths: pd.Series) -> dict[str, str]:
     """{path as written: name of its recording}: one name for all paths of one file."""
+    folder = Path(root).parent
     made: dict[str, str] = {}
     first: dict[object, str] = {}
-    for path in sorted(set(paths), key=lambda path: (os.path.normpath(path), path)):
-        name = os.path.normpath(path)
+    for name, path in sorted((os.path.normpath(path), path) for path in set(paths)):
         try:
-            status = (Path(root).parent / path).stat()
+            status = (folder / path).stat()
             file = status.st_dev, status.st_ino
         except (FileNotFoundError, NotADirectoryError):
             file = name
@@ -257,16 +273,16 @@ def _warn_of_recordings(root: Path | str, table: pd.DataFrame) -> None:
 
     table: the rows of a session.
     """
-    ids = table.groupby(["recording", "start_s", "end_s"], dropna=False).id.agg(list)
-    for (recording, *_), found in ids[ids.map(len) > 1].head(1).items():
+    audio = ["recording", "start_s", "end_s"]
+    same = table[table.duplicated(audio, keep=False)]
+    for (recording, *_), found in same.groupby(audio, dropna=False).id.agg(list).head(1).items():
         log.warning(
             "%s: ids %s are the same audio of '%s' (%d ids); if they are not, give their start "
             "and end",
             *(root, found[:2], recording, len(found)),
         )
-    dialogues = table.groupby("recording").dialogue.unique()
-    for recording, found in dialogues[dialogues.map(len) > 1].head(1).items():
-        log.warning("%s: '%s' stands in the dialogues %s", root, recording, sorted(found))
+    for recording, found in _several(table, "recording", "dialogue").head(1).items():
+        log.warning("%s: '%s' stands in the dialogues %s", root, recording, found)
 
 
 def _check_sessions(root: Path | str, table: pd.DataFrame) -> None:
