@@ -75,7 +75,7 @@ def test_the_config_for_iemocap_pins_every_encoder_and_has_every_variant_of_the_
         ran
         == set(given["variants"])
         >= {
-            *("full", "no-label-guidance", "no-label-interaction", "additive", "cross-attention"),
+            *("full", "no-label-guidance", "with-experts", "additive", "cross-attention"),
             *("concatenate", "speech-only", "text-only", "late-fusion"),
         }
     )
@@ -373,6 +373,11 @@ def test_a_code_that_the_corpus_spells_otherwise_is_refused():
             "variants: alone",
             {"modalities": ["speech"], "pooling": "mean", "label_guidance": False},
             "variants: alone: ['pooling', 'label_guidance'] do nothing beside its other options",
+        ),
+        (
+            "variants: unheard",
+            {"expert_pooling": "mean"},
+            "variants: unheard: ['expert_pooling'] do nothing beside its other options",
         ),
         ("model: width", 66, "variants: full: model: width 66 is no multiple of heads 4"),
         ("labels: sad: codes", ["ang"], "code 'ang' stands in 'angry' and in 'sad'"),

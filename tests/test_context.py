@@ -282,10 +282,10 @@ def test_in_the_test_no_turn_is_heard_whose_label_taught(tmp_path):
         {"modalities": ["text"], "expert_statistics": False},
         {"label_interaction": False, "label_guidance": False, "pooling": "attention"},
         {"cross_attention": False},
-        {"experts": False},
+        {"experts": True},
         {"context": "both"},
     ],
-    ids=["full", "speech", "text", "no labels", "no cross-attention", "no experts", "both"],
+    ids=["full", "speech", "text", "no labels", "no cross-attention", "experts", "both"],
 )
 def test_every_label_guided_variant_takes_context(corpus, options):
     said, changed = corpus.evaluate(corpus.train("model", **options))

@@ -137,7 +137,7 @@ def test_deepmsi_follows_its_equations():
         torch.testing.assert_close(output.vectors["speech"], p_s, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("variant", ["deepmsi", "full"])
+@pytest.mark.parametrize("variant", ["deepmsi", "full", "with-experts"])
 def test_the_contrastive_term_is_part_of_the_loss(variant):
     labels = torch.tensor([0, 0, 1, 1])
     present = {m: torch.tensor([True, True, True, m == "speech"]) for m in ("speech", "text")}
@@ -166,11 +166,11 @@ def test_off_there_is_nothing_more_to_learn():
 
 
 def test_compression_is_of_the_joint_terms_speech_alone():
-    model = fresh("full", keep_frames=0.5)
+    model = fresh("with-experts", keep_frames=0.5)
     joint = []
     model.joint.register_forward_hook(lambda *call: joint.append(call[-1]))
     squeezed = model(batch(model))
-    plain = fresh("full")
+    plain = fresh("with-experts")
     plain.load_state_dict({k: v for k, v in model.state_dict().items() if "compress" not in k})
     whole = plain(batch(plain))
     for m in ("speech", "text"):

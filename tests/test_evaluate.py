@@ -25,7 +25,7 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def folder(corpus):
-    return corpus.train("model", frame_stride=2)
+    return corpus.train("model", frame_stride=2, experts=True)
 
 
 def perturbed(out):

@@ -21,8 +21,9 @@ from labelmer.models.train import missing
 
 VARIANTS = {
     "full": {},
-    "no-label-interaction": {"label_interaction": False, "pooling": "attention"},
-    "leam": {"cross_attention": False, "experts": False, "pooling": "leam"},
+    "with-experts": {"experts": True},
+    "guidance-alone": {"label_interaction": False, "pooling": "attention"},
+    "leam": {"cross_attention": False, "pooling": "leam"},
     "lsgmer": {"architecture": "lsgmer"},
     "compressed": {"keep_frames": 0.5, "contrastive": 0.5},
     "deepmsi": {"architecture": "deepmsi"},

@@ -19,12 +19,12 @@ torch.set_num_threads(1)
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text(encoding="utf-8"))
 NETWORKS = [n for n in CONFIG["variants"] if kind_of(CONFIG, n) == "network"]
 VARIANTS = {n: CONFIG["variants"][n] for n in NETWORKS} | {
-    "all-mean": {"pooling": "mean", "expert_pooling": "mean"},
-    "all-leam": {"pooling": "leam", "expert_pooling": "leam"},
-    "all-label-attention": {"expert_pooling": "label-attention"},
+    "all-mean": {"experts": True, "pooling": "mean", "expert_pooling": "mean"},
+    "all-leam": {"experts": True, "pooling": "leam", "expert_pooling": "leam"},
+    "all-label-attention": {"experts": True, "expert_pooling": "label-attention"},
     "speech-leam": {"modalities": ["speech"], "expert_pooling": "leam"},
     "guidance-alone": {"label_interaction": False},
-    "compressed": {"keep_frames": 0.5, "contrastive": 0.5},
+    "compressed": {"experts": True, "keep_frames": 0.5, "contrastive": 0.5},
     "compressed-bare": {
         **CONFIG["variants"]["concatenate"],
         "keep_frames": 0.3,
@@ -161,9 +161,10 @@ def test_weights_sum_to_one_and_are_zero_on_padding(variant, there):
 # Equations
 
 
-def test_the_full_model_follows_its_equations():
+@pytest.mark.parametrize("variant", ["full", "with-experts"])
+def test_the_model_follows_its_equations(variant):
     """docs/method.md once more, for one utterance at a time and without a mask."""
-    model = fresh("full")
+    model = fresh(variant)
     inputs = batch(model)
     for i in range(4):
         alone, state, logits = one(inputs, i), {}, 0
@@ -173,11 +174,12 @@ def test_the_full_model_follows_its_equations():
             L = torch.cat([projected(side.project, e[None]) for e in side.label_embeddings])
             P = sharp_cosine(side, H, L).softmax(-1)  # (T, C)
             enhanced = F.layer_norm(H + P @ L @ side.take_up.weight.T, (16,))
-            z = side.expert_pool.score(H).softmax(0).T @ H  # (1, d)
-            mean = side.project.inward(x.mean(0, keepdim=True))  # (1, d)
-            deviation = side.deviation(x.std(0, correction=0, keepdim=True))
-            statistics = side.expert_of_statistics(torch.cat([mean, deviation], 1))
-            logits = logits + side.expert(z) + statistics
+            if variant == "with-experts":
+                z = side.expert_pool.score(H).softmax(0).T @ H  # (1, d)
+                mean = side.project.inward(x.mean(0, keepdim=True))  # (1, d)
+                deviation = side.deviation(x.std(0, correction=0, keepdim=True))
+                statistics = side.expert_of_statistics(torch.cat([mean, deviation], 1))
+                logits = logits + side.expert(z) + statistics
             state[m] = enhanced, P, L
         pooled = []
         for m, other in (("speech", "text"), ("text", "speech")):
@@ -216,7 +218,7 @@ def test_sharpness_starts_at_five_and_guidance_at_one():
 
 
 @pytest.mark.parametrize(
-    "variant", [n for n in joint_variants if n in GUIDED and VARIANTS[n].get("experts", True)]
+    "variant", [n for n in joint_variants if n in GUIDED and VARIANTS[n].get("experts")]
 )
 def test_the_logits_are_the_joint_term_plus_the_experts(variant):
     model, joint = fresh(variant), []
@@ -264,8 +266,9 @@ def test_permuting_labels_permutes_logits_and_nothing_else(variant):
 
 LABELS = ["label_embeddings", "log_sharpness", "take_up", "guidance"]
 LACKS = {
-    "no-label-guidance": ["guidance"],
-    "no-label-interaction": LABELS,
+    "with-experts": [],
+    "full": ["expert"],
+    "no-label-guidance": ["guidance", "expert"],
     "additive": [*LABELS, "to_other"],
     "cross-attention": [*LABELS, "expert"],
     "concatenate": [*LABELS, "to_other", "expert", "score", "pools"],  # a mean learns nothing
@@ -291,8 +294,8 @@ PIECES = [
 
 @pytest.mark.parametrize("variant", LACKS)
 def test_each_variant_lacks_what_it_says_and_nothing_else(variant):
-    full, names = list(fresh("full").state_dict()), list(fresh(variant).state_dict())
-    assert all(any(piece in name for name in full) for piece in PIECES)
+    whole, names = list(fresh("with-experts").state_dict()), list(fresh(variant).state_dict())
+    assert all(any(piece in name for name in whole) for piece in PIECES)
     absent = [piece for piece in PIECES if not any(piece in name for name in names)]
     assert sorted(absent) == sorted(LACKS[variant])
 
@@ -392,7 +395,7 @@ def test_label_embeddings_start_centred_with_unit_rms():
     torch.testing.assert_close(cosine, torch.ones(C))
 
 
-@pytest.mark.parametrize("variant", ["full", "cross-attention", "speech-only"])
+@pytest.mark.parametrize("variant", ["with-experts", "full", "cross-attention", "speech-only"])
 def test_the_loss_is_the_sum_of_its_terms(variant):
     model = fresh(variant, expert_loss=0.7, label_loss=0.3)
     present = PRESENT if model.options.joint else None
@@ -404,11 +407,12 @@ def test_the_loss_is_the_sum_of_its_terms(variant):
         return (weights[labels[rows]] * own).sum() / weights[labels[rows]].sum()
 
     expected = weighted(output.logits, [0, 1, 2, 3])
-    if variant == "full":
+    if variant == "with-experts":
         present = {"speech": [1, 2, 3], "text": [0, 2, 3]}
         terms = [(logits, present[m]) for m in present for logits in output.readers[m]]
         assert len(terms) == 4
         expected = expected + 0.7 * sum(weighted(*term) for term in terms)
+    if variant in ("full", "with-experts"):
         for side in model.sides.values():
             similar = sharp_cosine(side, side.labels(), side.labels())
             expected = expected - 0.3 * similar.log_softmax(-1).diagonal().mean()
@@ -485,7 +489,7 @@ def test_what_is_missing_has_no_influence(variant):
 
 
 @pytest.mark.parametrize(
-    "variant", [n for n in joint_variants if n in GUIDED and VARIANTS[n].get("experts", True)]
+    "variant", [n for n in joint_variants if n in GUIDED and VARIANTS[n].get("experts")]
 )
 def test_a_missing_modality_has_no_expert(variant):
     model = fresh(variant)
@@ -499,7 +503,7 @@ def test_a_missing_modality_has_no_expert(variant):
 
 
 def test_a_batch_of_one_without_speech_trains():
-    model = fresh("full").train()
+    model = fresh("with-experts").train()
     present = {"speech": torch.tensor([False]), "text": torch.tensor([True])}
     output = model(one(batch(model), 1), present)
     label = torch.tensor([2])

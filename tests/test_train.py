@@ -123,7 +123,8 @@ def test_all_layers_are_mixed_and_the_mix_is_learned(table, tmp_path):
             items[name] = layers
     stacked = Corpus(tmp_path, table, features)
     untrained, _ = saved.load(stacked.train("u", training={**QUICK, "learning_rate": 1e-9}))
-    trained, _ = saved.load(stacked.train("t", training={**QUICK, "epochs": 20}))
+    training = {**QUICK, "epochs": 20}
+    trained, _ = saved.load(stacked.train("t", training=training, experts=True))
     for m, width in WIDTHS.items():
         assert trained.rows[m] == [3, width] and trained.sides[m].mean.shape == (3, width)
         equal = torch.full((3,), 1 / 3)
@@ -220,7 +221,8 @@ def test_validation_labels_teach_nothing_within_an_epoch(corpus, tmp_path):
     other = altered(corpus, tmp_path / "other", "validation")
     folders = [c.train("m", training=one_epoch) for c in (corpus, other)]
     assert weights(folders[0]) == weights(folders[1])
-    assert history(folders[0]).validation_ua[0] != history(folders[1]).validation_ua[0]
+    losses = [history(folder).validation_loss[0] for folder in folders]
+    assert losses[0] != losses[1]
 
 
 def test_statistics_and_prototypes_come_from_the_training_part(corpus):
@@ -330,6 +332,7 @@ def assert_alike(found, expected, share):
     "options",
     [
         {},
+        {"experts": True},
         {"keep_frames": 0.5},
         {"architecture": "lsgmer"},
         {"architecture": "ramer"},

@@ -25,7 +25,8 @@ SOURCES = {  # name in the config: source, layer
     ),
 }
 ADDITIVE = (
-    "{label_interaction: false, label_guidance: false, cross_attention: false, pooling: attention}"
+    "{experts: true, label_interaction: false, label_guidance: false, cross_attention: false, "
+    "pooling: attention}"
 )
 VARIANTS = {  # name: entry, does it need words?
     "full": ("{}", True),

@@ -28,7 +28,7 @@ from labelmer.report.salience_file import SalienceFile, read_rationales, share_w
 from labelmer.scores import intervals
 
 MEASURED = [*VARIANT, "modality", "measure"]
-PLAIN_ATTENTION = ("no-label-interaction", "additive")  # the first of them that there is
+PLAIN_ATTENTION = ("cross-attention", "additive")  # the first of them that there is
 
 
 def shares_of(

@@ -38,7 +38,7 @@ class Options(options.NetworkOptions):
     )
     label_guidance: bool = option("the label term in the cross-attention", True, False)
     cross_attention: bool = option("text to speech and speech to text", True, False)
-    experts: bool = option("each modality's own logits in the sum", True, False)
+    experts: bool = option("each modality's own logits in the sum", False, True)
     expert_pooling: str = option(
         "pooling over time in the experts", "attention", "mean", enum=POOLINGS
     )
@@ -91,9 +91,10 @@ class Options(options.NetworkOptions):
 
     @property
     def idle(self) -> tuple[str, ...]:
-        """As in Options: on one modality there is no joint term."""
+        """As in Options: on one modality there is no joint term, on two there may be no experts."""
         if self.joint:
-            return ()
+            none = ("expert_loss", "expert_pooling", "expert_statistics")
+            return () if self.experts else none
         around = () if self.context_turns else ("label_interaction", "label_guidance")
         return ("contrastive", "cross_attention", "experts", "keep_frames", "pooling", *around)
 
