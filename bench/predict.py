@@ -52,6 +52,7 @@ def made_bundle(folder):
         facts = fetch(source, folder / "fetched" / name)
         known = {fact: facts[fact] for fact in ("source", "revision", "weights", "content")}
         how = {"layer": layer, "options": {}, "dtype": "float16", "precision": "float32"}
+        how["finetuned"] = False
         encoders[name] = {"modality": modality, "name": name, "folder": None, **known, **how}
         rows[modality] = [facts["width"]]
     options = architectures.options({"width": 64, "frame_stride": 8})
@@ -64,8 +65,10 @@ def made_bundle(folder):
         files = {name: file_digest(folder / place / name) for name in MODEL}
         part = {"folder": place, "encoders": used, "weight": 1.0, "files": files}
         models.append({"fold": fold, "seed": "1", "parts": [part]})
+    made = {"labelmer": labelmer.__version__, "corpus": "bench", "study": "main"}
+    made |= {"experiment": "fbank+minilm/frozen", "variants": ["full"], "transcriber": None}
     about = {"format": FORMAT, "classes": CLASSES, "encoders": encoders, "models": models}
-    (folder / "bundle.json").write_text(json.dumps({**about, "transcriber": None}))
+    (folder / "bundle.json").write_text(json.dumps({**made, **about}))
     return folder
 
 

@@ -363,7 +363,7 @@ def test_what_cannot_be_compared_is_said(corpus, facts, tmp_path):
         assert facts(path)["keys"] == {"state": "unknown", "why": f"{needed} is not there"}
         needed.write_bytes(content)
     corpus.source.write_text("[]")
-    assert "source.json: cannot be read" in facts(corpus.frames)["keys"]["why"]
+    assert "source.json: [], expected one entry" in facts(corpus.frames)["keys"]["why"]
     with h5py.File(elsewhere, "r+") as file:
         file.attrs["kind"] = "other"
     assert facts(elsewhere)["keys"]["why"].startswith("only the keys of segments, features and")

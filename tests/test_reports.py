@@ -728,7 +728,7 @@ def test_the_page_holds_every_table(html):
     assert cells.count("Session2") == 4 + 3  # folds and audit
     assert {"17", "41", "42"} <= set(cells)  # audit
     assert {"recognised words", "18.8", "+50.0 –"} <= set(cells)  # robustness
-    assert html.count("<table ") == 10
+    assert html.count("<table ") == 11
     assert "short, up to 1.7 s" in cells  # slices
     assert cells[-6:] == [
         *("code xxx is in no class", "all", "23"),

@@ -71,8 +71,9 @@ def opened(path: Path) -> Ragged:
             f"{path}: not a ragged file; of a model, a bundle or results give the folder; "
             "`labelmer inspect` reads the audio in "
             "results/NAME/segments/SESSION.h5, the features in "
-            "results/NAME/features/ENCODER/frozen/SESSION.h5 and the salience in "
-            "results/NAME/STUDY/salience/SPEECH+TEXT/MODE/VARIANT/FOLD/MODALITY.h5"
+            "results/NAME/features/ENCODER/frozen/SESSION.h5, the salience in "
+            "results/NAME/STUDY/salience/SPEECH+TEXT/MODE/VARIANT/FOLD/MODALITY.h5 and, with the "
+            ".json beside it, the words in results/NAME/transcripts/TRANSCRIBER/SESSION.tsv"
         ) from None
 
 
@@ -234,7 +235,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f"--configfile with {args.file}, a {facts['kind']}, expected a results folder; "
                 "leave it out"
             )
-    elif args.file.suffix == ".tsv":
+    elif args.file.suffix == ".tsv" and args.file.with_suffix(".json").exists():
         from labelmer.inspection.words import about_utterance, about_words  # pandas, as above
 
         refuse(check(closed({}), args.config, "--config"))
