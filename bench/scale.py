@@ -3,9 +3,10 @@
 Made-up corpora of MSP-Podcast's kind: a manifest with a column `part`, a WAV file of 0.2 to 0.4 s
 of noise and six words for each utterance, 50 utterances of each speaker, four classes. Each runs
 twice: with `hold_out: part` as one session, which is what `labelmer manifest msp-podcast` makes of
-that corpus, and with `hold_out: speakers` in three folds and 100 sessions. Speech goes through the
+that corpus, and with `hold_out: speakers` in three folds and 20 sessions. Speech goes through the
 filterbank, words through a tiny BERT with random weights, so that what is measured is labelmer's
-own work; two networks are trained for an epoch, without a refit, and two baselines.
+own work; two networks are trained for an epoch, without a refit, and two baselines, and all four
+are multiplied.
 
 A stage is a call of Snakemake for its jobs with one core, with all that Snakemake does before them.
 Of each: its jobs, seconds, CPU seconds, and the most memory that one of its processes held,
@@ -36,7 +37,7 @@ import yaml
 
 REPOSITORY = Path(__file__).parents[1]
 UTTERANCES = (6_250, 25_000, 100_000)
-SESSIONS = 100
+SESSIONS = 20
 OF_A_SPEAKER = 50  # utterances
 RATE = 16_000  # Hz
 CODES = {"angry": "A", "happy": "H", "neutral": "N", "sad": "S"}
@@ -44,6 +45,7 @@ WORDS = "i you we never always said went home told about it what because mother 
 FOLDS = {"part": 1, "speakers": 3}
 NETWORKS = {"full": {}, "speech-only": {"modalities": ["speech"]}}
 BASELINES = {"linear": {"architecture": "linear"}, "metadata-only": {"architecture": "metadata"}}
+FUSED = {"late-fusion": {"product_of": [*NETWORKS, *BASELINES]}}
 RUN = "fbank+bert/frozen/{variant}/fold{fold}.seed1"
 BEFORE, AFTER = "`snakemake -n`, nothing run", "`snakemake -n`, all run"
 
@@ -114,7 +116,7 @@ def write_text_encoder(folder):
 def config_of(hold_out):
     """A config for the manifest of a way to hold out."""
     folds = {"folds": FOLDS[hold_out]} if hold_out == "speakers" else {}
-    variants = NETWORKS | BASELINES
+    variants = NETWORKS | BASELINES | FUSED
     return {
         "corpus": {"name": hold_out, "reader": "manifest", "root": f"{hold_out}.tsv"},
         "labels": {name: {"codes": [code], "words": name} for name, code in CODES.items()},
@@ -151,6 +153,7 @@ def stages_of(hold_out):
         "train": runs(f"models/{RUN}/model.safetensors", NETWORKS),
         "baselines": runs(f"predictions/{RUN}.tsv", BASELINES),
         "evaluate": runs(f"predictions/{RUN}.tsv", NETWORKS),
+        "late fusion": runs(f"predictions/{RUN}.tsv", FUSED),
         "tables": [f"{study}/reports/{name}.tsv" for name in ("compare", "convergence")],
         "what the page shows": [f"{study}/reports/browser.json"],
         "figures and page": [],
@@ -160,14 +163,8 @@ def stages_of(hold_out):
 
 def spent(folder, config, arguments):
     """Run Snakemake in a folder; what it took, its jobs' processes included."""
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        *arguments,
-        "--cores",
-        "1",
-    ]  # nothing waits for another
+    # With one core nothing waits for another.
+    command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "1"]
     command += ["--configfile", config]
     # The Python of the jobs is this one, and labelmer the copy in the folder.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
