@@ -57,9 +57,10 @@ class GuidedState(State):
 
 
 class LabelGuidedFusion(parts.Network):
-    """The sum of a joint term, which sees both modalities, and of an expert on each of them.
+    """A joint term, which sees both modalities; of one modality an expert on it.
 
-    With context_turns another expert looks at the turns around the utterance.
+    With `experts` the logits are the sum of the joint term and of an expert on each modality. With
+    context_turns another expert looks at the turns around the utterance.
     """
 
     options: Options
@@ -151,7 +152,7 @@ class LabelGuidedFusion(parts.Network):
     def loss(
         self, output: Output, labels: torch.Tensor, shares: Mapping[str, torch.Tensor]
     ) -> torch.Tensor:
-        """Weighted cross-entropy of the sum, of each reader, and of the labels among themselves.
+        """Weighted cross-entropy of the logits, of each reader, and of the labels among themselves.
 
         Arguments as in parts.Network.
         """
