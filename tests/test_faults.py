@@ -23,6 +23,8 @@ from labelmer.base.ragged import Ragged
 from labelmer.base.ragged_writer import Writer
 from labelmer.config import files
 from labelmer.features import encoders, made
+from labelmer.inspection.models import about_model
+from labelmer.models import saved
 from labelmer.prediction import bundled
 
 # The disk
@@ -163,7 +165,9 @@ OF_BUNDLES = [
     (lambda told: told["models"][0].update(seed="1+"), r"seed: '1\+', expected seeds, as"),
     (lambda told: told.update(weight=1), r"unknown keys \['weight'\], expected some of"),
     (lambda told: told.update(format=4), "format 4, expected 3; update labelmer if a newer one"),
+    (lambda told: told.update(format=2), "format 2, expected 3; an older labelmer wrote it: make"),
     (lambda told: told.pop("format"), "format None, expected 3"),
+    (lambda told: told.update(transcriber=3), "transcriber: 3, expected keys with values, or null"),
 ]
 
 
@@ -176,25 +180,49 @@ def test_a_bundle_that_says_other_things_is_refused_by_key(change, words, tmp_pa
         bundled.opened(tmp_path)
 
 
+OF_ALL = {"format": 1, "classes": ["a", "b"]}
+NETWORK = {**OF_ALL, "model": {}, "rows": {"text": [1]}, "encoders": {}, "updates": 3}
+LINEAR = {**OF_ALL, "model": {}, "encoders": {}, "c": 0.1, "scores": {"0.1": 0.5}, "refit": False}
+METADATA = {
+    **OF_ALL,
+    "columns": ["turn"],
+    "inputs": ["turn"],
+    "c": 1.0,
+    "scores": {},
+    "refit": True,
+}
 OF_MODELS = [
-    ({"rows": None}, "rows: None, expected keys with values"),
-    ({"classes": ["a", 1]}, "classes: 2: 1, expected text"),
-    ({"epochs": 3}, r"unknown keys \['epochs'\]"),
-    ({"format": 2}, "format 2, expected 1; update labelmer if a newer one wrote it"),
-    ({"run": {"fold": "1"}}, "run: speech is missing"),
-    ({"encoders": {"text": {"layer": 1}}}, "encoders: text: layer: 1, expected text"),
+    (NETWORK, {"rows": None}, "rows: None, expected keys with values"),
+    (NETWORK, {"updates": "3"}, "updates: '3', expected a whole number"),
+    (LINEAR, {"c": "0.1"}, "c: '0.1', expected a number"),
+    (LINEAR, {"scores": [0.5]}, r"scores: \[0\.5\], expected keys with values"),
+    (METADATA, {"columns": "turn"}, "columns: 'turn', expected a list"),
+    (METADATA, {"refit": 1}, "refit: 1, expected true or false"),
+    (METADATA, {"c": None}, "c: None, expected a number"),
+    (NETWORK, {"classes": ["a", 1]}, "classes: 2: 1, expected text"),
+    (LINEAR, {"epochs": 3}, r"unknown keys \['epochs'\]"),
+    (LINEAR, {"format": 2}, "format 2, expected 1; update labelmer if a newer one wrote it"),
+    (METADATA, {"format": 0}, "format 0, expected 1; an older labelmer wrote it: make its folder"),
+    (NETWORK, {"run": {"fold": "1"}}, "run: speech is missing"),
+    (NETWORK, {"encoders": {"text": {"layer": 1}}}, "encoders: text: layer: 1, expected text"),
 ]
 
 
-@pytest.mark.parametrize(("given", "words"), OF_MODELS, ids=[words for _, words in OF_MODELS])
-def test_a_model_that_says_other_things_is_refused_by_key(given, words, tmp_path):
+@pytest.mark.parametrize(("about", "given", "words"), OF_MODELS, ids=[of[2] for of in OF_MODELS])
+def test_a_model_that_says_other_things_is_refused_by_key(about, given, words, tmp_path):
     path = tmp_path / "config.json"
-    about = {"format": 1, "classes": ["a", "b"], "model": {}, "rows": {"text": [1]}}
     path.write_text(json.dumps(about))
     assert description.described(tmp_path) == about
     path.write_text(json.dumps({**about, **given}))
     with pytest.raises(InputError, match=rf"config\.json: .*{words}"):
         description.described(tmp_path)
+
+
+@pytest.mark.parametrize("read", [saved.load, about_model])
+def test_a_model_that_says_too_little_is_refused_by_key(read, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(OF_ALL))
+    with pytest.raises(InputError, match=r"config\.json: model is missing, expected keys with val"):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "[" * 100_000, "{" * 9, "\x00", "[1]", "9" * 9999, "null"])

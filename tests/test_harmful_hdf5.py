@@ -1,14 +1,19 @@
 """HDF5 that was made to do harm: refused by name, and whoever opens it neither hangs nor crashes,
 nor is shown other files."""
 
+import multiprocessing
 import os
 import random
 import re
 import signal
+import subprocess
+import sys
+import time
 
 import h5py
 import numpy as np
 import pytest
+from conftest import REPOSITORY
 
 from labelmer import inspection
 from labelmer.base import trial
@@ -146,6 +151,29 @@ def test_a_file_that_would_take_all_memory_is_refused(path, monkeypatch, said):
         h5py.h5d.create(file.id, b"ids", h5py.h5t.py_create(kind, logical=True), space, layout)
     assert path.stat().st_size > 2**40 > 2**20 * path.stat().st_blocks
     assert "Unable to allocate" in said(inspection.main, path)
+
+
+def test_a_whole_file_is_read_where_memory_is_limited(path):
+    code = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_DATA, (2**32, 2**32))
+from labelmer import inspection
+inspection.main(sys.argv[1:])
+"""
+    done = subprocess.run([sys.executable, "-c", code, path], cwd=REPOSITORY, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_ctrl_c_ends_a_trial_that_hangs(path, monkeypatch):
+    monkeypatch.setattr(trial, "Ragged", lambda _: time.sleep(30))
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)  # as Ctrl-C, but to us alone
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            trial.try_to_open(path)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert multiprocessing.active_children() == []
 
 
 def test_bytes_changed_anywhere_do_no_harm(path, monkeypatch):

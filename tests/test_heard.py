@@ -89,14 +89,18 @@ def test_a_bundle_has_the_studys_transcriber_whole(study, model, tmp_path):
         labelmer.load(tmp_path / "m")(study.wav("u000"), transcribe=True)
 
 
-def test_inspect_reads_recognised_words(study, facts, said):
+def test_inspect_reads_recognised_words(study, facts, said, tmp_path):
     table = study.corpus / "transcripts/ears/s.tsv"
     found = facts(table)
     assert (found["kind"], found["utterances"]) == ("recognised words", len(study.table))
     assert found["words"] == sum(len(text.split()) for text in heard(study).values())
     assert found["beam"] == OPTIONS["beam"] and found["language"] is None
     assert facts(table, "u001")["text"] == heard(study)["u001"]
-    assert "id 'zoe' is not among the table's" in said(inspection.main, table, "zoe")
+    message = said(inspection.main, table, "U001")
+    assert f"id 'U001' is not among the table's {len(study.table)}; the nearest are u001" in message
+    shutil.copy(table, tmp_path)
+    message = said(inspection.main, tmp_path / table.name)
+    assert "s.json: cannot be read" in message and "copy this file too" in message
     assert "fold1.tsv" in said(inspection.main, study.fold)
 
 

@@ -1,6 +1,7 @@
 """kill -9 at random moments of a stage: its command, run again, ends in the same bytes and leaves
 nothing else. Extraction and recognition have such tests of their own."""
 
+import json
 import multiprocessing
 import random
 import shutil
@@ -15,10 +16,11 @@ from test_encoders import snapshot  # noqa: F401
 from test_faults import contents
 from test_finetune import bench  # noqa: F401
 
+from labelmer.corpus import segment
 from labelmer.features import finetune
 from labelmer.prediction import bundle
 
-KILLS, SECONDS = 20, 3.0  # moments, within so long a time at first
+KILLS = 20  # moments
 HISTORIES = b"speech\ttext\tmode\tvariant\tfold\tseed\tepoch", b"encoder\tfold\tseed\tepoch"
 MEASURED = ["seconds", "waiting", "peak_memory_mb"]  # columns of a history that are of the machine
 
@@ -53,7 +55,9 @@ def check(folder, outputs, work):
         assert process.exitcode == 0
         return of_all(folder)
 
-    expected, draw, killed, took = to_the_end(), random.Random(1), 0, SECONDS
+    begun = time.monotonic()
+    expected, draw, killed = to_the_end(), random.Random(1), 0
+    took = time.monotonic() - begun
     for _ in range(5 * KILLS):
         process, begun = anew(), time.monotonic()
         process.join(draw.uniform(0, took))
@@ -81,9 +85,20 @@ def study(tmp_path_factory, snapshot):  # noqa: F811
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["train and evaluate", "linear", "tabulate", "bundle"])
+@pytest.mark.parametrize("stage", ["segment", "train and evaluate", "linear", "tabulate", "bundle"])
 def test_a_stage_killed_at_random_moments_ends_in_the_same_bytes(stage, study):
     top = study.study
+    if stage == "segment":
+        root, out = study.folder / "wav/corpus.tsv", study.corpus / "segments/again.h5"
+        given = study.table.assign(path=study.table["id"] + ".wav")
+        given[["id", "path", "speaker", "session", "label", "text"]].to_csv(
+            root, sep="\t", index=False
+        )
+        told = ["--session", "s", "--segments", out, "--table", out.with_suffix(".tsv")]
+        config = {"corpus": {"reader": "manifest", "root": str(root)}, "code": "c0de"}
+        told = [*map(str, told), "--config", json.dumps(config)]
+        check(study.folder, [out, out.with_suffix(".tsv")], lambda: segment.main(told))
+        return
     if stage == "tabulate":
         check(study.folder, [top / "reports"], lambda: study.report(*study.runs))
         return

@@ -671,6 +671,9 @@ def test_the_bundle_of_other_runs_is_not_replaced(study, full, tmp_path, said):
     assert (tmp_path / "link").is_symlink() and (tmp_path / "m/bundle.json").read_bytes() == before
     (tmp_path / "m/bundle.json").write_text("{")
     assert "what would be replaced is not known" in said(bundle.main, full, "-o", tmp_path / "m")
+    (tmp_path / "m/bundle.json").write_text('{"corpus": "tiny"}')
+    message = said(bundle.main, full, "-o", tmp_path / "m")
+    assert "bundle.json: study is missing, expected text" in message
 
 
 def test_what_is_no_bundle_is_named_with_what_makes_one_of_it(study, full, model, said, tmp_path):

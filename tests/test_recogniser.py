@@ -201,8 +201,12 @@ def test_a_checkpoint_that_is_no_recogniser_is_named(tiny, snapshot, tmp_path): 
     with pytest.raises(InputError, match="model_type 'bert', expected whisper"):
         Recogniser(snapshot("bert"))
     fetch.fetch(f"path:{tiny}", tmp_path / "whole")
-    (tmp_path / "whole" / "generation_config.json").unlink()
-    with pytest.raises(InputError, match=r"no readable generation_config\.json"):
+    path = tmp_path / "whole" / "generation_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": None}))
+    with pytest.raises(InputError, match=r"config\.json: eos_token_id: None, expected a token's"):
+        Recogniser(tmp_path / "whole")
+    path.unlink()
+    with pytest.raises(InputError, match=r"generation_config\.json: cannot be read .*take a whole"):
         Recogniser(tmp_path / "whole")
 
 

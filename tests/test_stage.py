@@ -32,6 +32,8 @@ def main(argv=None):
         raise InputError("a.tsv: id 'x' is wrong")
     if args.config.get("fault") == "bug":
         raise ZeroDivisionError("ours")
+    if args.config.get("fault") == "pipe":
+        raise BrokenPipeError("of a worker")
 
 main()
 """
@@ -102,6 +104,13 @@ def test_a_bug_shows_its_traceback_in_the_log_too(run):
     for text in (shown, logged):
         assert "did not expect" in text and "Traceback" in text
         assert "ZeroDivisionError: ours" in text
+
+
+def test_a_pipe_that_broke_is_told_in_the_log_alone(run):
+    status, shown, logged = run({"ä": 1, "fault": "pipe"})
+    assert (status, shown) == (1, "look out\n")
+    assert "stopped: what it writes to was closed" in logged
+    assert logged.endswith("BrokenPipeError: of a worker\n")
 
 
 def test_write_atomically_makes_the_folder_and_leaves_no_part_file(tmp_path):

@@ -9,26 +9,27 @@ from labelmer.base.stage import RUN
 
 FORMAT = 1
 REMEDY = "train the model anew; of a bundle: copy the bundle anew, or bundle the runs anew"
-ANY = {
-    "format": {"type": "integer"},
-    "classes": NAMES,
-    "run": closed(dict.fromkeys(RUN, TEXT), list(RUN)),
-}
 # By what features were made: their file states it, and so does a model that was trained on them.
 FACTS = ("encoder", "source", "revision", "weights", "layer")
 ORIGIN = closed(dict.fromkeys((*FACTS, "width"), TEXT), [*FACTS, "width"])
-ENCODERS = {"type": "object", "additionalProperties": ORIGIN}
-NUMBER, LISTS = {"type": "number"}, {"type": "array"}
-CHOSEN = {"c": NUMBER, "scores": OBJECT, "refit": {"type": "boolean"}}
-KINDS: dict[str, dict[str, Any]] = {
-    "network": {
-        **{"model": OBJECT, "rows": {"type": "object", "additionalProperties": LISTS}},
-        **{"encoders": ENCODERS, "training": OBJECT, "updates": {"type": "integer"}},
-    },
-    "linear": {"model": OBJECT, "encoders": ENCODERS, **CHOSEN},
-    "metadata": {"columns": LISTS, "inputs": LISTS, **CHOSEN},
+LISTS = {"type": "array"}
+KEYS: dict[str, dict[str, Any]] = {
+    "format": {"type": "integer"},
+    "classes": NAMES,
+    "run": closed(dict.fromkeys(RUN, TEXT), list(RUN)),
+    "model": OBJECT,
+    "encoders": {"type": "object", "additionalProperties": ORIGIN},
+    # of a network
+    "rows": {"type": "object", "additionalProperties": LISTS},
+    "training": OBJECT,
+    "updates": {"type": "integer"},
+    # of a baseline
+    "c": {"type": "number"},
+    "scores": OBJECT,
+    "refit": {"type": "boolean"},
+    "columns": LISTS,
+    "inputs": LISTS,
 }
-NEEDED = {"network": ["model", "rows"], "linear": ["model"], "metadata": ["columns"]}
 
 
 def described(folder: Path, *needed: str) -> dict[str, Any]:
@@ -37,8 +38,5 @@ def described(folder: Path, *needed: str) -> dict[str, Any]:
     InputError: it is not there, of another format, lacks a key, or has one that is not known or of
     another type.
     """
-    path = folder / "config.json"
-    about = json_file.read(path, OBJECT, REMEDY, FORMAT)
-    kind = "metadata" if "columns" in about else "linear" if "c" in about else "network"
-    wanted = ["format", "classes", *dict.fromkeys((*NEEDED[kind], *needed))]
-    return json_file.read(path, closed({**ANY, **KINDS[kind]}, wanted), REMEDY)
+    rules = closed(KEYS, ["format", "classes", *needed])
+    return json_file.read(folder / "config.json", rules, REMEDY, FORMAT)

@@ -1,4 +1,4 @@
-"""JSON files that labelmer wrote: read, and held against what has to stand in them."""
+"""JSON files: read, and held against what has to stand in them."""
 
 import json
 import os
@@ -29,11 +29,12 @@ def read(path: Path, rules: dict[str, Any], remedy: str, form: int | None = None
         raise InputError(f"{path}: cannot be read ({reason}); {remedy}") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read, no whole JSON ({error}); {remedy}") from None
-    if form is not None and isinstance(found, dict) and found.get("format") != form:
-        raise InputError(
-            f"{path}: format {found.get('format')!r}, expected {form}; update labelmer if a newer "
-            f"one wrote it, or {remedy}"
-        )
+    if form is not None and isinstance(found, dict) and (had := found.get("format")) != form:
+        if isinstance(had, int) and had < form:
+            then = "an older labelmer wrote it: make its folder anew with this one"
+        else:
+            then = f"update labelmer if a newer one wrote it, or {remedy}"
+        raise InputError(f"{path}: format {had!r}, expected {form}; {then}")
     if problems := list(check(rules, found, str(path))):
         raise InputError("\n".join(f"{problem}; {remedy}" for problem in problems))
     return found

@@ -37,6 +37,7 @@ TYPES: dict[Any, str] = {
     dict: "object",
 }
 TYPES |= {list: "array", tuple: "array"}
+MANY = ("array", "object")  # what holds others
 WORDS = ("description", "default", "example")  # beside the rules
 # As words, in their order: a number's limits.
 LIMITS = {
@@ -123,9 +124,10 @@ def filled(schema: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 
 def check(schema: dict[str, Any], value: object, place: str) -> Iterator[str]:
     """A sentence for each rule that a value breaks: where, what, what was expected."""
-    lists = [rules for rules in schema.get("anyOf", ()) if rules.get("type") == "array"]
-    if len(lists) == 1 and _is("array", value):  # what is wrong within it is said, item by item
-        schema = lists[0]
+    several = [rules for rules in schema.get("anyOf", ()) if rules.get("type") in MANY]
+    fitting = [rules for rules in several if _is(rules["type"], value)]
+    if len(fitting) == 1:  # what is wrong within it is said, item by item
+        schema = fitting[0]
     if "enum" in schema or "const" in schema or "anyOf" in schema:
         if not _let_through(schema, value):
             yield f"{place}: {value!r}, expected {expected(schema)}"

@@ -205,8 +205,10 @@ def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
         raise ValueError(f"{name} without rows")
     layout, kind = dataset.id.get_create_plist(), dataset.dtype.kind
     whole = layout.get_layout() == h5py.h5d.CONTIGUOUS and not layout.get_external_count()
-    if not whole or kind not in ("iuf" if name == "values" else "iuS"):
-        raise ValueError(f"{name} of {dataset.dtype}, expected one contiguous block of numbers")
+    if not whole:
+        raise ValueError(f"{name} in pieces, packed or elsewhere, expected one contiguous block")
+    if kind not in ("iuf" if name == "values" else "iuS"):
+        raise ValueError(f"{name} of type {dataset.dtype}, which no ragged file has")
     size = math.prod(dataset.shape) * dataset.id.get_type().get_size()
     start, end = dataset.id.get_offset(), Path(file.filename).stat().st_size
     if size and (start is None or start + size > end):

@@ -30,6 +30,7 @@ def command(main: Callable[[Sequence[str] | None], None]) -> Callable:
             main(argv)
             sys.stdout.flush()
         except BrokenPipeError:  # whoever reads what is printed, such as head, has enough
+            log.info("stopped: what it writes to was closed", exc_info=True)  # for a file alone
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
         except InputError as error:

@@ -21,7 +21,7 @@ def try_to_open(path: Path | str) -> None:
     """Raise what opening a ragged file raises, and NotWhole where it would never come to an end."""
     context = multiprocessing.get_context("fork")  # which imports nothing anew
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_open, args=(path, theirs))
+    process = context.Process(target=_open, args=(path, theirs), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -29,8 +29,9 @@ def try_to_open(path: Path | str) -> None:
     except EOFError:
         process.join()
         error = f"HDF5 crashes on it, exit status {process.exitcode}"
-    process.kill()
-    process.join()
+    finally:  # after Ctrl-C too, which HDF5 does not hear
+        process.kill()
+        process.join()
     if isinstance(error, str):
         raise NotWhole(f"{path}: not a ragged file, or a damaged one ({error}); get it anew")
     if error:
@@ -38,7 +39,9 @@ def try_to_open(path: Path | str) -> None:
 
 
 def _open(path: Path | str, answer: Connection) -> None:
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    least = MEMORY if soft == resource.RLIM_INFINITY else min(MEMORY, soft)
+    resource.setrlimit(resource.RLIMIT_DATA, (least, hard))
     try:
         Ragged(path)
     except InputError as error:

@@ -140,7 +140,10 @@ def check_sources(config: dict[str, Any]) -> None:
                 f"{names.misspelt(place)}, expected one with {expected[kind]}; correct the path"
             )
         if kind == "path" and said == "transcriber":
-            spoken(Path(place), config["transcriber"].get("language"))
+            try:
+                spoken(Path(place), config["transcriber"].get("language"))
+            except InputError as error:
+                raise InputError(f"{said}: source: {error}") from None
 
 
 def check_recognised(config: dict[str, Any], ids_of: Callable[[bool], Iterable[str]]) -> None:

@@ -1,7 +1,6 @@
 """Is a snapshot a whole Whisper checkpoint, and does it know a language? By its JSON files, without
 torch: asked when it is fetched, and again when it recognises."""
 
-import json
 from pathlib import Path
 
 from labelmer.base import json_file
@@ -10,6 +9,13 @@ from labelmer.base.options import OBJECT
 
 WHOLE = "take a whole Whisper checkpoint, such as hub:openai/whisper-tiny.en@REVISION"
 NEEDED = ("decoder_start_token_id", "no_timestamps_token_id", "eos_token_id")
+TOKEN = {"anyOf": [{"type": "integer"}, {"type": "array"}], "expected": "a token's number"}
+LANGUAGES = {"anyOf": [OBJECT, {"const": None}], "expected": "keys with values, or null"}
+GENERATION = {
+    **OBJECT,
+    "required": list(NEEDED),
+    "properties": {**dict.fromkeys(NEEDED, TOKEN), "lang_to_id": LANGUAGES},
+}
 
 
 def spoken(folder: Path, language: str | None) -> dict[str, str]:
@@ -24,16 +30,8 @@ def spoken(folder: Path, language: str | None) -> dict[str, str]:
         )
     if not said.get("decoder_layers"):
         raise InputError(f"{folder}: an encoder alone, expected its decoder as well; {WHOLE}")
-    try:
-        told = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
-        if missing := [name for name in NEEDED if told.get(name) is None]:
-            raise ValueError(f"it lacks {' and '.join(missing)}")
-        known = [mark.strip("<|>") for mark in told.get("lang_to_id") or {}]
-    except (OSError, ValueError, AttributeError) as error:
-        raise InputError(
-            f"{folder}: no readable generation_config.json ({type(error).__name__}: {error}); "
-            f"{WHOLE}"
-        ) from None
+    told = json_file.read(folder / "generation_config.json", GENERATION, WHOLE)
+    known = [mark.strip("<|>") for mark in told.get("lang_to_id") or {}]
     if not known and language is None:
         return {}
     if not known:

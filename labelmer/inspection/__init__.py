@@ -19,7 +19,6 @@ encoder's source.json and with the code of the encoder's family, as made on the 
 '{"labels": {NAME: WORDS}}' gives the words of the labels.
 """
 
-import difflib
 import json
 import os
 from collections.abc import Sequence
@@ -39,6 +38,7 @@ from labelmer.inspection.facts import (
     extreme,
     most_salient,
     named,
+    nearest,
     rate_of,
     statistics,
     unsound,
@@ -112,10 +112,8 @@ def about_file(file: Ragged, config: dict[str, Any]) -> dict[str, Any]:
 def about_item(file: Ragged, name: str, config: dict[str, Any]) -> dict[str, Any]:
     """Facts of one item as a dict for JSON; InputError names the nearest ids of an unknown one."""
     if name not in file:
-        near = difflib.get_close_matches(name, file.ids, n=3, cutoff=0.0)
         raise InputError(
-            f"{file.path}: id '{name}' is not among the file's {len(file)}"
-            + (f"; the nearest are {', '.join(near)}" if near else "")
+            f"{file.path}: id '{name}' is not among the file's {len(file)}{nearest(name, file.ids)}"
         )
     values, rate = file[name], rate_of(file)
     return {

@@ -1,8 +1,9 @@
 """What is in a ragged file, without a look at anything beside it."""
 
+import difflib
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,12 @@ def extreme(file: Ragged, lengths: np.ndarray, choose: Callable) -> dict[str, An
         return None
     index = int(choose(lengths))
     return {"id": file.ids[index], "rows": int(lengths[index])}
+
+
+def nearest(name: str, ids: Iterable[str]) -> str:
+    """The end of a complaint about an id that is not there: which ids are spelt most like it."""
+    near = difflib.get_close_matches(name, ids, n=3, cutoff=0.0)
+    return f"; the nearest are {', '.join(near)}" if near else ""
 
 
 def named(names: Sequence[str]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def about_model(folder: Path) -> dict[str, Any]:
                 "not fetched, expected one that was, or a model; to use it, name it in the config, "
                 f"source: path:{folder}"
             )
-        about = described(folder)
+        about = described(folder, "columns" if "columns" in about else "model")
         numbers = numbers_in(folder / "model.safetensors")
         run = about.get("run", {})
         return {

@@ -6,6 +6,7 @@ from typing import Any
 from labelmer.base import json_file, tables
 from labelmer.base.errors import InputError
 from labelmer.base.options import OBJECT
+from labelmer.inspection.facts import nearest
 
 RECOGNISED_WITH = ("language", "beam", "no_speech", "repetition", "checkpoint", "device")
 
@@ -14,7 +15,8 @@ def about_words(path: Path) -> dict[str, Any]:
     """Facts of a table of recognised words as a dict for JSON. InputError: it is none."""
     table = tables.read(path, "recognised")
     without = table[table["text"] == ""]["reason"].value_counts()
-    how = json_file.read(path.with_suffix(".json"), OBJECT, "run the workflow to its end")
+    beside = "run the workflow to its end; of a table that was copied, copy this file too"
+    how = json_file.read(path.with_suffix(".json"), OBJECT, beside)
     return {
         "path": str(path),
         "kind": "recognised words",
@@ -31,6 +33,8 @@ def about_utterance(path: Path, name: str) -> dict[str, Any]:
     table = tables.read(path, "recognised")
     rows = table[table["id"] == name]
     if rows.empty:
-        raise InputError(f"{path}: id '{name}' is not among the table's {len(table)}")
+        raise InputError(
+            f"{path}: id '{name}' is not among the table's {len(table)}{nearest(name, table['id'])}"
+        )
     (row,) = rows.astype(object).where(rows.notna(), None).to_dict("records")
     return {"path": str(path), **row}

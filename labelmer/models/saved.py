@@ -45,7 +45,7 @@ def load(folder: Path | str) -> tuple[torch.nn.Module, list[str]]:
     """A saved model, ready to predict, and the names of its classes."""
     folder = Path(folder)
     try:
-        description = described(folder)
+        description = described(folder, "model", "rows")
         classes = description["classes"]
         options = architectures.options(description["model"])
         model = architectures.untrained(options, description["rows"], len(classes))

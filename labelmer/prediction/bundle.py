@@ -32,7 +32,7 @@ import numpy as np
 import pandas as pd
 
 from labelmer import __version__
-from labelmer.base import tables
+from labelmer.base import json_file, tables
 from labelmer.base.digest import file_digest
 from labelmer.base.errors import InputError
 from labelmer.base.files import refuse_foreign, writing
@@ -41,7 +41,7 @@ from labelmer.base.log import log
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.base.tables import MODALITIES, TOGETHER
 from labelmer.models import fuse
-from labelmer.prediction.bundled import FORMAT, NAME
+from labelmer.prediction.bundled import FORMAT, NAME, RULES
 from labelmer.prediction.card import card
 from labelmer.prediction.runs import Run, runs_in, transcriber_of
 from labelmer.report.text import counted
@@ -110,14 +110,11 @@ def refuse_other(out: Path, runs: Sequence[Run]) -> None:
     path, own = out / NAME, identity(runs)
     if not path.exists():
         return
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        there = {name: about[name] for name in own}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: cannot be read ({error!r}), so what would be replaced is not known; remove "
-            "the folder, or give another"
-        ) from None
+    remedy = "what would be replaced is not known; remove the folder, or give another"
+    known = {name: RULES["properties"][name] for name in own}
+    rules = {"type": "object", "required": list(own), "properties": known}
+    about = json_file.read(path, rules, remedy)
+    there = {name: about[name] for name in own}
     if there != own:
         raise InputError(
             f"{out}: the bundle of {_told(there)} stands there, expected that of {_told(own)}, or "

@@ -51,19 +51,23 @@ OF_PART = {
 SEEDS = {"type": "string", "pattern": r"[0-9]+(\+[0-9]+)*", "expected": 'seeds, as "1" or "1+2+3"'}
 OF_MODEL = {"fold": {"type": "integer"}, "seed": SEEDS}
 
-RULES = {
-    "format": {"const": FORMAT},
-    **dict.fromkeys(("labelmer", "corpus", "study", "experiment"), TEXT),
-    **dict.fromkeys(("variants", "classes"), NAMES),
-    "encoders": {"type": "object", "additionalProperties": _whole(OF_ENCODER)},
-    "models": {
-        "type": "array",
-        "minItems": 1,
-        "items": _whole(
-            OF_MODEL | {"parts": {"type": "array", "minItems": 1, "items": _whole(OF_PART)}}
-        ),
-    },
-}
+HEARD = {"anyOf": [_whole(OF_SNAPSHOT), {"const": None}], "expected": "keys with values, or null"}
+OF_PARTS = {"type": "array", "minItems": 1, "items": _whole(OF_PART)}
+
+RULES = _whole(
+    {
+        "format": {"const": FORMAT},
+        **dict.fromkeys(("labelmer", "corpus", "study", "experiment"), TEXT),
+        **dict.fromkeys(("variants", "classes"), NAMES),
+        "encoders": {"type": "object", "additionalProperties": _whole(OF_ENCODER)},
+        "transcriber": HEARD,
+        "models": {
+            "type": "array",
+            "minItems": 1,
+            "items": _whole(OF_MODEL | {"parts": OF_PARTS}),
+        },
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -173,9 +177,7 @@ def opened(folder: Path | str) -> Bundle:
         from labelmer.prediction.runs import instead_of  # pandas takes half a second
 
         raise InputError(f"{folder}: {instead_of(Path(folder))}")
-    about = json_file.read(path, OBJECT, ANEW, FORMAT)
-    heard = {} if about.get("transcriber") is None else _whole(OF_SNAPSHOT)
-    about = json_file.read(path, _whole({**RULES, "transcriber": heard}), ANEW)
+    about = json_file.read(path, RULES, ANEW, FORMAT)
     bundle = Bundle(Path(folder), about)
     parts = [part for model in bundle.models for part in model["parts"]]
     snapshots = [*about["encoders"].values(), *filter(None, [about["transcriber"]])]

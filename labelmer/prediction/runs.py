@@ -144,8 +144,13 @@ def transcriber_of(corpus: Path, name: str | None) -> tuple[dict[str, Any], Path
 
 
 # What stands beside a table of recognised words; of the options the transcriber has the rules.
-HEARD: dict[str, Any] = {"language": {}, "beam": {}, "no_speech": {}, "repetition": {}}
-HEARD["checkpoint"] = TEXT
+HEARD: dict[str, Any] = {
+    "language": {},
+    "beam": {},
+    "no_speech": {},
+    "repetition": {},
+    "checkpoint": TEXT,
+}
 
 
 def _transcribed_with(table: Path, content: str) -> dict[str, Any]:

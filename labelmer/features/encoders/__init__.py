@@ -215,7 +215,9 @@ def write_facts(folder: Path, origin: Mapping[str, Any]) -> dict[str, Any]:
 FACTS = closed(
     {
         **dict.fromkeys(("source", "revision", "model_type", "weights", "content"), TEXT),
-        **{"width": {"type": "integer"}, "layers": {"type": "integer"}, "finetuned": OBJECT},
+        "width": {"type": "integer"},
+        "layers": {"type": "integer"},
+        "finetuned": OBJECT,
     },
     ["source", "revision", "content"],
 )
