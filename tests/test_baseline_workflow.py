@@ -76,11 +76,14 @@ def test_seeds_together_and_another_experiment_are_multiplied(copy):
     sums = {
         "seeds": {"product_of": ["speech-only"], "seeds": "together"},
         "two": {"product_of": ["speech-only", elsewhere.format("linear-speech")]},
-        "both": {"product_of": ["linear", elsewhere.format("linear")], "seeds": "together"},
+        "both": {
+            "product_of": ["fbank+minilm/frozen/linear", elsewhere.format("linear")],
+            "seeds": "together",
+        },
     }
     experiment, encoders = copy.config()["experiments"][0], copy.config()["encoders"]
     here = {**experiment, "variants": ["speech-only", "linear", "seeds", "two", "both"]}
-    there = {**experiment, "speech": "other", "variants": ["linear"]}
+    there = {**experiment, "speech": "other", "variants": ["linear", "both"]}
     configure(copy, seeds=[1, 2], experiments=[here, there], variants=sums)
     configure(copy, encoders={"other": encoders["fbank"]})
     reports = "results/tiny/main/reports/{}.tsv"
@@ -96,7 +99,7 @@ def test_seeds_together_and_another_experiment_are_multiplied(copy):
     }
     assert set(compared["seeds"]) == {2}
     assert compared.loc["two", "inputs"] == "speech, other+minilm/frozen"
-    summary = table(copy, "summary").set_index("variant")
+    summary = table(copy, "summary").query("speech == 'fbank'").set_index("variant")
     assert summary.loc["seeds", "seed_sd"].isna().all()
     assert summary.loc["two", "seed_sd"].notna().all()
     # Two seeds vote in the one and none in the other, so that McNemar's test has no say.
@@ -105,14 +108,31 @@ def test_seeds_together_and_another_experiment_are_multiplied(copy):
     assert known["both", "seeds"] and known["two", "speech-only"]
     assert not known["seeds", "speech-only"] and not known["both", "linear"]
     weights = table(copy, "weights")
-    assert set(weights.query("variant == 'both'")["member"]) == {
-        "fbank+minilm/frozen/linear",
-        elsewhere.format("linear"),
+    assert set(weights.query("variant == 'both'")["member"]) == set(sums["both"]["product_of"])
+    both = table(copy, "compare").query("variant == 'both'").set_index("speech")["inputs"]
+    assert both.to_dict() == {
+        "fbank": "speech, text, other+minilm/frozen",
+        "other": "speech, text, fbank+minilm/frozen",
     }
+    assert len(weights.query("variant == 'both'")) == 4  # in each of the two experiments
     for name in ("classes", "confusion", "calibration", "robustness"):
         assert {"seeds", "two", "both"} <= set(table(copy, name)["variant"]), name
     conditions = table(copy, "robustness").groupby("variant")["condition"].agg(set)
     assert conditions["both"] == {"all", "speech missing", "text missing", "transcripts"}
+
+
+def test_metadata_of_another_experiment_has_its_columns_told(copy):
+    """Also where no experiment lists that variant."""
+    experiment, encoders = copy.config()["experiments"][0], copy.config()["encoders"]
+    told = {"product_of": ["linear", "other+minilm/frozen/metadata-only"]}
+    here = {**experiment, "variants": ["linear", "told"]}
+    there = {**experiment, "speech": "other", "variants": ["linear"]}
+    configure(copy, variants={"metadata-only": {"architecture": "metadata"}, "told": told})
+    configure(copy, encoders={"other": encoders["fbank"]}, experiments=[here, there])
+    report = "results/tiny/main/reports/compare.tsv"
+    _, said = copy.snakemake("--dry-run", "--printshellcmds", report)
+    models = "results/tiny/main/models/other+minilm/frozen/metadata-only"
+    assert f"--metadata {models}/fold{{1,2}}.seed1/config.json --segments" in " ".join(said.split())
 
 
 def test_how_networks_are_trained_does_not_run_the_baseline_again(copy):

@@ -47,6 +47,13 @@ def test_a_known_temperature_is_found_and_its_scaling_calibrates(temperature):
     assert temperature == 1.0 or errors[1] < errors[0] / 3
 
 
+def test_a_search_that_does_not_end_is_no_minimum(monkeypatch):
+    monkeypatch.setattr(calibration, "SEARCH", {"maxiter": 1})
+    logs = np.log([[[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]], [[0.6, 0.4], [0.7, 0.3], [0.1, 0.9]]])
+    with pytest.raises(RuntimeError, match="of 2 weights has no minimum yet"):
+        calibration.best_weights(logs, np.array([0, 1, 1]))
+
+
 def test_scaling_changes_no_prediction():
     logs = log_softmax(np.random.default_rng(1).normal(size=(200, 4)), axis=1)
     scaled = calibration.scaled(logs, 3.0)

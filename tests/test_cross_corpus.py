@@ -191,6 +191,33 @@ def test_another_class_in_common_matches_and_tests_anew(copy):
     assert copy.jobs() == MATCHED | transfers(*VARIANTS) | TOLD
 
 
+def test_seeds_together_and_another_experiment_are_tested_there(copy):
+    """By the names of the tables that are multiplied, there and on the own corpus."""
+    config, members = copy.config(), ["linear", "other+minilm/frozen/linear"]
+    own, fbank = config["experiments"][0], config["encoders"]["fbank"]
+    configure(
+        copy,
+        seeds=[1, 2],
+        encoders={"other": fbank},
+        variants={"both": {"product_of": members, "seeds": "together"}},
+        experiments=[
+            {**own, "variants": ["linear", "both"]},
+            {**own, "speech": "other", "variants": ["linear"]},
+        ],
+    )
+    path = f"{RUNS}/both/fold1.seed1+2.tsv"
+    _, said = copy.snakemake("--dry-run", "--printshellcmds", path)
+    told = " ".join(said.split()).split(f"{path} --speech")[1]  # of that job's command
+    for option, folder in (("predictions", "results/tiny/main/predictions"), ("members", PLACE)):
+        assert told.split(f"--{option} ")[1].split(" --")[0].split() == [
+            f"{folder}/{speech}+minilm/frozen/linear/fold1.seed{seed}.tsv"
+            for speech in ("fbank", "other")
+            for seed in (1, 2)
+        ]
+    both = {(rule, name) for rule, name in copy.jobs() if rule == "transfer" and "/both/" in name}
+    assert both == {("transfer", f"{RUNS}/both/fold{fold}.seed1+2.tsv") for fold in (1, 2)}
+
+
 def test_without_the_other_corpus_the_page_alone_runs_again(copy):
     configure(copy, test_on=[])
     assert copy.jobs() == {job for job in TOLD if job[0] == "page"}

@@ -1,6 +1,7 @@
 """Late fusion: weights from the validation part alone, and the product that they give."""
 
 import json
+from argparse import Namespace
 
 import numpy as np
 import pandas as pd
@@ -10,12 +11,15 @@ from scipy.special import log_softmax
 from labelmer.base import tables
 from labelmer.base.tables import MODALITIES
 from labelmer.models import fuse
+from labelmer.models.transfer import product
+from labelmer.report import columns, weights
 from labelmer.scores import calibration
 from labelmer.scores.accuracy import accuracies
 
 CLASSES = ["angry", "happy", "neutral", "sad"]
 PROBABILITIES = [f"p_{name}" for name in CLASSES]
 HALF = 500  # utterances of a part
+RUN = {"speech": "s", "text": "t", "mode": "frozen", "variant": "late", "fold": 1, "seed": "1"}
 
 
 def made_up(seed, variant, strength, sharpness=1.0):
@@ -39,7 +43,7 @@ def made_up(seed, variant, strength, sharpness=1.0):
             "predicted": names[p.argmax(axis=1)],
         }
     )
-    run = {"speech": "s", "text": "t", "mode": "frozen", "variant": variant, "fold": 1, "seed": "1"}
+    run = {**RUN, "variant": variant}
     return frame.assign(**dict(zip(PROBABILITIES, p.T, strict=True)), **run)
 
 
@@ -352,6 +356,44 @@ def test_seeds_together_stand_member_by_member(tmp_path, caplog, speech, text):
     assert "b.tsv: s+t/frozen/text-only with seed '1', expected s+t/frozen/speech-only" in (
         caplog.text
     )
+
+
+def test_a_late_fusion_of_two_experiments_has_a_row_of_each(tmp_path, speech, text):
+    """The table of weights over runs: of the same members, and of a variant of the same name."""
+    members = [[speech], [text]]
+    runs = [
+        fuse.weight_table(members, (1.0, weight), {**RUN, "speech": encoder, "fold": fold})
+        for encoder in ("s", "s2")
+        for fold, weight in ((1, 0.0), (2, 0.5))
+    ]
+    for number, of_run in enumerate(runs):
+        tables.write(tmp_path / f"{number}.tsv", of_run, "weights")
+    told = ["--weights", *(tmp_path / f"{number}.tsv" for number in range(4))]
+    weights.main(list(map(str, [*told, "--out", tmp_path / "weights.tsv"])))
+    table = columns.read(tmp_path / "weights.tsv", "weights")
+    assert table[["speech", "member", "weight", "left_out"]].values.tolist() == [
+        [encoder, f"s+t/frozen/{member}", weight, left_out]
+        for encoder in ("s", "s2")
+        for member, weight, left_out in (("speech-only", 1, 0), ("text-only", 0.25, 0.5))
+    ]
+
+
+def test_seeds_together_say_of_another_corpus_what_their_own_weights_make_of_it(tmp_path):
+    """Of a member of each of two experiments, with two seeds; there the classes are in no order."""
+    models = [
+        made_up(number, "full", 1.5, sharpness).assign(speech=speech, seed=seed)
+        for speech, sharpness in (("s", 1.0), ("s2", 4.0))
+        for number, seed in ((1, "1"), (2, "2"))
+    ]
+    own = [tmp_path / f"{number}.tsv" for number in range(4)]
+    there = [path.with_suffix(".there.tsv") for path in own]
+    for table, path, beside in zip(models, own, there, strict=True):
+        tables.write(path, table, "predictions")
+        tables.write(beside, table[HALF:].sample(frac=1, random_state=0), "predictions")
+    args = Namespace(run=[*RUN.values(), "1+2"], predictions=own, members=there)
+    p, classes = product.said(models[0][HALF:], args)
+    expected, _ = fused(*models, seeds=2)
+    np.testing.assert_allclose(p, expected[[f"p_{name}" for name in classes]][HALF:], atol=1e-6)
 
 
 def test_one_model_alone_is_no_late_fusion(tmp_path, capsys, speech):

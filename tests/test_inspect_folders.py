@@ -206,6 +206,38 @@ def test_recognised_words_and_other_corpora_are_a_configs_too(study, facts, conf
     )
 
 
+def test_seeds_together_and_members_of_another_experiment_are_a_configs(facts, config, tmp_path):
+    """What stands there of a late fusion of both, as empty files."""
+    place = tmp_path / "results/tiny/main/predictions"
+    (tmp_path / "results/tiny/segments").mkdir(parents=True)
+    runs = {
+        "fbank+bert/frozen/both": ("1+2", "1+2+3", "1"),
+        "other+bert/frozen/text-only": ("1", "2", "3"),  # a member that no experiment lists
+        "other+bert/frozen/speech-only": ("1",),
+    }
+    for run, seeds in runs.items():
+        (place / run).mkdir(parents=True)
+        for seed in seeds:
+            (place / run / f"fold1.seed{seed}.tsv").touch()
+    demo = yaml.safe_load(config("demo.yaml").read_text())
+    experiment, encoders = demo["experiments"][0], demo["encoders"]
+    both = {"product_of": ["full", "other+bert/frozen/text-only"], "seeds": "together"}
+    wanted = config(
+        "both.yaml",
+        seeds=[1, 2],
+        encoders={**encoders, "other": encoders["fbank"]},
+        variants={**demo["variants"], "both": both},
+        experiments=[{**experiment, "variants": ["both"]}, {**experiment, "speech": "other"}],
+    )
+    top = "tiny/main/predictions"
+    assert facts(tmp_path / "results", "--configfile", wanted)["unmade"].keys() == {
+        f"{top}/fbank+bert/frozen/both/fold1.seed1+2+3.tsv",
+        f"{top}/fbank+bert/frozen/both/fold1.seed1.tsv",
+        f"{top}/other+bert/frozen/text-only/fold1.seed3.tsv",
+        f"{top}/other+bert/frozen/speech-only",
+    }
+
+
 def test_configs_are_merged_as_snakemake_merges_them(study, facts, config, said, tmp_path):
     more = tmp_path / "more.yaml"
     more.write_text("study: elsewhere\n")

@@ -23,6 +23,7 @@ from labelmer.base.ragged import Ragged
 from labelmer.models import fuse
 from labelmer.prediction import bundle, pauses, predict
 from labelmer.prediction.bundled import cache
+from labelmer.prediction.card import card
 from labelmer.prediction.recordings import whole
 from labelmer.prediction.utterance import Utterance
 from labelmer.report import columns
@@ -207,6 +208,22 @@ def test_seeds_together_and_a_variant_of_another_experiment_are_multiplied(study
     assert told["variants"] == ["linear", "other+bert/frozen/linear"]
     assert [len(model["parts"]) for model in told["models"]] == [4]
     check(study, late, labelmer.load(tmp_path / "m").predict(given(study)))
+    # The card has the weights as the reports have them, and tells of every member's words.
+    path = str(predictions_of(study, late)).replace("/predictions/", "/weights/")
+    weights = tables.read(path, "weights")["weight"]
+    text = (tmp_path / "m/README.md").read_text()
+    assert f"on validation | {weights.min():.2f} to {weights.max():.2f} |" in text
+    assert "| words | the corpus' own |" in text
+    own, other = told["models"][0]["parts"][1:3]
+    assert list(own["encoders"]) == ["text"] and list(other["encoders"]) == ["speech"]
+    heard = {**other, "folder": other["folder"].replace("frozen", "frozen-recognised")}
+    for part, words in (
+        (heard, "the corpus' own"),  # it does not read
+        ({**heard, "encoders": own["encoders"]}, "recognised ones and the corpus' own"),
+    ):
+        model = {**told["models"][0], "parts": [own, part]}
+        text = card({**told, "models": [model]}, study.study, {"model": {}}, "late")
+        assert f"| words | {words} |" in text
 
 
 def test_one_seed_is_not_several(study, full, tmp_path, said):

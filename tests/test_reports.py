@@ -26,7 +26,7 @@ from labelmer.base.errors import InputError
 from labelmer.base.options import filled, schema_of
 from labelmer.corpus.options import FoldOptions
 from labelmer.figures import FIGURES, plot
-from labelmer.report import columns, page, runs, tabulate
+from labelmer.report import columns, inputs, page, runs, tabulate
 from labelmer.report.protocol import protocol, with_audit
 from labelmer.report.text import points
 from labelmer.scores import calibration
@@ -497,6 +497,16 @@ def test_what_is_given_no_modality_is_named_with_its_columns(tmp_path, capsys):
     assert list(found["condition"]) == ["all"]
     tabulate.main(["--show", str(tmp_path / "reports/compare.tsv")])
     assert f"{ODD} neither hears nor reads: it is given scenario, role." in capsys.readouterr().out
+
+
+def test_of_members_experiments_the_own_is_not_named():
+    """Of a late fusion that names both, in either of them."""
+    rows = [{**ENCODERS, "speech": speech, "variant": "both"} for speech in ("fbank", "other")]
+    given = {"both": ["speech", "fbank+minilm/frozen", "other+minilm/frozen"]}
+    assert inputs.of_rows(pd.DataFrame(rows), given) == [
+        "speech, other+minilm/frozen",
+        "speech, fbank+minilm/frozen",
+    ]
 
 
 def test_one_fold_and_one_seed_have_no_spread(tmp_path):

@@ -272,6 +272,42 @@ def test_a_seed_runs_that_seed(copy):
     assert copy.jobs() == new | REPORTS | CURVES
 
 
+def test_a_seed_multiplies_those_together_anew_and_leaves_the_product_of_fewer(copy):
+    late = {"product_of": ["speech-only", "text-only"], "seeds": "together"}
+    configure(copy, variants={"late-fusion": late}, seeds=[1, 2])
+    before = trainings(TRAINED, seeds=(2,)) | evaluations(TRAINED, seeds=(2,))
+    assert copy.jobs() == before | fusions(seeds=("1+2",)) | REPORTS | CURVES
+    configure(copy, seeds=[1, 2, 3])
+    more = trainings(TRAINED, seeds=(2, 3)) | evaluations(TRAINED, seeds=(2, 3))
+    assert copy.jobs() == more | fusions(seeds=("1+2+3",)) | REPORTS | CURVES
+
+
+@pytest.mark.parametrize("listed", ["text-only", "full"])
+def test_a_member_of_another_experiment_trains_alone(copy, listed):
+    """Whether that experiment lists it, or another variant alone."""
+    own, encoders = copy.config()["experiments"][0], copy.config()["encoders"]
+    sums = {"late-fusion": {"product_of": ["speech-only", "other+bert/frozen/text-only"]}}
+    here = {**own, "variants": ["full", "speech-only", "late-fusion"]}
+    there = {**own, "speech": "other", "variants": [listed]}
+    configure(copy, encoders={"other": encoders["fbank"]}, variants=sums, experiments=[here, there])
+    for path in ("resources/encoders/fbank", "results/tiny/features/fbank"):
+        shutil.copytree(copy.folder / path, (copy.folder / path).with_name("other"))
+    for kind in ("models", "predictions", "perturbed", "salience"):  # as if they had been trained
+        runs = copy.folder / "results/tiny/main" / kind / "fbank+bert"
+        shutil.copytree(runs, runs.with_name("other+bert"))
+    copy.snakemake("--touch", "--forceall")  # what was never made has nothing to compare with
+    assert not only(copy.jobs(), "train", "evaluate", "fuse", "extract", "fetch")
+    configure(copy, variants={"text-only": {"modalities": ["text"], "dropout": 0.5}})
+    again = {
+        (rule, path.replace("fbank+bert", "other+bert"))
+        for rule, path in trainings(["text-only"]) | evaluations(["text-only"])
+    }
+    made = copy.jobs()
+    assert only(made, "train", "evaluate", "fuse") == again | fusions() - WEIGHTS
+    assert {rule for rule, _ in made} >= {"tabulate", "weights", "browser", "page"}
+    assert not only(made, "extract", "split")
+
+
 def test_audio_on_the_page_runs_its_browser_alone(copy):
     assert copy.config()["page"] == {"audio": True}  # as in the demo
     configure(copy, page={"audio": False})

@@ -235,7 +235,7 @@ def test_votes_are_not_tested_against_a_single_prediction():
     found = intervals.compared(same, same, right, ~right, alike=False)
     assert np.isnan([found[k] for k in ("right_alone", "other_right_alone", "p_mcnemar")]).all()
     assert found["p_jackknife"] == 1
-    assert intervals.compared(same, same, right, ~right)["right_alone"] == 2
+    assert intervals.compared(same, same, right, ~right, alike=True)["right_alone"] == 2
 
 
 def test_mcnemar_of_many_is_near_the_chi_square_of_the_textbook():

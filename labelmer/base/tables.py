@@ -228,7 +228,7 @@ KEYS = {
     "parts": ("id", "fold"),
     "rationales": ("id", "modality"),
     "perturbed": ("id", "change", "modality", "share"),
-    "weights": ("variant", "fold", "seed", "member"),
+    "weights": (*RUN, "member"),  # of the result table too, which has no fold and seed
 }
 
 
@@ -240,6 +240,11 @@ def read(path: Path | str, name: str, known: Tables = TABLES) -> pd.DataFrame:
 def read_all(paths: Iterable[Path | str], name: str) -> pd.DataFrame:
     """The table `name` from several files, as one frame; see read."""
     return pd.concat([read(path, name) for path in paths])
+
+
+def experiment_name(speech: str, text: str, mode: str) -> str:
+    """How results and a late fusion name an experiment: SPEECH+TEXT/MODE."""
+    return f"{speech}+{text}/{mode}"
 
 
 def is_recognised(mode: str) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from labelmer.base.tables import RECOGNISED, TOGETHER
+from labelmer.base.tables import RECOGNISED, TOGETHER, experiment_name
 from labelmer.features.options import extraction_rules
 from labelmer.models import architectures
 
@@ -61,7 +61,7 @@ def kind_of(config: dict[str, Any], variant: str) -> str:
 
 def name_of(experiment: dict[str, Any]) -> str:
     """How results and a late fusion name an experiment: SPEECH+TEXT/MODE."""
-    return f"{experiment['speech']}+{experiment['text']}/{mode_of(experiment)}"
+    return experiment_name(experiment["speech"], experiment["text"], mode_of(experiment))
 
 
 def members_of(config: Mapping[str, Any], variant: str, experiment: str) -> list[tuple[str, str]]:

@@ -205,11 +205,7 @@ def about_folder(folder: Path, configs: Sequence[Sequence[Path]]) -> dict[str, A
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of `labelmer inspect`."""
     parser = stage_parser(__doc__)
-    parser.add_argument(
-        "file",
-        type=Path,
-        help="a ragged file, words, or a folder; see above",
-    )
+    parser.add_argument("file", type=Path, help="a ragged file, words, or a folder; see above")
     parser.add_argument("id", nargs="?", help="one item of a ragged file, an utterance")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(

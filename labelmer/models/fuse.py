@@ -96,7 +96,7 @@ def fuse_perturbed(
     columns = probability_columns(members[0][0])
     tests = [[t[t["part"] == "test"].set_index("id") for t in member] for member in members]
     first, fused = tests[0][0], []
-    for change in changes_of(pd.concat([t for member in perturbed for t in member]), sees):
+    for change in changes_of([t for member in perturbed for t in member], sees):
         said = []
         for test, then, modalities, weight in zip(tests, perturbed, sees, weights, strict=True):
             rows = [under(change, *model, modalities) for model in zip(test, then, strict=True)]
@@ -108,14 +108,15 @@ def fuse_perturbed(
     return pd.concat(fused) if fused else perturbed[0][0].assign(**run)
 
 
-def changes_of(perturbed: pd.DataFrame, sees: Sequence[Sequence[str]]) -> list[Change]:
+def changes_of(perturbed: Member, sees: Sequence[Sequence[str]]) -> list[Change]:
     """The changes that a late fusion is tested under, each a Change.
 
-    perturbed: the tables "perturbed" of its models, as one; sees: the modalities of each. Together
-    they may see both though none of them does.
+    perturbed: the tables "perturbed" of all its models; sees: the modalities of each member.
+    Together they may see both though none of them does.
     """
     seen = [m for m in MODALITIES if any(m in of_model for of_model in sees)]
-    known = perturbed.loc[perturbed["change"].isin(FUSED_CHANGES), CHANGE].itertuples(index=False)
+    done = pd.concat([t[CHANGE].drop_duplicates() for t in perturbed])  # whole, they are gigabytes
+    known = done[done["change"].isin(FUSED_CHANGES)].itertuples(index=False)
     missing = [Change("missing", m, 1.0) for m in seen] if len(seen) > 1 else []
     return list(dict.fromkeys([*missing, *map(Change._make, known)]))
 
@@ -182,8 +183,8 @@ def by_member(given: Sequence[Any], seeds: Sequence[str]) -> list[Sequence[Any]]
 
 def named(variant: Sequence[str]) -> str:
     """SPEECH+TEXT/MODE/VARIANT."""
-    speech, text, mode, name = variant
-    return f"{speech}+{text}/{mode}/{name}"
+    *experiment, name = variant
+    return f"{tables.experiment_name(*experiment)}/{name}"
 
 
 def matched(a: pd.DataFrame, b: pd.DataFrame, path_a: Path, path_b: Path) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from labelmer.base import tables
 from labelmer.base.log import log
-from labelmer.base.tables import MODALITIES
+from labelmer.base.tables import MODALITIES, TOGETHER
 from labelmer.report import columns
 from labelmer.report.columns import CONDITIONS
 from labelmer.report.text import counted, percent, percent_interval
@@ -125,7 +125,12 @@ def _use(made: Mapping[str, Any], sees: Sequence[str]) -> Iterator[str]:
 
 
 def _training(made: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[str]:
-    weights = [part["weight"] for model in made["models"] for part in model["parts"]]
+    # Of a member's models, which share its weight, each has its part in bundle.json.
+    weights = [
+        part["weight"] * len(model["seed"].split(TOGETHER))
+        for model in made["models"]
+        for part in model["parts"]
+    ]
     folds = sorted({model["fold"] for model in made["models"]})
     seeds = list(dict.fromkeys(model["seed"] for model in made["models"]))
     architecture = ", ".join(
@@ -141,11 +146,21 @@ def _training(made: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[str
         "weights, chosen on validation": f"{min(weights):.2f} to {max(weights):.2f}",
     }
     if "text" in modalities(made):
-        recognised = tables.is_recognised(made["experiment"])
-        rows["words"] = "recognised ones" if recognised else "the corpus' own"
+        rows["words"] = _words(made)
     yield "## Training"
     yield ""
     yield from _table(["", ""], rows.items())
+
+
+def _words(made: Mapping[str, Any]) -> str:
+    """Which words the models that read were trained on: each in its own experiment."""
+    parts = [part for model in made["models"] for part in model["parts"]]
+    read = [part["folder"].split("/") for part in parts if "text" in part["encoders"]]
+    # models/SPEECH+TEXT/MODE/VARIANT/foldF.seedS, or models/VARIANT/foldF.seedS of the first.
+    homes = {"/".join(folder[1:-2]) or made["experiment"] for folder in read}
+    told = {True: "recognised ones", False: "the corpus' own"}
+    found = {tables.is_recognised(home) for home in homes}
+    return " and ".join(words for recognised, words in told.items() if recognised in found)
 
 
 CARRIED = ["corpus", "classes", "n", "UA [95%]", "UA on its own corpus", "chance"]

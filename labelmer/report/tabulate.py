@@ -11,13 +11,12 @@ seeds together has one run to a fold: nothing of it is a mean over seeds. Every 
 protocol, selection rule, numbers of folds, seeds and utterances.
 
 --config holds {"protocol": sentence, "selection": sentence, "classes": [names in order], "inputs":
-{variant: ["speech", "text"], or ["metadata"] where --metadata tells its columns}, "models":
-{late fusion: how many it multiplies}}.
+{variant: ["speech", "text", SPEECH+TEXT/MODE of a member's experiment], or ["metadata"] where
+--metadata tells its columns}, "models": {late fusion: how many it multiplies}}.
 With --show, a compare table that exists is printed and nothing is computed.
 """
 
 import itertools
-import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from labelmer.base.errors import InputError
 from labelmer.base.log import log
 from labelmer.base.options import OBJECT
 from labelmer.base.stage import command, parse, stage_parser
-from labelmer.report import columns, robustness, runs, slices
+from labelmer.report import columns, inputs, robustness, runs, slices
 from labelmer.report.columns import EXPERIMENT, SCALINGS
 from labelmer.report.protocol import with_audit
 from labelmer.report.runs import RUN, VARIANT
@@ -263,25 +262,11 @@ def all_tables(
     built["folds"] = folds.assign(**{k: protocol[k] for k in protocol if k != "utterances"})
     built["compare"] = compare_table(built["summary"], built["calibration"], predictions)
     for name in ("folds", "compare"):
-        inputs = built[name]["variant"].map(config["inputs"])
-        built[name] = built[name].assign(inputs=inputs.map(", ".join))
+        built[name] = built[name].assign(inputs=inputs.of_rows(built[name], config["inputs"]))
     models = built["compare"]["variant"].map(config.get("models", {}))
     built["compare"] = built["compare"].assign(models=models.fillna(1).astype(int))
     built["pairs"] = pair_table(built["summary"], estimates)
     return built
-
-
-def named_inputs(inputs: Mapping[str, list[str]], paths: Sequence[Path]) -> dict[str, list[str]]:
-    """What each variant is given, with the columns that models of metadata used in any fold.
-
-    paths: the config.json of these models.
-    """
-    told = [json.loads(path.read_text(encoding="utf-8"))["columns"] for path in paths]
-    used = list(dict.fromkeys(name for columns in told for name in columns))
-    return {
-        variant: [name for each in names for name in (used if each == "metadata" else [each])]
-        for variant, names in inputs.items()
-    }
 
 
 def compare_text(compare: pd.DataFrame) -> str:
@@ -348,7 +333,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = {
         **args.config,
         "protocol": with_audit(args.config["protocol"], audit),
-        "inputs": named_inputs(args.config["inputs"], args.metadata),
+        "inputs": inputs.with_columns(args.config["inputs"], args.metadata),
     }
     classes = config["classes"]
     read = [read_run(path, classes) for path in args.predictions]

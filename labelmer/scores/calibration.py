@@ -14,6 +14,8 @@ from scipy.special import log_softmax, logsumexp
 SMALLEST = 1e-12  # probabilities are taken to be at least this, so that no logarithm is infinite
 COLDEST, HOTTEST = 0.1, 100.0  # bounds: a perfect validation part would ask for temperature 0
 HEAVIEST = 1 / COLDEST  # bound of a weight, for the same reason
+# When a search for weights ends: with the usual tolerances four digits of a weight may stand.
+SEARCH = {"ftol": 1e-12, "gtol": 1e-8}
 BINS = 15  # equal in width, from 0 to 1
 
 
@@ -56,9 +58,7 @@ def best_weights(logs: np.ndarray, true: np.ndarray) -> tuple[float, ...]:
     """
     if len(logs) == 1:
         return (1 / best_temperature(logs[0], true),)
-    bounds = 0.0, HEAVIEST
-    found = _least_loss(logs, true, np.zeros(len(logs)), bounds, ftol=1e-12, gtol=1e-8)
-    return tuple(map(float, found))
+    return tuple(map(float, _least_loss(logs, true, np.zeros(len(logs)), (0.0, HEAVIEST))))
 
 
 def _least_loss(
@@ -66,9 +66,11 @@ def _least_loss(
     true: np.ndarray,
     start: np.ndarray,
     bounds: tuple[float, float],
-    **tolerances: float,
 ) -> np.ndarray:
-    """The weights (M,) within bounds that minimise the loss of `combined`, by L-BFGS-B."""
+    """The weights (M,) within bounds that minimise the loss of `combined`, by L-BFGS-B.
+
+    RuntimeError: not found in as many steps as it takes.
+    """
     rows = np.arange(len(true))
 
     def loss_and_gradient(weights: np.ndarray) -> tuple[float, np.ndarray]:
@@ -85,8 +87,10 @@ def _least_loss(
         jac=True,
         method="L-BFGS-B",
         bounds=[bounds] * len(start),
-        options=tolerances,
+        options=SEARCH,
     )
+    if found.status == 1:  # out of steps; 2 is at the minimum, where rounding hides a lower loss
+        raise RuntimeError(f"the loss of {len(start)} weights has no minimum yet: {found.message}")
     return found.x
 
 

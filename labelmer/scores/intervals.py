@@ -233,7 +233,7 @@ def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> tuple[int, int, float]:
 
 
 def compared(
-    a: Estimate, b: Estimate, right_a: np.ndarray, right_b: np.ndarray, alike: bool = True
+    a: Estimate, b: Estimate, right_a: np.ndarray, right_b: np.ndarray, alike: bool
 ) -> dict[str, float]:
     """Both tests that two variants differ, by the names of their columns in the result tables.
 

@@ -8,8 +8,8 @@ from labelmer.scores.metrics import MODULES
 
 
 def inputs_of(variant):
-    """What a variant is made from: modalities, and the other experiments whose models it
-    multiplies; of metadata tabulate names the columns."""
+    """What a variant is made from: modalities, and the experiments that it names of the models that
+    it multiplies; of metadata tabulate names the columns."""
     if KINDS[variant] == "product":
         of_members = members_of(config, variant, "")
         names = sorted({name for _, part in of_members for name in inputs_of(part)})

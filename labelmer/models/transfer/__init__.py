@@ -1,7 +1,7 @@
 """A trained model -> its predictions of every utterance of another corpus that it has a class for.
 
 The model is as its own training left it: weights, standardisation, label prototypes and, of a late
-fusion, temperatures. Nothing is fitted to the other corpus, and nothing is chosen on it. Where the
+fusion, weights. Nothing is fitted to the other corpus, and nothing is chosen on it. Where the
 model has classes that the other corpus lacks, the probabilities are those of the shared classes,
 given that it is one of them: they sum to one again.
 
