@@ -119,7 +119,7 @@ SEEDS = config["seeds"]
 CLASSES = list(config["labels"])
 GPU = int(config["gpu"])
 # Megabytes that a job may need: a quarter more than measured; docs/configuration.md says of what.
-MEMORY = {"plain": 800, "torch": 1500, "encoder": 2000, "tuning": 11_000}
+MEMORY = {"plain": 1500, "torch": 2000, "encoder": 2000, "tuning": 11_000}
 
 
 # On a cluster --resources gpu=1 is of each submission; the Snakemake that runs there is not told.
