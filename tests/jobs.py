@@ -40,7 +40,9 @@ with socket.socket(socket.AF_UNIX) as line:
     line.connect({address!r})
     socket.send_fds(line, [len(said).to_bytes(4, "big")], [0, 1, 2])
     line.sendall(said)
-    sys.exit(int(line.recv(16) or 1))
+    status = int(line.recv(16) or 1)
+    line.recv(1)  # until the job has ended, and with it its locks
+    sys.exit(status)
 """
 
 

@@ -100,7 +100,7 @@ def test_inspect_reads_recognised_words(study, facts, said, tmp_path):
     assert f"id 'U001' is not among the table's {len(study.table)}; the nearest are u001" in message
     shutil.copy(table, tmp_path)
     message = said(inspection.main, tmp_path / table.name)
-    assert "s.json: cannot be read" in message and "copy this file too" in message
+    assert "s.tsv: not a ragged file" in message and "with the .json beside it" in message
     assert "fold1.tsv" in said(inspection.main, study.fold)
 
 
