@@ -4,19 +4,19 @@ from pathlib import Path
 from typing import Any
 
 from labelmer.base import json_file
-from labelmer.base.options import NAMES, OBJECT, TEXT, closed
+from labelmer.base.options import NAMES, OBJECT, TEXT, closed, whole
 from labelmer.base.stage import RUN
 
 FORMAT = 1
 REMEDY = "train the model anew; of a bundle: copy the bundle anew, or bundle the runs anew"
 # By what features were made: their file states it, and so does a model that was trained on them.
 FACTS = ("encoder", "source", "revision", "weights", "layer")
-ORIGIN = closed(dict.fromkeys((*FACTS, "width"), TEXT), [*FACTS, "width"])
+ORIGIN = whole(dict.fromkeys((*FACTS, "width"), TEXT))
 LISTS = {"type": "array"}
 KEYS: dict[str, dict[str, Any]] = {
     "format": {"type": "integer"},
     "classes": NAMES,
-    "run": closed(dict.fromkeys(RUN, TEXT), list(RUN)),
+    "run": whole(dict.fromkeys(RUN, TEXT)),
     "model": OBJECT,
     "encoders": {"type": "object", "additionalProperties": ORIGIN},
     # of a network

@@ -92,6 +92,11 @@ def closed(properties: dict[str, Any], required: list[str] | None = None) -> dic
     return {**schema, "required": required} if required else schema
 
 
+def whole(properties: dict[str, Any]) -> dict[str, Any]:
+    """The JSON schema of an object with each of these keys and no others."""
+    return closed(properties, list(properties))
+
+
 def _default(field: dataclasses.Field) -> Any:
     made = field.default_factory
     return field.default if made is dataclasses.MISSING else made()

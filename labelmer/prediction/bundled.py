@@ -13,7 +13,7 @@ from labelmer.base.errors import InputError
 from labelmer.base.files import leaves, refuse_unwritable
 from labelmer.base.lock import alone
 from labelmer.base.log import log
-from labelmer.base.options import NAMES, OBJECT, TEXT, closed
+from labelmer.base.options import NAMES, OBJECT, TEXT, closed, whole
 from labelmer.base.ragged import LARGEST
 from labelmer.features import encoders
 
@@ -21,11 +21,6 @@ NAME, FORMAT = "bundle.json", 3
 ANEW = "copy the bundle anew, or bundle the runs anew"
 
 MODALITIES = ("speech", "text")  # as base/tables.py, for which pandas takes half a second
-
-
-def _whole(rules: dict[str, Any]) -> dict[str, Any]:
-    """An object that has each of these keys, and no others."""
-    return closed(rules, list(rules))
 
 
 # What bundle.json says.
@@ -46,25 +41,25 @@ OF_PART = {
     "folder": TEXT,
     "encoders": closed(dict.fromkeys(MODALITIES, TEXT)),
     "weight": {"type": "number", "minimum": 0},
-    "files": _whole(dict.fromkeys(("model.safetensors", "config.json"), TEXT)),
+    "files": whole(dict.fromkeys(("model.safetensors", "config.json"), TEXT)),
 }
 SEEDS = {"type": "string", "pattern": r"[0-9]+(\+[0-9]+)*", "expected": 'seeds, as "1" or "1+2+3"'}
 OF_MODEL = {"fold": {"type": "integer"}, "seed": SEEDS}
 
-HEARD = {"anyOf": [_whole(OF_SNAPSHOT), {"const": None}], "expected": "keys with values, or null"}
-OF_PARTS = {"type": "array", "minItems": 1, "items": _whole(OF_PART)}
+HEARD = {"anyOf": [whole(OF_SNAPSHOT), {"const": None}], "expected": "keys with values, or null"}
+OF_PARTS = {"type": "array", "minItems": 1, "items": whole(OF_PART)}
 
-RULES = _whole(
+RULES = whole(
     {
         "format": {"const": FORMAT},
         **dict.fromkeys(("labelmer", "corpus", "study", "experiment"), TEXT),
         **dict.fromkeys(("variants", "classes"), NAMES),
-        "encoders": {"type": "object", "additionalProperties": _whole(OF_ENCODER)},
+        "encoders": {"type": "object", "additionalProperties": whole(OF_ENCODER)},
         "transcriber": HEARD,
         "models": {
             "type": "array",
             "minItems": 1,
-            "items": _whole(OF_MODEL | {"parts": OF_PARTS}),
+            "items": whole(OF_MODEL | {"parts": OF_PARTS}),
         },
     }
 )
