@@ -22,7 +22,8 @@ SHARED = REPOSITORY.parent / "shared"
 # Snakemake starts some two hundred times: each start is a fork of a process that has imported it,
 # and nothing of labelmer, which is each workspace's own.
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["snakemake.cli", "jsonschema", "pandas"])
+IMPORTED = ["snakemake.cli", "snakemake.report.html_reporter", "scipy.sparse.csgraph", "smart_open"]
+SERVER.set_forkserver_preload([*IMPORTED, "h5py", "jsonschema", "pandas"])
 
 
 @functools.cache

@@ -28,8 +28,9 @@ IMPORTED = [
     "scipy.stats",
     "sklearn.linear_model",
     "soundfile",
-    "torch",
-    "transformers",
+    "torch._dynamo",
+    "transformers.models.bert.modeling_bert",
+    "transformers.models.whisper.modeling_whisper",
 ]
 SHIM = """#!{python} -IS
 import json, os, socket, sys

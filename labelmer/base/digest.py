@@ -75,37 +75,58 @@ def code_digest(module: str, package: Path = PACKAGE) -> str:
     bears its name, such as a template, is part of it.
     """
     modules = _closure(module, package)
-    code = {name: _own_digest(name, package) for name in modules}
+    code = {name: _read(name, package)[1] for name in modules}
     beside = [path for name in modules for path in _beside(_sources(name, package)[0])]
     code |= {path.name: file_digest(path) for path in beside}
     return hashlib.sha256(canonical_json(code).encode()).hexdigest()[:16]
 
 
-@functools.cache
 def imported_modules(module: str, package: Path = PACKAGE) -> set[str]:
     """Dotted names of the package's modules that a module imports, at the top or in functions."""
+    return _read(module, package)[0]
+
+
+@functools.cache
+def _read(module: str, package: Path) -> tuple[set[str], str]:
+    """What a module imports, and the digest of its code alone.
+
+    Both at once, so that no tree is kept: Python's garbage collection goes through all that is.
+    """
+    tree = ast.parse(_sources(module, package)[0].read_text(encoding="utf-8"))
+    own = hashlib.sha256(canonical_json(essence(tree)).encode()).hexdigest()
+    return _imports(tree, module, package), own
+
+
+def _imports(tree: ast.Module, module: str, package: Path) -> set[str]:
     above = [package.name, *module.split(".")]  # of what `from . import` means
     if _sources(module, package)[0].name == "__init__.py":
         above.append("")
     names = set()
-    for node in ast.walk(_tree(module, package)):
+    waiting: list[ast.AST] = [tree]
+    while waiting:  # through statements alone: ast.walk goes through each expression, too
+        node = waiting.pop()
         if isinstance(node, ast.ImportFrom):
             start = ".".join(above[: -node.level]) if node.level else ""
             source = ".".join(filter(None, (start, node.module)))
             names.update({source, *(f"{source}.{alias.name}" for alias in node.names)})
         elif isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
+        for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, field, None)
+            waiting += inner if isinstance(inner, list) else []  # a lambda's is an expression
     prefix = f"{package.name}."
     own = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
     return {name for name in own if _sources(name, package)}
 
 
+@functools.cache
 def _sources(module: str, package: Path) -> list[Path]:
     """The file of a module or of a folder of modules; empty where there is none."""
     place = package.joinpath(*module.split("."))
     return [path for path in (place.with_suffix(".py"), place / "__init__.py") if path.exists()]
 
 
+@functools.cache
 def _beside(source: Path) -> list[Path]:
     """The files beside a module's that bear its name and are no code."""
     files = source.parent.glob(f"{source.stem}.*")
@@ -123,17 +144,6 @@ def _closure(module: str, package: Path) -> list[str]:
     return sorted(seen)
 
 
-@functools.cache
-def _own_digest(module: str, package: Path) -> str:
-    """Digest of a module's code alone, which stands in those of all that import it."""
-    return hashlib.sha256(canonical_json(essence(_tree(module, package))).encode()).hexdigest()
-
-
-@functools.cache
-def _tree(module: str, package: Path) -> ast.Module:
-    return ast.parse(_sources(module, package)[0].read_text(encoding="utf-8"))
-
-
 def essence(node: object) -> object:
     """A syntax tree as nested lists, without what cannot change a result."""
     if isinstance(node, list):
@@ -148,7 +158,8 @@ def essence(node: object) -> object:
         return ["Call", "Progress"]
     if isinstance(node, ast.Dict):
         node = ast.Dict(*_without_words(node))
-    fields = {name: value for name, value in ast.iter_fields(node) if name not in UNCOUNTED}
+    # Later versions of Python have more fields, empty in older sources.
+    fields = {name: getattr(node, name, None) for name in _counted(node._fields)}
     if isinstance(node, ast.JoinedStr):
         fields["values"] = _joined(node.values)
     elif isinstance(node, ast.Call) and _name(node.func) == "add_argument":
@@ -158,14 +169,19 @@ def essence(node: object) -> object:
         fields["keywords"] = [word for word in node.keywords if word.arg not in OF_OPTIONS]
     elif isinstance(node, ast.Assert):
         fields["msg"] = None
-    # Later versions of Python have more fields, empty in older sources.
-    counted = {name: essence(value) for name, value in fields.items() if value not in (None, [])}
-    return [type(node).__name__, *([name, counted[name]] for name in sorted(counted))]
+    given = [[name, essence(value)] for name, value in fields.items() if value not in (None, [])]
+    return [type(node).__name__, *given]
 
 
 # Fields of hints, of how a text was written and of what a name is used for.
 UNCOUNTED = {"annotation", "returns", "type_comment", "type_params", "type_ignores", "kind", "ctx"}
 UNCOUNTED |= {"simple"}
+
+
+@functools.cache
+def _counted(fields: tuple[str, ...]) -> list[str]:
+    """Those of a node's fields that count, in alphabetical order."""
+    return sorted(set(fields) - UNCOUNTED)
 
 
 OF_OPTIONS = ("description", "example", "expected")  # words of base/options.py
