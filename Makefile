@@ -71,6 +71,7 @@ bench: install
 	$(BIN)/python bench/train.py
 	$(BIN)/python bench/page.py
 	$(BIN)/python bench/predict.py
+	$(BIN)/python bench/retrieval.py
 
 site: install
 	$(BIN)/mkdocs build --quiet
