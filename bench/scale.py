@@ -11,7 +11,8 @@ are multiplied.
 A stage is a call of Snakemake for its jobs with one core, with all that Snakemake does before them.
 Of each: its jobs, seconds, CPU seconds, and the most memory that one of its processes held,
 Snakemake's too; and the exponents by which seconds and CPU seconds grow from one size to the next:
-1 is linear. Prints the tables in Markdown and, as its last line, one JSON object.
+1 is linear. Then the page is opened and filtered as bench/page.py does, where Chromium is. Prints
+the tables in Markdown and, as its last line, one JSON object.
 
     python bench/scale.py [--tiny] [--utterances N ...] [--hold-out part|speakers ...]
 """
@@ -27,6 +28,7 @@ import sys
 import tempfile
 import time
 import wave
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -47,6 +49,7 @@ NETWORKS = {"full": {}, "speech-only": {"modalities": ["speech"]}}
 BASELINES = {"linear": {"architecture": "linear"}, "metadata-only": {"architecture": "metadata"}}
 FUSED = {"late-fusion": {"product_of": [*NETWORKS, *BASELINES]}}
 RUN = "fbank+bert/frozen/{variant}/fold{fold}.seed1"
+CHANGES = [("label", 0), ("label", ""), ("words", "mother"), ("words", ""), ("order", "surest")]
 BEFORE, AFTER = "`snakemake -n`, nothing run", "`snakemake -n`, all run"
 
 
@@ -59,11 +62,23 @@ class Spent(NamedTuple):
     peak_mb: float
 
 
-def make_up(folder, count):
-    """Audio, a manifest for each way to hold out, and a text encoder.
+class Page(NamedTuple):
+    """A page, and what it takes in Chromium; None where there is none."""
 
-    In a process of its own: Linux counts the memory of a process for those that it starts, too.
-    """
+    megabytes: float
+    opens_s: float | None = None
+    filters_ms: float | None = None
+
+
+def apart(work, *arguments):
+    """What work returns, done in a process of its own: Linux counts the memory of a process for
+    those that it starts, too."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def make_up(folder, count):
+    """Audio, a manifest for each way to hold out, and a text encoder."""
     write_corpus(folder, count)
     write_text_encoder(folder / "bert")
 
@@ -187,23 +202,33 @@ def spent(folder, config, arguments):
     )
 
 
+def opened(path):
+    """The Page at a path."""
+    size = round(path.stat().st_size / 1e6, 1)
+    if not all(Path("/usr/bin", name).exists() for name in ("chromium", "chromedriver")):
+        return Page(size)
+    from page import measured as in_chromium
+
+    seconds, slowest = in_chromium(path, 1, CHANGES)
+    return Page(size, round(seconds, 1), round(max(slowest.values())))
+
+
 def measured(count, ways):
-    """{(way to hold out, stage): Spent} of a corpus of `count` utterances, and MB of its pages."""
+    """{(way to hold out, stage): Spent} of a corpus of `count` utterances, and {way: Page}."""
     found, pages = {}, {}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for name in ("labelmer", "workflow", "profiles", "envs"):
             shutil.copytree(REPOSITORY / name, folder / name)
         shutil.copy(REPOSITORY / "Snakefile", folder)
-        making = get_context("spawn").Process(target=make_up, args=(folder, count))
-        making.start()
-        making.join()
+        apart(make_up, folder, count)
         for way in ways:
             (folder / f"{way}.yaml").write_text(yaml.safe_dump(config_of(way), sort_keys=False))
             for stage, arguments in stages_of(way).items():
                 found[way, stage] = spent(folder, f"{way}.yaml", arguments)
                 print(count, way, stage, found[way, stage], file=sys.stderr)
-            pages[way] = (folder / f"results/{way}/main/reports/index.html").stat().st_size / 1e6
+            pages[way] = apart(opened, folder / f"results/{way}/main/reports/index.html")
+            print(count, way, pages[way], file=sys.stderr)
             shutil.rmtree(folder / "results")
     return found, pages
 
@@ -254,7 +279,7 @@ def main():
                 "dry_run_seconds": round(
                     max(s.seconds for (_, stage), s in largest.items() if "-n" in stage), 1
                 ),
-                "page_mb": {way: round(mb, 1) for way, mb in pages[counts[-1]].items()},
+                "pages": {way: page._asdict() for way, page in pages[counts[-1]].items()},
             }
         )
     )

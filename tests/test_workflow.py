@@ -140,6 +140,13 @@ def test_so_many_jobs_have_a_gpu_at_once_and_each_its_own(workspace, gpus):
     assert ["is this process' own" in path.read_text() for path in logs] == [True] * 6
 
 
+def test_the_scheduler_looks_at_the_jobs_when_one_has_ended_and_not_every_second(workspace):
+    """Snakemake's own limit to jobs a second wakes it every second, once for each job so far."""
+    _, output = workspace.snakemake("features", "--verbose")
+    (jobs,) = re.findall(r"^(\d+) of \1 steps", output, re.M)
+    assert output.count("Resources before job selection") <= int(jobs)
+
+
 def test_on_slurm_short_jobs_are_submitted_together(workspace):
     pytest.importorskip("snakemake_executor_plugin_slurm", reason="pip install '.[slurm]'")
     given = ["--dry-run", "--profile", "workflow/profiles/slurm", "--configfile", "test.yaml"]
