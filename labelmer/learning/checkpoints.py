@@ -69,8 +69,11 @@ class Checkpoints:
         return epochs[-1], state
 
     def remove(self) -> None:
-        """Remove the folder."""
-        for epoch in self._epochs():
+        """Remove the folder, the last epoch first: what a kill here leaves can be gone on from.
+
+        The last may name an earlier one as the best, and no epoch names a later one.
+        """
+        for epoch in reversed(self._epochs()):
             self._discard(self._of(epoch))
         shutil.rmtree(self.folder, ignore_errors=True)
 
