@@ -4,7 +4,7 @@ An untrained model of the default width on batches of 64 utterances of four seco
 frames of 768 numbers per second and 14 tokens, with an index of random vectors of unit length. Of
 each size: the megabytes of the index, the milliseconds of the search for what all of a batch lack,
 and of a whole prediction where nothing is missing, and so nothing is searched for. Medians of
-ROUNDS, in turn. `epoch` is what the searches of a pass over as many training utterances take.
+ROUNDS, in turn. The last column: all searches of a pass over as many training utterances.
 
 Prints a table and, as its last line, one JSON object: the search as a share of the prediction.
 

@@ -22,8 +22,17 @@ SHARED = REPOSITORY.parent / "shared"
 # Snakemake starts some two hundred times: each start is a fork of a process that has imported it,
 # and nothing of labelmer, which is each workspace's own.
 SERVER = multiprocessing.get_context("forkserver")
-IMPORTED = ["snakemake.cli", "snakemake.report.html_reporter", "scipy.sparse.csgraph", "smart_open"]
-SERVER.set_forkserver_preload([*IMPORTED, "h5py", "jsonschema", "pandas"])
+SERVER.set_forkserver_preload(
+    [
+        "h5py",
+        "jsonschema",
+        "pandas",
+        "scipy.sparse.csgraph",
+        "smart_open",
+        "snakemake.cli",
+        "snakemake.report.html_reporter",
+    ]
+)
 
 
 @functools.cache

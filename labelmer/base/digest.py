@@ -158,7 +158,6 @@ def essence(node: object) -> object:
         return ["Call", "Progress"]
     if isinstance(node, ast.Dict):
         node = ast.Dict(*_without_words(node))
-    # Later versions of Python have more fields, empty in older sources.
     fields = {name: getattr(node, name, None) for name in _counted(node._fields)}
     if isinstance(node, ast.JoinedStr):
         fields["values"] = _joined(node.values)
@@ -169,6 +168,7 @@ def essence(node: object) -> object:
         fields["keywords"] = [word for word in node.keywords if word.arg not in OF_OPTIONS]
     elif isinstance(node, ast.Assert):
         fields["msg"] = None
+    # Later versions of Python have more fields, empty in older sources.
     given = [[name, essence(value)] for name, value in fields.items() if value not in (None, [])]
     return [type(node).__name__, *given]
 
