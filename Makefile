@@ -17,6 +17,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+
 SNAKEMAKE := PYTHONPATH=workflow/logger:$$PYTHONPATH snakemake --logger progress --cores 2 --resources gpu=1
 
 .PHONY: install demo-corpus demo evidence test test-quick test-slurm lint bench site lock licences clean
@@ -49,10 +51,10 @@ evidence: demo-corpus
 	$(BIN)/python -m labelmer tabulate --show results/demo/evidence-apart/reports/compare.tsv
 
 test: install
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(PYTEST)
 
 test-quick: install
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not slurm"
+	$(PYTEST) -m "not slow and not slurm"
 
 test-slurm: demo-corpus
 	$(BIN)/python -m pytest -m slurm -rs

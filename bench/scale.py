@@ -181,9 +181,7 @@ def spent(folder, config, arguments):
     # With one core nothing waits for another.
     command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "1"]
     command += ["--configfile", config]
-    # The Python of the jobs is this one, and labelmer the copy in the folder.
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(folder)}
+    environment = {**os.environ, "PYTHONPATH": str(folder)}  # labelmer is the copy there
     output, start = folder / "said.txt", time.perf_counter()
     with output.open("w") as file:
         running = subprocess.Popen(

@@ -35,6 +35,12 @@ SERVER.set_forkserver_preload(
 )
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come first: in the end no process waits for another with a long one."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @functools.cache
 def python_of_jobs():
     """The folder of the `python` that jobs start, which is this process' own (see jobs.py)."""

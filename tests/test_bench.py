@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import REPOSITORY
+from conftest import REPOSITORY, python_of_jobs
 
 pytestmark = pytest.mark.slow
 
@@ -16,10 +16,11 @@ OTHERS = ("lengths", "silence", "page")  # the first is no script, the others ha
 
 def lines_of(name):
     """What a benchmark prints at a tiny size."""
+    path = os.pathsep.join([python_of_jobs(), os.environ["PATH"]])
     done = subprocess.run(
         [sys.executable, REPOSITORY / "bench" / f"{name}.py", "--tiny"],
         cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PATH": path},
         capture_output=True,
         text=True,
     )

@@ -568,7 +568,7 @@ def test_help_does_not_import_torch(stage):
 @pytest.mark.parametrize("count", [1, 2500])
 def test_an_hour_of_speech_takes_under_2_gb_of_memory(count, tmp_path):
     (tmp_path / "made").mkdir()
-    made = make_whisper(tmp_path / "made", 80, seconds=30, width=384)
+    made = make_whisper(tmp_path / "made", 80, seconds=30, width=128)
     fetch.fetch(f"path:{made}", tmp_path / "whisper")
     draw = np.random.default_rng(0)
     lengths = draw.multinomial(3600 * 16000, np.full(count, 1 / count))

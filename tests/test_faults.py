@@ -17,7 +17,7 @@ from conftest import REPOSITORY, python_of_jobs
 from test_encoders import snapshot  # noqa: F401
 from test_reruns import finished  # noqa: F401
 
-from labelmer.base import description, lock
+from labelmer.base import description, lock, tables
 from labelmer.base.errors import InputError
 from labelmer.base.ragged import Ragged
 from labelmer.base.ragged_writer import Writer
@@ -275,25 +275,54 @@ def megabytes(imports, work, *arguments):
 
 
 @pytest.mark.slow
-def test_a_manifest_of_a_million_rows_takes_less_than_two_gigabytes(tmp_path):
+def test_a_manifest_of_a_million_rows_takes_the_memory_that_is_asked_for(tmp_path):
     path = tmp_path / "manifest.tsv"
     with path.open("w") as file:
         file.write("id\tpath\tspeaker\tsession\tlabel\ttext\n")
         for i in range(1_000_000):
             where = f"wav/{i // 100}.wav\ts{i // 1000}\tS{i // 100_000}"
             file.write(f"u{i:06d}\t{where}\tang\tWhat a day this is, {i}.\n")
-    work = "assert len(manifest.rows(Path(sys.argv[1]))) == 1_000_000"
-    assert megabytes("from labelmer.corpus.readers import manifest", work, path) < 2000
+    config = {"corpus": {"reader": "manifest", "root": str(path)}, "code": "c0de"}
+    told = ["--session", "S3", "--utterances", tmp_path / "u.tsv", "--unread", tmp_path / "n.tsv"]
+    told += ["--config", json.dumps(config)]
+    work = "main(sys.argv[1:])"
+    assert megabytes("from labelmer.corpus.utterances import main", work, *told) < 1500
+    assert len(tables.read(tmp_path / "u.tsv", "utterances")) == 100_000
+
+
+def silence(folder, rate, hours):
+    """A FLAC file of so many hours of silence."""
+    path = folder / "silence.flac"
+    with soundfile.SoundFile(path, "w", rate, 1, "PCM_16") as file:
+        for _ in range(60 * hours):
+            file.write(np.zeros(60 * rate, np.int16))
+    assert path.stat().st_size < 2_000_000
+    return path
+
+
+@pytest.mark.slow
+def test_an_utterance_of_hours_is_cut_without_a_second_copy_of_it(tmp_path):
+    hours, path = 5, silence(tmp_path, 16_000, 5)
+    manifest = tmp_path / "manifest.tsv"
+    manifest.write_text(
+        f"id\tpath\tspeaker\tsession\tlabel\ttext\nu\t{path.name}\ta\ts\tang\thello\n"
+    )
+    config = {"corpus": {"reader": "manifest", "root": str(manifest)}, "code": "c0de"}
+    segments = tmp_path / "segments.h5"
+    told = ["--session", "s", "--segments", segments, "--table", tmp_path / "segments.tsv"]
+    told += ["--config", json.dumps(config)]
+    samples = hours * 3600 * 16_000 * 2 / 2**20  # megabytes
+    imports = "from labelmer.corpus.segment import main"
+    assert megabytes(imports, "main(sys.argv[1:])", *told) < 1.5 * samples + 150
+    (table,) = tables.read(tmp_path / "segments.tsv", "segments").itertuples()
+    assert table.seconds == hours * 3600
+    segments.unlink()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("rate", "hours"), [(16_000, 10), (8_000, 3)])
 def test_hours_of_silence_in_a_megabyte_take_little_memory(tmp_path, rate, hours):
-    path = tmp_path / "silence.flac"
-    with soundfile.SoundFile(path, "w", rate, 1, "PCM_16") as file:
-        for _ in range(60 * hours):
-            file.write(np.zeros(60 * rate, np.int16))
-    assert path.stat().st_size < 2_000_000
+    path = silence(tmp_path, rate, hours)
     work = """
 try:
     list(of_recording(Path(sys.argv[1])))

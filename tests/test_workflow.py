@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from conftest import Workspace, tiny_config
+import yaml
+from conftest import REPOSITORY, Workspace, tiny_config
 from corpora import turns_of, write_release
 from gpus import pretend
 
@@ -156,3 +157,21 @@ def test_on_slurm_short_jobs_are_submitted_together(workspace):
     groups = re.findall(r"Group job (\S+) ", output)
     assert set(groups) == folds | sessions | {"reports"}
     assert len(groups) < 15  # of 90 jobs; what is ready first may go first
+
+
+def test_a_copy_of_the_profile_asks_for_what_another_cluster_has(workspace, tmp_path):
+    pytest.importorskip("snakemake_executor_plugin_slurm", reason="pip install '.[slurm]'")
+    profile = yaml.safe_load((REPOSITORY / "workflow/profiles/slurm/profile.yaml").read_text())
+    profile["default-resources"] += ["slurm_partition=small", "slurm_account=me"]
+    profile["set-resources"]["train"] = {"runtime": 2880, "mem_mb": 32000}
+    del profile["group-components"]["models.fold{fold}.seed{seed}"]
+    (tmp_path / "profile.yaml").write_text(yaml.safe_dump(profile))
+    given = ["--dry-run", "--profile", str(tmp_path), "--configfile", "test.yaml"]
+    _, output = workspace.as_given(given)
+    asked = dict(re.findall(r"^ *rule (\w+):\n(?: .*\n)*? +resources: (.*)$", output, re.M))
+    for rule, said in [
+        ("train", "mem_mb=32000 runtime=2880 slurm_partition=small slurm_account=me"),
+        ("evaluate", "mem_mb=2000 runtime=20 slurm_partition=small slurm_account=me"),
+    ]:
+        assert set(said.split()) <= set(asked[rule].split(", ")), asked[rule]
+    assert output.count("Group job models.fold1.seed1 ") > 4  # each model by itself

@@ -211,18 +211,16 @@ class Source:
         Files that are 16 kHz, mono and 16 bit already pass bit for bit.
         """
         measured: list[dict[str, Any]] = []
-        pieces = [  # whole recordings are long: 16 bit of each at once
-            np.clip(np.round(piece * 32768), -32768, 32767).astype(np.int16)
-            for piece in resampled(self._mono(first, stop, measured), self.rate)
-        ]
+        read = bytearray()  # whole recordings are long: this grows in its place
+        for piece in resampled(self._mono(first, stop, measured), self.rate):
+            read += np.clip(np.round(piece * 32768), -32768, 32767).astype(np.int16).data
         decoded = sum(level["count"] for level in measured)
         if decoded != stop - first:
             raise InputError(
                 f"{self.path}: {decoded} frames could be decoded, its header says "
                 f"{stop - first}; replace the file"
             )
-        samples = np.concatenate([np.zeros(0, np.int16), *pieces])
-        return samples, levels.oddities(measured) if measured else []
+        return np.frombuffer(read, np.int16), levels.oddities(measured) if measured else []
 
     def _mono(self, first: int, stop: int, measured: list[dict[str, Any]]) -> Iterator[np.ndarray]:
         """The mean over channels of each decoded block; measured gets what oddities() needs."""

@@ -122,6 +122,11 @@ GPU = int(config["gpu"])
 MEMORY = {"plain": 1500, "torch": 2000, "encoder": 2000, "tuning": 11_000}
 
 
+def memory(kind):
+    """What a job asks for, and when it is tried again twice as much."""
+    return lambda wildcards, attempt: MEMORY[kind] * attempt
+
+
 # On a cluster --resources gpu=1 is of each submission; the Snakemake that runs there is not told.
 resource_scopes:
     gpu="local",

@@ -35,7 +35,7 @@ rule utterances:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=MEMORY["plain"],
+        mem_mb=memory("plain"),
     params:
         config=utterances_params,
     shell:
@@ -62,7 +62,7 @@ rule transcripts:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=MEMORY["plain"],
+        mem_mb=memory("plain"),
     params:
         table=CORPUS.get("transcripts", ""),
         config=tracked("transcripts", table=given("transcripts")),
@@ -89,7 +89,7 @@ rule labels:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=MEMORY["plain"],
+        mem_mb=memory("plain"),
     params:
         config=labels_params,
     shell:
@@ -117,7 +117,7 @@ rule segment:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=MEMORY["torch"],
+        mem_mb=memory("torch"),
     params:
         config=segment_params,
     shell:
@@ -157,7 +157,7 @@ checkpoint split:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=MEMORY["plain"],
+        mem_mb=memory("plain"),
     params:
         parts=["--parts", PARTS_OF_CORPUS] if PARTS_OF_CORPUS else [],
         config=tracked(

@@ -36,7 +36,7 @@ rule fetch:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=MEMORY["torch"],
+        mem_mb=memory("torch"),
     params:
         source=lambda wildcards: encoder_of(wildcards)["source"],
         config=fetch_params,
@@ -65,7 +65,7 @@ if TRANSCRIBER:
         conda:
             ENVIRONMENT
         resources:
-            mem_mb=MEMORY["torch"],
+            mem_mb=memory("torch"),
         params:
             source=TRANSCRIBER["source"],
             language=spoken_language,
@@ -97,7 +97,7 @@ if TRANSCRIBER:
         threads: SHARE_OF_CORES
         resources:
             gpu=GPU,
-            mem_mb=MEMORY["encoder"],
+            mem_mb=memory("encoder"),
         params:
             config=transcribe_params,
         shell:
@@ -130,7 +130,7 @@ rule finetune:
     threads: SHARE_OF_CORES
     resources:
         gpu=GPU,
-        mem_mb=MEMORY["tuning"],
+        mem_mb=memory("tuning"),
     params:
         config=finetune_params,
     shell:
@@ -166,7 +166,7 @@ rule extract:
     threads: SHARE_OF_CORES
     resources:
         gpu=GPU,
-        mem_mb=MEMORY["encoder"],
+        mem_mb=memory("encoder"),
     params:
         config=extract_params,
     shell:
@@ -209,7 +209,7 @@ rule extract_labels:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=MEMORY["encoder"],
+        mem_mb=memory("encoder"),
     params:
         config=extract_labels_params,
     shell:

@@ -39,7 +39,7 @@ for figure, said in FIGURES.items():
         conda:
             ENVIRONMENT
         resources:
-            mem_mb=MEMORY["plain"],
+            mem_mb=memory("plain"),
         params:
             figure=figure,
             options=options_of_plot,

@@ -48,7 +48,7 @@ rule train:
     threads: 1
     resources:
         gpu=GPU,
-        mem_mb=MEMORY["torch"],
+        mem_mb=memory("torch"),
     params:
         config=lambda wildcards: tracked(
             "train",
@@ -102,7 +102,7 @@ rule evaluate:
     threads: 1
     resources:
         gpu=GPU,
-        mem_mb=MEMORY["torch"],
+        mem_mb=memory("torch"),
     params:
         config=lambda wildcards: tracked("evaluate", architecture(wildcards)),
     shell:
@@ -149,7 +149,7 @@ rule linear:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=MEMORY["plain"],
+        mem_mb=memory("plain"),
     params:
         config=lambda wildcards: tracked(
             "linear",
@@ -198,7 +198,7 @@ rule metadata:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=MEMORY["plain"],
+        mem_mb=memory("plain"),
     params:
         config=tracked("metadata", classes=CLASSES, refit=config["training"]["refit"]),
     shell:
@@ -237,7 +237,7 @@ rule fuse:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=MEMORY["plain"],
+        mem_mb=memory("plain"),
     params:
         config=lambda wildcards: tracked("fuse", sees=seen_by_members(wildcards)),
     shell:

@@ -52,7 +52,7 @@ rule rationales:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=MEMORY["plain"],
+        mem_mb=memory("plain"),
     params:
         rationales=RATIONALES,
         config=tracked("rationales", table=given("rationales")),
@@ -116,7 +116,7 @@ rule tabulate:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=MEMORY["plain"],
+        mem_mb=memory("plain"),
     params:
         predictions=every_run_short(PREDICTIONS),
         perturbed=every_run_short(PERTURBED),
@@ -160,7 +160,7 @@ if TRANSCRIBER:
         conda:
             ENVIRONMENT
         resources:
-            mem_mb=MEMORY["plain"],
+            mem_mb=memory("plain"),
         params:
             config=tracked("recognition", language=LANGUAGE),
         shell:
@@ -191,7 +191,7 @@ rule convergence:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=MEMORY["plain"],
+        mem_mb=memory("plain"),
     params:
         histories=every_run_short(HISTORY, trained),
         config=tracked("convergence", selection=STATED["selection"]),
@@ -219,7 +219,7 @@ rule weights:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=MEMORY["plain"],
+        mem_mb=memory("plain"),
     params:
         weights=every_run_short(WEIGHTS, fused),
         config=tracked("weights"),
@@ -251,7 +251,7 @@ rule salience:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=MEMORY["plain"],
+        mem_mb=memory("plain"),
     params:
         salience=every_run_short(SALIENCE, trained),
         config=tracked("salience", **STATED),
@@ -289,7 +289,7 @@ rule browser:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=MEMORY["plain"],
+        mem_mb=memory("plain"),
     params:
         predictions=every_run_short(PREDICTIONS),
         salience=every_run_short(SALIENCE, trained),
@@ -331,7 +331,7 @@ rule page:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=MEMORY["plain"],
+        mem_mb=memory("plain"),
     params:
         title=f"{NAME}, {config['study']}",
         config=page_params,

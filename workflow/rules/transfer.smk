@@ -37,7 +37,7 @@ rule match:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=MEMORY["plain"],
+        mem_mb=memory("plain"),
     params:
         config=match_params,
     shell:
@@ -94,7 +94,7 @@ rule transfer:
     threads: 1
     resources:
         gpu=lambda wildcards: GPU if KINDS[wildcards.variant] == "network" else 0,
-        mem_mb=MEMORY["torch"],
+        mem_mb=memory("torch"),
     params:
         folder=f"{S}/models/{RUN}",
         config=transfer_params,
@@ -140,7 +140,7 @@ rule cross_corpus:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=MEMORY["plain"],
+        mem_mb=memory("plain"),
     params:
         predictions=every_run_short(PREDICTIONS),
         tested=tested_short,
