@@ -1,10 +1,5 @@
 # labelmer: speech and words in, cross-validated emotion recognition out. See README.md.
 
-if not workflow.overwrite_configfiles:
-
-    configfile: "config.yaml"
-
-
 include: "workflow/rules/common.smk"
 include: "workflow/functions/corpus.smk"
 include: "workflow/functions/features.smk"

@@ -3,6 +3,8 @@
 import importlib
 import sys
 
+from labelmer.base.errors import STOPPED
+
 # verb: its module, what it does
 VERBS = {
     "workflow": ("config.workflow", "the workflow -> a folder where snakemake runs it"),
@@ -70,7 +72,10 @@ def main() -> None:
     if verb not in VERBS:
         sys.exit(f"error: unknown verb '{verb}'\n\n{USAGE}")
     sys.argv[0] = f"labelmer {verb}"
-    importlib.import_module(f"labelmer.{VERBS[verb][0]}").main()
+    try:
+        importlib.import_module(f"labelmer.{VERBS[verb][0]}").main()
+    except KeyboardInterrupt:  # before main() was there to hear it
+        sys.exit(STOPPED)
 
 
 if __name__ == "__main__":

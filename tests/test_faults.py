@@ -1,8 +1,6 @@
 """Faults that are of no stage alone: the rows of docs/faults.md that no other test file holds."""
 
-import csv
 import errno
-import io
 import json
 import os
 import re
@@ -13,9 +11,13 @@ import sys
 import numpy as np
 import pytest
 import soundfile
-from conftest import REPOSITORY, python_of_jobs
+from conftest import REPOSITORY, Workspace, python_of_jobs
+from every_rule import jobs, weighed  # noqa: F401
+from test_cross_corpus import finished as crossed  # noqa: F401
 from test_encoders import snapshot  # noqa: F401
+from test_finetuned_workflow import finished as finetuned  # noqa: F401
 from test_reruns import finished  # noqa: F401
+from test_transcribe_workflow import finished as transcribed  # noqa: F401
 
 from labelmer.base import description, lock, tables
 from labelmer.base.errors import InputError
@@ -47,18 +49,6 @@ def disk(tmp_path):
     subprocess.run(["umount", str(place)], capture_output=True)
 
 
-def commands_of(workspace):
-    """The first job of each rule that has run: {rule: (its outputs, its shell command)}."""
-    _, output = workspace.snakemake("--detailed-summary")
-    table = output[output.index("output_file\t") :]
-    found = {}
-    for row in csv.DictReader(io.StringIO(table), delimiter="\t"):
-        outputs, command = found.setdefault(row["rule"], ([], row["shellcmd"]))
-        if row["shellcmd"] == command:
-            outputs.append(row["output_file"])
-    return found
-
-
 def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -82,26 +72,37 @@ def run(command, workspace):
 @pytest.mark.parametrize(
     "fault", ["No space left on device|GB are free there", "Read-only file system"]
 )
-def test_every_stage_says_that_the_disk_refuses_and_leaves_what_was_there(finished, disk, fault):  # noqa: F811
-    place = disk("size=200m")
-    workspace = finished.copied(place / fault[:2])
-    found = commands_of(workspace)
-    assert len(found) > 12
-    shutil.rmtree(workspace.folder / "logs")  # a log that is begun anew would make room
+def test_every_stage_says_that_the_disk_refuses_and_leaves_what_was_there(
+    jobs,  # noqa: F811
+    disk,
+    tmp_path,
+    fault,
+):  # noqa: F811
+    place = disk("size=500m")
+    workspaces = {job.workspace.folder for job in jobs.values()}
+    copies = {
+        folder: Workspace.at(folder).copied(place / str(number))
+        for number, folder in enumerate(sorted(workspaces))
+    }
+    for number, copy in enumerate(copies.values()):
+        shutil.rmtree(copy.folder / "logs")  # elsewhere: what comes after the log is to fail
+        (tmp_path / f"logs{number}").mkdir()
+        (copy.folder / "logs").symlink_to(tmp_path / f"logs{number}")
     if fault.startswith("No"):
         with pytest.raises(OSError, match="No space"):
-            (place / "filler").write_bytes(bytes(2**28))
+            (place / "filler").write_bytes(bytes(2**29))
     else:
         disk("remount", "ro")
-    before = contents(workspace.folder / "results")
+    before = {copy: contents(copy.folder / "results") for copy in copies.values()}
     wrong = {}
-    for rule, (_, command) in found.items():
-        status, said = run(command, workspace)
-        if status != 1 or not re.search(fault, said) or "Traceback" in said:
-            wrong[rule] = command, status, said
+    for rule, job in jobs.items():
+        status, said = run(job.command, copies[job.workspace.folder])
+        named = re.search(rf"error: .*(results|resources)/.*({fault})", said)
+        if status != 1 or not named or "Traceback" in said:
+            wrong[rule] = job.command, status, said
     disk("remount", "rw")
     assert wrong == {}
-    assert contents(workspace.folder / "results") == before
+    assert {copy: contents(copy.folder / "results") for copy in before} == before
 
 
 def test_where_nothing_can_be_locked_it_is_said_and_the_work_is_done(tmp_path, monkeypatch, caplog):

@@ -6,6 +6,8 @@ Apart from stage.py, so that a change of how errors and progress are shown chang
 import errno
 import os
 
+STOPPED = "stopped by Ctrl-C; run the same command again to go on"
+
 
 class InputError(Exception):
     """Bad input. The message names the file, the id, the value, what was expected, what to do."""

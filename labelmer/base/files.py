@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from labelmer.base.errors import InputError
+from labelmer.base.errors import InputError, of_the_disk
 
 ROOM = "make room there, correct its permissions, or give another place"
 
@@ -16,10 +16,17 @@ def writing(path: Path | str, remedy: str = ROOM) -> Iterator[None]:
     """What the operating system says against writing a path, as an InputError."""
     try:
         yield
-    except OSError as error:
-        place = error.filename2 or error.filename
-        where = f", {place}" if place and str(place) != str(path) else ""
-        reason = error.strerror or error
+    except InputError:
+        raise
+    except Exception as error:  # libraries have their own, which say the same
+        if isinstance(error, OSError):
+            place = error.filename2 or error.filename
+            where = f", {place}" if place and str(place) != str(path) else ""
+            reason = error.strerror or error
+        elif of_the_disk(error):
+            where, reason = "", error
+        else:
+            raise
         raise InputError(f"{path}: cannot be written ({reason}{where}); {remedy}") from error
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from labelmer.base.errors import InputError, of_the_disk
+from labelmer.base.errors import STOPPED, InputError, of_the_disk
 from labelmer.base.files import writing
 from labelmer.base.log import LogFile, log, log_to_terminal
 from labelmer.base.options import TEXT, check, closed, refuse, schema_of
@@ -36,6 +36,9 @@ def command(main: Callable[[Sequence[str] | None], None]) -> Callable:
         except InputError as error:
             log.error("error: %s", error)
             sys.exit(1)
+        except KeyboardInterrupt:
+            log.error(STOPPED)
+            sys.exit(130)
         except Exception as error:
             if of_the_disk(error):
                 log.error("error: %s; make room on the disk, or correct its permissions", error)

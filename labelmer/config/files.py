@@ -33,12 +33,19 @@ def _misread(path: Path | str) -> Iterator[str]:
     except UnicodeDecodeError as error:
         yield f"{path}: no text in UTF-8 (byte 0x{error.object[error.start]:02X}); save it as UTF-8"
         return
+    except FileNotFoundError:
+        yield f"{path}: there is no such file, expected a config; give yours by --configfile FILE"
+        return
     try:
         json.loads(text)
         text = text.replace("\t", " ")  # JSON is YAML but for its tabs
     except ValueError:
         pass
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        yield f"{path}: no YAML ({' '.join(str(error).split())}); correct it there"
+        return
     if (values := _values(node, {})) > MOST_VALUES:
         yield (
             f"{path}: {values:,} values where each alias (*name) is what it stands for, expected "

@@ -61,8 +61,8 @@ def fetch(
     refuse_foreign(folder)
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
     try:
+        part.mkdir(parents=True)
         revision = _fill(part, source)
         facts = encoders.write_facts(part, {"source": source, "revision": revision})
         if transcriber:
@@ -76,8 +76,9 @@ def fetch(
             shutil.rmtree(folder)
         part.rename(folder)
     except OSError as error:
+        place = error.filename2 or error.filename or folder
         raise InputError(
-            f"{named}: {error.filename}: {error.strerror}; mend that, and fetch again"
+            f"{named}: {place}: {error.strerror}; mend that, and fetch again"
         ) from error
     except InputError as error:  # its message may name the part folder, which is gone then
         raise InputError(f"{named}: {error}") from error

@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from labelmer.base import tables
 from labelmer.base.digest import canonical_json, code_digest, content_key
 from labelmer.base.errors import InputError, lacks_memory
-from labelmer.base.files import refuse_foreign
+from labelmer.base.files import refuse_foreign, writing
 from labelmer.base.lock import alone
 from labelmer.base.log import log
 from labelmer.base.options import NAMES
@@ -272,7 +272,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     contents = [content for _, content in items.values()]
     key = content_key(canonical_json(deciding), *contents).hex()
     part = args.out.with_name(args.out.name + ".part")
-    with alone(args.out):
+    with alone(args.out), writing(args.out):
         checkpoints = Checkpoints(part, key)
 
         reseeded(args.seed, 0)

@@ -19,6 +19,7 @@ from labelmer.base.errors import InputError
 from labelmer.base.literals import declared
 from labelmer.base.options import OBJECT, TEXT
 from labelmer.base.ragged import Ragged, feature_key
+from labelmer.base.trial import try_to_open
 from labelmer.inspection.facts import attribute, named
 
 
@@ -156,7 +157,9 @@ def contents_beside(file: Ragged, config: dict[str, Any]) -> dict[str, Any]:
             """give them with --config '{"labels": {NAME: WORDS}}'"""
         )
     if attribute(file, "unit") == "frames":
-        segments = Ragged(_there(corpus / "segments" / f"{session}.h5"))
+        path = _there(corpus / "segments" / f"{session}.h5")
+        try_to_open(path)  # it came with the file, from anybody
+        segments = Ragged(path)
         form, _, folder = str(attribute(file, "source")).partition(":")
         if form == "files":  # relative to where the workflow runs, as in the config
             files = {name: _there(Path(folder, f"{name}.npy")) for name in segments.ids}

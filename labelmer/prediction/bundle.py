@@ -69,20 +69,27 @@ def bundle(
     groups = together(runs)
     if seeds_together:
         groups = of_all_seeds(groups)
-    refuse_foreign(out, NAME, "a bundle")
-    refuse_other(out, groups[0])
     place = out.resolve()  # a link stays one, and even `.` has a name there
     part = place.with_name(place.name + ".part")
     with alone(place), writing(out):
-        shutil.rmtree(part, ignore_errors=True)
+        _tidy(place, part)  # after a kill
+        refuse_foreign(out, NAME, "a bundle")
+        refuse_other(out, groups[0])
         try:
             made = _write(groups, part / "new", transcriber)
             if place.exists():  # aside at first: what cannot be replaced is not lost
                 place.rename(part / "old")
             (part / "new").rename(place)
         finally:
-            shutil.rmtree(part, ignore_errors=True)
+            _tidy(place, part)
     return made
+
+
+def _tidy(place: Path, part: Path) -> None:
+    """Remove what is unfinished; an old bundle that was put aside there goes back if need be."""
+    if (part / "old").exists() and not place.exists():
+        (part / "old").rename(place)
+    shutil.rmtree(part, ignore_errors=True)
 
 
 def identity(runs: Sequence[Run]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from labelmer.base.digest import canonical_json
 from labelmer.base.errors import InputError
 from labelmer.base.options import OBJECT, TEXT
 from labelmer.base.ragged import Ragged
+from labelmer.base.trial import try_to_open
 from labelmer.features import encoders
 from labelmer.learning.origin import check_origin
 from labelmer.prediction.bundled import bundle_around
@@ -87,6 +88,7 @@ class Run:
                 f"{features}: no features, expected those on which the model in {self.folder} was "
                 "trained: they say how it is to be given others; extract them again"
             )
+        try_to_open(paths[0])  # the results may be anybody's
         file = Ragged(paths[0])
         check_origin(file, known, f"on which the model in {self.folder} was trained")
         params, facts = json.loads(file.attrs["params"]), encoders.read_facts(folder, name)

@@ -128,7 +128,7 @@ class Weights:
         lengths = np.diff(file.offsets)
         values[:, 0] *= np.repeat(lengths, lengths)  # in times of an even share
         if file.modality == "speech":
-            widths = lengths if file.whole else self.seconds[there] * file.attrs["rate_hz"]
+            widths = lengths if file.whole else self.seconds[there] * file.rate
             if not len(self.speech):
                 self.speech = np.zeros((len(seen), STRETCHES, len(columns)), np.float32)
             self.speech[there] += stretches(values, file.offsets, widths)

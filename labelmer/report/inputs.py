@@ -1,11 +1,11 @@
 """What the variants are given, as the tables "compare" and "folds" have it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from labelmer.base.description import described
 from labelmer.base.tables import experiment_name
 
 
@@ -14,7 +14,7 @@ def with_columns(inputs: Mapping[str, list[str]], paths: Sequence[Path]) -> dict
 
     paths: the config.json of these models.
     """
-    told = [json.loads(path.read_text(encoding="utf-8"))["columns"] for path in paths]
+    told = [described(path.parent, "columns")["columns"] for path in paths]
     used = list(dict.fromkeys(name for columns in told for name in columns))
     return {
         variant: [name for each in names for name in (used if each == "metadata" else [each])]

@@ -21,11 +21,11 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from labelmer.base import tables
+from labelmer.base import json_file, tables
 from labelmer.base.errors import InputError
 from labelmer.base.files import write_atomically
 from labelmer.base.log import log
-from labelmer.base.options import OBJECT, TEXT
+from labelmer.base.options import OBJECT, TEXT, whole
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.report import brief, columns, text
 from labelmer.report.columns import EXPERIMENT
@@ -39,6 +39,7 @@ RESULTS = tuple(name for name in columns.RESULTS if name not in SOMETIMES)
 STYLE = Path(__file__).with_suffix(".css")
 SCRIPTS = [Path(__file__).with_suffix(s) for s in (".js", ".utterance.js", ".browser.js")]
 LINEAR = {"type": "array", "items": TEXT}
+BROWSER = whole({"about": OBJECT, "salience": {"type": "array"}, "audio": {"type": "array"}})
 # Where the data of a figure lie that is of no table on the page.
 ELSEWHERE = {
     "histories": "Data: history.tsv of each run, in the folder models beside reports.",
@@ -263,14 +264,7 @@ def left_out_counts(left_out: pd.DataFrame) -> list[tuple]:
 
 def read_browser(path: Path) -> dict[str, Any]:
     """What browser.py wrote; InputError where it did not, or not whole."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file; write it (labelmer browser)") from None
-    except ValueError:
-        raise InputError(
-            f"{path}: not what `labelmer browser` writes, expected JSON; write it anew"
-        ) from None
+    return json_file.read(path, BROWSER, "write it anew (labelmer browser)")
 
 
 def data_uri(path: Path) -> str:

@@ -24,6 +24,7 @@ class SalienceFile(Ragged):
 
     modality   "speech" or "text"
     run        {column: value} of the run, by RUN
+    rate       rows a second, of speech; 0: a row is the whole utterance
     measures   names of what weighs the rows: salience, pooling, expert_pooling, received and says
                (of the predicted class), as far as the variant has them
     """
@@ -35,10 +36,17 @@ class SalienceFile(Ragged):
                 f"{path}: a file of {self.attrs.get('kind')}, expected salience; "
                 "give a file that `labelmer evaluate` wrote"
             )
-        self.modality = self.attrs["modality"]
-        self.run = {name: self.attrs[name] for name in RUN}
-        self.run |= {name: int(self.run[name]) for name in ("fold", "seed")}
-        self.columns = json.loads(self.attrs["columns"])
+        try:
+            self.modality = self.attrs["modality"]
+            self.run = {name: self.attrs[name] for name in RUN}
+            self.run |= {name: int(self.run[name]) for name in ("fold", "seed")}
+            self.rate = self.attrs["rate_hz"] if self.modality == "speech" else None
+            self.columns = json.loads(self.attrs["columns"])
+        except (KeyError, ValueError) as error:
+            raise InputError(
+                f"{path}: not a whole file of salience ({error!r}), expected what `labelmer "
+                "evaluate` writes of it; move it away, and it is made anew"
+            ) from None
         self.measures = [c for c in self.columns if not c.startswith(f"{SAYS}_")]
 
     def weights(self, name: str, measure: str) -> np.ndarray:
@@ -61,7 +69,7 @@ class SalienceFile(Ragged):
     @property
     def whole(self) -> bool:
         """Does a row stand for its utterance as a whole, and so for no stretch of it?"""
-        return self.modality == "speech" and not self.attrs["rate_hz"]
+        return self.modality == "speech" and not self.rate
 
     def spans(self, item: str | int) -> np.ndarray:
         """Where the rows stand: (rows, 2), characters of the text, or seconds of the audio.
@@ -72,7 +80,7 @@ class SalienceFile(Ragged):
             return super().spans(item)
         if self.whole:
             return np.array([[0, np.inf]])
-        edges = np.arange(len(self[item]) + 1) / self.attrs["rate_hz"]
+        edges = np.arange(len(self[item]) + 1) / self.rate
         return np.stack([edges[:-1], edges[1:]], axis=1)
 
     def column(self, name: str, column: str) -> np.ndarray:

@@ -83,7 +83,13 @@ def ids_everywhere(in_use):
     return ids_here(in_use, CORPORA)
 
 
-told(check_files, workflow.configfiles)
+# Its own Snakemake reads after that: it copies what aliases stand for. Given ones it has read.
+told(check_files, workflow.configfiles or ["config.yaml"])
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
+
+
 told(check, config)
 config.update(with_defaults(config))
 for experiment in config["experiments"]:
