@@ -1,5 +1,6 @@
 # labelmer: speech and words in, cross-validated emotion recognition out. See README.md.
 
+
 include: "workflow/rules/common.smk"
 include: "workflow/functions/corpus.smk"
 include: "workflow/functions/features.smk"

@@ -20,10 +20,11 @@ SAME = {name: as_of for as_of, name in re.findall(r"^use rule (\w+) as (\w+) wit
 
 @dataclass
 class Job:
-    """A job of a rule: the workspace that it ran in, its outputs, its shell command."""
+    """A job of a rule: the workspace that it ran in, its shell command, its inputs and outputs."""
 
     workspace: Workspace
     command: str
+    inputs: list[str]
     outputs: list[str] = field(default_factory=list)
 
     def arguments(self):
@@ -38,7 +39,9 @@ def jobs_of(workspace):
     _, output = workspace.snakemake("--detailed-summary")
     found = {}
     for row in csv.DictReader(io.StringIO(output[output.index("output_file\t") :]), delimiter="\t"):
-        job = found.setdefault(row["rule"], Job(workspace, row["shellcmd"]))
+        job = found.setdefault(
+            row["rule"], Job(workspace, row["shellcmd"], row["input-file(s)"].split(","))
+        )
         if row["shellcmd"] == job.command:
             job.outputs.append(row["output_file"])
     return found

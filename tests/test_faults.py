@@ -27,6 +27,7 @@ from labelmer.config import files
 from labelmer.features import encoders, made
 from labelmer.inspection.models import about_model
 from labelmer.models import saved
+from labelmer.models.transfer import linear
 from labelmer.prediction import bundled
 
 # The disk
@@ -68,6 +69,15 @@ def run(command, workspace):
     return done.returncode, done.stdout
 
 
+def copied(jobs, place):  # noqa: F811
+    """Copies of the workspaces of jobs, in a place: {folder: its copy}."""
+    folders = sorted({job.workspace.folder for job in jobs.values()})
+    return {
+        folder: Workspace.at(folder).copied(place / str(number))
+        for number, folder in enumerate(folders)
+    }
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "fault", ["No space left on device|GB are free there", "Read-only file system"]
@@ -77,13 +87,9 @@ def test_every_stage_says_that_the_disk_refuses_and_leaves_what_was_there(
     disk,
     tmp_path,
     fault,
-):  # noqa: F811
+):
     place = disk("size=500m")
-    workspaces = {job.workspace.folder for job in jobs.values()}
-    copies = {
-        folder: Workspace.at(folder).copied(place / str(number))
-        for number, folder in enumerate(sorted(workspaces))
-    }
+    copies = copied(jobs, place)
     for number, copy in enumerate(copies.values()):
         shutil.rmtree(copy.folder / "logs")  # elsewhere: what comes after the log is to fail
         (tmp_path / f"logs{number}").mkdir()
@@ -115,6 +121,53 @@ def test_where_nothing_can_be_locked_it_is_said_and_the_work_is_done(tmp_path, m
     assert Ragged(tmp_path / "f.h5")["a"].tolist() == [5]
     assert "f.h5: cannot be locked" in caplog.text and "one process alone write it" in caplog.text
     assert [path.name for path in tmp_path.iterdir()] == ["f.h5"]
+
+
+# What is damaged
+
+
+def read_by(job, top):
+    """Of each kind of file that a job reads of what others made, the first."""
+    found = {}
+    for place in (top / name for name in job.inputs if name.startswith(("results", "resources"))):
+        inside = sorted(place.rglob("*")) if place.is_dir() else [place]
+        for path in inside:
+            if path.is_file() and not path.name.startswith(".") and path.suffix not in IMAGES:
+                kind = (
+                    path.name if place.is_dir() else (path.parts[len(top.parts) + 2], path.suffix)
+                )
+                found.setdefault(kind, path)
+    return found.values()
+
+
+IMAGES = (".svg", ".png")  # which the page shows, and nobody reads
+
+
+@pytest.mark.slow
+def test_whatever_a_stage_reads_is_refused_by_name_where_it_is_junk(jobs, tmp_path):  # noqa: F811
+    copies, wrong, tried = copied(jobs, tmp_path), {}, 0
+    for rule, job in jobs.items():
+        workspace = copies[job.workspace.folder]
+        for path in read_by(job, workspace.folder):
+            whole = path.read_bytes()
+            path.write_bytes(b"\xca\xfe" * 99)
+            status, said = run(job.command, workspace)
+            path.write_bytes(whole)
+            place = str(path.parent.relative_to(workspace.folder))
+            if status != 1 or place not in said or "did not expect" in said or "Trace" in said:
+                wrong[rule, path.name] = status, said
+            tried += 1
+    assert wrong == {} and tried > 60
+
+
+@pytest.mark.parametrize("read", [linear.loaded, about_model])
+def test_weights_that_are_none_are_refused_with_their_folder(read, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({**OF_ALL, "model": {}}))
+    for junk in (b"", b"\xca\xfe" * 99):
+        (tmp_path / "model.safetensors").write_bytes(junk)
+        words = rf"{tmp_path}: not a whole model \(.*(header|JSON|cut off).*\); move the folder"
+        with pytest.raises(InputError, match=words):
+            read(tmp_path)
 
 
 # What is given

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import huggingface_hub
 import numpy as np
@@ -252,9 +253,23 @@ def test_pickled_weights_that_cannot_be_trusted_are_an_error(damage, snapshot, t
     if damage == "cut":
         weights.write_bytes(weights.read_bytes()[:-300])
     else:
-        torch.save({"x": print}, weights)
+        torch.save({"x": Harm(tmp_path / "harmed")}, weights)
+        torch.load(weights, weights_only=False)
+        assert (tmp_path / "harmed").exists()  # so it would be, were it let
+        (tmp_path / "harmed").unlink()
     with pytest.raises(InputError, match="no weights to load"):
         fetch.fetch(f"path:{folder}", tmp_path / "out")
+    assert not (tmp_path / "harmed").exists()
+
+
+class Harm:
+    """Reading its pickle makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
 
 
 def test_hub_out_of_reach(monkeypatch, tmp_path):

@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import pytest
 from conftest import REPOSITORY
+from test_inspect import Corpus
 
 from labelmer import inspection
 from labelmer.base import trial
@@ -128,6 +129,16 @@ def test_a_file_at_which_hdf5_hangs_is_refused_in_time(path, monkeypatch, said):
     endless(path)
     message = said(inspection.main, path)
     assert "f.h5: not a ragged file, or a damaged one (HDF5 was not done after 0.5 s)" in message
+
+
+def test_a_neighbour_at_which_hdf5_hangs_is_refused_in_time(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(trial, "SECONDS", 0.5)
+    corpus = Corpus(tmp_path)
+    endless(corpus.segments)
+    inspection.main([str(corpus.frames)])
+    told = capsys.readouterr().out
+    assert "S1.h5: not a ragged file, or a damaged one (HDF5 was not done after 0.5 s)" in told
+    assert "keys       unknown: " in told and str(corpus.segments) in told
 
 
 def test_a_file_at_which_hdf5_crashes_is_refused(path, monkeypatch, said):

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from studies import CLASSES, Study
 from test_encoders import snapshot  # noqa: F401
 
 import labelmer
-from labelmer.base import tables
+from labelmer.base import tables, trial
 from labelmer.base.errors import InputError
 from labelmer.base.ragged import Ragged
 from labelmer.models import fuse
@@ -666,6 +667,26 @@ def test_a_bundle_that_cannot_be_finished_leaves_the_old_one(full, tmp_path, sai
         assert "No space left on device, " in said(bundle.main, full, "-o", tmp_path / "m")
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
     assert (tmp_path / "m/bundle.json").read_bytes() == before
+
+
+def test_features_at_which_hdf5_hangs_make_no_bundle(full, tmp_path, said, monkeypatch):
+    monkeypatch.setattr(trial, "SECONDS", 0.5)
+    monkeypatch.setattr(trial, "Ragged", lambda _: time.sleep(30))
+    text = said(bundle.main, full, "-o", tmp_path / "m")
+    assert "frozen/s.h5: not a ragged file, or a damaged one (HDF5 was not done after" in text
+    assert not (tmp_path / "m").exists()
+
+
+def test_an_old_bundle_that_a_kill_left_aside_goes_back_to_its_place(full, tmp_path, said):
+    bundle.bundle([full], tmp_path / "m")
+    before = (tmp_path / "m/bundle.json").read_bytes()
+    (tmp_path / "m.part").mkdir()
+    (tmp_path / "m").rename(tmp_path / "m.part/old")
+    run = tmp_path / "elsewhere" / full.relative_to(full.parents[4])
+    shutil.copytree(full, run)
+    assert "there are no predictions" in said(bundle.main, run, "-o", tmp_path / "m")
+    assert (tmp_path / "m/bundle.json").read_bytes() == before
+    assert not (tmp_path / "m.part").exists()
 
 
 def raised(error):

@@ -484,7 +484,7 @@ def test_the_protocol_in_words(options, said):
 def test_what_is_given_no_modality_is_named_with_its_columns(tmp_path, capsys):
     write_splits(tmp_path / "splits")
     about = tmp_path / "config.json"
-    about.write_text(json.dumps({"columns": ["scenario", "role"]}))
+    about.write_text(json.dumps({"format": 1, "classes": CLASSES, "columns": ["scenario", "role"]}))
     config = {**CONFIG, "inputs": {"full": ["speech", "text"], ODD: ["metadata"]}}
     disturbed = [run for run in SAID if run[0] == "full"]
     changed = write_perturbed(tmp_path / "perturbed", disturbed)
@@ -816,10 +816,15 @@ def test_each_figure_has_its_data_and_its_command(root, html):
 
 
 def test_what_the_page_shows_of_utterances_is_missed_by_name(root, tmp_path, caplog):
+    arguments = ["--browser", str(tmp_path / "b.json")]
     with pytest.raises(SystemExit):
-        arguments = ["--browser", str(tmp_path / "b.json")]
         run_page(root / "reports", root / "splits", tmp_path / "index.html", *arguments)
-    assert "b.json: there is no such file" in caplog.text
+    assert "b.json: cannot be read (No such file or directory); write it anew" in caplog.text
+    for text, words in (("[1]", "b.json: [1], expected"), ('{"about": {}}', "audio is missing")):
+        (tmp_path / "b.json").write_text(text)
+        with pytest.raises(SystemExit):
+            run_page(root / "reports", root / "splits", tmp_path / "index.html", *arguments)
+        assert words in caplog.text and "did not expect" not in caplog.text
 
 
 def test_a_missing_figure_is_named(root, tmp_path, caplog):

@@ -263,6 +263,21 @@ def test_another_kind_of_file_is_refused(root):
         SalienceFile(root / "segments.h5")
 
 
+@pytest.mark.parametrize("lacking", ["modality", "variant", "rate_hz", "columns"])
+def test_a_file_that_says_too_little_is_refused_by_name(root, tmp_path, lacking):
+    path = tmp_path / "speech.h5"
+    path.write_bytes((root / "full1/speech.h5").read_bytes())
+    with h5py.File(path, "r+") as file:
+        del file.attrs[lacking]
+    with pytest.raises(InputError, match=rf"speech\.h5: not a whole file of .*'{lacking}'"):
+        SalienceFile(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs[lacking] = "["
+    if lacking == "columns":
+        with pytest.raises(InputError, match=r"speech\.h5: not a whole file of salience"):
+            SalienceFile(path)
+
+
 @pytest.mark.parametrize("value", [np.nan, -0.1, 0.9])
 def test_damaged_weights_are_an_error_that_names_file_id_and_measure(root, tmp_path, value):
     path = tmp_path / "text.h5"

@@ -10,7 +10,7 @@ import pytest
 from conftest import REPOSITORY
 
 from labelmer.base import files, progress
-from labelmer.base.errors import InputError
+from labelmer.base.errors import STOPPED, InputError
 
 STAGE = """
 from dataclasses import dataclass
@@ -32,6 +32,8 @@ def main(argv=None):
         raise InputError("a.tsv: id 'x' is wrong")
     if args.config.get("fault") == "bug":
         raise ZeroDivisionError("ours")
+    if args.config.get("fault") == "ctrl-c":
+        raise KeyboardInterrupt
     if args.config.get("fault") == "pipe":
         raise BrokenPipeError("of a worker")
 
@@ -104,6 +106,21 @@ def test_a_bug_shows_its_traceback_in_the_log_too(run):
     for text in (shown, logged):
         assert "did not expect" in text and "Traceback" in text
         assert "ZeroDivisionError: ours" in text
+
+
+def test_ctrl_c_is_one_line(run):
+    status, shown, logged = run({"ä": 1, "fault": "ctrl-c"})
+    assert (status, shown) == (130, f"look out\n{STOPPED}\n") and logged.endswith(f"{STOPPED}\n")
+
+
+def test_ctrl_c_while_a_verb_is_imported_is_one_line():
+    code = "import sys, labelmer.__main__ as main; sys.argv[1:] = ['segment']\n"
+    code += "def stopped(name): raise KeyboardInterrupt\n"
+    code += "main.importlib.import_module = stopped; main.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (1, f"{STOPPED}\n")
 
 
 def test_a_pipe_that_broke_is_told_in_the_log_alone(run):
