@@ -684,7 +684,8 @@ def test_an_old_bundle_that_a_kill_left_aside_goes_back_to_its_place(full, tmp_p
     (tmp_path / "m").rename(tmp_path / "m.part/old")
     run = tmp_path / "elsewhere" / full.relative_to(full.parents[4])
     shutil.copytree(full, run)
-    assert "there are no predictions" in said(bundle.main, run, "-o", tmp_path / "m")
+    text = said(bundle.main, run, "-o", tmp_path / "m")
+    assert "the bundle of tiny/main, fbank+bert/frozen/full stands there, expected that of" in text
     assert (tmp_path / "m/bundle.json").read_bytes() == before
     assert not (tmp_path / "m.part").exists()
 
