@@ -6,7 +6,7 @@ Whoever uses the fixture `jobs` imports the fixtures of those workspaces too.
 import csv
 import io
 import re
-import shlex
+import subprocess
 from dataclasses import dataclass, field
 
 import pytest
@@ -28,10 +28,12 @@ class Job:
     outputs: list[str] = field(default_factory=list)
 
     def arguments(self):
-        """The verb of `labelmer`, and its arguments."""
-        words = shlex.split(self.command)
-        start = words.index("labelmer") + 1
-        return words[start], words[start + 1 :]
+        """The verb of `labelmer`, and its arguments, as the shell gives them."""
+        script = f"python() {{ printf '%s\\0' \"$@\"; }}\n{self.command}"
+        told = ["bash", "-c", script]
+        done = subprocess.run(told, cwd=self.workspace.folder, capture_output=True, check=True)
+        _, _, verb, *arguments = done.stdout.decode().split("\0")[:-1]
+        return verb, arguments
 
 
 def jobs_of(workspace):
