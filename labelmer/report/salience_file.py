@@ -40,7 +40,7 @@ class SalienceFile(Ragged):
             self.modality = self.attrs["modality"]
             self.run = {name: self.attrs[name] for name in RUN}
             self.run |= {name: int(self.run[name]) for name in ("fold", "seed")}
-            self.rate = self.attrs["rate_hz"] if self.modality == "speech" else None
+            self.rate = float(self.attrs["rate_hz"]) if self.modality == "speech" else 0.0
             self.columns = json.loads(self.attrs["columns"])
         except (KeyError, ValueError) as error:
             raise InputError(
