@@ -18,13 +18,13 @@ def writing(path: Path | str, remedy: str = ROOM) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except Exception as error:  # libraries have their own, which say the same
+    except Exception as error:
         if isinstance(error, OSError):
             place = error.filename2 or error.filename
             where = f", {place}" if place and str(place) != str(path) else ""
-            reason = error.strerror or error
-        elif of_the_disk(error):
-            where, reason = "", error
+            reason = error.strerror or str(error)
+        elif of_the_disk(error):  # libraries have classes of their own, which name no file
+            where, reason = "", str(error)
         else:
             raise
         raise InputError(f"{path}: cannot be written ({reason}{where}); {remedy}") from error
