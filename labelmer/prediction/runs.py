@@ -241,11 +241,11 @@ def _about(folder: Path) -> dict[str, Any]:
             "be given audio or words; give another variant"
         )
     run = described(folder, "encoders")["run"]
-    names = [f"{run['speech']}+{run['text']}", run["mode"], run["variant"]]
-    wanted = ["models", *names, f"fold{run['fold']}.seed{run['seed']}"]
-    if list(folder.parts[-5:]) != wanted:
+    experiment = tables.experiment_name(run["speech"], run["text"], run["mode"])
+    name = f"{experiment}/{run['variant']}/fold{run['fold']}.seed{run['seed']}"
+    if "/".join(folder.parts[-5:]) != f"models/{name}":
         raise InputError(
-            f"{folder}: the model of {'/'.join(wanted[1:])}, expected it at {PLACE}, beside the "
+            f"{folder}: the model of {name}, expected it at {PLACE}, beside the "
             "predictions and features of its study; give it there"
         )
     return about

@@ -168,7 +168,7 @@ def experiment(
         **{name: table.to_dict("records") for name, table in of_experiment.items()},
         "name": f"{names.speech} + {names.text}, {text.encoders_text(names.mode)}",
         "experiment": f"{names.speech} + {names.text}, {names.mode}",  # as browser.py has it
-        "folder": f"{names.speech}+{names.text}/{names.mode}",
+        "folder": tables.experiment_name(*names),
         "recognised": tables.is_recognised(names.mode),
         "variants": variants,
         "labels": list(labels.itertuples(index=False, name=None)),

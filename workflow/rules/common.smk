@@ -28,6 +28,7 @@ from labelmer.config.entries import (
     kind_of,
     members_of,
     mode_of,
+    name_of,
     seeds_of,
     trains_on_recognised,
     turns_of,
@@ -294,13 +295,13 @@ def fused(experiment):
 
 def members(experiment, variant):
     """(experiment, variant) of each that a late fusion multiplies; of another variant itself."""
-    return members_of(config, variant, EXPERIMENT.format(**experiment))
+    return members_of(config, variant, name_of(experiment))
 
 
 def from_metadata(experiment):
     """The models of metadata of an experiment, in late fusions too, also those of another."""
     every = [m for e in config["experiments"] for v in e["variants"] for m in members(e, v)]
-    own = dict.fromkeys(v for home, v in every if home == EXPERIMENT.format(**experiment))
+    own = dict.fromkeys(v for home, v in every if home == name_of(experiment))
     return [v for v in own if KINDS[v] == "metadata"]
 
 
