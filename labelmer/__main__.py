@@ -75,7 +75,8 @@ def main() -> None:
     try:
         importlib.import_module(f"labelmer.{VERBS[verb][0]}").main()
     except KeyboardInterrupt:  # before main() was there to hear it
-        sys.exit(STOPPED)
+        print(STOPPED, file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -106,14 +106,13 @@ class Workspace:
 
     def as_given(self, given, check=True):
         """Run the workflow with these arguments alone; return its exit status and its output."""
-        said = self.folder.with_name(f"{self.folder.name}.out")
-        said.unlink(missing_ok=True)
-        run = SERVER.Process(
-            target=run_snakemake, args=(given, self.folder, said, python_of_jobs())
-        )
-        run.start()
-        run.join()
-        output = said.read_text()
+        with tempfile.NamedTemporaryFile("r", suffix=".out") as said:
+            run = SERVER.Process(
+                target=run_snakemake, args=(given, self.folder, said.name, python_of_jobs())
+            )
+            run.start()
+            run.join()
+            output = said.read()
         assert not check or run.exitcode == 0, output
         return run.exitcode, output
 

@@ -663,9 +663,9 @@ def test_unknown_family_names_the_known(tmp_path):
     with pytest.raises(InputError, match=r"'gpt2', expected one of \['bert', .*'whisper', .*\]"):
         encoders.load(tmp_path, 0)
     (tmp_path / "config.json").write_text('{"model_type": ["bert"]}')
-    with pytest.raises(InputError, match="bad model_type"):
+    with pytest.raises(InputError, match=r"model_type: \['bert'\], expected text"):
         encoders.load(tmp_path, 0)
-    with pytest.raises(InputError, match="not the config of an encoder"):
+    with pytest.raises(InputError, match=r"config\.json: cannot be read \(No such file"):
         encoders.load(tmp_path / "nowhere", 0)
 
 
@@ -694,7 +694,7 @@ def test_damaged_weights_are_an_error(snapshot, tmp_path):
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(
-        InputError, match=r"bert: no weights to load .*; take whole files, and fetch the encoder"
+        InputError, match=r"bert: no weights to load .*; take whole files; if labelmer"
     ):
         encoders.load(folder, 1)
 

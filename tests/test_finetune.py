@@ -456,7 +456,7 @@ def stopped(bench, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(finetune, "train_epoch", stopping)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(SystemExit):
             made.tune("out", epochs=3)
     assert not (made.folder / "out").exists()
     return made
@@ -567,7 +567,7 @@ def test_a_kill_while_epochs_are_removed_leaves_what_can_be_gone_on_from(bench, 
         removed.append(folder)
         discard(self, folder)
 
-    with monkeypatch.context() as killing, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as killing, pytest.raises(SystemExit):
         killing.setattr(finetune.Checkpoints, "_discard", killed)
         made.tune("out", epochs=2)
     shutil.rmtree(made.folder / "out")  # as Snakemake does

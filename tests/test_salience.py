@@ -271,11 +271,24 @@ def test_a_file_that_says_too_little_is_refused_by_name(root, tmp_path, lacking)
         del file.attrs[lacking]
     with pytest.raises(InputError, match=rf"speech\.h5: not a whole file of .*'{lacking}'"):
         SalienceFile(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("columns", value) for value in ("[", "[1]", 3)),
+        *(("fold", value) for value in ([1, 2], "one")),
+        *(("rate_hz", value) for value in ([1, 2], "fast")),
+        *(("modality", value) for value in (3, "smell")),
+    ],
+)
+def test_a_file_that_says_other_things_is_refused_by_name(root, tmp_path, name, value):
+    path = tmp_path / "speech.h5"
+    path.write_bytes((root / "full1/speech.h5").read_bytes())
     with h5py.File(path, "r+") as file:
-        file.attrs[lacking] = "["
-    if lacking == "columns":
-        with pytest.raises(InputError, match=r"speech\.h5: not a whole file of salience"):
-            SalienceFile(path)
+        file.attrs[name] = value
+    with pytest.raises(InputError, match=r"speech\.h5: not a whole file of salience"):
+        SalienceFile(path)
 
 
 @pytest.mark.parametrize("value", [np.nan, -0.1, 0.9])

@@ -120,7 +120,7 @@ def test_ctrl_c_while_a_verb_is_imported_is_one_line():
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True
     )
-    assert (done.returncode, done.stderr) == (1, f"{STOPPED}\n")
+    assert (done.returncode, done.stderr) == (130, f"{STOPPED}\n")
 
 
 def test_a_pipe_that_broke_is_told_in_the_log_alone(run):

@@ -1,4 +1,5 @@
-"""The one exception that is the user's to mend, and what tells that memory or the disk ran out.
+"""The one exception that is the user's to mend, what tells that memory or the disk ran out, and
+what is said after Ctrl-C.
 
 Apart from stage.py, so that a change of how errors and progress are shown changes no feature.
 """
@@ -11,6 +12,11 @@ STOPPED = "stopped by Ctrl-C; run the same command again to go on"
 
 class InputError(Exception):
     """Bad input. The message names the file, the id, the value, what was expected, what to do."""
+
+
+def named(error: BaseException) -> str:
+    """What an error of a library says, with its class, as the words of many say little alone."""
+    return f"{type(error).__name__}: {error}"
 
 
 def lacks_memory(error: BaseException) -> bool:

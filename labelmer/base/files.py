@@ -16,18 +16,15 @@ def writing(path: Path | str, remedy: str = ROOM) -> Iterator[None]:
     """What the operating system says against writing a path, as an InputError."""
     try:
         yield
-    except InputError:
-        raise
-    except Exception as error:
-        if isinstance(error, OSError):
-            place = error.filename2 or error.filename
-            where = f", {place}" if place and str(place) != str(path) else ""
-            reason = error.strerror or str(error)
-        elif of_the_disk(error):  # libraries have classes of their own, which name no file
-            where, reason = "", str(error)
-        else:
-            raise
+    except OSError as error:
+        place = error.filename2 or error.filename
+        where = f", {place}" if place and str(place) != str(path) else ""
+        reason = error.strerror or error
         raise InputError(f"{path}: cannot be written ({reason}{where}); {remedy}") from error
+    except Exception as error:
+        if isinstance(error, InputError) or not of_the_disk(error):
+            raise
+        raise InputError(f"{path}: cannot be written ({error}); {remedy}") from error
 
 
 def refuse_unwritable(path: Path | str, remedy: str = ROOM) -> None:

@@ -62,7 +62,8 @@ def _text(path: Path | str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         byte = f"line {line}: byte 0x{data[error.start]:02X}"
-        raise _no_table(path, f"{byte}; save it as UTF-8") from None
+        remedy = "save it as UTF-8; if labelmer wrote it, move it away, and run the workflow again"
+        raise _no_table(path, f"{byte}; {remedy}") from None
     odd = re.search(r"\r(?!\n)|\0", text.rstrip("\r\n"))
     if odd:
         line = text.count("\n", 0, odd.start()) + 1

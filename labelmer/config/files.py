@@ -33,17 +33,17 @@ def _misread(path: Path | str) -> Iterator[str]:
     except UnicodeDecodeError as error:
         yield f"{path}: no text in UTF-8 (byte 0x{error.object[error.start]:02X}); save it as UTF-8"
         return
-    except FileNotFoundError:
-        yield f"{path}: there is no such file, expected a config; give yours by --configfile FILE"
+    except OSError as error:
+        yield f"{path}: cannot be read ({error.strerror}); give your config by --configfile FILE"
         return
     try:
         json.loads(text)
         text = text.replace("\t", " ")  # JSON is YAML but for its tabs
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         yield f"{path}: no YAML ({' '.join(str(error).split())}); correct it there"
         return
     if (values := _values(node, {})) > MOST_VALUES:

@@ -179,7 +179,7 @@ def _check_shards(folder: Path) -> None:
         try:
             names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"{index.name} is damaged ({error!r}); take a whole one") from None
+            raise InputError(f"{index.name} is damaged ({error}); take a whole one") from None
         absent = sorted(name for name in names if not (folder / name).exists())
         if absent and ("safetensors" in index.name or not _files(folder, SAFE)):
             raise InputError(

@@ -272,7 +272,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     contents = [content for _, content in items.values()]
     key = content_key(canonical_json(deciding), *contents).hex()
     part = args.out.with_name(args.out.name + ".part")
-    with alone(args.out), writing(args.out):
+    with alone(args.out):
         checkpoints = Checkpoints(part, key)
 
         reseeded(args.seed, 0)
@@ -282,12 +282,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         run = {"encoder": args.encoder, "fold": args.fold, "seed": args.seed}
         tables.write(args.history, pd.DataFrame(history).assign(**run), "finetuning")
-        snapshot = part / "snapshot"
-        shutil.rmtree(snapshot, ignore_errors=True)
-        snapshot.mkdir()
         origin = {name: facts[name] for name in ("source", "revision")}
         about = {**origin, "finetuned": {"fold": args.fold, "seed": args.seed}}
-        write_snapshot(classifier.network, args.folder, snapshot, about)
-        shutil.rmtree(args.out, ignore_errors=True)
-        snapshot.rename(args.out)
+        snapshot = part / "snapshot"
+        with writing(args.out):
+            shutil.rmtree(snapshot, ignore_errors=True)
+            snapshot.mkdir()
+            write_snapshot(classifier.network, args.folder, snapshot, about)
+            shutil.rmtree(args.out, ignore_errors=True)
+            snapshot.rename(args.out)
         checkpoints.remove()

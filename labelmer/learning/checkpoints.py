@@ -16,7 +16,8 @@ import torch
 from safetensors.torch import load_model, save_model
 
 from labelmer.base.digest import file_digest
-from labelmer.base.errors import InputError
+from labelmer.base.errors import InputError, named
+from labelmer.base.files import writing
 from labelmer.base.log import log
 
 FILES = ("model.safetensors", "state.pt")
@@ -35,8 +36,23 @@ class Checkpoints:
         """Keep an epoch, and of the earlier ones the best only.
 
         state  what torch.load(weights_only=True) takes: tensors, numbers, strings, dicts, lists
+
+        InputError: it cannot be written.
         """
         part = self.folder / "part"
+        with writing(self._of(epoch)):
+            try:
+                self._write(part, model, state)
+                part.rename(self._of(epoch))
+            except BaseException:  # on a full disk it takes the room that is needed
+                shutil.rmtree(part, ignore_errors=True)
+                if not self._epochs():
+                    shutil.rmtree(self.folder, ignore_errors=True)
+                raise
+        for other in set(self._epochs()) - {epoch, best}:
+            self._discard(self._of(other))
+
+    def _write(self, part: Path, model: torch.nn.Module, state: dict[str, Any]) -> None:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         save_model(model, str(part / FILES[0]))
@@ -44,9 +60,6 @@ class Checkpoints:
             torch.save(state, file)
         facts = {"key": self.key, "files": {name: file_digest(part / name) for name in FILES}}
         (part / "digests.json").write_text(json.dumps(facts), encoding="utf-8")
-        part.rename(self._of(epoch))
-        for other in set(self._epochs()) - {epoch, best}:
-            self._discard(self._of(other))
 
     def load(self, epoch: int, model: torch.nn.Module) -> None:
         """Put a kept epoch's parameters into the model."""
@@ -92,7 +105,7 @@ class Checkpoints:
                 return f"{folder} is of a run with other data, options or code"
             digests = {name: file_digest(folder / name) for name in FILES}
         except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
-            return f"{folder} is damaged ({error!r})"
+            return f"{folder} is damaged ({named(error)})"
         except OSError as error:
             raise InputError(
                 f"{folder}: cannot be read ({error.strerror}); let it be read, and run again; the "

@@ -6,17 +6,21 @@ evaluate writes one for each run and modality; rationales say where it should be
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from labelmer.base import names, tables
-from labelmer.base.errors import InputError
+from labelmer.base.errors import InputError, named
+from labelmer.base.options import TEXT, check, refuse
 from labelmer.base.ragged import Ragged
 from labelmer.base.stage import RUN
 from labelmer.base.tables import MODALITIES
 
 ROUNDING_S = 0.01  # an audio may end by so much before the rationale that reaches to its end
 SAYS = "says"
+COLUMNS = {"type": "array", "items": TEXT}
+MODALITY = {"enum": [*MODALITIES, "context"]}
 
 
 class SalienceFile(Ragged):
@@ -38,14 +42,16 @@ class SalienceFile(Ragged):
             )
         try:
             self.modality = self.attrs["modality"]
-            self.run = {name: self.attrs[name] for name in RUN}
+            self.run: dict[str, Any] = {name: str(self.attrs[name]) for name in RUN}
             self.run |= {name: int(self.run[name]) for name in ("fold", "seed")}
             self.rate = float(self.attrs["rate_hz"]) if self.modality == "speech" else 0.0
             self.columns = json.loads(self.attrs["columns"])
-        except (KeyError, ValueError) as error:
+            refuse(check(COLUMNS, self.columns, "columns"))
+            refuse(check(MODALITY, self.modality, "modality"))
+        except (KeyError, ValueError, TypeError, InputError) as error:
             raise InputError(
-                f"{path}: not a whole file of salience ({error!r}), expected what `labelmer "
-                "evaluate` writes of it; move it away, and it is made anew"
+                f"{path}: not a whole file of salience ({named(error)}), expected "
+                "what `labelmer evaluate` writes; move it away, and it is made anew"
             ) from None
         self.measures = [c for c in self.columns if not c.startswith(f"{SAYS}_")]
 

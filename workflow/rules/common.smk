@@ -84,8 +84,8 @@ def ids_everywhere(in_use):
     return ids_here(in_use, CORPORA)
 
 
-# Its own Snakemake reads after that: it copies what aliases stand for. Given ones it has read.
-told(check_files, workflow.configfiles or ["config.yaml"])
+# Before `configfile:`, because Snakemake copies what aliases stand for.
+told(check_files, workflow.overwrite_configfiles or ["config.yaml"])
 if not workflow.overwrite_configfiles:
 
     configfile: "config.yaml"

@@ -124,17 +124,18 @@ def misplaced(option: str) -> str:
     return f"{option} goes with {' and '.join(titles) or 'no encoder'}; remove it"
 
 
+KIND = {**OBJECT, "required": ["model_type"], "properties": {"model_type": TEXT}}
+WHOLE = (
+    "take a whole Hugging Face snapshot; if labelmer wrote the folder, move it away, and run the "
+    "workflow again"
+)
+
+
 def family_of(folder: Path | str) -> Family:
     """The family of a snapshot, by its config.json; InputError if it is not a known one."""
     path = Path(folder) / "config.json"
-    try:
-        kind = json.loads(path.read_text(encoding="utf-8"))["model_type"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: not the config of an encoder ({error!r}); expected a Hugging Face snapshot "
-            "with a model_type, as `labelmer fetch` writes it"
-        ) from None
-    if not isinstance(kind, str) or kind not in _serving():
+    kind = json_file.read(path, KIND, WHOLE)["model_type"]
+    if kind not in _serving():
         raise InputError(
             f"{path}: bad model_type '{kind}', expected one of {sorted(_serving())}; "
             "choose an encoder of one of these families"
@@ -226,7 +227,8 @@ FACTS = closed(
 def read_facts(folder: Path | str, name: str) -> dict[str, Any]:
     """What source.json says of an encoder's folder, with its name in the config."""
     remedy = (
-        f"expected a folder that `labelmer fetch` wrote: labelmer fetch {folder} --source SOURCE"
+        "expected a folder that `labelmer fetch` or `finetune` wrote; if it is damaged, move it "
+        "away, and run the workflow again"
     )
     return {"encoder": name, **json_file.read(Path(folder) / "source.json", FACTS, remedy)}
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 UNUSED = ("pooler", "masked_spec_embed")
 ONE_CHECKPOINT = "take config.json and weights from one checkpoint, or choose another"
 LAYER = re.compile(r"encoder\.layers?\.(\d+)\.")
+WHOLE = "take whole files; if labelmer wrote the folder, move it away, and run the workflow again"
 TOKENIZER = "take the tokenizer's files from the checkpoint that this one was made from"
 
 
@@ -33,7 +34,7 @@ def network(folder: Path, use_safetensors: bool = True, **options: Any) -> torch
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # what counts in its report of the loading is checked below
-    with explained(f"{folder}: no weights to load", "take whole files, and fetch the encoder anew"):
+    with explained(f"{folder}: no weights to load", WHOLE):
         model, report = AutoModel.from_pretrained(
             folder,
             local_files_only=True,
