@@ -74,6 +74,7 @@ StorageLoc=slurm
 """
 # Which GPUs a job has: accounting knows but their number.
 PROLOG = '#!/bin/sh\necho "$SLURM_JOB_ID ${{SLURM_JOB_GPUS:--}}" >> {folder}/gpus.txt\n'
+SETTINGS = {"slurm.conf": SLURM, "gres.conf": GRES, "slurmdbd.conf": ACCOUNTING}
 PORT = 16820
 DATABASE = (
     "create database slurm; create user slurm@'127.0.0.1' identified by 'slurm'; "
@@ -88,8 +89,11 @@ def why_not():
         return f"Slurm is not installed: apt-get install {' '.join(absent)}"
     if os.geteuid():
         return "Slurm is started by root alone"
-    if (PLACE / "slurm.conf").exists():
-        return f"this machine has a Slurm of its own: {PLACE}/slurm.conf"
+    for path in (PLACE / name for name in SETTINGS):
+        if os.path.lexists(path):
+            return (
+                f"this machine has a Slurm of its own, or a test of one was killed: remove {path}"
+            )
     return ""
 
 
@@ -117,13 +121,7 @@ def configure(folder, stack):
         "cpus": os.cpu_count(),
         "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 - 1024,
     }
-    written = {
-        "slurm.conf": SLURM,
-        "gres.conf": GRES,
-        "slurmdbd.conf": ACCOUNTING,
-        "prolog": PROLOG,
-    }
-    for name, text in written.items():
+    for name, text in {**SETTINGS, "prolog": PROLOG}.items():
         (folder / name).write_text(text.format(**said))
     (folder / "slurmdbd.conf").chmod(0o600)
     (folder / "prolog").chmod(0o755)

@@ -311,13 +311,21 @@ def test_a_study_is_not_called_as_a_folder_that_all_studies_share(name):
 
 def test_a_code_that_the_corpus_spells_otherwise_is_refused():
     labels = {"angry": {"codes": ["ang", "\u00e4rger"]}, "sad": {"codes": ["sad", "Sad"]}}
-    presence.check_codes(labels, ["ang", "sad", "Sad", "other"])
+    presence.check_codes(labels, ["ang", "sad", "Sad", "other"], True)
     with pytest.raises(
         InputError, match=r"angry: code 'ang' and the corpus' label 'Ang' differ on"
     ):
-        presence.check_codes(labels, ["Ang", "ang"])
+        presence.check_codes(labels, ["Ang", "ang"], True)
     with pytest.raises(InputError, match=r"U\+00E4 against U\+0061 U\+0308"):
-        presence.check_codes(labels, ["a\u0308rger"])
+        presence.check_codes(labels, ["a\u0308rger"], True)
+
+
+def test_a_class_without_a_code_of_the_corpus_is_refused_with_the_codes_that_there_are():
+    labels = {"angry": {"codes": ["angre"]}, "sad": {"codes": ["sad"]}}
+    words = r"no utterance of the class 'angry', codes \['angre'\]; the corpus has the codes"
+    with pytest.raises(InputError, match=rf"{words} \['anger', 'sad'\]; correct the codes"):
+        presence.check_codes(labels, ["sad", "anger"], True)
+    presence.check_codes(labels, ["sad", "anger"], False)  # of a corpus that is only tested on
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,20 @@ def test_corrupt_audio_stops_segment_by_name_and_writes_nothing(run, turns, tmp_
     assert str(path) in (tmp_path / "sentences" / "log").read_text()
 
 
+def test_all_files_that_cannot_be_read_are_named_at_once(tmp_path):
+    clips = []
+    for number in range(segment.MOST + 2):
+        path = tmp_path / f"{number:02d}.wav"
+        path.write_text("no audio")
+        clips += [(f"a{number:02d}", path, 0.0, 1.0), (f"b{number:02d}", path, 1.0, 2.0)]
+    with pytest.raises(InputError) as refused:
+        segment.find(clips, tmp_path, segment.Findings())
+    *lines, last = str(refused.value).splitlines()
+    assert [line.partition(": ")[0] for line in lines] == [f"id 'a{n:02d}'" for n in range(20)]
+    assert all("mend the file, or take the id out" in line for line in lines)
+    assert last == "and 2 files more"
+
+
 def test_segment_reads_a_manifests_audio_of_any_rate(run, tmp_path):
     folder = tmp_path / "own"
     folder.mkdir()

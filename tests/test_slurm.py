@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from itertools import pairwise
+from itertools import pairwise, product
 from types import SimpleNamespace
 
 import cluster
@@ -155,6 +155,10 @@ def test_each_gpu_had_one_job_at_a_time_and_both_were_used(there):
         assert len(times) > 3
         assert all(end <= start for (_, end), (start, _) in pairwise(times))
     assert {job["GPU"] for job in there.jobs} == {"0", "1", "-"}
+    first, second = ([job for job in there.jobs if job["GPU"] == gpu] for gpu in "01")
+    assert any(
+        a["Start"] < b["End"] and b["Start"] < a["End"] for a, b in product(first, second)
+    )  # at once
 
 
 def test_each_job_used_the_gpu_that_slurm_gave_it(there):
@@ -174,6 +178,6 @@ def test_a_killed_job_is_tried_again_and_goes_on_where_it_was(there):
 
 
 def test_short_jobs_go_together(there):
-    # each session's tables and audio, and its features of two encoders, each fold's models, the
+    # all sessions' tables and audio, each one's features of two encoders, each fold's models, the
     # folds, the labels' rationales, all results, and what was killed
-    assert len(there.jobs) == 5 * 3 + 5 + 3 + 1
+    assert len(there.jobs) == 1 + 5 * 2 + 5 + 3 + 1

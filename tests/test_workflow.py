@@ -80,6 +80,17 @@ def test_a_folder_without_a_config_is_told_to_give_one(workspace):
     assert status == 1 and "give yours by --configfile FILE" in output
 
 
+def test_results_that_cannot_be_a_folder_stop_it_before_any_job(workspace):
+    results = workspace.folder / "results"
+    results.symlink_to("/nowhere/disk")
+    status, output = workspace.snakemake("--dry-run", check=False)
+    assert status == 1 and "results: a link to /nowhere/disk, which is not there; mount" in output
+    results.unlink()
+    results.touch()
+    status, output = workspace.snakemake("--dry-run", check=False)
+    assert status == 1 and "results: a file, expected a folder for the results" in output
+
+
 @pytest.mark.parametrize("key", ["transcripts", "rationales"])
 def test_a_table_that_is_not_there_stops_it_before_any_job(workspace, key):
     configure(workspace, "corpus", **{key: "absent.tsv"})
@@ -167,9 +178,9 @@ def test_on_slurm_short_jobs_are_submitted_together(workspace):
     given = ["--dry-run", "--profile", "workflow/profiles/slurm", "--configfile", "test.yaml"]
     _, output = workspace.as_given(given)
     folds = {f"models.fold{fold}.seed1" for fold in (1, 2, 3)}
-    sessions = {f"corpus.tiny.Session{session}" for session in (1, 2, 3)}
     groups = re.findall(r"Group job (\S+) ", output)
-    assert set(groups) == folds | sessions | {"reports"}
+    assert set(groups) == folds | {"corpus.tiny", "reports"}
+    assert groups.count("corpus.tiny") == 1  # of nine jobs
     assert len(groups) < 15  # of 90 jobs; what is ready first may go first
 
 

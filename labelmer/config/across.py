@@ -113,6 +113,11 @@ def _encoders(config: dict[str, Any]) -> Iterator[str]:
                 f"encoders: {name}: layer is missing, expected a number: 0 is what enters the "
                 "first layer, -1 the last layer; a middle one is usually best"
             )
+        if encoder.get("layer") and not any(family.network for family in families):
+            yield (
+                f"encoders: {name}: layer: {encoder['layer']}, but {source} has no layers; "
+                "remove it"
+            )
         if "precision" in encoder and not any(family.network for family in families):
             yield f"encoders: {name}: precision goes with networks; remove it"
         for option in encoders.options_in(encoder):

@@ -1,6 +1,6 @@
 """What the config names, held against what is there."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +87,12 @@ def check_folds(
     return options.number(sessions, set(table.speaker), official)
 
 
-def check_codes(labels: dict[str, Any], known: Iterable[str]) -> None:
-    """Raise an InputError if a label of the corpus is a code of the config but for its spelling.
+def check_codes(labels: dict[str, Any], known: Sequence[str], all_classes: bool) -> None:
+    """Raise an InputError if a label of the corpus is a code of the config but for its spelling,
+    or if a class has no code that is a label.
 
-    labels: the config's section; known: the corpus' labels.
+    labels: the config's section; known: the corpus' labels; all_classes: are there utterances of
+    all classes? Of another corpus that is tested on there may be some alone.
     """
     home = {code: name for name, entry in labels.items() for code in entry["codes"]}
     for code, name in home.items():
@@ -101,6 +103,12 @@ def check_codes(labels: dict[str, Any], known: Iterable[str]) -> None:
                     f"spellings of one name do ({names.difference(code, other)}); write the code "
                     "as the corpus does, or list both"
                 )
+    for name, entry in labels.items():
+        if all_classes and not set(entry["codes"]) & set(known):
+            raise InputError(
+                f"labels: no utterance of the class '{name}', codes {entry['codes']}; the corpus "
+                f"has the codes {sorted(set(known))}; correct the codes, or take the class out"
+            )
 
 
 # Tables that may be given beside the corpus: section and key, what is expected there.
@@ -122,6 +130,17 @@ def check_given(config: dict[str, Any]) -> None:
                 f"{section}: {key}: there is no file '{path}' in {Path.cwd()}"
                 f"{names.misspelt(path)}, expected {expected}; correct the path, or remove the key"
             )
+
+
+def check_results(path: Path) -> None:
+    """Raise an InputError if the folder of the results is a file, or a link to nowhere."""
+    if path.is_symlink() and not path.exists():
+        raise InputError(
+            f"{path}: a link to {path.readlink()}, which is not there; mount that disk, make that "
+            "folder, or remove the link"
+        )
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path}: a file, expected a folder for the results, or nothing; move it")
 
 
 def check_sources(config: dict[str, Any]) -> None:

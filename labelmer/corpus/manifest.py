@@ -9,6 +9,7 @@ OUT.left_out.tsv, beside OUT.tsv, names each file that is no clip, and why. Noth
 
 import csv
 import re
+import shlex
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -209,9 +210,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     texts = [written(rows), written(pd.DataFrame(left, columns=["path", "reason"]))]
     if args.config:
         name = args.recipe if args.recipe != OWN else pattern.name_of(args.out.stem) or OWN
-        made_by = f"labelmer manifest {args.recipe} ROOT {args.out}"
-        made_by += f" --path-pattern '{args.path_pattern}'" if args.path_pattern else ""
-        texts.append(ready.config_text(name, made_by, facts, args.out, args.config, rows))
+        made_by = ["labelmer", "manifest", args.recipe, "ROOT", str(args.out)]
+        made_by += ["--path-pattern", args.path_pattern] if args.path_pattern else []
+        texts.append(
+            ready.config_text(name, shlex.join(made_by), facts, args.out, args.config, rows)
+        )
     files = dict(zip(paths, texts, strict=True))
     for path, text in files.items():
         refuse_other(path, text)

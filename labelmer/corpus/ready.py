@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pandas as pd
@@ -60,11 +61,12 @@ def config_text(
     speech, text = "wav2vec2-base", "bert-base-uncased"
     if facts.language != "English":
         speech, text = "xls-r-300m", "xlm-roberta-base"
+    run = ["snakemake", "--configfile", str(config)]
     lines = [
         f"# {facts.title}, {facts.language}; {facts.where}; licence: {facts.licence}.",
         f"# The manifest is made by: {command}",
-        f"# Run it with: snakemake --configfile {config} --cores 8 --resources gpu=1",
-        "# Every key is explained in docs/configuration.md.",
+        f"# Run it with: {shlex.join(run)} --cores 8 --resources gpu=1",
+        "# Keys: docs/configuration.md and workflow/schemas/config.schema.yaml.",
         "",
         "corpus:",
         f"  name: {_scalar(name)}",

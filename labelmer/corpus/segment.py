@@ -24,6 +24,7 @@ from labelmer.base.stage import CARRIED, command, parse, stage_parser
 from labelmer.corpus import audio, readers
 from labelmer.corpus.resampling import resampled_length
 
+MOST = 20  # files that cannot be read, which a message names
 NAMED = 3  # findings of a kind that the terminal shows
 
 Clip = tuple[str, Path, float | None, float | None]  # id, path, start_s, end_s
@@ -56,11 +57,15 @@ def find(
     """
     sources: dict[Path, audio.Source | None] = {}
     spans: dict[str, Span] = {}
-    rows = []
+    rows, wrong = [], []
     for name, path, start_s, end_s in clips:
         problem, seconds = "", None
         if path not in sources:
-            sources[path] = for_id(name, look, name, path, findings)
+            try:
+                sources[path] = for_id(name, look, name, path, findings)
+            except InputError as error:
+                sources[path] = None
+                wrong.append(str(error))
         source = sources[path]
         if source is None:
             problem = f"no audio file{names.misspelt(path)}"
@@ -83,6 +88,9 @@ def find(
                 seconds = resampled_length(stop - first, source.rate) / RATE
         place = audio.relative(path, root)
         rows.append({"id": name, "seconds": seconds, "source": place, "problem": problem})
+    if wrong:
+        more = [f"and {len(wrong) - MOST} files more"] if len(wrong) > MOST else []
+        raise InputError("\n".join(wrong[:MOST] + more))
     return spans, pd.DataFrame(rows, columns=["id", "seconds", "source", "problem"])
 
 

@@ -107,7 +107,8 @@ def fit(
     """
     device = next(model.parameters()).device
     batches_, epochs = options.batches(len(train.labels)), options.passes(len(train.labels))
-    warn_of_few(epochs * batches_, "training")
+    if (most := epochs * batches_) < FEW_UPDATES:
+        log.warning("training makes %d updates only, seldom enough; raise training: updates", most)
     weights = class_weights(train.labels, model.classes)
     target = torch.from_numpy(validation.labels)
     steps = updates(model, train, options, seed, epochs * batches_)
@@ -250,12 +251,6 @@ def memory_advised() -> Iterator[None]:
         ) from None
 
 
-def warn_of_few(count: int, what: str) -> None:
-    """Warn if a training makes fewer updates than a model needs."""
-    if count < FEW_UPDATES:
-        log.warning("%s makes %d updates only, seldom enough; raise training: updates", what, count)
-
-
 def finite(loss: float, when: str, options: TrainingOptions) -> float:
     """The loss; InputError if it is no number, as after steps that were too large."""
     if not np.isfinite(loss):
@@ -319,7 +314,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     about = {"training": asdict(training), "run": run, "updates": count, "encoders": encoders}
     if training.refit:
         make_deterministic(seed, args.threads, onednn=False)
-        warn_of_few(count, "the refit")
+        if count < FEW_UPDATES:
+            log.warning("the refit makes %d updates only: validation was best then", count)
         model = build(options, whole, classes, words).to(device)
         refit(model, whole, training, seed, count)
     save(args.folder, model, classes, about)

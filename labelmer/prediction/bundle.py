@@ -23,6 +23,7 @@ nothing else in it but safetensors and JSON, and a vocabulary.
 """
 
 import json
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -341,4 +342,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     made = bundle(args.runs, args.out, args.transcriber, args.seeds == "together")
     models = counted(len(made["models"]), "model")
     log.info("%s of %s in %s", models, made["experiment"], args.out)
-    print(f"{args.out}: {models}; labelmer predict {args.out} AUDIO ...")
+    print(f"{args.out}: {models}; labelmer predict {shlex.quote(str(args.out))} AUDIO ...")

@@ -39,6 +39,7 @@ from labelmer.config.presence import (
     check_folds,
     check_given,
     check_recognised,
+    check_results,
     check_sources,
     files_of_nobody,
 )
@@ -103,12 +104,14 @@ CORPORA = {NAME: told(Corpus.of, config, FOLDING.hold_out)}  # each by its name
 CORPORA |= {name: told(Corpus.of, other) for name, other in OTHERS.items()}
 SESSIONS, SESSIONS_OF_CORPUS = CORPORA[NAME].sessions, CORPORA[NAME].all_sessions
 SESSIONS_LEFT_OUT = sorted(set(SESSIONS_OF_CORPUS) - set(SESSIONS))  # by the study
+told(check_results, Path("results"))
 told(check_given, config)
 told(check_sources, config)
 told(check_recognised, config, ids_here)
 for corpus in CORPORA.values():
     if hasattr(corpus.reader, "codes"):
-        told(check_codes, corpus.labels, told(corpus.reader.codes, corpus.root))
+        codes = told(corpus.reader.codes, corpus.root)
+        told(check_codes, corpus.labels, codes, corpus is CORPORA[NAME])
     for session in corpus.sessions:  # are the folders there?
         told(corpus.reader.audio_files, corpus.root, session, **corpus.options)
 if OTHERS:
