@@ -178,6 +178,6 @@ def test_a_killed_job_is_tried_again_and_goes_on_where_it_was(there):
 
 
 def test_short_jobs_go_together(there):
-    # tables and audio of three sessions and of two, each one's features of two encoders, each
-    # fold's models, the folds, the labels' rationales, all results, and what was killed
-    assert len(there.jobs) == 2 + 5 * 2 + 5 + 3 + 1
+    # each session's tables and audio, and its features of two encoders, each fold's models, the
+    # folds, the labels' rationales, all results, and what was killed
+    assert len(there.jobs) == 5 * 3 + 5 + 3 + 1

@@ -179,8 +179,8 @@ def test_on_slurm_short_jobs_are_submitted_together(workspace):
     _, output = workspace.as_given(given)
     folds = {f"models.fold{fold}.seed1" for fold in (1, 2, 3)}
     groups = re.findall(r"Group job (\S+) ", output)
-    assert set(groups) == folds | {"corpus.tiny", "reports"}
-    assert groups.count("corpus.tiny") == 1  # of nine jobs
+    sessions = {f"corpus.tiny.Session{session}" for session in (1, 2, 3)}
+    assert set(groups) == folds | sessions | {"reports"}
     assert len(groups) < 15  # of 90 jobs; what is ready first may go first
 
 

@@ -31,7 +31,7 @@ rule utterances:
     benchmark:
         f"{C_BENCHMARKS}/utterances/{{session}}.tsv"
     group:
-        "corpus.{corpus}"
+        "corpus.{corpus}.{session}"
     conda:
         ENVIRONMENT
     resources:
@@ -85,7 +85,7 @@ rule labels:
     benchmark:
         f"{C_BENCHMARKS}/labels/{{session}}.tsv"
     group:
-        "corpus.{corpus}"
+        "corpus.{corpus}.{session}"
     conda:
         ENVIRONMENT
     resources:
@@ -113,7 +113,7 @@ rule segment:
     benchmark:
         f"{C_BENCHMARKS}/segments/{{session}}.tsv"
     group:
-        "corpus.{corpus}"
+        "corpus.{corpus}.{session}"
     conda:
         ENVIRONMENT
     resources:
