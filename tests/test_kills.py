@@ -175,8 +175,8 @@ def assert_whole(workspace, tables):
     assert (tables_of(workspace), unfinished, workspace.jobs()) == (tables, [], set())
 
 
-# What is made first of each kind: features, models, tables.
-MOMENTS = ["features/*/*/*.h5", "main/models/*/*/*/*/config.json", "main/reports/*.tsv"]
+# What is made first of each kind: audio, features, models.
+MOMENTS = ["segments/*.h5", "features/*/*/*.h5", "main/models/*/*/*/*/config.json"]
 
 
 def test_a_workflow_killed_again_and_again_is_unlocked_and_goes_on(finished, tmp_path):  # noqa: F811

@@ -77,7 +77,7 @@ def test_a_config_of_the_folder_whose_aliases_explode_is_refused_at_once(workspa
 def test_a_folder_without_a_config_is_told_to_give_one(workspace):
     (workspace.folder / "config.yaml").unlink()
     status, output = workspace.as_given(["--dry-run", "--cores", "1"], check=False)
-    assert status == 1 and "give yours by --configfile FILE" in output
+    assert status == 1 and "give your config by --configfile FILE" in output
 
 
 def test_results_that_cannot_be_a_folder_stop_it_before_any_job(workspace):
