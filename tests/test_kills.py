@@ -29,6 +29,7 @@ from test_transcribe_workflow import finished as transcribed  # noqa: F401
 from labelmer.__main__ import VERBS
 from labelmer.base.errors import STOPPED
 from labelmer.base.lock import alone
+from labelmer.prediction import bundle
 
 pytestmark = pytest.mark.slow
 
@@ -91,23 +92,19 @@ def check(folder, work, before=lambda: None, after=lambda: None):
     assert to_the_end() == expected
 
 
-def removed(paths):
-    for path in paths:
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-
-
 @pytest.mark.parametrize("rule", LONG)
 def test_a_stage_killed_at_random_moments_ends_in_the_same_bytes(rule, jobs, tmp_path):  # noqa: F811
     job = jobs[rule]
     folder = job.workspace.copied(tmp_path / "work").folder
     verb, arguments = job.arguments()
-    for name in (*IMPORTED, f"labelmer.{VERBS[verb][0]}"):  # or most kills would come before
+    stage = f"labelmer.{VERBS[verb][0]}"
+    for name in (*IMPORTED, stage):  # or most kills would come before
         importlib.import_module(name)
     outputs, left = [folder / name for name in job.outputs], []
 
     def work():
         os.chdir(folder)
-        importlib.import_module(f"labelmer.{VERBS[verb][0]}").main(arguments)
+        importlib.import_module(stage).main(arguments)
 
     def anew():  # as Snakemake does with what is incomplete
         for path in outputs:
@@ -126,7 +123,7 @@ def test_a_bundle_killed_at_random_moments_is_whole_in_the_end(finished, tmp_pat
     out = tmp_path / "m"
 
     def work():
-        importlib.import_module("labelmer.prediction.bundle").main([str(run), "-o", str(out)])
+        bundle.main([str(run), "-o", str(out)])
 
     def there():
         place = out if out.exists() else out.with_name("m.part") / "old"

@@ -14,7 +14,7 @@ class InputError(Exception):
     """Bad input. The message names the file, the id, the value, what was expected, what to do."""
 
 
-def named(error: BaseException) -> str:
+def in_words(error: BaseException) -> str:
     """What an error of a library says, with its class, as the words of many say little alone."""
     return f"{type(error).__name__}: {error}"
 

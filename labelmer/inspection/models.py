@@ -9,7 +9,7 @@ from typing import Any
 
 from labelmer.base import json_file
 from labelmer.base.description import described
-from labelmer.base.errors import InputError, named
+from labelmer.base.errors import InputError, in_words
 from labelmer.base.options import OBJECT
 from labelmer.base.stage import RUN
 from labelmer.prediction.bundled import ANEW, bundle_around, opened
@@ -47,7 +47,7 @@ def about_model(folder: Path) -> dict[str, Any]:
             "bytes": size_of(folder),
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{folder}: not a whole model ({named(error)}); {remedy}") from None
+        raise InputError(f"{folder}: not a whole model ({in_words(error)}); {remedy}") from None
 
 
 def runs_of(folder: Path) -> list[Path]:

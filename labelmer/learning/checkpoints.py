@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_model, save_model
 
 from labelmer.base.digest import file_digest
-from labelmer.base.errors import InputError, named
+from labelmer.base.errors import InputError, in_words
 from labelmer.base.files import writing
 from labelmer.base.log import log
 
@@ -105,7 +105,7 @@ class Checkpoints:
                 return f"{folder} is of a run with other data, options or code"
             digests = {name: file_digest(folder / name) for name in FILES}
         except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
-            return f"{folder} is damaged ({named(error)})"
+            return f"{folder} is damaged ({in_words(error)})"
         except OSError as error:
             raise InputError(
                 f"{folder}: cannot be read ({error.strerror}); let it be read, and run again; the "

@@ -9,7 +9,7 @@ from typing import Any
 from labelmer.base import json_file
 from labelmer.base.description import described
 from labelmer.base.digest import file_digest
-from labelmer.base.errors import InputError, named
+from labelmer.base.errors import InputError, in_words
 from labelmer.base.files import leaves, refuse_unwritable
 from labelmer.base.lock import alone
 from labelmer.base.log import log
@@ -167,7 +167,7 @@ def opened(folder: Path | str) -> Bundle:
     try:
         there = path.exists()
     except (OSError, ValueError) as error:  # a folder that may not be looked into, a name too long
-        raise InputError(f"{path}: cannot be read ({named(error)}); {ANEW}") from None
+        raise InputError(f"{path}: cannot be read ({in_words(error)}); {ANEW}") from None
     if not there:
         from labelmer.prediction.runs import instead_of  # pandas takes half a second
 

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 
 from labelmer.base.description import described
-from labelmer.base.errors import InputError, named
+from labelmer.base.errors import InputError, in_words
 from labelmer.learning.batches import (
     EVALUATED,
     Features,
@@ -53,7 +53,8 @@ def member(folder: Path, device: str) -> "Network | Linear":
         return Linear(folder, options) if options.kind == "linear" else Network(folder, device)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise InputError(
-            f"{folder}: not a whole model ({named(error)}); copy the bundle anew, or make it anew"
+            f"{folder}: not a whole model ({in_words(error)}); copy the bundle anew, or make it "
+            "anew"
         ) from None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from labelmer.base import names, tables
-from labelmer.base.errors import InputError, named
+from labelmer.base.errors import InputError, in_words
 from labelmer.base.options import TEXT, check, refuse
 from labelmer.base.ragged import Ragged
 from labelmer.base.stage import RUN
@@ -50,7 +50,7 @@ class SalienceFile(Ragged):
             refuse(check(MODALITY, self.modality, "modality"))
         except (KeyError, ValueError, TypeError, InputError) as error:
             raise InputError(
-                f"{path}: not a whole file of salience ({named(error)}), expected "
+                f"{path}: not a whole file of salience ({in_words(error)}), expected "
                 "what `labelmer evaluate` writes; move it away, and it is made anew"
             ) from None
         self.measures = [c for c in self.columns if not c.startswith(f"{SAYS}_")]
