@@ -262,7 +262,7 @@ def main():
     device = "cuda" if gpu else "cpu"
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        write_corpus(folder, *((300, 160) if tiny else (TURNS, UTTERANCES)))
+        write_corpus(folder, *((60, 40) if tiny else (TURNS, UTTERANCES)))
         rows = epochs_in_turns(folder, device)
         training = {"epochs": 1, "updates": 1} if tiny else {}
         seconds, peak, history = fold(folder, gpu, training, {})
