@@ -99,6 +99,15 @@ def test_paths_are_relative_to_the_manifest_and_times_cut(write, tmp_path):
     assert manifest.audio_files(root, "one") == [audio.parent]
 
 
+def test_columns_named_as_in_our_own_tables_are_no_times(write):
+    row, more = ["a", "x.wav", "Ann", "one", "sad", "so", "0", "1"], ["start_s", "end_s"]
+    with pytest.raises(InputError, match=r":1: the column 'start_s' is not read, expected 'start'"):
+        manifest.rows(write([row], [*HEADER, *more]))
+    both = write([[*row, "2", "3"]], [*HEADER, *more, "start", "end"])
+    table, _ = manifest.utterances(both, "one")
+    assert table[more].to_numpy().tolist() == [[2, 3]]
+
+
 def test_times_of_files_are_none_of_a_dialogue_that_has_several(write):
     rows = [
         [name, f"wav/{file}.wav", "Ann", "one", "sad", "so", start, end, "talk"]

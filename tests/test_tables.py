@@ -188,7 +188,8 @@ def test_line_ends_and_tabs_within_quotes_are_blanks(tmp_path):
 
 
 def test_line_ends_in_the_last_cell_are_blanks_whatever_else_is_quoted(tmp_path):
-    for text in ("one\ntwo", "one\n\ntwo", "a\nb\nc"):
+    texts = ("one\ntwo", "one\n\ntwo", "a\nb\nc", 'she said "no"\nand left', 'a "x"\n"b"\nc')
+    for text in texts:
         frame = pd.DataFrame(GIVEN | {"text": [text, "no"]})
         frame.to_csv(tmp_path / "t.tsv", sep="\t", index=False)
         found = tables.given(tmp_path / "t.tsv", "transcripts").text
@@ -248,6 +249,7 @@ def test_empty_lines_at_the_end_and_a_missing_line_end_are_no_rows(tmp_path):
         (b"\r\n", "it is empty"),
         (b"id\tsession\n\xff\xfe\ts\n", "line 2: byte 0xFF; save it as UTF-8"),
         ("id\tsession\n".encode("utf-16"), "it is UTF-16"),
+        ("id\tsession\n".encode("utf-32"), "it is UTF-32"),
         ("id\tsession\n".encode("utf-16-le"), "line 1: a NUL byte"),
         (b"id\tsession\ra\ts\r", "line 1: a carriage return within the line"),
     ],

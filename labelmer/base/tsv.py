@@ -54,6 +54,8 @@ def _text(path: Path | str) -> str:
         raise InputError(f"{path}: there is no such file") from None
     except OSError as error:
         raise _no_table(path, error) from None
+    if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):  # the first begins as UTF-16
+        raise _no_table(path, "it is UTF-32; save it as UTF-8")
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise _no_table(path, "it is UTF-16, as a spreadsheet's 'Unicode text'; save it as UTF-8")
     data = data.removeprefix(codecs.BOM_UTF8)
@@ -87,7 +89,7 @@ def _is_quoted(rows: Rows) -> bool:
         opened = [cell for cell in row if cell.startswith('"')]
         # A last cell with a line end within goes on below, where cells lack then.
         uneven = len(row) != len(header) or (
-            len(below) < len(header) and row[-1] in opened and not row[-1].endswith('"')
+            len(below) < len(header) and row[-1] in opened and row[-1].count('"') % 2 == 1
         )
         if opened and (uneven or any(map(DOUBLED.fullmatch, opened))):
             return True

@@ -59,7 +59,8 @@ def read(data: Data, start: int = 0) -> Read:
             after = after_tags(data, place)
             if after == place:
                 after = _sync(data, place)
-                if data[place:after].strip(b"\0"):
+                between = found and after < len(data)  # zeros at an end are padding
+                if between or data[place:after].strip(b"\0"):
                     said.append(
                         ("not decoded", f"{after - place} bytes from byte {place} on are no MP3")
                     )

@@ -45,6 +45,7 @@ def rows(root: Path | str) -> pd.DataFrame:
             f"{root}: columns {missing} are missing, it has {list(table.columns)}; expected "
             f"{COLUMNS}, separated by tabs"
         )
+    table = table[[c for c in table.columns if c in (*COLUMNS, *FURTHER)]]
     if table.empty:
         raise InputError(f"{root}: no rows under the header; expected one for each utterance")
     if "session" not in table:
@@ -201,6 +202,12 @@ def _several(table: pd.DataFrame, column: str, other: str) -> pd.Series:
 
 def _check_columns(root: Path | str, table: pd.DataFrame) -> None:
     """A column that is only almost one of ours would be ignored."""
+    for name, meant in {"start_s": "start", "end_s": "end"}.items():  # as tables of ours call them
+        if name in table and meant not in table:
+            raise InputError(
+                f"{root}:1: the column '{name}' is not read, expected '{meant}'; rename it, or "
+                "take it out"
+            )
     for name in table.columns.difference([*COLUMNS, *FURTHER]):
         for meant in names.like(name, [*COLUMNS, *FURTHER]):
             raise InputError(
