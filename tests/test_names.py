@@ -23,6 +23,9 @@ SAME = [
     ("Ann-1", "Ann\u20111", "U+002D against U+2011"),
     ("Ann-1", "Ann\u20131", "U+002D against U+2013"),
     ("\u0130pek", "ipek", "U+0130 against U+0069"),
+    ("\u0639\u0644\u064a", "\u0639\u0644\u06cc", "U+064A against U+06CC"),
+    ("S1", "S\u06f1", "U+0031 against U+06F1"),
+    ("\u0149", "\u02bcn", None),
     ("ILGIN", "\u0131lg\u0131n", None),
 ]
 

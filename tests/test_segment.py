@@ -200,11 +200,13 @@ def test_a_cut_stops_at_the_end_however_far_it_reaches(tmp_path, end):
     assert audio.Source(tmp_path / "a.wav").span(0.25, end) == (4000, 8000)
 
 
-def test_a_cut_that_begins_past_the_end_is_a_problem_in_the_table(run, turns):
+def test_a_cut_that_begins_past_the_end_is_a_problem_in_the_table(run, turns, caplog):
     path = run.root / f"Session1/dialog/wav/{turns[3].dialogue}.wav"
     store(path, noise(round((turns[3].start - 0.05) * 16_000)))
     file, table = run("dialogues")
     assert table.problem[turns[3].id] == "no samples"
+    times = f"no samples from {turns[3].start:.6f} s to {turns[3].end:.6f} s; left out"
+    assert f"{turns[3].id}: {path}: {times}" in caplog.text
     assert len(file) == len(turns) - 1
 
 

@@ -1,5 +1,5 @@
 """When two names are one: case, Unicode form, width, blanks and what is not seen do not count, nor
-does which dash or apostrophe it is.
+does which dash or apostrophe it is, of which script a digit, or which keyboard's an Arabic letter.
 
 Unicode Standard Annex 15 (normalisation forms), section 3.13 (caseless matching) and 5.21
 (characters that are ignored in display).
@@ -18,6 +18,9 @@ UNSEEN = {0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F,
 UNSEEN |= {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
 # Word processors write others than keyboards do.
 APOSTROPHES = dict.fromkeys(map(ord, "’‘‛ʼʻʹ′`´＇՚׳ꞌ"), "'")
+# Letters that Arabic, Persian and Urdu keyboards write for each other; alef with and without hamza.
+# Source: the ArabicNormalizer and PersianNormalizer of Apache Lucene.
+ALIKE = str.maketrans("أإآٱيىكةۀ", "ااااییکهه")
 DASHES = dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63, 0xFF0D], "-")
 
 
@@ -25,7 +28,10 @@ def key(name: str) -> str:
     """What all spellings of a name share."""
     name = plain(name.translate(APOSTROPHES | DASHES)).casefold()
     # Lower case of a Turkish I may have lost its dot, or have it as a mark.
-    return unicodedata.normalize("NFKC", name.replace("i\u0307", "i").replace("ı", "i"))
+    name = unicodedata.normalize("NFKC", name.replace("i\u0307", "i").replace("ı", "i"))
+    # Normalised letters may have an apostrophe of their own: ŉ.
+    name = name.translate(APOSTROPHES).translate(ALIKE)
+    return "".join(str(unicodedata.decimal(c, c)) for c in name)
 
 
 def plain(name: str) -> str:

@@ -8,7 +8,7 @@ Arabic letter has make no difference.
 import functools
 import unicodedata
 
-from labelmer.base.names import APOSTROPHES
+from labelmer.base.names import ALIKE, APOSTROPHES
 
 # Scripts without blanks between words, by how their letters' Unicode names begin.
 IDEOGRAPHS = ("CJK ", "IDEOGRAPHIC ", "TANGUT ", "NUSHU ")
@@ -25,9 +25,6 @@ UNSPACED: tuple[str, ...] = (
 UNSPACED += ("TAI ", "NEW TAI ", "AHOM ", "JAVANESE ", "BALINESE ")
 # Marks that may as well be left out.
 OPTIONAL = ("ARABIC ", "HEBREW ", "VARIATION SELECTOR", "MONGOLIAN FREE", "COMBINING GRAPHEME")
-# Letters that Arabic, Persian and Urdu keyboards write for each other; alef with and without hamza.
-# Source: the ArabicNormalizer and PersianNormalizer of Apache Lucene.
-ALIKE = str.maketrans("أإآٱيىكةۀ", "ااااییکهه")
 TATWEEL = "\N{ARABIC TATWEEL}"
 
 # What a character does to the words: nothing, part them, go on with one, be one, be half of one.

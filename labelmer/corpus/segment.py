@@ -82,7 +82,8 @@ def find(
                 )
             if stop <= first:
                 problem = "no samples"
-                findings.add("no samples", f"{name}: {path}: no samples; left out")
+                between = "" if start_s is None else f" from {start_s:.6f} s to {end_s:.6f} s"
+                findings.add("no samples", f"{name}: {path}: no samples{between}; left out")
             else:
                 spans[name] = source, first, stop
                 seconds = resampled_length(stop - first, source.rate) / RATE
