@@ -26,6 +26,7 @@ SAME = [
     ("\u0639\u0644\u064a", "\u0639\u0644\u06cc", "U+064A against U+06CC"),
     ("S1", "S\u06f1", "U+0031 against U+06F1"),
     ("\u0149", "\u02bcn", None),
+    ("O'Neil", "O\ua78bNeil", None),
     ("ILGIN", "\u0131lg\u0131n", None),
 ]
 

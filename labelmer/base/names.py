@@ -17,7 +17,7 @@ UNSEEN_KINDS = ("Cc", "Cf")  # control and format characters
 UNSEEN = {0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x3164, 0xFFA0}
 UNSEEN |= {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
 # Word processors write others than keyboards do.
-APOSTROPHES = dict.fromkeys(map(ord, "’‘‛ʼʻʹ′`´＇՚׳ꞌ"), "'")
+APOSTROPHES = dict.fromkeys(map(ord, "’‘‛ʼʻʹ′`´＇՚׳ꞌꞋ"), "'")
 # Letters that Arabic, Persian and Urdu keyboards write for each other; alef with and without hamza.
 # Source: the ArabicNormalizer and PersianNormalizer of Apache Lucene.
 ALIKE = str.maketrans("أإآٱيىكةۀ", "ااااییکهه")
@@ -26,12 +26,18 @@ DASHES = dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63, 0xFF0D],
 
 def key(name: str) -> str:
     """What all spellings of a name share."""
-    name = plain(name.translate(APOSTROPHES | DASHES)).casefold()
+    return folded(plain(name.translate(APOSTROPHES | DASHES)))
+
+
+def folded(text: str) -> str:
+    """Text in one case, width and form, its digits those of ASCII."""
+    text = text.translate(APOSTROPHES)
+    if text.isascii():
+        return text.lower()
+    text = unicodedata.normalize("NFKC", text).casefold()
     # Lower case of a Turkish I may have lost its dot, or have it as a mark.
-    name = unicodedata.normalize("NFKC", name.replace("i\u0307", "i").replace("ı", "i"))
-    # Normalised letters may have an apostrophe of their own: ŉ.
-    name = name.translate(APOSTROPHES).translate(ALIKE)
-    return "".join(str(unicodedata.decimal(c, c)) for c in name)
+    text = unicodedata.normalize("NFKC", text.replace("i\u0307", "i").replace("ı", "i"))
+    return "".join(str(unicodedata.decimal(c, c)) for c in text.translate(ALIKE))
 
 
 def plain(name: str) -> str:

@@ -8,7 +8,7 @@ Arabic letter has make no difference.
 import functools
 import unicodedata
 
-from labelmer.base.names import ALIKE, APOSTROPHES
+from labelmer.base.names import folded
 
 # Scripts without blanks between words, by how their letters' Unicode names begin.
 IDEOGRAPHS = ("CJK ", "IDEOGRAPHIC ", "TANGUT ", "NUSHU ")
@@ -41,7 +41,7 @@ def words_of(text: str) -> tuple[list[str], float]:
     words: list[str] = []
     kinds: list[int] = []
     going_on = PART
-    for character in _folded(text):
+    for character in folded(text):
         kind = _kind(character)
         if kind == PART or (kind == MARK and going_on == PART):
             going_on = PART
@@ -55,14 +55,6 @@ def words_of(text: str) -> tuple[list[str], float]:
     words = [word.strip("'") for word in words]
     count = sum(0.5 if kind == HALF else 1 for word, kind in zip(words, kinds, strict=True) if word)
     return [word for word in words if word], count
-
-
-def _folded(text: str) -> str:
-    """Text in one case, width and form, its digits those of ASCII."""
-    text = unicodedata.normalize("NFKC", text.translate(APOSTROPHES)).casefold()
-    # Lower case of a Turkish I may have lost its dot, or have it as a mark.
-    text = unicodedata.normalize("NFKC", text.replace("i\u0307", "i").replace("ı", "i"))
-    return "".join(str(unicodedata.decimal(c, c)) for c in text.translate(ALIKE))
 
 
 @functools.cache
