@@ -25,7 +25,9 @@ FORMATS = {  # how soundfile writes it, and whether it gives back every sample a
     "au": ({"format": "AU"}, True),
     "dns": ({"format": "AU", "endian": "LITTLE"}, True),
     "caf": ({"format": "CAF"}, True),
+    "alac.caf": ({"format": "CAF", "subtype": "ALAC_16"}, True),
     "sph": ({"format": "NIST"}, True),
+    "ulaw.sph": ({"format": "NIST", "subtype": "ULAW"}, False),
     "flac": ({"format": "FLAC"}, True),
     "gsm.wav": ({"format": "WAV", "subtype": "GSM610"}, False),
     "ogg": ({"format": "OGG", "subtype": "VORBIS"}, False),
@@ -180,6 +182,83 @@ def test_what_follows_the_audio_and_is_nothing_known_is_named(hear, kind):
     assert odd in (["not decoded"], ["counts too little"])
 
 
+# Not dns: four letters tell how such a file begins, and those may stand in audio.
+@pytest.mark.parametrize("kind", [*sorted({*COUNTED} - {"dns"}), "alac.caf", "ulaw.sph", "flac"])
+def test_a_file_cut_short_with_another_behind_it_ends_where_that_begins(hear, kind):
+    how, exact = FORMATS[kind]
+    content = encoded(noise(32_000), **how)
+    samples, odd = hear(content[: len(content) // 2] + content)
+    alone, _ = hear(content)
+    assert odd == ["cut short"] and 40_000 < len(samples) < 64_000
+    np.testing.assert_array_equal(samples[-32_000:], alone)
+    if exact:
+        np.testing.assert_array_equal(samples[:-32_000], alone[: len(samples) - 32_000])
+
+
+@pytest.mark.parametrize("behind", ["a kilobyte of it", "text", "tags", "mp3", "wav", "ogg"])
+def test_a_flac_is_decoded_to_its_last_frame_whatever_follows(hear, behind):
+    junk = {
+        "a kilobyte of it": np.random.default_rng(7).bytes(1000),
+        "text": b"end of recording\n" * 50,
+        "tags": b"TAG" + bytes(125),
+    }
+    more = junk.get(behind) or encoded(noise(16_000), **FORMATS[behind][0])
+    samples, odd = hear(encoded(noise(32_000), format="FLAC") + more)
+    np.testing.assert_array_equal(samples[:32_000], noise(32_000))
+    joined = behind in ("wav", "ogg")
+    assert len(samples) == (48_000 if joined else 32_000)
+    assert odd == ([] if joined or behind == "tags" else ["not decoded"])
+
+
+def test_a_flac_cut_anywhere_ends_with_its_last_whole_frame(hear):
+    content = encoded(noise(9000), format="FLAC")
+    for stop in range(len(content) - 1400, len(content), 17):
+        samples, odd = hear(content[:stop])
+        assert len(samples) == 8192 and odd == ["cut short"]
+
+
+def test_what_follows_packets_is_no_audio(hear):
+    content = encoded(noise(32_000), **FORMATS["alac.caf"][0])
+    samples, odd = hear(content + b"?" * 999)
+    np.testing.assert_array_equal(samples, noise(32_000))
+    assert odd == ["not decoded"]
+
+
+HEADERS = [  # kind of file, mark in its header, bytes from that on, form, value, what is said
+    ("wav", b"fmt ", 10, "<H", 2, "2 channel(s) of 2 byte(s) in blocks of 2"),
+    ("wav", b"fmt ", 22, "<H", 24, "1 channel(s) of 3 byte(s) in blocks of 2"),
+    ("wav", b"fmt ", 22, "<H", 8, "1 channel(s) of 1 byte(s) in blocks of 2"),
+    ("wav", b"fmt ", 20, "<H", 4, "1 channel(s) of 2 byte(s) in blocks of 4"),
+    ("wav", b"fmt ", 10, "<H", 0, "16000 Hz, 0 channel(s)"),
+    ("wav", b"fmt ", 12, "<I", 0, "0 Hz, 1 channel(s)"),
+    ("wav", b"fmt ", 8, "<H", 3, "floating point of 16 bits"),
+    ("rifx", b"fmt ", 10, ">H", 2, "2 channel(s) of 2 byte(s) in blocks of 2"),
+    ("wavex", b"fmt ", 10, "<H", 2, "2 channel(s) of 2 byte(s) in blocks of 2"),
+    ("w64", b"fmt ", 26, "<H", 2, "2 channel(s) of 2 byte(s) in blocks of 2"),
+    ("caf", b"desc", 36, ">I", 2, "2 channel(s) of 2 byte(s) in blocks of 2"),
+]
+
+
+def altered(kind, mark, place, form, value):
+    """A file of noise with something else in its header."""
+    content = bytearray(encoded(noise(32_000), **FORMATS[kind][0]))
+    struct.pack_into(form, content, content.index(mark) + place, value)
+    return bytes(content)
+
+
+@pytest.mark.parametrize(("kind", "mark", "place", "form", "value", "said"), HEADERS)
+def test_a_header_that_contradicts_itself_is_refused(refuse, kind, mark, place, form, value, said):
+    assert said in refuse(altered(kind, mark, place, form, value))
+
+
+def test_a_header_with_two_rates_or_two_lengths_is_named(hear):
+    assert hear(altered("wav", b"fmt ", 12, "<I", 8000))[1] == ["two rates"]
+    assert hear(altered("aiff", b"COMM", 8, ">H", 2))[1] == ["two lengths"]
+    assert hear(altered("aiff", b"COMM", 10, ">I", 9))[1] == ["two lengths"]
+    for never_written in (("wav", b"fmt ", 16, "<I", 0), ("wav", b"fmt ", 20, "<H", 0)):
+        assert hear(altered(*never_written))[1] == []
+
+
 @pytest.mark.parametrize("total", [0, 16_000, 48_000])
 def test_the_length_in_a_flac_header_is_not_believed(hear, total):
     content = bytearray(encoded(noise(32_000), format="FLAC"))
@@ -294,9 +373,18 @@ def test_a_folder_and_a_pipe_are_named(tmp_path):
             audio.Source(tmp_path / name)
 
 
-def test_headerless_audio_is_refused(refuse):
-    for name in ("a.raw", "a.vox", "a.gsm"):
-        assert "not readable as audio" in refuse(noise(999).tobytes(), name)
+@pytest.mark.parametrize("name", ["a.raw", "a.vox", "a.gsm", "a.mp3", "a.wav", "a.pcm"])
+def test_headerless_audio_is_refused_and_a_name_makes_no_difference(refuse, hear, capfd, name):
+    assert "of no known format" in refuse(noise(32_000).tobytes(), name)
+    assert capfd.readouterr().err == ""
+    samples, odd = hear(encoded(noise(999), format="WAV"), name)
+    np.testing.assert_array_equal(samples, noise(999))
+    assert not odd
+
+
+def test_a_coding_in_which_nothing_can_be_sought_is_named(refuse):
+    said = refuse(encoded(noise(32_000), format="AIFF", subtype="DWVW_16"))
+    assert "audio in DWVW_16; convert it to WAV or FLAC" in said
 
 
 @pytest.mark.parametrize("rate", [0, 1, 999, 2**31 - 1])

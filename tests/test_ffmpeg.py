@@ -324,6 +324,6 @@ def test_without_the_extra_an_error_names_it(tmp_path, monkeypatch):
     other = store(tmp_path / "b.ts", sine(48_000), "aac", 48_000)
     (tmp_path / "c.sph").write_bytes(shorten(noise(999)))
     monkeypatch.setitem(sys.modules, "av", None)
-    for path, what in (film, "MP4"), (other, "Format not recognised"), (tmp_path / "c.sph", "SPH"):
+    for path, what in (film, "MP4"), (other, "of no known format"), (tmp_path / "c.sph", "SPH"):
         with pytest.raises(InputError, match=rf"{path}: .*{what}.*pip install 'labelmer\[video\]'"):
             audio.Source(path)

@@ -15,13 +15,14 @@ from labelmer.base.errors import InputError
 from labelmer.base.ragged import RATE
 from labelmer.corpus import ffmpeg, levels
 from labelmer.corpus.containers import mp3, streams
-from labelmer.corpus.containers.stream import Finding, Pieces, Stream, not_checked
+from labelmer.corpus.containers.stream import CONTRADICTS, Finding, Pieces, Stream, not_checked
 from labelmer.corpus.resampling import resampled
 
 RATES = 4_000, 384_000  # Hz, of files that may be audio
 BLOCK = 1 << 20  # frames decoded at once
 WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4}
 WIDTHS |= {"FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1}  # bytes of a sample
+UNKNOWN = 1  # libsndfile's number of the error that it knows no such format
 NO_AUDIO = [  # how files begin that are called audio and are none
     (rb"version https://git-lfs", "a pointer of git-lfs, not the file; run `git lfs pull`"),
     (rb"(?i)(\xef\xbb\xbf)?\s*(<!doctype|<html|<\?xml)", "a web page; download the audio again"),
@@ -68,11 +69,11 @@ class Source:
         self.sound: ffmpeg.Sound | None = None  # where libsndfile does not read the file
         self.findings: list[Finding] = []
         try:
-            mode, size = (found := self.path.stat()).st_mode, found.st_size
-            if not stat.S_ISREG(mode):
-                what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+            found = self.path.stat()
+            if not stat.S_ISREG(found.st_mode):
+                what = "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"
                 raise InputError(f"{path}: {what}, expected an audio file; correct the path")
-            if not size:
+            if not found.st_size:
                 raise self._unreadable("an empty file, 0 bytes; copy it again")
             with self._mapped() as data:
                 self.streams, self.findings = streams(data)
@@ -87,7 +88,7 @@ class Source:
             self._read_by_ffmpeg("")
         else:
             try:
-                self._read_by_libsndfile(size)
+                self._read_by_libsndfile()
             except Unreadable as error:
                 if not self._foreign() and (self._no_audio() or self.findings):
                     raise
@@ -98,11 +99,13 @@ class Source:
                 "mend its header"
             )
 
-    def _read_by_libsndfile(self, size: int) -> None:
-        """Look at all streams of the file, of so many bytes. Errors: Unreadable."""
+    def _read_by_libsndfile(self) -> None:
+        """Look at all streams of the file. Errors: Unreadable."""
+        for kind, sentence in self.findings:
+            if kind == CONTRADICTS:
+                raise Unreadable(self.path, sentence)
         if not self.streams:
             self._look_for_mp3()
-        self.whole = len(self.streams) < 2 and all(s.pieces == ((0, size),) for s in self.streams)
         self.lengths, kinds = [], set()
         for stream in self._parts():
             with self._open(stream) as file:
@@ -137,11 +140,12 @@ class Source:
             self.problem = "no audio stream"
 
     def _look_for_mp3(self) -> None:
-        """Only libsndfile can tell an MP3 that does not begin with a frame."""
-        self.whole = True
-        with self._open(None) as file:
-            if file.format == "MP3":
-                self.streams, self.findings, _ = mp3.read(self._mapped())
+        """An MP3 that does not begin with a frame is known by its name, and by being frames."""
+        if self.path.suffix.lower() == ".mp3":
+            found, findings, _ = mp3.read(data := self._mapped())
+            pieces = [piece for stream in found for piece in stream.pieces]
+            if Pieces(data, pieces).size > len(data) / 2:
+                self.streams, self.findings = found, findings
 
     def _parts(self) -> list[Stream | None]:
         """The streams that were counted, or None for a file in which none was."""
@@ -152,15 +156,18 @@ class Source:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def _open(self, stream: Stream | None) -> soundfile.SoundFile:
-        """A stream, ready to be decoded; as a plain file where it is all of it."""
-        if self.path.suffix.lower() == ".raw":  # soundfile goes by the name
-            raise self._unreadable("a name that ends in .raw")
+        """A stream, ready to be decoded.
+
+        Never by the file's name, by whose end libsndfile would take anything for headerless audio.
+        """
+        data = self._mapped()
         try:
-            if self.whole or stream is None:
-                return soundfile.SoundFile(self.path)
-            return soundfile.SoundFile(Pieces(self._mapped(), stream.pieces))
+            return soundfile.SoundFile(Pieces(data, stream.pieces if stream else [(0, len(data))]))
         except soundfile.LibsndfileError as error:
-            raise self._unreadable(error.error_string) from None
+            reason = error.error_string
+            if error.code == UNKNOWN:
+                reason = "of no known format; raw audio has to be converted to WAV or FLAC"
+            raise self._unreadable(reason) from None
 
     def _foreign(self) -> str:
         """What the file is, where its beginning says that libsndfile does not read it."""
@@ -175,8 +182,8 @@ class Source:
 
     def _checked(self, file: soundfile.SoundFile, stream: Stream | None) -> int:
         """Frames of a stream, held against what was counted."""
-        if file.format == "RAW":  # libsndfile's guess by the name, where it knows no header
-            raise self._unreadable("no header; convert it to WAV or FLAC")
+        if file.subtype.startswith("DWVW"):  # libsndfile cannot seek in it
+            raise self._unreadable(f"audio in {file.subtype}; convert it to WAV or FLAC")
         if file.frames >= 2**62:
             raise InputError(f"{self.path}: audio of unknown length; convert it to WAV or FLAC")
         if stream is None:

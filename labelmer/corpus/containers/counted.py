@@ -5,8 +5,10 @@ Sources: the chunks of RIFF, RF64, AIFF, CAF and Wave64; Sun's .snd; NIST SPHERE
 
 import re
 import struct
+from collections.abc import Callable
 from typing import NamedTuple
 
+from labelmer.corpus.containers import alac, described
 from labelmer.corpus.containers.stream import Data, Finding, Piece, Read, Stream
 from labelmer.corpus.containers.tags import after_tags
 
@@ -20,16 +22,26 @@ class Chunks(NamedTuple):
     skip: int  # bytes within that chunk before the samples
     own: int  # bytes of the chunk's head that its size counts
     align: int  # chunks begin at multiples of this many bytes
+    form: bytes  # id of the chunk that describes the samples
+    check: Callable[[bytes, str, int | None], list[Finding]]
 
 
 W64 = bytes.fromhex("f3acd3118cd100c04f8edb8a")
 CHUNKED = {
-    b"RIFF": Chunks("<4sI", 12, (b"data",), 0, 0, 2),
-    b"RIFX": Chunks(">4sI", 12, (b"data",), 0, 0, 2),
-    b"RF64": Chunks("<4sI", 12, (b"data",), 0, 0, 2),
-    b"FORM": Chunks(">4sI", 12, (b"SSND",), 8, 0, 2),
-    b"caff": Chunks(">4sq", 8, (b"data",), 4, 0, 1),
-    b"riff": Chunks("<16sQ", 40, (b"data" + W64,), 0, 24, 8),
+    b"RIFF": Chunks("<4sI", 12, (b"data",), 0, 0, 2, b"fmt ", described.wave),
+    b"RIFX": Chunks(">4sI", 12, (b"data",), 0, 0, 2, b"fmt ", described.wave),
+    b"RF64": Chunks("<4sI", 12, (b"data",), 0, 0, 2, b"fmt ", described.wave),
+    b"FORM": Chunks(">4sI", 12, (b"SSND",), 8, 0, 2, b"COMM", described.aiff),
+    b"caff": Chunks(">4sq", 8, (b"data",), 4, 0, 2, b"desc", described.caf),
+    b"riff": Chunks("<16sQ", 40, (b"data" + W64,), 0, 24, 8, b"fmt " + W64, described.wave),
+}
+# How another file of the kind begins, and at which of its bytes that stands.
+BEGINNINGS = dict.fromkeys((b"RIFF", b"RIFX", b"RF64"), (8, b"WAVE")) | {
+    b"FORM": (8, b"AIF"),
+    b"caff": (4, b"\0\1\0\0desc"),
+    b"riff": (4, b".\x91\xcf\x11\xa5\xd6(\xdb\x04\xc1\0\0"),
+    b".snd": (4, b"\0\0\0"),
+    b"NIST": (4, b"_1A\n"),
 }
 MAGICS = {*CHUNKED, b".snd", b"dns.", b"NIST", b"OggS", b"fLaC"}  # how streams begin
 KNOWN = {b"LIST", b"INFO", b"id3 ", b"ID3 ", b"bext", b"iXML", b"JUNK", b"fact", b"cue ", b"smpl"}
@@ -43,6 +55,7 @@ class Count(NamedTuple):
     place: int | None  # byte where it is written
     form: str  # struct of it
     more: int  # what is written beyond the bytes of audio
+    description: bytes = b""  # the chunk that describes the samples
 
 
 def read(data: Data, start: int) -> Read:
@@ -52,25 +65,39 @@ def read(data: Data, start: int) -> Read:
     count = (_chunked if layout else _nist if magic == b"NIST" else _sun)(data, start)
     if count is None or count.first > len(data):
         return [], [], None
-    available, held = len(data) - count.first, count.declared
-    following: int | None = None
-    said: list[Finding] = []
-    if held is None or held > available:
-        held = available
-    else:
-        held, following, said = _behind(data, layout, count.first, held)
+    packets = magic == b"caff" and alac.has_packets(data, start)
+    held, following, said = _extent(data, start, layout, count, len(data), packets)
+    if said or held != count.declared:  # another file may stand behind one that is cut short
+        end = _another(data, magic, count.first)
+        held, following, said = _extent(data, start, layout, count, end, packets)
+    if layout:
+        whole = held if held >= (count.declared or 0) else None
+        said = [*layout.check(count.description, layout.head[0], whole), *said]
     if count.declared and count.declared != held:  # 0: never written
         less = held < count.declared
         said.insert(0, _bytes_differ(count.declared, held, less))
     stop = count.first + held if following is None else following
+    frames: int | None = None
     pieces: tuple[Piece, ...] = ((start, len(data) if following is None else stop),)
     if magic in (b"NIST", b"riff"):  # libsndfile reads all that follows
         pieces = ((start, count.first + held),)
     if held != count.declared and count.place is not None:
         head = bytearray(data[start : count.first])
         struct.pack_into(count.form, head, count.place - start, held + count.more)
+        if packets:
+            frames = alac.keep_packets(head, held)
         pieces = (bytes(head), (count.first, stop))
-    return [Stream(pieces, bytes=held)], said, following
+    return [Stream(pieces, frames, bytes=held)], said, following
+
+
+def _another(data: Data, magic: bytes, place: int) -> int:
+    """Where another file of the kind begins, from a byte on: the first may be cut short."""
+    at, mark = BEGINNINGS.get(magic, (0, b""))
+    while mark and (place := data.find(magic, place)) >= 0:
+        if data[place + at : place + at + len(mark)] == mark:
+            return place
+        place += 1
+    return len(data)
 
 
 def _bytes_differ(declared: int, held: int, less: bool) -> Finding:
@@ -87,6 +114,7 @@ def _bytes_differ(declared: int, held: int, less: bool) -> Finding:
 def _chunked(data: Data, start: int) -> Count | None:
     layout = CHUNKED[data[start : start + 4]]
     place = start + layout.first
+    description = b""
     while True:
         chunk = _chunk(data, place, layout)
         if chunk is None:
@@ -97,6 +125,8 @@ def _chunked(data: Data, start: int) -> Count | None:
             break
         if size < 0:
             return None
+        if name == layout.form:
+            description = data[first : first + size]
         place = _next(data, first, size, start, layout)
     form = layout.head[0] + layout.head[-1]
     written = first - struct.calcsize(form)
@@ -109,7 +139,8 @@ def _chunked(data: Data, start: int) -> Count | None:
         declared = None
     if declared is not None:
         declared = max(declared - layout.skip, 0)
-    return Count(first + layout.skip, declared, written, form, layout.skip + layout.own)
+    more = layout.skip + layout.own
+    return Count(first + layout.skip, declared, written, form, more, description)
 
 
 def _open(size: int, form: str) -> bool:
@@ -141,17 +172,23 @@ def _next(data: Data, first: int, size: int, start: int, layout: Chunks) -> int:
     return padded
 
 
-def _behind(
-    data: Data, layout: Chunks | None, first: int, declared: int
+def _extent(
+    data: Data, start: int, layout: Chunks | None, count: Count, limit: int, exact: bool
 ) -> tuple[int, int | None, list[Finding]]:
-    """What follows the audio that is declared: (bytes of audio, next stream or None, findings)."""
-    end = first + declared
-    place = end if layout is None else _next(data, first, declared, 0, layout)
+    """How far the audio of a stream reaches: (its bytes, next stream or None, findings).
+
+    limit: where another file begins, or this one ends. exact: what is no chunk is no audio.
+    """
+    another, declared = limit if limit < len(data) else None, count.declared
+    if declared is None or count.first + declared > limit:
+        return limit - count.first, another, []
+    end = count.first + declared
+    place = end if layout is None else _next(data, count.first, declared, start, layout)
     said: list[Finding] = []
     while True:
         place = after_tags(data, place)
-        if place + 1 >= len(data):
-            return declared, None, said
+        if place + 1 >= limit:
+            return declared, another, said
         if data[place : place + 4] in MAGICS:
             return declared, place, said
         chunk = _chunk(data, place, layout) if layout else None
@@ -166,13 +203,11 @@ def _behind(
             said.append(
                 ("not decoded", f"{chunk[1]} bytes of audio in a second chunk are not read")
             )
-        place = _next(data, head, chunk[1], 0, layout)
-    if place <= end + layout.align if layout else place == end:
-        return len(data) - first, None, said
-    said.append(
-        ("not decoded", f"its last {len(data) - place} bytes are no chunk, and are not read")
-    )
-    return declared, None, said
+        place = _next(data, head, chunk[1], start, layout)
+    if not exact and (place <= end + layout.align if layout else place == end):
+        return limit - count.first, another, said
+    text = f"{limit - place} bytes behind its audio are no chunk, and are not read"
+    return declared, another, [*said, ("not decoded", text)]
 
 
 def _sun(data: Data, start: int) -> Count | None:
@@ -188,7 +223,9 @@ def _nist(data: Data, start: int) -> Count | None:
     size = re.match(rb"NIST_1A\s+(\d+)", head)
     if not size:
         return None
-    said = dict(re.findall(rb"^(\w+) -i (\d+)", data[start : start + int(size[1])], re.MULTILINE))
+    said = dict(
+        re.findall(rb"^(\w+) -(?:i|s\d+) (\d+)", data[start : start + int(size[1])], re.MULTILINE)
+    )
     try:
         parts = [int(said[k]) for k in (b"sample_count", b"channel_count", b"sample_n_bytes")]
     except KeyError:

@@ -1,8 +1,12 @@
 """FLAC: the last frame tells how many samples there are. RFC 9639."""
 
 import functools
+import io
 import re
 
+import soundfile
+
+from labelmer.corpus.containers.counted import MAGICS
 from labelmer.corpus.containers.stream import Data, Finding, Piece, Read, Stream
 from labelmer.corpus.containers.tags import after_tags
 
@@ -22,7 +26,10 @@ def read(data: Data, start: int) -> Read:
         kind = "cut short" if held < declared else "counts too little"
         sentence = f"its header says {declared} frames of audio, it holds {held}"
         said.append((kind, f"{sentence}; get the whole file, or write it anew"))
-    elif after_tags(data, end) < stop:
+    behind = after_tags(data, end)
+    if held and data[behind : behind + 4] in MAGICS:
+        following = behind
+    elif held == declared and behind < stop:
         said.append(("not decoded", f"{stop - end} bytes behind its last frame are not read"))
     pieces: tuple[Piece, ...] = ((start, stop),)
     if held != declared:
@@ -44,15 +51,38 @@ def _frames(data: Data, start: int, stop: int, info: bytes) -> tuple[int, int]:
             frame = _frame(data, head, info) if head < high else None
             if frame is None:
                 continue
-            ends = [head + end for end in _crc_ends(data[head:stop])] if len(heads) < 8 else []
-            # A little behind the last frame may be no frame. More of it is a frame cut short: by
-            # chance some byte of that looks like an end.
-            whole = [end for end in ends if end in heads or not _more(data, end, stop, heads)]
-            if whole:
-                return sum(frame), max(whole)
+            end = _end(data[head:stop], [later - head for later in heads], frame[1], info)
+            if end:
+                return sum(frame), head + end
             heads.append(head)
         high = low
     return 0, start
+
+
+def _end(data: bytes, heads: list[int], samples: int, info: bytes) -> int:
+    """Bytes of the frame that data begins with, or 0 where it is not whole.
+
+    heads: where later frames begin. A checksum may fit by chance: a frame that ends where none
+    begins is decoded.
+    """
+    channels, bits = (info[12] >> 1 & 7) + 1, ((info[12] & 1) << 4 | info[13] >> 4) + 1
+    most = 64 + samples * channels * (bits + 1) // 8  # as it is where nothing can be saved
+    ends = _crc_ends(data[:most])
+    before_another = [end for end in ends if end in heads]
+    if before_another:
+        return before_another[-1]
+    alone = bytearray(info)
+    alone[13:18] = (alone[13] & 0xF0, *samples.to_bytes(4, "big"))
+    head = b'fLaC\x80\0\0"' + alone
+    return next((end for end in ends if _decodes(head + data[:end], samples)), 0)
+
+
+def _decodes(stream: bytes, samples: int) -> bool:
+    try:
+        with soundfile.SoundFile(io.BytesIO(stream)) as file:
+            return len(file.read(samples, "int32")) == samples
+    except soundfile.LibsndfileError:
+        return False
 
 
 def _frame(data: Data, place: int, info: bytes) -> tuple[int, int] | None:
@@ -78,11 +108,6 @@ def _frame(data: Data, place: int, info: bytes) -> tuple[int, int] | None:
         return None
     fixed = int.from_bytes(info[2:4], "big")  # samples of every frame but the last
     return (number if head[1] & 1 else number * fixed), size
-
-
-def _more(data: Data, end: int, stop: int, heads: list[int]) -> bool:
-    rest = data[end:stop]
-    return bool(heads) or (len(rest.strip(b"\0")) > 256 and after_tags(data, end) < stop)
 
 
 @functools.cache

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 Data = bytes | mmap.mmap  # of a whole file
 Piece = bytes | tuple[int, int]  # the bytes, or (first, stop) in the file
 Finding = tuple[str, str]  # (kind, sentence)
+CONTRADICTS = "contradicts itself"  # the kind of finding with which a file is not read
 
 
 class Stream(NamedTuple):
