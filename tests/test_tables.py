@@ -260,6 +260,17 @@ def test_what_is_no_table_is_refused_by_name(tmp_path, content, why):
     assert f"t.tsv: not a table of tab-separated UTF-8 text ({why}" in message
 
 
+def test_a_table_cut_off_within_its_last_cell_is_named(tmp_path, caplog):
+    path = tmp_path / "a.tsv"
+    tables.write(path, utterances(text=["one", "two words"]), "utterances")
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(InputError, match=rf"{path}:3: .* ends within its last line, at 'two wor"):
+        tables.read(path, "utterances")
+    assert not caplog.messages
+    tables.given(path, "utterances")
+    assert f"{path}:3: no line end behind the last cell, 'two wor" in caplog.text
+
+
 def test_a_missing_file_and_a_folder_are_refused_by_name(tmp_path):
     assert "no.tsv: there is no such file" in said(tmp_path / "no.tsv", "fold")
     assert f"{tmp_path}: not a table" in said(tmp_path, "fold")

@@ -26,6 +26,7 @@ def cells(path: Path | str, quoted: bool = False) -> pd.DataFrame:
     """The cells of any TSV file: a frame of strings, its index the numbers of the rows' lines.
 
     Raise InputError if it is not one.
+    A last line without a line end is an error too, or, where people give the table, a warning.
 
     quoted: the table may be quoted (RFC 4180). It is read so if its header is in quotes, if a cell
     is and doubles the quotes within, or if a row that has too many or too few cells opens one, or
@@ -42,6 +43,8 @@ def cells(path: Path | str, quoted: bool = False) -> pd.DataFrame:
     elif quoted:
         _warn_of_quotes(rows, path)
     _check_rows(rows, path)
+    if not text.endswith("\n"):
+        _tell_of_an_open_end(rows, path, quoted)
     header = rows.pop(1)
     return pd.DataFrame(list(rows.values()), index=list(rows), columns=header, dtype=str)
 
@@ -130,6 +133,20 @@ def _unquoted(text: str, path: Path | str) -> Rows:
             "row's tabs"
         ) from None
     return rows
+
+
+def _tell_of_an_open_end(rows: Rows, path: Path | str, given: bool) -> None:
+    """A table that ends without a line end may be cut short within its last cell."""
+    line, row = next(reversed(rows.items()))
+    if not given:
+        raise InputError(
+            f"{path}:{line}: the table ends within its last line, at '{row[-1]}'; move it away, "
+            "and run the workflow again"
+        )
+    log.warning(
+        "%s:%d: no line end behind the last cell, '%s'; if that is cut short, get the whole table",
+        *(path, line, row[-1]),
+    )
 
 
 def _check_rows(rows: Rows, path: Path | str) -> None:
