@@ -43,6 +43,7 @@ def read(data: Data, start: int) -> Read:
 def _frames(data: Data, start: int, stop: int, info: bytes) -> tuple[int, int]:
     """(samples, byte) up to the end of the last whole frame of a stream; 0 where there is none."""
     heads: list[int] = []  # of frames, from the last on
+    channels, bits = (info[12] >> 1 & 7) + 1, ((info[12] & 1) << 4 | info[13] >> 4) + 1
     high = stop
     while high > start:
         low = max(start, high - (1 << 16))
@@ -51,7 +52,9 @@ def _frames(data: Data, start: int, stop: int, info: bytes) -> tuple[int, int]:
             frame = _frame(data, head, info) if head < high else None
             if frame is None:
                 continue
-            end = _end(data[head:stop], [later - head for later in heads], frame[1], info)
+            most = 64 + frame[1] * channels * (bits + 1) // 8  # where nothing can be saved
+            held = data[head : min(head + most, stop)]
+            end = _end(held, [later - head for later in heads], frame[1], info)
             if end:
                 return sum(frame), head + end
             heads.append(head)
@@ -65,9 +68,7 @@ def _end(data: bytes, heads: list[int], samples: int, info: bytes) -> int:
     heads: where later frames begin. A checksum may fit by chance: a frame that ends where none
     begins is decoded.
     """
-    channels, bits = (info[12] >> 1 & 7) + 1, ((info[12] & 1) << 4 | info[13] >> 4) + 1
-    most = 64 + samples * channels * (bits + 1) // 8  # as it is where nothing can be saved
-    ends = _crc_ends(data[:most])
+    ends = _crc_ends(data)
     before_another = [end for end in ends if end in heads]
     if before_another:
         return before_another[-1]
