@@ -217,6 +217,59 @@ def test_a_flac_cut_anywhere_ends_with_its_last_whole_frame(hear):
         assert len(samples) == 8192 and odd == ["cut short"]
 
 
+def test_a_part_cut_out_of_a_flac_is_refused_as_its_frames_are_numbered_otherwise(refuse):
+    content = encoded(noise(32_000), format="FLAC")
+    frame = content.index(b"\xff\xf8", 9000)
+    assert "its frames begin with sample 8192" in refuse(content[:86] + content[frame:])
+
+
+def test_an_aiff_whose_samples_begin_later_is_whole(hear):
+    content = bytearray(encoded(noise(32_000), format="AIFF"))
+    place = content.index(b"SSND")
+    struct.pack_into(">II", content, place + 4, 64_108, 100)
+    content[place + 16 : place + 16] = bytes(100)
+    samples, odd = hear(bytes(content))
+    np.testing.assert_array_equal(samples, noise(32_000))
+    assert not odd
+
+
+@pytest.mark.parametrize("change", ["other", "shorter", "gone"])
+def test_a_file_that_changes_between_looking_and_decoding_is_named(tmp_path, change):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, noise(32_000), 16_000)
+    source = audio.Source(path)
+    if change == "gone":
+        path.unlink()
+    elif change == "other":
+        soundfile.write(path, noise(32_000)[::-1], 8000)
+    else:
+        os.truncate(path, 9000)
+    with pytest.raises(InputError, match=rf"{path}: it (changed|cannot be read)"):
+        source.read(*source.span())
+
+
+def test_a_file_that_shrinks_while_it_is_decoded_is_named(tmp_path):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.random.default_rng(1).normal(0, 0.1, 3 << 20), 16_000)
+    source = audio.Source(path)
+    blocks = source._mono(*source.span(), [])
+    next(blocks)
+    os.truncate(path, 1 << 20)
+    with pytest.raises(InputError, match=str(path)):
+        list(blocks)
+        source.file.check()
+
+
+def test_many_channels_are_decoded_in_little_memory(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.zeros((1 << 16, 128), np.int16), 16_000)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    source = audio.Source(path)
+    for block in source._blocks(*source.span()):
+        assert block.size <= audio.BLOCK
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10
+
+
 def test_what_follows_packets_is_no_audio(hear):
     content = encoded(noise(32_000), **FORMATS["alac.caf"][0])
     samples, odd = hear(content + b"?" * 999)

@@ -6,11 +6,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import soundfile
 
 from labelmer.base import tables
 from labelmer.base.errors import InputError
 from labelmer.base.ragged import Ragged
 from labelmer.corpus import audio, ffmpeg, segment
+from labelmer.corpus.containers.stream import File
 
 av = pytest.importorskip("av", reason="the package av, an extra, is not installed")
 
@@ -175,7 +177,7 @@ def test_a_torn_end_is_not_taken_for_another_stream(tmp_path):
     odd = set()
     for stop in range(len(content) - 700, len(content) - 4):
         (tmp_path / "a.flv").write_bytes(content[:stop])
-        odd |= {kind for kind, _ in ffmpeg.Sound(tmp_path / "a.flv").findings}
+        odd |= {kind for kind, _ in ffmpeg.Sound(File(tmp_path / "a.flv")).findings}
     assert odd == {"cut short"}
 
 
@@ -195,11 +197,88 @@ def test_damage_in_the_middle_is_refused_by_name(tmp_path):
         audio.Source(path)
 
 
-@pytest.mark.parametrize("kind", ["mp4", "flv"])
+@pytest.mark.parametrize("kind", ["mp4", "mov", "flv", "wma"])
 def test_a_second_movie_behind_the_first_is_named(tmp_path, kind):
-    path = store(tmp_path / f"a.{kind}", sine(44_100), "aac", 44_100)
+    codec, rate, picture = KINDS[kind]
+    path = store(tmp_path / f"a.{kind}", sine(rate), codec, rate, picture)
     path.write_bytes(2 * path.read_bytes())
     assert hear(path)[1] == ["not decoded"]
+
+
+@pytest.mark.parametrize("kind", ["avi", "mkv"])
+def test_two_files_of_which_ffmpeg_reads_both_are_not_warned_of_as_unread(tmp_path, kind):
+    codec, rate, picture = KINDS[kind]
+    path = store(tmp_path / f"a.{kind}", sine(rate), codec, rate, picture)
+    alone, _ = hear(path)
+    path.write_bytes(2 * path.read_bytes())
+    samples, odd = hear(path)
+    assert len(samples) > 1.9 * len(alone) and "not decoded" not in odd
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "webm"])
+def test_what_stands_behind_a_container_is_named_unless_it_is_zeros(tmp_path, kind):
+    codec, rate, picture = KINDS[kind]
+    path = store(tmp_path / f"a.{kind}", sine(rate), codec, rate, picture)
+    content = path.read_bytes()
+    soundfile.write(tmp_path / "b.wav", noise(9000), 16_000)
+    for behind in ((tmp_path / "b.wav").read_bytes(), b"what is this?" * 99):
+        path.write_bytes(content + behind)
+        assert "not decoded" in hear(path)[1]
+    path.write_bytes(content + bytes(999))
+    assert not hear(path)[1]
+
+
+@pytest.mark.parametrize("codec", ["libmp3lame", "pcm_s16le", "pcm_s24le"])
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_an_avi_is_as_long_as_its_header_says(tmp_path, codec, share):
+    whole = noise(160_000) if codec == "pcm_s16le" else sine(16_000, 10)
+    path = store(tmp_path / "a.avi", whole, codec)
+    assert hear(path)[1] == []
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    samples, odd = hear(path)
+    assert odd == ["cut short"] and len(samples) < 160_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("mp4", {"movflags": "frag_keyframe+empty_moov", "frag_duration": "300000"}),
+        ("flv", {"flvflags": "no_duration_filesize"}),
+    ],
+)
+def test_a_length_that_no_header_has_is_not_checked(tmp_path, kind, options):
+    path = store(tmp_path / f"a.{kind}", sine(44_100), "aac", 44_100, **options)
+    assert hear(path)[1] == ["not checked"]
+
+
+def test_a_torn_end_that_begins_streams_is_cut_short(tmp_path):
+    path = store(tmp_path / "a.flv", sine(22_050, 6), "libmp3lame", 22_050)
+    content = path.read_bytes()
+    for stop in range(len(content) - 3000, len(content) - 2000, 37):
+        path.write_bytes(content[:stop])
+        assert "cut short" in hear(path)[1]
+
+
+@pytest.mark.parametrize("codec", ["libmp3lame", "mp2", "adpcm_yamaha"])
+def test_a_codec_in_wav_is_counted_and_a_second_file_behind_it_named(tmp_path, codec):
+    path = store(
+        tmp_path / "a.wav", noise(32_000) if codec != "libmp3lame" else sine(16_000), codec
+    )
+    samples, odd = hear(path)
+    assert 31_000 < len(samples) < 34_000 and not odd
+    content = path.read_bytes()
+    path.write_bytes(content * 2)
+    assert hear(path)[1] == ["not decoded"]
+    path.write_bytes(content[: len(content) // 2])
+    samples, odd = hear(path)
+    assert 14_000 < len(samples) < 18_000 and set(odd) == {"cut short"}
+
+
+def test_samples_in_a_form_that_nobody_reads_are_named(tmp_path):
+    path = store(tmp_path / "a.wav", sine(16_000), "pcm_s64le")
+    with pytest.raises(InputError, match=r"a\.wav: samples in the form s64"):
+        audio.Source(path)
 
 
 def test_the_first_of_several_audio_streams_is_taken_and_said(tmp_path):

@@ -324,7 +324,7 @@ def _convert(raw: pd.DataFrame, name: str, column: Column, path: Path | str) -> 
     values = cells if column.kind is str else pd.to_numeric(cells, errors="coerce")
     bad = pd.Series(False, index=cells.index) if column.kind is str else values.isna()
     if column.kind is int:
-        bad |= values % 1 != 0
+        bad |= (values % 1 != 0) | (values.abs() >= 2**53)  # more than a float counts to
     if column.allowed:
         bad |= ~values.isin(column.allowed)
     bad = bad & (cells != "") if column.empty else bad | (cells == "")

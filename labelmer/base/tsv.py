@@ -19,6 +19,10 @@ from labelmer.base.log import log
 # A cell in quotes that doubles the quotes within: it means what is inside.
 DOUBLED = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"')
 
+# What pandas, R, Python, databases and spreadsheets write for a value that is not there.
+MISSING = {"nan", "NaN", "<NA>", "NaT", "NA", "None", "null", "NULL", "#N/A", "#NAME?", "#REF!"}
+MISSING |= {"#VALUE!", "#DIV/0!", "#NUM!", "#NULL!"}
+
 Rows = dict[int, list[str]]  # {number of a row's first line: its cells}
 
 
@@ -46,7 +50,10 @@ def cells(path: Path | str, quoted: bool = False) -> pd.DataFrame:
     if not text.endswith("\n"):
         _tell_of_an_open_end(rows, path, quoted)
     header = rows.pop(1)
-    return pd.DataFrame(list(rows.values()), index=list(rows), columns=header, dtype=str)
+    table = pd.DataFrame(list(rows.values()), index=list(rows), columns=header, dtype=str)
+    if quoted:
+        _warn_of_missing(table, path)
+    return table
 
 
 def _text(path: Path | str) -> str:
@@ -133,6 +140,18 @@ def _unquoted(text: str, path: Path | str) -> Rows:
             "row's tabs"
         ) from None
     return rows
+
+
+def _warn_of_missing(table: pd.DataFrame, path: Path | str) -> None:
+    """Programs write words for a cell that holds nothing, or that they could not fill."""
+    for column in table.columns:
+        found = table[column][table[column].isin(MISSING)]
+        if len(found):
+            log.warning(
+                "%s:%d: %s is '%s', as programs write a cell without a value (cells like this: "
+                "%d); it is taken for a name or a word: empty it, if it is none",
+                *(path, found.index[0], column, found.iloc[0], len(found)),
+            )
 
 
 def _tell_of_an_open_end(rows: Rows, path: Path | str, given: bool) -> None:

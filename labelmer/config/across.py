@@ -90,6 +90,19 @@ def _labels(config: dict[str, Any]) -> Iterator[str]:
                     "a code belongs to one class"
                 )
             home[code] = label
+    said: dict[str, str] = {}
+    for label, entry in config["labels"].items():
+        if "words" not in entry:
+            continue
+        words = names.key(entry["words"])
+        if not words:
+            yield f"labels: {label}: words: '{entry['words']}', expected words; write some"
+        elif words in said:
+            yield (
+                f"labels: {label}: words: '{entry['words']}', which are those of '{said[words]}', "
+                "expected others: a class may start from them; write what tells the two apart"
+            )
+        said.setdefault(words, label)
     wordless = [label for label, entry in config["labels"].items() if "words" not in entry]
     needing = [v for v in config["variants"] if starts_from_words(options_of(config, v))]
     if wordless and needing:

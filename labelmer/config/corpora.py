@@ -8,13 +8,12 @@ from types import ModuleType
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from labelmer.base import names
 from labelmer.base.errors import InputError
 from labelmer.config import check
 from labelmer.config.entries import encoding, trains_on_recognised
-from labelmer.config.files import check_files
+from labelmer.config.files import check_files, loaded
 from labelmer.config.presence import sessions
 from labelmer.config.sections import with_defaults
 from labelmer.corpus import readers
@@ -126,7 +125,7 @@ def _read(path: str) -> dict[str, Any]:
         )
     try:
         check_files([path])
-        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        config = loaded(path)
         check(config if isinstance(config, dict) else {})
     except InputError as error:
         raise InputError(f"test_on: {path}: {error}") from None

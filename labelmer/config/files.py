@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -12,6 +13,7 @@ from labelmer.base.errors import InputError
 
 # Numbers as everyone reads them. YAML 1.1 has more: 010 is 8, 1:30 is 90, 1_0 is 10.
 NUMBER = re.compile(r"[+-]?(\d|[1-9]\d+|(\d|[1-9]\d+)?\.\d*)(e[+-]?\d+)?|[+-]?\.(inf|nan)", re.I)
+STANDARD = "tag:yaml.org,2002:"  # how the tags begin that are not written
 # That a config may come to: aliases of aliases are soon more than memory holds.
 MOST_VALUES = 100_000
 
@@ -25,6 +27,18 @@ def check_files(paths: Iterable[Path | str]) -> None:
     problems = [problem for path in paths for problem in _misread(path)]
     if problems:
         raise InputError("\n".join(["the config is not valid.", *problems]))
+
+
+def loaded(path: Path | str) -> Any:
+    """What a config file holds, read as Snakemake reads it: as JSON if it is that, else as YAML.
+
+    check_files() comes first.
+    """
+    text = Path(path).read_text(encoding="utf-8")
+    try:
+        return json.loads(text)
+    except ValueError:
+        return yaml.safe_load(text)
 
 
 def _misread(path: Path | str) -> Iterator[str]:
@@ -72,6 +86,8 @@ def _misread_node(
     if node is None or id(node) in seen:  # an anchor and its aliases are one node
         return
     seen.add(id(node))
+    if not node.tag.startswith(STANDARD):
+        yield f"{_place(node, path, way)}: the tag {node.tag}, expected none; put text in quotes"
     if isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value, start=1):
             yield from _misread_node(item, path, (*way, str(number)), seen)

@@ -1,6 +1,5 @@
 """Audio files -> 16 kHz, mono, 16 bit: decode, cut, mix down, resample."""
 
-import mmap
 import os
 import re
 import stat
@@ -15,11 +14,18 @@ from labelmer.base.errors import InputError
 from labelmer.base.ragged import RATE
 from labelmer.corpus import ffmpeg, levels
 from labelmer.corpus.containers import mp3, streams
-from labelmer.corpus.containers.stream import CONTRADICTS, Finding, Pieces, Stream, not_checked
+from labelmer.corpus.containers.stream import (
+    CONTRADICTS,
+    File,
+    Finding,
+    Stream,
+    not_checked,
+    size_of,
+)
 from labelmer.corpus.resampling import resampled
 
 RATES = 4_000, 384_000  # Hz, of files that may be audio
-BLOCK = 1 << 20  # frames decoded at once
+BLOCK = 1 << 20  # samples decoded at once
 WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4}
 WIDTHS |= {"FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1}  # bytes of a sample
 UNKNOWN = 1  # libsndfile's number of the error that it knows no such format
@@ -41,6 +47,7 @@ FOREIGN = [  # how files begin that only FFmpeg reads, and what they are
     (rb"wvpk|MAC |ajkg", "WavPack, Monkey's Audio or shorten"),
     (rb"NIST_1A", "SPHERE in a coding such as shorten (sph2pipe converts it)"),
 ]
+BEHIND = "another file stands behind the first; split the file"
 NEEDS = "install what reads it, pip install 'labelmer[video]'"  # the package av
 
 
@@ -69,13 +76,14 @@ class Source:
         self.sound: ffmpeg.Sound | None = None  # where libsndfile does not read the file
         self.findings: list[Finding] = []
         try:
-            found = self.path.stat()
-            if not stat.S_ISREG(found.st_mode):
-                what = "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"
+            mode = self.path.stat().st_mode
+            if not stat.S_ISREG(mode):
+                what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
                 raise InputError(f"{path}: {what}, expected an audio file; correct the path")
-            if not found.st_size:
+            self.file = File(self.path)
+            if not self.file.size:
                 raise self._unreadable("an empty file, 0 bytes; copy it again")
-            with self._mapped() as data:
+            with self.file.mapped() as data:
                 self.streams, self.findings = streams(data)
                 self.head = data[:64]
         except (FileNotFoundError, NotADirectoryError):
@@ -90,7 +98,8 @@ class Source:
             try:
                 self._read_by_libsndfile()
             except Unreadable as error:
-                if not self._foreign() and (self._no_audio() or self.findings):
+                contradicts = any(kind == CONTRADICTS for kind, _ in self.findings)
+                if contradicts or (self._no_audio() and not self._foreign()):
                     raise
                 self._read_by_ffmpeg(error.reason)
         if not RATES[0] <= self.rate <= RATES[1]:
@@ -128,41 +137,47 @@ class Source:
                 raise Unreadable(self.path, f"{what}, {NEEDS}, or convert it to WAV or FLAC")
             raise Unreadable(self.path, f"{reason}; if it is audio or video, {NEEDS}")
         try:
-            self.sound = ffmpeg.Sound(self.path)
+            pieces = self.streams[0].pieces if self.streams else None
+            self.sound = ffmpeg.Sound(self.file, pieces)
         except ffmpeg.NotRead as error:
             if what:
                 reason = f"{what} that FFmpeg does not read: {error}; get the whole file, or "
                 reason += "convert it to WAV or FLAC"
             raise Unreadable(self.path, reason) from None
         self.rate, self.frames = self.sound.rate or RATE, self.sound.frames
-        self.findings = self.sound.findings
+        if not (self.frames or self.sound.silent or what):
+            raise Unreadable(self.path, reason)
+        counted = [("not decoded", BEHIND)] if len(self.streams) > 1 else []
+        held = self.streams[0].frames if self.streams else None
+        if held and self.frames < held:
+            counted.append(_not_all(held, self.frames))
+        # What was counted was checked, but for a CAF, whose table of packets may stand at its end.
+        checked = self.streams and self.head[:4] != b"caff"
+        unknown = "not checked" if checked else None
+        found = [finding for finding in self.sound.findings if finding[0] != unknown]
+        self.findings = [*self.findings, *counted, *found]
         if self.sound.silent:
             self.problem = "no audio stream"
 
     def _look_for_mp3(self) -> None:
         """An MP3 that does not begin with a frame is known by its name, and by being frames."""
         if self.path.suffix.lower() == ".mp3":
-            found, findings, _ = mp3.read(data := self._mapped())
-            pieces = [piece for stream in found for piece in stream.pieces]
-            if Pieces(data, pieces).size > len(data) / 2:
+            with self.file.mapped() as data:
+                found, findings, _ = mp3.read(data)
+            if sum(size_of(p) for stream in found for p in stream.pieces) > self.file.size / 2:
                 self.streams, self.findings = found, findings
 
     def _parts(self) -> list[Stream | None]:
         """The streams that were counted, or None for a file in which none was."""
         return [*self.streams] or [None]
 
-    def _mapped(self) -> mmap.mmap:
-        with self.path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
     def _open(self, stream: Stream | None) -> soundfile.SoundFile:
         """A stream, ready to be decoded.
 
         Never by the file's name, by whose end libsndfile would take anything for headerless audio.
         """
-        data = self._mapped()
         try:
-            return soundfile.SoundFile(Pieces(data, stream.pieces if stream else [(0, len(data))]))
+            return soundfile.SoundFile(self.file.stream(stream.pieces if stream else None))
         except soundfile.LibsndfileError as error:
             reason = error.error_string
             if error.code == UNKNOWN:
@@ -182,6 +197,8 @@ class Source:
 
     def _checked(self, file: soundfile.SoundFile, stream: Stream | None) -> int:
         """Frames of a stream, held against what was counted."""
+        if file.subtype.startswith("MPEG") and file.format != "MP3":  # its length is a guess
+            raise self._unreadable(f"MP3 in {file.format}")
         if file.subtype.startswith("DWVW"):  # libsndfile cannot seek in it
             raise self._unreadable(f"audio in {file.subtype}; convert it to WAV or FLAC")
         if file.frames >= 2**62:
@@ -196,8 +213,7 @@ class Source:
             # Blocks, of which libsndfile decodes as much as the header's count of frames says.
             frames, trimmed = stream.bytes // 33 * 160, 159
         if frames is not None and not frames - trimmed <= file.frames <= frames:
-            text = f"it holds {frames} frames, {file.frames} are decoded; convert it to WAV or FLAC"
-            self.findings.append(("not decoded", text))
+            self.findings.append(_not_all(frames, file.frames))
         return file.frames
 
     def span(self, start_s: float | None = None, end_s: float | None = None) -> tuple[int, int]:
@@ -221,6 +237,7 @@ class Source:
         read = bytearray()  # whole recordings are long: this grows in its place
         for piece in resampled(self._mono(first, stop, measured), self.rate):
             read += np.clip(np.round(piece * 32768), -32768, 32767).astype(np.int16).data
+        self.file.check()
         decoded = sum(level["count"] for level in measured)
         if decoded != stop - first:
             raise InputError(
@@ -255,14 +272,20 @@ class Source:
                 with self._open(stream) as file:
                     if place:
                         file.seek(place)
+                    most = max(BLOCK // file.channels, 1)
                     while place < end:
-                        block = file.read(min(BLOCK, end - place), "float64", always_2d=True)
+                        block = file.read(min(most, end - place), "float64", always_2d=True)
                         if not len(block):
                             break
                         place += len(block)
                         yield block
             except soundfile.LibsndfileError as error:
                 raise InputError(f"{self.path}: damaged audio ({error})") from None
+
+
+def _not_all(held: int, decoded: int) -> Finding:
+    text = f"it holds {held} frames, {decoded} are decoded; convert it to WAV or FLAC"
+    return "not decoded", text
 
 
 def _first(table: list[tuple[bytes, str]], head: bytes) -> str:

@@ -6,27 +6,26 @@ seek is not what it gives in passing.
 
 import functools
 import itertools
-import mmap
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from labelmer.base.errors import InputError
-from labelmer.corpus.containers import flv, mp4
-from labelmer.corpus.containers.stream import Finding, Pieces, not_checked
+from labelmer.corpus.containers import asf, avi, flv, lengths, matroska, mp4
+from labelmer.corpus.containers.stream import Data, File, Finding, Piece, not_checked
 
 BLOCK = 1 << 16  # frames at least that are handed on at once
 BEHIND = 1 << 20  # frames that a pass keeps, as turns that overlap are cut one after the other
 SHORT_S = 0.05  # by which a header may count what a decoder leaves out at the beginning
 GAP_S = 0.25  # between two times of a stream: longer than any codec's block
 PAUSE_S = 60.0  # a longer gap is taken for wrong times
-# Containers whose header says how long they are; of others FFmpeg guesses it.
-MEASURED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "asf", "avi", "flv", "nistsphere"}
+# Containers of which FFmpeg says what the header says of the length; of others it guesses it.
+MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
+MEASURED = {MP4, "matroska,webm", "nistsphere"}
 
 
 def here() -> bool:
@@ -45,7 +44,8 @@ class NotRead(Exception):
 class Sound:
     """The first audio stream of a file, decoded once to know how long it is.
 
-    path      the file
+    file      the file, or
+    pieces    what is to be read of it
     rate      its sample rate in Hz; 0 where there are no frames
     frames    how many can be decoded, silence for the gaps among them included
     findings  what is odd about the file: a list of (kind, sentence)
@@ -54,12 +54,14 @@ class Sound:
     Errors: NotRead; InputError where there is audio that cannot be decoded.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.rate, self.channels, self.silent = path, 0, 0, False
+    def __init__(self, file: File, pieces: Iterable[Piece] | None = None) -> None:
+        self.file, self.path, self.pieces = file, file.path, pieces
+        self.rate, self.channels, self.silent = 0, 0, False
         self.findings: list[Finding] = []
         self.frames = sum(map(len, self.decoded(self.findings)))
-        for container in (flv, mp4):
-            self.findings += container.findings(self._mapped())
+        with file.mapped() as data:
+            for container in (asf, avi, flv, matroska, mp4):
+                self.findings += container.findings(data)
 
     def blocks(self, first: int, stop: int) -> Iterator[np.ndarray]:
         """Decoded frames first:stop, each block of shape (frames, channels), full scale 1.
@@ -80,19 +82,14 @@ class Sound:
         if waiting:
             yield np.concatenate(waiting)
 
-    def _mapped(self) -> mmap.mmap:
-        with self.path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
     @contextmanager
     def _opened(self) -> Iterator[Any]:
         # Imported here: the package is an extra.
         import av
 
-        data = self._mapped()
         try:
             # Without its name, by whose end FFmpeg would take anything for headerless audio.
-            container = av.open(Pieces(data, [(0, len(data))]), metadata_errors="replace")
+            container = av.open(self.file.stream(self.pieces), metadata_errors="replace")
         except av.FFmpegError as error:
             raise NotRead(error.strerror) from None
         with container:
@@ -111,7 +108,8 @@ class Sound:
             text = f"{len(streams)} audio streams; the first is taken, extract another to use it"
             said.append(("several streams", text))
         start = (container.start_time or 0) / 1e6
-        watch = _Watch(container, streams[0], start)
+        with self.file.mapped() as data:
+            watch = _Watch(container, streams[0], start, data)
         place, gaps, astray = 0, [], 0.0
         for frame in self._frames(container, streams[0], watch):
             if frame.pts is not None:
@@ -122,7 +120,7 @@ class Sound:
                     gaps.append(ahead / self.rate)
                 else:
                     astray = max(astray, abs(ahead) / self.rate)
-            samples = _samples(frame)
+            samples = self._samples(frame)
             place += len(samples)
             yield samples
         if gaps:
@@ -155,6 +153,9 @@ class Sound:
             except av.FFmpegError as error:
                 watch.broken = error.strerror or str(error)
                 continue
+            except IndexError:  # av has no place for the streams that a torn end seems to begin
+                watch.broken = "a torn end"
+                continue
             for frame in frames:
                 kind = frame.sample_rate, frame.layout.nb_channels
                 if self.rate and kind != (self.rate, self.channels):
@@ -167,6 +168,22 @@ class Sound:
             if packet.is_corrupt and packet.stream.index == stream.index:
                 watch.broken = "a packet is not whole"
 
+    def _samples(self, frame: Any) -> np.ndarray:
+        """A decoded frame as (frames, channels), full scale 1."""
+        try:
+            samples = frame.to_ndarray()
+        except ValueError:
+            raise InputError(
+                f"{self.path}: samples in the form {frame.format.name}, which is not read; convert "
+                "it to WAV or FLAC"
+            ) from None
+        planar, channels = frame.format.is_planar, frame.layout.nb_channels
+        samples = samples.T if planar else samples.reshape(-1, channels)
+        if samples.dtype.kind == "f":
+            return samples.astype(np.float64)
+        whole = 2.0 ** (8 * samples.dtype.itemsize - 1)
+        return (samples - whole * (samples.dtype.kind == "u")) / whole
+
 
 class _Watch:
     """How far a file reaches, of what its header says.
@@ -175,10 +192,18 @@ class _Watch:
     longer.
     """
 
-    def __init__(self, container: Any, stream: Any, start: float) -> None:
+    def __init__(self, container: Any, stream: Any, start: float, data: Data) -> None:
         self.kind, self.start, self.end, self.broken = container.format, start, 0.0, ""
-        self.own = self.total = None
-        if self.kind.name not in MEASURED:
+        self.own: float | None = None
+        self.total: float | None = None
+        if self.kind.name == "avi":
+            self.own = lengths.avi(data)
+        elif self.kind.name == "asf":
+            self.total = lengths.asf(data)
+        elif self.kind.name == "flv":
+            self.total = lengths.flv(data)
+        fragmented = self.kind.name == MP4 and lengths.is_fragmented(data)
+        if self.kind.name not in MEASURED or fragmented:
             return
         tag = re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", ""))
         if tag:  # Matroska's
@@ -241,14 +266,3 @@ class _Pass:
 @functools.lru_cache(1)  # one file is open at a time
 def _pass(sound: Sound) -> _Pass:
     return _Pass(sound)
-
-
-def _samples(frame: Any) -> np.ndarray:
-    """A decoded frame as (frames, channels), full scale 1."""
-    samples = frame.to_ndarray()
-    planar, channels = frame.format.is_planar, frame.layout.nb_channels
-    samples = samples.T if planar else samples.reshape(-1, channels)
-    if samples.dtype.kind == "f":
-        return samples.astype(np.float64)
-    whole = 2.0 ** (8 * samples.dtype.itemsize - 1)
-    return (samples - whole * (samples.dtype.kind == "u")) / whole

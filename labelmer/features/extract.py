@@ -78,6 +78,8 @@ def extract(
     marks, places = encoder.marks(items.inputs), encoder.token_spans(items.inputs)
     if marks is not None:
         tell_of_lost_words(items, marks, encoder.unknown, out)
+    if places is not None and encoder.places_known:
+        tell_of_lost_letters(items, places, out)
     with Writer(out, items.ids, lengths, encoder.row, dtype, attrs, marks, places) as writer:
         held, finished = writer.take_over(keys)
         wanted = [i for i in range(len(items.ids)) if i not in held]
@@ -103,6 +105,7 @@ def extract(
 
 
 NAMED = 5  # texts of a kind that are named
+PARTED = 0.05  # of all letters: from here on it is worth a word that tokens part them
 
 
 def tell_of_lost_words(
@@ -117,29 +120,62 @@ def tell_of_lost_words(
     lost = {name: count for name, count in counts.items() if count}
     if lost:
         worst = sorted(lost, key=lambda name: -lost[name] / len(tokens[name]))[:NAMED]
+        texts = dict(zip(items.ids, items.inputs, strict=True))
+        apart = sum(not unicodedata.is_normalized("NFC", texts[name]) for name in lost)
         log.warning(
             "%s: the vocabulary lacks words: %d of %d tokens are %s, in %d of %d texts; most in "
-            "%s; choose an encoder for this language, or look at these texts",
+            "%s; choose an encoder for this language, or look at these texts%s",
             *(out, sum(lost.values()), sum(map(len, marks)), unknown, len(lost), len(tokens)),
             ", ".join(f"'{name}' ({lost[name]} of {len(tokens[name])})" for name in worst),
+            f" ({apart} write accents as characters of their own: compose them)" if apart else "",
         )
     odd = {name: _odd(text) for name, text in zip(items.ids, items.inputs, strict=True)}
     hidden = [f"'{name}' (U+{ord(found):04X})" for name, found in odd.items() if found]
     if hidden:
         log.warning(
-            "%s: %d texts have characters that nobody sees, and that may change tokens: %s; take "
-            "them out of the words",
+            "%s: %d texts have characters that nobody sees or that stand for lost ones, and that "
+            "may change tokens: %s; take them out of the words",
             *(out, len(hidden)),
             ", ".join(hidden[:NAMED]),
         )
 
 
+def tell_of_lost_letters(items: Items, places: list[np.ndarray], out: Path) -> None:
+    """Warn of letters and digits that are in no token, or that many tokens part.
+
+    places: the characters that each token of a text covers
+    """
+    missing, parted, letters = {}, {}, 0
+    for name, text, spans in zip(items.ids, items.inputs, places, strict=True):
+        edges = np.zeros(len(text) + 1, int)
+        np.add.at(edges, spans[:, 0], 1)
+        np.add.at(edges, spans[:, 1], -1)
+        tokens, letter = edges.cumsum()[:-1], np.array([c.isalnum() for c in text], bool)
+        missing[name] = int((letter & (tokens == 0)).sum())
+        parted[name] = int((letter & (tokens > 1)).sum())
+        letters += int(letter.sum())
+    for counts, least, what in (
+        (missing, 1, "are in no token, so that the encoder does not see them"),
+        (parted, PARTED * letters, "are parted into bytes, as the vocabulary lacks them"),
+    ):
+        if (total := sum(counts.values())) >= least and total:
+            worst = sorted(counts, key=lambda name: -counts[name])[:NAMED]
+            log.warning(
+                "%s: %d of %d letters and digits of the words %s; most in %s; choose an encoder "
+                "for this language, or look at these texts",
+                *(out, total, letters, what),
+                ", ".join(f"'{name}' ({counts[name]})" for name in worst if counts[name]),
+            )
+
+
 def _odd(text: str) -> str | None:
-    """The first character that is not seen (a control, a mark of format), or None.
+    """The first character that is not seen (a control, a mark of format) or stands for what was
+    lost, or None.
 
     But for joiners, which belong to words of some scripts and to emoji.
     """
-    found = (c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Co", "Cn"))
+    kinds = ("Cc", "Cf", "Co", "Cn")
+    found = (c for c in text if unicodedata.category(c) in kinds or c == "\ufffd")
     return next((c for c in found if c not in "\u200c\u200d"), None)
 
 

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 FORMS = "hub:OWNER/NAME@40-HEX-REVISION, path:DIR, package:MODULE/DIR, files:DIR"
 HUB = re.compile(r"([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
 PACKAGE = re.compile(r"(\w+)/(.+)")
-SETTINGS = ["*.json", "*.txt", "*.model"]  # configs, vocabularies, merges, sentencepiece
+# Configs, vocabularies, merges, SentencePiece, and PhoBERT's and BERTweet's merges.
+SETTINGS = ["*.json", "*.txt", "*.model", "*.codes"]
 SAFE = ["model.safetensors", "model-*-of-*.safetensors"]
 PICKLED = ["pytorch_model.bin", "pytorch_model-*-of-*.bin"]
 INDICES = ["model.safetensors.index.json", "pytorch_model.bin.index.json"]

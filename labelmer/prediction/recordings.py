@@ -4,6 +4,7 @@ Audio goes the way of `labelmer segment`: any format that it reads, channels ave
 16 bit.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,14 +86,14 @@ def of_segments(path: Path, cuts: Path) -> list[Utterance]:
     """The utterances that a table names (id, start, end, perhaps text and speaker)."""
     source, found = _source(path), []
     for row in table(cuts, "segments").itertuples():
-        if not 0 <= row.start < row.end:
+        if not 0 <= row.start < row.end < float("inf"):
             raise InputError(
                 f"{cuts}: id '{row.id}': {row.start:g} to {row.end:g} s, expected a start from 0 "
-                "and an end after it; correct the row"
+                "and an end after it, not infinite; correct the row"
             )
         if row.end > source.frames / source.rate + 0.05:
             log.warning(
-                "%s: id '%s' ends at %.3f s, but %s at %.3f s; cut there",
+                "%s: id '%s' ends at %.10g s, but %s at %.3f s; cut there",
                 *(cuts, row.id, row.end, path, source.frames / source.rate),
             )
         samples = _cut(source, *source.span(row.start, row.end), row.id)
@@ -136,10 +137,17 @@ def _matched(paths: Sequence[Path], ids: pd.Series, words: Path) -> Mapping[str,
     """{id of a table: the recording that it means}."""
     found: dict[str, Path] = {}
     known = set(ids)
+    real = {Path(name).resolve(): name for name in known if os.sep in name}
     for path in paths:
-        name = next((n for n in _names(path) if n in known), None)
-        if name is None:
+        called = known.intersection((real.get(path.resolve()), *_names(path)))
+        if not called:
             continue
+        if len(called) > 1:
+            raise InputError(
+                f"{words}: {path} stands there as {' and as '.join(map(repr, sorted(called)))}, "
+                "expected one row for each recording; remove the other"
+            )
+        (name,) = called
         if name in found:
             raise InputError(
                 f"{words}: '{name}' may be {found[name]} or {path}, expected one; name them by "

@@ -15,16 +15,28 @@ def has_packets(data: Data, start: int) -> bool:
     return data[start + 28 : start + 32] == b"alac"
 
 
+def frames_of(head: bytes) -> int | None:
+    """How many frames the table of packets counts. head: a file up to its audio."""
+    chunk = _table(head)
+    return struct.unpack_from(">q", head, chunk[0] + 8)[0] if chunk else None
+
+
 def keep_packets(head: bytearray, held: int) -> int | None:
     """Take what so many bytes of audio do not hold whole out of the table of packets.
 
     head: a file up to its audio. Returns how many frames are left; None where it has no table.
     """
+    table = _table(head)
+    return _keep(head, *table, held) if table else None
+
+
+def _table(head: bytes | bytearray) -> tuple[int, int] | None:
+    """The bytes [first, stop) of the table of packets in a head."""
     place = 8
     while place + 36 <= len(head):
         name, size = struct.unpack_from(">4sq", head, place)
         if name == b"pakt":
-            return _keep(head, place + 12, place + 12 + size, held)
+            return place + 12, place + 12 + size
         place += 12 + size
     return None
 

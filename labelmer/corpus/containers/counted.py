@@ -77,7 +77,7 @@ def read(data: Data, start: int) -> Read:
         less = held < count.declared
         said.insert(0, _bytes_differ(count.declared, held, less))
     stop = count.first + held if following is None else following
-    frames: int | None = None
+    frames = alac.frames_of(data[start : count.first]) if packets else None
     pieces: tuple[Piece, ...] = ((start, len(data) if following is None else stop),)
     if magic in (b"NIST", b"riff"):  # libsndfile reads all that follows
         pieces = ((start, count.first + held),)
@@ -128,6 +128,9 @@ def _chunked(data: Data, start: int) -> Count | None:
         if name == layout.form:
             description = data[first : first + size]
         place = _next(data, first, size, start, layout)
+    skip = layout.skip
+    if layout.audio == (b"SSND",):
+        skip += int.from_bytes(data[first : first + 4], "big")  # where its samples begin
     form = layout.head[0] + layout.head[-1]
     written = first - struct.calcsize(form)
     declared: int | None = size
@@ -138,9 +141,9 @@ def _chunked(data: Data, start: int) -> Count | None:
     elif _open(size, layout.head[-1]):
         declared = None
     if declared is not None:
-        declared = max(declared - layout.skip, 0)
-    more = layout.skip + layout.own
-    return Count(first + layout.skip, declared, written, form, more, description)
+        declared = max(declared - skip, 0)
+    more = skip + layout.own
+    return Count(first + skip, declared, written, form, more, description)
 
 
 def _open(size: int, form: str) -> bool:
@@ -221,7 +224,7 @@ def _sun(data: Data, start: int) -> Count | None:
 def _nist(data: Data, start: int) -> Count | None:
     head = data[start : start + 1024]
     size = re.match(rb"NIST_1A\s+(\d+)", head)
-    if not size:
+    if not size or b",embedded-" in head:  # compressed, as by shorten
         return None
     said = dict(
         re.findall(rb"^(\w+) -(?:i|s\d+) (\d+)", data[start : start + int(size[1])], re.MULTILINE)

@@ -7,7 +7,7 @@ import re
 import soundfile
 
 from labelmer.corpus.containers.counted import MAGICS
-from labelmer.corpus.containers.stream import Data, Finding, Piece, Read, Stream
+from labelmer.corpus.containers.stream import CONTRADICTS, Data, Finding, Piece, Read, Stream
 from labelmer.corpus.containers.tags import after_tags
 
 
@@ -22,6 +22,9 @@ def read(data: Data, start: int) -> Read:
     declared = int.from_bytes(info[13:18], "big") & 2**36 - 1
     held, end = _frames(data, start + 42, stop, info)
     said: list[Finding] = []
+    if begins := _first(data, start + 4, stop, info):
+        what = f"its frames begin with sample {begins}, as of a part cut out of a longer file"
+        said.append((CONTRADICTS, f"{what}; decode it, and write it anew"))
     if held != declared and declared:
         kind = "cut short" if held < declared else "counts too little"
         sentence = f"its header says {declared} frames of audio, it holds {held}"
@@ -38,6 +41,16 @@ def read(data: Data, start: int) -> Read:
         head[22:26] = (held & 2**32 - 1).to_bytes(4, "big")
         pieces = (bytes(head), (start + 42, end))
     return [Stream(pieces, held)], said, following
+
+
+def _first(data: Data, place: int, stop: int, info: bytes) -> int:
+    """The number of a stream's first sample; place: of its first block of metadata."""
+    last = False
+    while not last and place + 4 <= stop:
+        last = data[place] >= 128
+        place += 4 + int.from_bytes(data[place + 1 : place + 4], "big")
+    frame = _frame(data, place, info)
+    return frame[0] if frame else 0
 
 
 def _frames(data: Data, start: int, stop: int, info: bytes) -> tuple[int, int]:

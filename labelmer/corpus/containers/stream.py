@@ -2,8 +2,12 @@
 
 import io
 import mmap
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from labelmer.base.errors import InputError
 
 Data = bytes | mmap.mmap  # of a whole file
 Piece = bytes | tuple[int, int]  # the bytes, or (first, stop) in the file
@@ -26,13 +30,55 @@ class Stream(NamedTuple):
     bytes: int | None = None
 
 
-class Pieces(io.RawIOBase):
-    """A stream as a file that is read from memory: data holds the bytes of its whole file."""
+class File:
+    """A file as it was when it was first looked at.
 
-    def __init__(self, data: Data, pieces: Iterable[Piece]) -> None:
+    size  in bytes
+
+    Errors: OSError where it cannot be looked at.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._state = self._now()
+        self.size = self._state[2]
+
+    def _now(self) -> tuple[int, ...]:
+        found = self.path.stat()
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+    def check(self) -> None:
+        """InputError if it is another file now, or none."""
+        try:
+            if self._now() == self._state:
+                return
+            what = "it changed while it was read"
+        except OSError as error:
+            what = f"it cannot be read any more ({error.strerror})"
+        raise InputError(f"{self.path}: {what}; run again when nothing writes it")
+
+    def mapped(self) -> mmap.mmap:
+        """Its bytes, to be looked at at once: a file that shrinks under a mapping ends us."""
+        with self.path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def stream(self, pieces: Iterable[Piece] | None = None) -> "Pieces":
+        """All of it, or pieces, as a file. InputError as check()."""
+        self.check()
+        return Pieces(self.path, [(0, self.size)] if pieces is None else list(pieces))
+
+
+class Pieces(io.RawIOBase):
+    """Pieces of a file, one behind the other, as a file."""
+
+    def __init__(self, path: Path, pieces: list[Piece]) -> None:
         super().__init__()
-        self.parts = [p if isinstance(p, bytes) else memoryview(data)[p[0] : p[1]] for p in pieces]
-        self.size, self.place = sum(map(len, self.parts)), 0
+        self.file = path.open("rb", buffering=0)
+        self.pieces, self.size, self.place = pieces, sum(map(size_of, pieces)), 0
+
+    def close(self) -> None:
+        self.file.close()
+        super().close()
 
     def seekable(self) -> bool:
         return True
@@ -48,16 +94,26 @@ class Pieces(io.RawIOBase):
         return self.place
 
     def readinto(self, buffer: Any) -> int:
-        done, before = 0, 0
-        for part in self.parts:
-            first = self.place - before
-            if 0 <= first < len(part) and done < len(buffer):
-                piece = part[first : first + len(buffer) - done]
-                buffer[done : done + len(piece)] = piece
-                done += len(piece)
-                self.place += len(piece)
-            before += len(part)
+        view, done, before = memoryview(buffer).cast("B"), 0, 0
+        for piece in self.pieces:
+            first, size = self.place - before, size_of(piece)
+            if 0 <= first < size and done < len(view):
+                wanted = view[done : done + size - first]
+                read = len(wanted)
+                if isinstance(piece, bytes):
+                    wanted[:] = piece[first : first + read]
+                else:
+                    read = os.preadv(self.file.fileno(), [wanted], piece[0] + first)
+                done, self.place = done + read, self.place + read
+                if read < len(wanted):
+                    break
+            before += size
         return done
+
+
+def size_of(piece: Piece) -> int:
+    """Bytes of a piece."""
+    return len(piece) if isinstance(piece, bytes) else piece[1] - piece[0]
 
 
 # What a kind's read(data, start) returns: streams, findings, the byte of the next stream or None.
@@ -69,6 +125,14 @@ def extend(pieces: list[Piece], first: int, stop: int) -> None:
     if pieces and not isinstance(pieces[-1], bytes) and pieces[-1][1] == first:
         first = pieces.pop()[0]
     pieces.append((first, stop))
+
+
+def behind(data: Data, place: int, unit: str) -> list[Finding]:
+    """The finding of what stands from a byte on, where no unit of the container does."""
+    if place >= len(data) or not data[place:].strip(b"\0"):  # zeros are padding
+        return []
+    text = f"{len(data) - place} bytes behind its last {unit} are not read"
+    return [("not decoded", f"{text}; if they are another file, split the two")]
 
 
 def not_checked(kind: str) -> Finding:

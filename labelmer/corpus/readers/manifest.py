@@ -8,6 +8,7 @@ Paths are relative to the manifest's folder. Further columns are ignored.
 
 import functools
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -297,10 +298,13 @@ def _check_sessions(root: Path | str, table: pd.DataFrame) -> None:
     short = table.session.map(lambda name: len(name.encode()) <= LONGEST)
     odd = table[~(table.session.str.fullmatch(r"\w[\w-]*") & short)]
     if len(odd):
+        name = odd.session.iloc[0]
+        other = [c for c in name if not re.fullmatch(r"[\w-]", c)]
+        which = f" ('{other[0]}', U+{ord(other[0]):04X}, is none of them)" if other else ""
         raise InputError(
-            f"{root}:{odd.index[0]}: id '{odd.id.iloc[0]}': session '{odd.session.iloc[0]}', "
-            f"expected letters, digits, _ and -, at most {LONGEST} bytes, since sessions become "
-            "file names; rename the session"
+            f"{root}:{odd.index[0]}: id '{odd.id.iloc[0]}': session '{name}', "
+            f"expected letters, digits, _ and -{which}, at most {LONGEST} bytes, since sessions "
+            "become file names; rename the session"
         )
 
 

@@ -59,6 +59,7 @@ class Encoder:
     front_end: Sequence[torch.nn.Module] = ()  # below the transformer; may be left as it is
     tokenizer: Any = None  # of a text encoder, and
     unknown: str | None = None  # its token for what the vocabulary does not have
+    places_known = False  # does the tokenizer itself say where its tokens stand?
     mixed = True  # can it run in mixed precision on a GPU?
     on_cpu = "float32"  # precision that is wanted on a CPU, or "bfloat16"
     device: str  # where it runs: _place() sets it and the next two

@@ -62,10 +62,8 @@ class Text(Encoder):
         self.special = set(self.tokenizer.all_special_ids) - {unknown}
         # Asked for its length, its marks and its features, a text is tokenised once.
         self._content = functools.cache(self._cut)
-        with explained(f"{folder}: the tokenizer cannot read 'a'", TOKENIZER):
-            tokens, content = self.tokenizer("a")["input_ids"], [t for t, *_ in self._tokens("a")]
-            start = next(i for i in range(len(tokens)) if tokens[i : i + len(content)] == content)
-        self.before, self.after = tokens[:start], tokens[start + len(content) :]
+        self.places_known = self.tokenizer.is_fast
+        self.before, self.after = self._around(folder)
         self._check_vocabulary(folder, [*self.before, *self.after, self.tokenizer.pad_token_id])
         # RoBERTa and MPNet number their positions from after the padding's index.
         numbered = config.model_type in ("roberta", "xlm-roberta", "mpnet")
@@ -78,6 +76,21 @@ class Text(Encoder):
                 f"{len(self.before) + len(self.after)} special ones; correct model_max_length in "
                 "tokenizer_config.json"
             )
+
+    def _around(self, folder: Path) -> tuple[list[int], list[int]]:
+        """The special tokens before and after a text."""
+        with explained(f"{folder}: the tokenizer cannot read 'a'", TOKENIZER):
+            # Of a vocabulary without that letter, its first token that can be read back.
+            texts = ("a", *map(self.tokenizer.convert_ids_to_tokens, range(len(self.tokenizer))))
+            text, content = next((t, ids) for t in texts if (ids := self._ids(t)))
+            tokens = self.tokenizer(text)["input_ids"]
+            start = next(i for i in range(len(tokens)) if tokens[i : i + len(content)] == content)
+        if len(tokens) == len(content):
+            raise InputError(
+                f"{folder}: the tokenizer puts no special tokens around a text, so that an empty "
+                f"one has none; {TOKENIZER}"
+            )
+        return tokens[:start], tokens[start + len(content) :]
 
     def _check_vocabulary(self, folder: Path, needed: list[int | None]) -> None:
         """InputError if the tokenizer gives a token that the network has no embedding for."""
