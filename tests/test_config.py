@@ -249,6 +249,8 @@ def misread(tmp_path, *texts):
         ("c: [1_0.5]\n", "YAML reads 1_0.5 as 10.5"),
         ("c: [2020-01-01]\n", "YAML reads 2020-01-01 as a date"),
         ("epochs: 010\n", ":1: epochs: YAML reads 010 as 8"),
+        ("c:\n  name: !foo other\n", ":2: c: name: the tag !foo, expected none; put text in quot"),
+        ("c: !!python/tuple [1]\n", ":1: c: the tag tag:yaml.org,2002:python/tuple"),
     ],
 )
 def test_what_yaml_would_read_otherwise_is_named_with_file_and_line(tmp_path, text, said):

@@ -888,6 +888,43 @@ def test_the_blank_before_a_word_is_none_of_it(kind, snapshot):
     assert "".join(covered) == "notree,old" and covered[1] == "no" and "old" in covered
 
 
+def with_tokenizer(folder, snapshot, tokenizer, **names):
+    """A BERT whose tokenizer is this one of the package tokenizers."""
+    shutil.copytree(snapshot("bert"), folder)
+    saved = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
+    saved.save_pretrained(folder)
+    return folder
+
+
+def chinese_words(around):
+    """Byte pairs of three Chinese words, without a token for what is unknown."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    vocabulary = {"<s>": 0, "</s>": 1, "<pad>": 2, "我": 3, "爱": 4, "你": 5}
+    tokenizer = Tokenizer(models.BPE(vocabulary, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    specials = [("<s>", 0), ("</s>", 1)]
+    tokenizer.post_processor = processors.TemplateProcessing(single=around, special_tokens=specials)
+    return tokenizer
+
+
+SPECIALS = {"cls_token": "<s>", "sep_token": "</s>", "pad_token": "<pad>"}
+
+
+def test_special_tokens_stand_where_the_tokenizer_puts_them_whatever_its_letters(
+    snapshot, tmp_path
+):
+    folder = with_tokenizer(tmp_path / "t", snapshot, chinese_words("<s> $A </s>"), **SPECIALS)
+    encoder = encoders.load(folder, 1)
+    assert encoder.marks(["我 爱 你", ""]) == [["<s>", "我", "爱", "你", "</s>"], ["<s>", "</s>"]]
+
+
+def test_a_tokenizer_without_special_tokens_around_a_text_is_refused(snapshot, tmp_path):
+    folder = with_tokenizer(tmp_path / "t", snapshot, chinese_words("$A"), **SPECIALS)
+    with pytest.raises(InputError, match="puts no special tokens around a text"):
+        encoders.load(folder, 1)
+
+
 def make_tokenizer(folder, kind, snapshot):
     """A snapshot whose tokenizer finds special tokens in its vocabulary, whatever it is told."""
     folder = shutil.copytree(snapshot("bert"), folder / kind)

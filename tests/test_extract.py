@@ -16,7 +16,15 @@ import pandas as pd
 import pytest
 import torch
 from conftest import REPOSITORY
-from test_encoders import SENTENCES, make_whisper, noise, snapshot  # noqa: F401
+from test_encoders import (
+    SENTENCES,
+    SPECIALS,
+    chinese_words,
+    make_whisper,
+    noise,
+    snapshot,  # noqa: F401
+    with_tokenizer,
+)
 
 from labelmer.base import ragged, ragged_writer, tables
 from labelmer.base.digest import canonical_json, code_digest, content_key
@@ -243,9 +251,47 @@ def test_words_that_the_vocabulary_lacks_are_told(text, caplog):
 
 
 def test_characters_that_nobody_sees_are_told(text, caplog):
-    text({"a": "the\u200btree", "b": "the tree", "c": "no\x07", "d": "tre\u200de"})
+    text(
+        {"a": "the\u200btree", "b": "the tree", "c": "no\x07", "d": "tre\u200de", "e": "caf\ufffd"}
+    )
     assert "2 texts have characters that nobody sees" in caplog.text
     assert "'a' (U+200B), 'c' (U+0007)" in caplog.text
+    text({"e": "caf\ufffd"})
+    assert "1 texts have characters that nobody sees" in caplog.text and "(U+FFFD)" in caplog.text
+
+
+def test_accents_apart_from_their_letters_are_told_where_a_vocabulary_lacks_the_word(text, caplog):
+    text({"a": "the cafe\u0301"})
+    assert "(1 write accents as characters of their own: compose them)" in caplog.text
+
+
+def test_letters_that_no_token_or_more_than_one_has_are_told(caplog):
+    found = items.Items("text", ["a", "b"], ["the дом", "no"], [])
+    whole, no = [(0, 3), (4, 7)], [(0, 2)]
+    cases = {
+        "": [whole, no],
+        "3 of 8 letters and digits of the words are in no token": [[(0, 3)], no],
+        "2 of 8 letters and digits of the words are parted into bytes": [
+            [(0, 3), (4, 5), (4, 5), (5, 6), (5, 6), (6, 7)],
+            no,
+        ],
+    }
+    for said, spans in cases.items():
+        caplog.clear()
+        extract.tell_of_lost_letters(found, [np.array(item) for item in spans], "out.h5")
+        assert said in caplog.text and bool(said) == bool(caplog.text)
+        assert not said or "most in 'a'" in caplog.text
+
+
+def test_letters_in_no_token_are_told_by_extract(snapshot, tmp_path, caplog):  # noqa: F811
+    folder = with_tokenizer(tmp_path / "t", snapshot, chinese_words("<s> $A </s>"), **SPECIALS)
+    encoder = encoders.load(folder, 1)
+    encoders.write_facts(folder, {"source": "path:x", "revision": ""})
+    facts = encoders.read_facts(folder, "tiny")
+    found = items.text_items({"a": "我 爱 他 dog", "b": "我"})
+    extract.extract(found, encoder, facts, tmp_path / "o.h5", "c0de")
+    assert "4 of 7 letters and digits of the words are in no token" in caplog.text
+    assert "most in 'a' (4)" in caplog.text
 
 
 def test_label_words_like_special_tokens_are_words(snapshot, tmp_path):  # noqa: F811

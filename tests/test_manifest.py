@@ -315,6 +315,11 @@ def test_a_session_that_cannot_be_a_file_name_is_named(write, name):
         manifest.sessions(write(replaced(0, "session", name)))
 
 
+def test_the_character_of_a_session_that_cannot_be_in_a_file_name_is_named(write):
+    with pytest.raises(InputError, match=r"_ and - \('\u094d', U\+094D, is none of them\)"):
+        manifest.sessions(write(replaced(0, "session", "क्षेत्र")))
+
+
 def test_a_path_that_no_file_can_have_is_named(write):
     with pytest.raises(InputError, match=r"path 'x+' cannot be looked at"):
         manifest.rows(write(replaced(0, "path", "x" * 300)))

@@ -25,7 +25,7 @@ from labelmer.models import fuse
 from labelmer.prediction import bundle, pauses, predict
 from labelmer.prediction.bundled import cache
 from labelmer.prediction.card import card
-from labelmer.prediction.recordings import whole
+from labelmer.prediction.recordings import of_table, whole
 from labelmer.prediction.utterance import Utterance
 from labelmer.report import columns
 from labelmer.scores.calibration import best_temperature, log_probabilities, scaled
@@ -395,6 +395,25 @@ def test_a_table_of_words_and_what_is_written(study, model, tmp_path, capsys):
     np.testing.assert_allclose(table[P], p, atol=1e-5)
     assert table.predicted.tolist() == [x.label for x in wanted]
     assert found[0]["probabilities"][CLASSES[0]] == pytest.approx(p[0, 0], abs=1e-5)
+
+
+def test_a_recording_that_a_table_names_twice_or_by_another_path(study, model, tmp_path, said):
+    words, wav = tmp_path / "words.tsv", study.wav("u000")
+    words.write_text(f"id\ttext\nu000\tno\n{wav.name}\tyes\n")
+    twice = said(predict.main, model, wav, "--texts", words)
+    assert "stands there as 'u000' and as 'u000.wav', expected one row" in twice
+    (tmp_path / "linked").symlink_to(wav.parent)
+    words.write_text(f"id\ttext\n{tmp_path}/linked/../linked/{wav.name}\tno\n")
+    (found,) = of_table([wav], words)
+    assert found.text == "no"
+
+
+def test_segments_without_an_end_are_refused(study, model, tmp_path, said):
+    cuts = tmp_path / "cuts.tsv"
+    for end in ("inf", "1e400"):
+        cuts.write_text(f"id\tstart\tend\na\t0\t{end}\n")
+        told = said(predict.main, model, study.wav("u000"), "--segments", cuts)
+        assert f"{cuts}: id 'a': 0 to inf s, expected a start" in told
 
 
 def test_segments_of_one_long_recording(study, model, tmp_path, capsys):

@@ -260,6 +260,20 @@ def test_what_is_no_table_is_refused_by_name(tmp_path, content, why):
     assert f"t.tsv: not a table of tab-separated UTF-8 text ({why}" in message
 
 
+def test_cells_that_programs_write_for_nothing_are_named(tmp_path, caplog):
+    (tmp_path / "t.tsv").write_text("id\ttext\na\tno\nb\tnan\nc\tnan bread\nd\tnan\n")
+    assert list(tables.given(tmp_path / "t.tsv", "transcripts").text)[1] == "nan"
+    assert "t.tsv:3: text is 'nan', as programs write a cell without a value" in caplog.text
+    assert "(cells like this: 2)" in caplog.text
+
+
+def test_whole_numbers_that_are_too_large_to_be_told_apart_are_refused(tmp_path):
+    for number in ("99999999999999999999", "1e19"):
+        (tmp_path / "t.tsv").write_text(f"id\tfold\tpart\na\t{number}\ttest\n")
+        with pytest.raises(InputError, match=rf"fold is '{number}'"):
+            tables.given(tmp_path / "t.tsv", "parts")
+
+
 def test_a_table_cut_off_within_its_last_cell_is_named(tmp_path, caplog):
     path = tmp_path / "a.tsv"
     tables.write(path, utterances(text=["one", "two words"]), "utterances")

@@ -1,6 +1,7 @@
 """test_on: which configs of other corpora go with one, and what is said of those that do not."""
 
 import copy
+import json
 
 import pytest
 import yaml
@@ -142,6 +143,14 @@ def test_what_is_wrong_with_another_config_is_said_with_its_file(tested, tmp_pat
     (tmp_path / "none.yaml").write_text("corpus: [")
     with pytest.raises(InputError, match=r"test_on: none\.yaml: .*\n.*: no YAML"):
         corpora.tested_on(config)
+
+
+def test_another_config_may_be_json_as_the_first_may(tested, tmp_path):
+    tested(nothing)
+    other = yaml.safe_load((tmp_path / "other0.yaml").read_text())
+    other.setdefault("training", {})["learning_rate"] = 1e-05
+    (tmp_path / "other0.yaml").write_text(json.dumps(other, indent="\t"))
+    assert list(corpora.tested_on({**DEMO, "test_on": ["other0.yaml"]})) == ["other0"]
 
 
 def test_a_recording_that_both_corpora_cut_is_refused_by_name(tmp_path):

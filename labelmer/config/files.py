@@ -13,7 +13,9 @@ from labelmer.base.errors import InputError
 
 # Numbers as everyone reads them. YAML 1.1 has more: 010 is 8, 1:30 is 90, 1_0 is 10.
 NUMBER = re.compile(r"[+-]?(\d|[1-9]\d+|(\d|[1-9]\d+)?\.\d*)(e[+-]?\d+)?|[+-]?\.(inf|nan)", re.I)
-STANDARD = "tag:yaml.org,2002:"  # how the tags begin that are not written
+# Of what YAML finds out by itself, without a tag that is written.
+TAGS = ("null", "bool", "int", "float", "timestamp", "str", "seq", "map", "merge", "value")
+STANDARD = {f"tag:yaml.org,2002:{kind}" for kind in TAGS}
 # That a config may come to: aliases of aliases are soon more than memory holds.
 MOST_VALUES = 100_000
 
@@ -86,7 +88,7 @@ def _misread_node(
     if node is None or id(node) in seen:  # an anchor and its aliases are one node
         return
     seen.add(id(node))
-    if not node.tag.startswith(STANDARD):
+    if node.tag not in STANDARD:
         yield f"{_place(node, path, way)}: the tag {node.tag}, expected none; put text in quotes"
     if isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value, start=1):
