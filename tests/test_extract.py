@@ -251,9 +251,7 @@ def test_words_that_the_vocabulary_lacks_are_told(text, caplog):
 
 
 def test_characters_that_nobody_sees_are_told(text, caplog):
-    text(
-        {"a": "the\u200btree", "b": "the tree", "c": "no\x07", "d": "tre\u200de", "e": "caf\ufffd"}
-    )
+    text({"a": "the\u200btree", "b": "the tree", "c": "no\x07", "d": "tre\u200de"})
     assert "2 texts have characters that nobody sees" in caplog.text
     assert "'a' (U+200B), 'c' (U+0007)" in caplog.text
     text({"e": "caf\ufffd"})
