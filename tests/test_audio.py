@@ -521,40 +521,38 @@ assert "torch" not in sys.modules
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 50_000  # kB
+    assert int(done.stdout) < 100_000  # kB
 
 
-def resample(samples, rate):
-    return np.concatenate(list(resampling.resampled([samples], rate)))
-
-
-@pytest.mark.parametrize("rate", [8000, 22_050, 22_254, 24_000, 44_100, 44_101, 48_000, 192_000])
+@pytest.mark.parametrize(
+    "rate", [8000, 15_999, 22_050, 22_254, 24_000, 44_100, 44_101, 48_000, 96_001, 192_000]
+)
 def test_a_resampled_tone_is_that_tone(rate):
     def tone(rate, hertz):
         return np.sin(2 * np.pi * hertz * np.arange(rate) / rate)
 
     for hertz in (100, 1000, 3000):
-        away = resample(tone(rate, hertz), rate) - tone(16_000, hertz)
+        away = resampling.resample(tone(rate, hertz), rate) - tone(16_000, hertz)
         assert np.abs(away[2000:-2000]).max() < 1e-4
     for hertz in (9000, 10_500):
         if hertz < rate / 2:
-            assert np.abs(resample(tone(rate, hertz), rate)[2000:-2000]).max() < 1e-4
+            assert np.abs(resampling.resample(tone(rate, hertz), rate)[2000:-2000]).max() < 1e-4
 
 
-@pytest.mark.parametrize("rate", [8000, 22_050, 22_254, 44_101, 48_000, 192_000])
+@pytest.mark.parametrize("rate", [8000, 22_050, 22_254, 44_101, 48_000, 96_001, 192_000])
 @pytest.mark.parametrize("block", [1 << 20, 9_999, 100])
 def test_blocks_are_resampled_as_the_whole_is(rate, block):
     samples = np.random.default_rng(1).normal(0, 0.1, rate // 3 + 17)
     blocks = [samples[i : i + block] for i in range(0, len(samples), block)]
     whole = np.concatenate(list(resampling.resampled(blocks, rate)))
-    np.testing.assert_array_equal(whole, resample(samples, rate))
+    np.testing.assert_array_equal(whole, resampling.resample(samples, rate))
     assert len(whole) == resampling.resampled_length(len(samples), rate)
 
 
 @pytest.mark.parametrize("rate", [4000, 7919, 11_127, 16_001, 48_000, 384_000])
 def test_resampled_lengths_are_told_beforehand(rate):
     for frames in [*range(1, 26), 9_999, 150_012]:
-        length = len(resample(np.zeros(frames), rate))
+        length = len(resampling.resample(np.zeros(frames), rate))
         assert length == resampling.resampled_length(frames, rate)
 
 
