@@ -275,6 +275,18 @@ def test_a_codec_in_wav_is_counted_and_a_second_file_behind_it_named(tmp_path, c
     assert 14_000 < len(samples) < 18_000 and set(odd) == {"cut short"}
 
 
+def test_bw64_is_counted_as_rf64_is(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, noise(32_000), 16_000, format="RF64")
+    content = path.read_bytes().replace(b"RF64", b"BW64", 1)
+    path.write_bytes(content)
+    samples, odd = hear(path)
+    np.testing.assert_array_equal(samples, noise(32_000)[:, 0])
+    assert not odd
+    path.write_bytes(content[:30_000])
+    assert hear(path)[1] == ["cut short"]
+
+
 def test_samples_in_a_form_that_nobody_reads_are_named(tmp_path):
     path = store(tmp_path / "a.wav", sine(16_000), "pcm_s64le")
     with pytest.raises(InputError, match=r"a\.wav: samples in the form s64"):

@@ -282,6 +282,21 @@ def test_what_is_odd_about_the_audio_is_said_with_id_and_file(run, tmp_path, cap
     assert (tmp_path / "sentences" / "log").read_text().count("its channels cancel") == 9
 
 
+def test_copies_under_two_names_are_told_and_silence_is_none(run, tmp_path, caplog):
+    folder = tmp_path / "own"
+    folder.mkdir()
+    for name, samples in (("a", noise(8000)), ("b", noise(8000)), ("c", noise(8000)[::-1])):
+        store(folder / f"{name}.wav", samples[:, 0] / 2**16)
+    for name in "de":
+        store(folder / f"{name}.wav", np.zeros(8000))
+    rows = [["id", "path", "speaker", "session", "label", "text"]]
+    rows += [[n, f"{n}.wav", "Ann", "Session1", "sad", ""] for n in "abcde"]
+    (folder / "corpus.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
+    run(reader="manifest", root=folder / "corpus.tsv")
+    said = f"b: {folder}/b.wav: sample for sample the audio of 'a', {folder}/a.wav"
+    assert [said in line for line in caplog.messages if "sample for sample" in line] == [True]
+
+
 def test_a_file_is_looked_at_once_for_all_its_cuts(run, turns, monkeypatch):
     looked, look = [], audio.Source.__init__
     monkeypatch.setattr(

@@ -202,7 +202,7 @@ class _Watch:
             self.total = lengths.asf(data)
         elif self.kind.name == "flv":
             self.total = lengths.flv(data)
-        fragmented = self.kind.name == MP4 and lengths.is_fragmented(data)
+        fragmented = self.kind.name == MP4 and mp4.is_fragmented(data)
         if self.kind.name not in MEASURED or fragmented:
             return
         tag = re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", ""))

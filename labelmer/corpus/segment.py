@@ -124,6 +124,7 @@ def write_segments(spans: dict[str, Span], path: Path, attrs: dict, findings: Fi
         for source, first, stop in (spans[name] for name in ids)
     ]
     attrs = {"kind": "segments", "unit": "samples", "rate_hz": RATE, **attrs}
+    heard: dict[bytes, tuple[str, Path]] = {}  # what has sounded so far
     with (
         Writer(path, ids, lengths, (), "int16", attrs) as writer,
         Progress("segments", sum(lengths) / RATE, "s") as progress,
@@ -134,7 +135,15 @@ def write_segments(spans: dict[str, Span], path: Path, attrs: dict, findings: Fi
             samples, odd = for_id(name, source.read, first, stop)
             for kind, sentence in odd:
                 findings.add(kind, f"{name}: {source.path}: {sentence}")
-            writer.write(places[name], samples, content_key(samples))
+            key = content_key(samples)
+            other, place = heard.setdefault(key, (name, source.path))
+            if place != source.path and not any(kind == "no sound" for kind, _ in odd):
+                findings.add(
+                    "same audio",
+                    f"{name}: {source.path}: sample for sample the audio of '{other}', {place}; if "
+                    "one is a copy, take it out",
+                )
+            writer.write(places[name], samples, key)
             progress.advance(len(samples) / RATE)
 
 

@@ -1,6 +1,6 @@
 """Uncompressed audio whose bytes are counted in a header.
 
-Sources: the chunks of RIFF, RF64, AIFF, CAF and Wave64; Sun's .snd; NIST SPHERE.
+Sources: the chunks of RIFF, RF64, BW64, AIFF, CAF and Wave64; Sun's .snd; NIST SPHERE.
 """
 
 import re
@@ -31,12 +31,13 @@ CHUNKED = {
     b"RIFF": Chunks("<4sI", 12, (b"data",), 0, 0, 2, b"fmt ", described.wave),
     b"RIFX": Chunks(">4sI", 12, (b"data",), 0, 0, 2, b"fmt ", described.wave),
     b"RF64": Chunks("<4sI", 12, (b"data",), 0, 0, 2, b"fmt ", described.wave),
+    b"BW64": Chunks("<4sI", 12, (b"data",), 0, 0, 2, b"fmt ", described.wave),
     b"FORM": Chunks(">4sI", 12, (b"SSND",), 8, 0, 2, b"COMM", described.aiff),
     b"caff": Chunks(">4sq", 8, (b"data",), 4, 0, 2, b"desc", described.caf),
     b"riff": Chunks("<16sQ", 40, (b"data" + W64,), 0, 24, 8, b"fmt " + W64, described.wave),
 }
 # How another file of the kind begins, and at which of its bytes that stands.
-BEGINNINGS = dict.fromkeys((b"RIFF", b"RIFX", b"RF64"), (8, b"WAVE")) | {
+BEGINNINGS = dict.fromkeys((b"RIFF", b"RIFX", b"RF64", b"BW64"), (8, b"WAVE")) | {
     b"FORM": (8, b"AIF"),
     b"caff": (4, b"\0\1\0\0desc"),
     b"riff": (4, b".\x91\xcf\x11\xa5\xd6(\xdb\x04\xc1\0\0"),
@@ -134,7 +135,7 @@ def _chunked(data: Data, start: int) -> Count | None:
     form = layout.head[0] + layout.head[-1]
     written = first - struct.calcsize(form)
     declared: int | None = size
-    if data[start : start + 4] == b"RF64" and size == 0xFFFFFFFF:
+    if data[start : start + 4] in (b"RF64", b"BW64") and size == 0xFFFFFFFF:
         form, written = "<Q", start + 28
         (declared,) = struct.unpack_from(form, data, written)
         declared = None if declared in (0, 2**64 - 1) else declared

@@ -1,7 +1,7 @@
 """The length that a header gives, of containers of which FFmpeg gives its own estimate.
 
 Sources: Microsoft's AVI (AVISTREAMHEADER) and Advanced Systems Format (file properties object);
-Adobe's Flash Video 10.1, annex E (onMetaData); ISO 14496-12 (movie extends box).
+Adobe's Flash Video 10.1, annex E (onMetaData).
 """
 
 import struct
@@ -40,10 +40,3 @@ def flv(data: Data) -> float | None:
         return None
     (seconds,) = struct.unpack(">d", data[place + 9 : place + 17])
     return seconds if seconds > 0 else None
-
-
-def is_fragmented(data: Data) -> bool:
-    """Whether an MP4 comes in fragments, so that its index has the length of none."""
-    place = data.find(b"moov")
-    size = int.from_bytes(data[place - 4 : place], "big")
-    return place >= 4 and data.find(b"mvex", place, place + size) >= 0

@@ -2,6 +2,7 @@
 
 import re
 import struct
+from collections.abc import Iterator
 
 from labelmer.corpus.containers.stream import Data, Finding, behind
 
@@ -12,20 +13,30 @@ KNOWN |= {b"pnot", b"uuid", b"meta", b"udta", b"emsg", b"prft"}
 
 def findings(data: Data) -> list[Finding]:
     """What is not decoded of a file that begins with a box; of any other file, nothing."""
-    if data[4:8] not in KNOWN:
-        return []
-    place, movies = 0, 0
-    while place + 16 <= len(data):
-        size, kind, long = struct.unpack(">I4sQ", data[place : place + 16])
-        beyond = (long if size == 1 else size) > len(data) - place and kind not in KNOWN
+    movies = 0
+    for place, size, kind in _boxes(data):
+        beyond = place + size > len(data) and kind not in KNOWN
         if beyond or not re.fullmatch(rb"[ -~\xa9]{4}", kind):
             return behind(data, place, "box")
-        if kind == b"moov":
-            movies += 1
+        movies += kind == b"moov"
         if movies > 1:
             return [("not decoded", "another movie stands behind the first; split the file")]
-        size = long if size == 1 else size
-        if size < 8:  # 0: up to the end of the file
-            break
-        place += size
     return []
+
+
+def is_fragmented(data: Data) -> bool:
+    """Whether a movie comes in fragments, so that its header has the length of none."""
+    movies = ((place, size) for place, size, kind in _boxes(data) if kind == b"moov")
+    return any(data.find(b"mvex", place, place + size) >= 0 for place, size in movies)
+
+
+def _boxes(data: Data) -> Iterator[tuple[int, int, bytes]]:
+    """(first byte, bytes, kind) of what stands behind one another in a file that has boxes."""
+    place = 0
+    while data[4:8] in KNOWN and place + 16 <= len(data):
+        size, kind, long = struct.unpack(">I4sQ", data[place : place + 16])
+        size = long if size == 1 else size
+        yield place, size, kind
+        if size < 8:  # 0: up to the end of the file
+            return
+        place += size

@@ -12,6 +12,7 @@ from labelmer.base.errors import InputError
 Data = bytes | mmap.mmap  # of a whole file
 Piece = bytes | tuple[int, int]  # the bytes, or (first, stop) in the file
 Finding = tuple[str, str]  # (kind, sentence)
+AGAIN = "run again when nothing writes it"
 CONTRADICTS = "contradicts itself"  # the kind of finding with which a file is not read
 
 
@@ -50,12 +51,14 @@ class File:
     def check(self) -> None:
         """InputError if it is another file now, or none."""
         try:
-            if self._now() == self._state:
-                return
-            what = "it changed while it was read"
+            now = self._now()
         except OSError as error:
-            what = f"it cannot be read any more ({error.strerror})"
-        raise InputError(f"{self.path}: {what}; run again when nothing writes it")
+            raise self._gone(error) from None
+        if now != self._state:
+            raise InputError(f"{self.path}: it changed while it was read; {AGAIN}")
+
+    def _gone(self, error: OSError) -> InputError:
+        return InputError(f"{self.path}: it cannot be read any more ({error.strerror}); {AGAIN}")
 
     def mapped(self) -> mmap.mmap:
         """Its bytes, to be looked at at once: a file that shrinks under a mapping ends us."""
@@ -65,7 +68,10 @@ class File:
     def stream(self, pieces: Iterable[Piece] | None = None) -> "Pieces":
         """All of it, or pieces, as a file. InputError as check()."""
         self.check()
-        return Pieces(self.path, [(0, self.size)] if pieces is None else list(pieces))
+        try:
+            return Pieces(self.path, [(0, self.size)] if pieces is None else list(pieces))
+        except OSError as error:
+            raise self._gone(error) from None
 
 
 class Pieces(io.RawIOBase):
