@@ -153,6 +153,12 @@ def test_a_number_that_yaml_takes_for_text_is_explained():
 TRANSCRIBER = {"name": "tiny", "source": "path:tiny"}
 
 
+@pytest.mark.parametrize("words", ["\u200b", "happy and excited", "Happy  and excited"])
+def test_words_of_a_class_are_seen_and_its_own(words):
+    said = complaint(changed("labels: angry: words", words))
+    assert ("'angry'" in said or "labels: angry: words" in said) and "expected" in said
+
+
 def with_words(mode="frozen", given=None, **sections):
     """demo.yaml with an experiment on recognised words. given: corpus: transcripts:"""
     made = changed("experiments: 0: words", "recognised")

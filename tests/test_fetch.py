@@ -87,6 +87,13 @@ def test_hub_safetensors(hub, snapshot, tmp_path):  # noqa: F811
     assert same_features(tmp_path / "out", snapshot("bert"))
 
 
+def test_merges_of_phobert_and_bertweet_come_along(snapshot, tmp_path):  # noqa: F811
+    origin = shutil.copytree(snapshot("roberta"), tmp_path / "origin")
+    (origin / "bpe.codes").write_text("t h 5\n")
+    fetch.fetch(f"path:{origin}", tmp_path / "fetched")
+    assert (tmp_path / "fetched" / "bpe.codes").read_text() == "t h 5\n"
+
+
 @pytest.mark.parametrize("shards", [1, 2])
 def test_hub_pickled_weights_become_safetensors(shards, hub, snapshot, tmp_path):  # noqa: F811
     hub(pickled(snapshot("bert"), tmp_path / "repository", shards))
