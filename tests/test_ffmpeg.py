@@ -228,6 +228,25 @@ def test_what_stands_behind_a_container_is_named_unless_it_is_zeros(tmp_path, ki
     assert not hear(path)[1]
 
 
+@pytest.mark.parametrize("kind", ["WAV", "AIFF", "FLAC", "AU"])
+def test_a_video_behind_audio_is_named(tmp_path, kind):
+    film = store(tmp_path / "b.avi", noise(16_000), "pcm_s16le").read_bytes()
+    soundfile.write(tmp_path / "a", noise(9000), 16_000, format=kind)
+    with (tmp_path / "a").open("ab") as file:
+        file.write(film)
+    samples, odd = hear(tmp_path / "a")
+    np.testing.assert_array_equal(samples, noise(9000)[:, 0])
+    assert odd == ["not decoded"]
+
+
+@pytest.mark.parametrize("kind", ["WAV", "W64", "FLAC"])
+def test_audio_behind_a_wma_is_named(tmp_path, kind):
+    path = store(tmp_path / "a.wma", sine(44_100), "wmav2", 44_100)
+    soundfile.write(tmp_path / "b", noise(9000), 16_000, format=kind)
+    path.write_bytes(path.read_bytes() + (tmp_path / "b").read_bytes())
+    assert hear(path)[1] == ["not decoded"]
+
+
 @pytest.mark.parametrize("codec", ["libmp3lame", "pcm_s16le", "pcm_s24le"])
 @pytest.mark.parametrize("share", [0.5, 0.9])
 def test_an_avi_is_as_long_as_its_header_says(tmp_path, codec, share):

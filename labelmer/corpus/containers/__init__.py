@@ -8,7 +8,7 @@ begins, or None.
 """
 
 from labelmer.corpus.containers import counted, flac, mp3, ogg
-from labelmer.corpus.containers.stream import Data, Finding, Stream
+from labelmer.corpus.containers.stream import Data, Finding, Stream, behind
 from labelmer.corpus.containers.tags import after_tags
 
 # By how a stream begins; an MP3 begins with a frame.
@@ -29,9 +29,12 @@ def streams(data: Data) -> tuple[list[Stream], list[Finding]]:
         read = READERS.get(magic) or (mp3.read if mp3.frame_at(magic) else None)
         if read is None:
             break
-        more, said, place = read(data, place)
+        start = place
+        more, said, place = read(data, start)
         found += more
         findings += said
         if not more:
+            if found:
+                findings += behind(data, start, "stream")
             break
     return found, findings

@@ -3,6 +3,7 @@
 Microsoft's Advanced Systems Format, revision 01.20.03.
 """
 
+from labelmer.corpus.containers.counted import MAGICS
 from labelmer.corpus.containers.stream import Data, Finding, behind
 
 HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")  # a GUID, as of each object
@@ -18,7 +19,8 @@ def findings(data: Data) -> list[Finding]:
         whole = HEAD <= size <= len(data) - place
         if not whole and data[place : place + 16] in (HEADER, DATA):  # left open, or cut short
             return []
-        if not whole or (place and data[place : place + 16] == HEADER):
+        another = data[place : place + 16] == HEADER or data[place : place + 4] in MAGICS
+        if not whole or (place and another):
             break
         place += size
     return behind(data, place, "object") if place else []
