@@ -55,7 +55,7 @@ def _first(data: Data, place: int, stop: int, info: bytes) -> int:
 
 def _frames(data: Data, start: int, stop: int, info: bytes) -> tuple[int, int]:
     """(samples, byte) up to the end of the last whole frame of a stream; 0 where there is none."""
-    heads: list[int] = []  # of frames, from the last on
+    heads: set[int] = set()  # of the frames behind
     channels, bits = (info[12] >> 1 & 7) + 1, ((info[12] & 1) << 4 | info[13] >> 4) + 1
     high = stop
     while high > start:
@@ -66,29 +66,28 @@ def _frames(data: Data, start: int, stop: int, info: bytes) -> tuple[int, int]:
             if frame is None:
                 continue
             most = 64 + frame[1] * channels * (bits + 1) // 8  # where nothing can be saved
-            held = data[head : min(head + most, stop)]
-            end = _end(held, [later - head for later in heads], frame[1], info)
-            if end:
+            stream = data[head : min(head + most, stop)]
+            if end := _end(stream, head, heads, frame[1], info):
                 return sum(frame), head + end
-            heads.append(head)
+            heads.add(head)
         high = low
     return 0, start
 
 
-def _end(data: bytes, heads: list[int], samples: int, info: bytes) -> int:
+def _end(data: bytes, head: int, heads: set[int], samples: int, info: bytes) -> int:
     """Bytes of the frame that data begins with, or 0 where it is not whole.
 
-    heads: where later frames begin. A checksum may fit by chance: a frame that ends where none
-    begins is decoded.
+    head, heads: where it and later frames begin in the file. A checksum may fit by chance: a
+    frame that ends where none begins is decoded.
     """
     ends = _crc_ends(data)
-    before_another = [end for end in ends if end in heads]
+    before_another = [end for end in ends if head + end in heads]
     if before_another:
         return before_another[-1]
     alone = bytearray(info)
     alone[13:18] = (alone[13] & 0xF0, *samples.to_bytes(4, "big"))
-    head = b'fLaC\x80\0\0"' + alone
-    return next((end for end in ends if _decodes(head + data[:end], samples)), 0)
+    front = b'fLaC\x80\0\0"' + alone
+    return next((end for end in ends if _decodes(front + data[:end], samples)), 0)
 
 
 def _decodes(stream: bytes, samples: int) -> bool:

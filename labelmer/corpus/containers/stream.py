@@ -12,6 +12,7 @@ from labelmer.base.errors import InputError
 Data = bytes | mmap.mmap  # of a whole file
 Piece = bytes | tuple[int, int]  # the bytes, or (first, stop) in the file
 Finding = tuple[str, str]  # (kind, sentence)
+BLOCK = 1 << 20  # bytes looked at at once
 AGAIN = "run again when nothing writes it"
 CONTRADICTS = "contradicts itself"  # the kind of finding with which a file is not read
 
@@ -135,7 +136,8 @@ def extend(pieces: list[Piece], first: int, stop: int) -> None:
 
 def behind(data: Data, place: int, unit: str) -> list[Finding]:
     """The finding of what stands from a byte on, where no unit of the container does."""
-    if place >= len(data) or not data[place:].strip(b"\0"):  # zeros are padding
+    blocks = (data[at : at + BLOCK] for at in range(place, len(data), BLOCK))
+    if not any(block.strip(b"\0") for block in blocks):  # zeros are padding
         return []
     text = f"{len(data) - place} bytes behind its last {unit} are not read"
     return [("not decoded", f"{text}; if they are another file, split the two")]

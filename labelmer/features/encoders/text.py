@@ -1,6 +1,7 @@
 """BERT and its kin, down to ModernBERT: tokens, special ones included."""
 
 import functools
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,7 +82,8 @@ class Text(Encoder):
         """The special tokens before and after a text."""
         with explained(f"{folder}: the tokenizer cannot read 'a'", TOKENIZER):
             # Of a vocabulary without that letter, its first token that can be read back.
-            texts = ("a", *map(self.tokenizer.convert_ids_to_tokens, range(len(self.tokenizer))))
+            names = map(self.tokenizer.convert_ids_to_tokens, range(len(self.tokenizer)))
+            texts = itertools.chain(["a"], names)
             text, content = next((t, ids) for t in texts if (ids := self._ids(t)))
             tokens = self.tokenizer(text)["input_ids"]
             start = next(i for i in range(len(tokens)) if tokens[i : i + len(content)] == content)
