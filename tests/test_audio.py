@@ -1,5 +1,6 @@
 """audio and containers: all that a file holds is decoded, or a word says what is not."""
 
+import errno
 import io
 import os
 import resource
@@ -12,7 +13,8 @@ import pytest
 import soundfile
 
 from labelmer.base.errors import InputError
-from labelmer.corpus import audio, resampling
+from labelmer.corpus import audio, containers, resampling
+from labelmer.corpus.containers.stream import CONTRADICTS, File
 
 FORMATS = {  # how soundfile writes it, and whether it gives back every sample as it was
     "wav": ({"format": "WAV"}, True),
@@ -217,6 +219,19 @@ def test_a_flac_cut_anywhere_ends_with_its_last_whole_frame(hear):
         assert len(samples) == 8192 and odd == ["cut short"]
 
 
+@pytest.mark.parametrize("kept", range(4, 12))
+def test_a_flac_cut_in_the_header_of_its_last_frame_ends_before_it(hear, kept):
+    content = encoded(noise(4096 * 130 + 100), format="FLAC")
+    samples, odd = hear(content[: content.rindex(b"\xff\xf8") + kept])
+    assert len(samples) == 4096 * 130 and odd == ["cut short"]
+
+
+def test_zeros_behind_a_flac_are_not_its_audio(hear):
+    samples, odd = hear(encoded(noise(9000), format="FLAC") + bytes(9999))
+    np.testing.assert_array_equal(samples, noise(9000))
+    assert odd == ["not decoded"]
+
+
 def test_a_part_cut_out_of_a_flac_is_refused_as_its_frames_are_numbered_otherwise(refuse):
     content = encoded(noise(32_000), format="FLAC")
     frame = content.index(b"\xff\xf8", 9000)
@@ -231,6 +246,32 @@ def test_an_aiff_whose_samples_begin_later_is_whole(hear):
     samples, odd = hear(bytes(content))
     np.testing.assert_array_equal(samples, noise(32_000))
     assert not odd
+
+
+@pytest.mark.parametrize("kind", ["wav", "au", "flac"])
+def test_a_disk_that_fails_is_named(tmp_path, monkeypatch, capfd, kind):
+    path = tmp_path / "a"
+    path.write_bytes(encoded(noise(32_000), **FORMATS[kind][0]))
+    source = audio.Source(path)
+
+    def fails(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "preadv", fails)
+    for attempt in (lambda: source.read(*source.span()), lambda: audio.Source(path)):
+        with pytest.raises(InputError, match=rf"{path}: cannot be read \(Input/output error\)"):
+            attempt()
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("change", ["emptied", "gone"])
+def test_a_file_that_goes_before_it_is_looked_at_is_named(tmp_path, change):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, noise(999), 16_000)
+    file = File(path)
+    path.unlink() if change == "gone" else path.write_bytes(b"")
+    with pytest.raises(InputError, match=rf"{path}: it (changed|cannot be read)"):
+        file.mapped()
 
 
 @pytest.mark.parametrize("change", ["other", "shorter", "gone"])
@@ -302,6 +343,54 @@ def altered(kind, mark, place, form, value):
 @pytest.mark.parametrize(("kind", "mark", "place", "form", "value", "said"), HEADERS)
 def test_a_header_that_contradicts_itself_is_refused(refuse, kind, mark, place, form, value, said):
     assert said in refuse(altered(kind, mark, place, form, value))
+
+
+def test_24_bits_in_blocks_of_32_are_decoded_as_what_they_are(hear):
+    whole = encoded(noise(32_000).astype(np.int32) << 16, format="WAV", subtype="PCM_32")
+    content = bytearray(whole)
+    struct.pack_into("<H", content, whole.index(b"fmt ") + 22, 24)
+    samples, odd = hear(bytes(content))
+    np.testing.assert_array_equal(samples, noise(32_000))
+    assert not odd
+
+
+BOGUS = {  # headers that no writer gives
+    "au at 0": b".snd" + struct.pack(">5I", 0, 0, 3, 16_000, 1) + bytes(200),
+    "au at 8": b".snd" + struct.pack(">5I", 8, 90_000, 3, 16_000, 1) + bytes(200),
+    "sphere at 0": b"NIST_1A\n   0\nsample_count -i 0\nchannel_count -i 1\n" + bytes(999),
+    "sphere": b"NIST_1A\n   8192\nsample_count -i " + b"9" * 5000 + b"\n" + bytes(9999),
+    "rf64": b"RF64\xff\xff\xff\xffWAVEdata\xff\xff\xff\xff",
+    "bw64": b"BW64\xff\xff\xff\xffWAVEds64\0\0\0\0data\xff\xff\xff\xff",
+    "mp3": b"\xff\xf3\x14\xc4".ljust(13, b"\0")  # frames of 24 bytes
+    + b"Xing".ljust(11, b"\0")
+    + b"\xff\xf3\x14\xc4".ljust(24, b"\0") * 50,
+}
+
+
+@pytest.mark.parametrize("kind", BOGUS)
+def test_a_header_that_no_writer_gives_ends_in_a_word(hear, kind):
+    try:
+        _, odd = hear(BOGUS[kind])
+    except InputError as error:
+        odd = [str(error)]
+    assert odd
+
+
+class Long(bytes):
+    """The beginning of a file that is longer than it is worth writing."""
+
+    def __len__(self):
+        return 5 << 30
+
+
+@pytest.mark.parametrize("kind", ["wav", "aiff", "au"])
+def test_more_audio_than_a_header_can_count_is_refused(kind):
+    place, _, form = PLACES[kind]
+    content = bytearray(encoded(noise(999), **FORMATS[kind][0]))
+    struct.pack_into(form, content, place, 0xFFFFFFFF)
+    _, findings = containers.streams(Long(content))
+    kind, sentence = findings[-1]
+    assert kind == CONTRADICTS and "counts 4 GiB at most" in sentence
 
 
 def test_a_header_with_two_rates_or_two_lengths_is_named(hear):

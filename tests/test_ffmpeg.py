@@ -1,6 +1,9 @@
 """ffmpeg: what libsndfile does not read, and the sound of videos, is decoded whole or named."""
 
+import errno
 import json
+import os
+import struct
 import sys
 from fractions import Fraction
 
@@ -224,8 +227,66 @@ def test_what_stands_behind_a_container_is_named_unless_it_is_zeros(tmp_path, ki
     for behind in ((tmp_path / "b.wav").read_bytes(), b"what is this?" * 99):
         path.write_bytes(content + behind)
         assert "not decoded" in hear(path)[1]
-    path.write_bytes(content + bytes(999))
-    assert not hear(path)[1]
+    for behind in (bytes(999), b"TAG" + bytes(125)):
+        path.write_bytes(content + behind)
+        assert not hear(path)[1]
+
+
+@pytest.mark.parametrize("kind", ["mp4", "flv", "avi", "mkv", "wma"])
+@pytest.mark.parametrize("size", [3, 9])
+def test_a_few_bytes_behind_a_container_are_named(tmp_path, kind, size):
+    codec, rate, picture = KINDS[kind]
+    path = store(tmp_path / f"a.{kind}", sine(rate), codec, rate, picture)
+    path.write_bytes(path.read_bytes() + b"?" * size)
+    assert hear(path)[1] == ["not decoded"]
+
+
+def test_a_movie_without_end_behind_an_mp4_is_named(tmp_path):
+    path = store(tmp_path / "a.mp4", sine(48_000), "aac", 48_000)
+    box = struct.pack(">I4sQ", 1, b"moov", 2**64 - 1)
+    path.write_bytes(path.read_bytes() + box + bytes(20))
+    assert hear(path)[1] == ["not decoded"]
+
+
+def test_what_is_void_in_a_matroska_is_no_sound(tmp_path):
+    content = store(tmp_path / "a.mkv", noise(16_000), "pcm_s16le").read_bytes()
+    void, segment = b"\xec\x84void", content.index(bytes.fromhex("18538067"))
+    content = content[:segment] + void + content[segment:] + void
+    for behind, odd in ((b"", []), (b"?" * 99, ["not decoded"])):
+        (tmp_path / "a.mkv").write_bytes(content + behind)
+        samples, said = hear(tmp_path / "a.mkv")
+        np.testing.assert_array_equal(samples, noise(16_000)[:, 0])
+        assert said == odd
+
+
+@pytest.mark.parametrize("rate", [8000, 16_000, 22_050, 44_100])
+def test_what_a_codec_needs_to_begin_is_not_missing(tmp_path, rate):
+    path = store(tmp_path / "a.mkv", sine(rate, 3), "aac", rate)
+    assert hear(path)[1] == []
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 8 // 10])
+    assert hear(path)[1] == ["cut short"]
+
+
+def test_an_flv_without_end_is_not_checked(tmp_path):
+    path = store(tmp_path / "a.flv", sine(44_100), "aac", 44_100)
+    content = bytearray(path.read_bytes())
+    struct.pack_into(">d", content, content.index(b"duration\0") + 9, float("inf"))
+    path.write_bytes(content)
+    assert hear(path)[1] == ["not checked"]
+
+
+def test_a_disk_that_fails_is_named(tmp_path, monkeypatch):
+    path = store(tmp_path / "a.mkv", noise(16_000), "pcm_s16le")
+    source = audio.Source(path)
+
+    def fails(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "preadv", fails)
+    for attempt in (lambda: source.read(*source.span()), lambda: audio.Source(path)):
+        with pytest.raises(InputError, match=rf"{path}: cannot be read \(Input/output error\)"):
+            attempt()
 
 
 @pytest.mark.parametrize("kind", ["WAV", "AIFF", "FLAC", "AU"])

@@ -406,6 +406,12 @@ def test_a_recording_that_a_table_names_twice_or_by_another_path(study, model, t
     words.write_text(f"id\ttext\n{tmp_path}/linked/{wav.name}\tno\n")
     (found,) = of_table([wav], words)
     assert found.text == "no"
+    words.write_text(f"id\ttext\n{wav}\tno\n{wav.parent}/./{wav.name}\tyes\n")
+    assert "expected one row" in said(predict.main, model, wav, "--texts", words)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    words.write_text(f"id\ttext\n{tmp_path}/loop\tno\n{wav}\tyes\n")
+    (found,) = of_table([wav], words)
+    assert found.text == "yes"
 
 
 def test_segments_without_an_end_are_refused(study, model, tmp_path, said):

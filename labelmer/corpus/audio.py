@@ -92,21 +92,26 @@ class Source:
             raise InputError(
                 f"{path}: cannot be read ({error.strerror}); correct its permissions or its disk"
             ) from None
-        if not self.streams and self._foreign():
-            self._read_by_ffmpeg("")
-        else:
-            try:
-                self._read_by_libsndfile()
-            except Unreadable as error:
-                contradicts = any(kind == CONTRADICTS for kind, _ in self.findings)
-                if contradicts or (self._no_audio() and not self._foreign()):
-                    raise
-                self._read_by_ffmpeg(error.reason)
+        with self.file.unchanged():
+            self._look()
         if not RATES[0] <= self.rate <= RATES[1]:
             raise InputError(
                 f"{path}: a sample rate of {self.rate} Hz, expected {RATES[0]} to {RATES[1]}; "
                 "mend its header"
             )
+
+    def _look(self) -> None:
+        """Know what the file holds, by what reads it."""
+        if not self.streams and self._foreign():
+            self._read_by_ffmpeg("")
+            return
+        try:
+            self._read_by_libsndfile()
+        except Unreadable as error:
+            contradicts = any(kind == CONTRADICTS for kind, _ in self.findings)
+            if contradicts or (self._no_audio() and not self._foreign()):
+                raise
+            self._read_by_ffmpeg(error.reason)
 
     def _read_by_libsndfile(self) -> None:
         """Look at all streams of the file. Errors: Unreadable."""
@@ -235,9 +240,9 @@ class Source:
         """
         measured: list[dict[str, Any]] = []
         read = bytearray()  # whole recordings are long: this grows in its place
-        for piece in resampled(self._mono(first, stop, measured), self.rate):
-            read += np.clip(np.round(piece * 32768), -32768, 32767).astype(np.int16).data
-        self.file.check()
+        with self.file.unchanged():
+            for piece in resampled(self._mono(first, stop, measured), self.rate):
+                read += np.clip(np.round(piece * 32768), -32768, 32767).astype(np.int16).data
         decoded = sum(level["count"] for level in measured)
         if decoded != stop - first:
             raise InputError(

@@ -137,9 +137,12 @@ def _matched(paths: Sequence[Path], ids: pd.Series, words: Path) -> Mapping[str,
     """{id of a table: the recording that it means}."""
     found: dict[str, Path] = {}
     known = set(ids)
-    real = {Path(name).resolve(): name for name in known if os.sep in name}
+    real: dict[str, set[str]] = {}
+    for name in known:
+        if os.sep in name:
+            real.setdefault(os.path.realpath(name), set()).add(name)
     for path in paths:
-        called = known.intersection((real.get(path.resolve()), *_names(path)))
+        called = known.intersection((*real.get(os.path.realpath(path), ()), *_names(path)))
         if not called:
             continue
         if len(called) > 1:

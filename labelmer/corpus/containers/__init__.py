@@ -8,8 +8,8 @@ begins, or None.
 """
 
 from labelmer.corpus.containers import counted, flac, mp3, ogg
-from labelmer.corpus.containers.stream import Data, Finding, Stream, behind
-from labelmer.corpus.containers.tags import after_tags
+from labelmer.corpus.containers.stream import Data, Finding, Stream
+from labelmer.corpus.containers.tags import after_tags, behind
 
 # By how a stream begins; an MP3 begins with a frame.
 READERS = dict.fromkeys(counted.MAGICS, counted.read) | {b"OggS": ogg.read, b"fLaC": flac.read}

@@ -4,7 +4,8 @@ Microsoft's Advanced Systems Format, revision 01.20.03.
 """
 
 from labelmer.corpus.containers.counted import MAGICS
-from labelmer.corpus.containers.stream import Data, Finding, behind
+from labelmer.corpus.containers.stream import Data, Finding
+from labelmer.corpus.containers.tags import behind
 
 HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")  # a GUID, as of each object
 DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")

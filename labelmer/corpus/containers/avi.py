@@ -1,6 +1,7 @@
 """AVI: what stands behind it, which FFmpeg passes over. Microsoft's AVI RIFF, and OpenDML 1.02."""
 
-from labelmer.corpus.containers.stream import Data, Finding, behind
+from labelmer.corpus.containers.stream import Data, Finding
+from labelmer.corpus.containers.tags import behind
 
 
 def findings(data: Data) -> list[Finding]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from labelmer.corpus.containers import alac, described
-from labelmer.corpus.containers.stream import Data, Finding, Piece, Read, Stream
+from labelmer.corpus.containers.stream import CONTRADICTS, Data, Finding, Piece, Read, Stream
 from labelmer.corpus.containers.tags import after_tags
 
 
@@ -26,6 +26,8 @@ class Chunks(NamedTuple):
     check: Callable[[bytes, str, int | None], list[Finding]]
 
 
+SHORTEST = 24  # bytes before the audio, of any kind
+DESCRIPTION = 64  # bytes of the chunk that describes the samples that are looked at
 W64 = bytes.fromhex("f3acd3118cd100c04f8edb8a")
 CHUNKED = {
     b"RIFF": Chunks("<4sI", 12, (b"data",), 0, 0, 2, b"fmt ", described.wave),
@@ -64,7 +66,7 @@ def read(data: Data, start: int) -> Read:
     magic = data[start : start + 4]
     layout = CHUNKED.get(magic)
     count = (_chunked if layout else _nist if magic == b"NIST" else _sun)(data, start)
-    if count is None or count.first > len(data):
+    if count is None or not start + SHORTEST <= count.first <= len(data):
         return [], [], None
     packets = magic == b"caff" and alac.has_packets(data, start)
     held, following, said = _extent(data, start, layout, count, len(data), packets)
@@ -82,7 +84,10 @@ def read(data: Data, start: int) -> Read:
     pieces: tuple[Piece, ...] = ((start, len(data) if following is None else stop),)
     if magic in (b"NIST", b"riff"):  # libsndfile reads all that follows
         pieces = ((start, count.first + held),)
-    if held != count.declared and count.place is not None:
+    if held != count.declared and count.form[1:] == "I" and held + count.more >= 2**32:
+        text = f"it holds {held} bytes of audio, and a header of its kind counts 4 GiB at most"
+        said.append((CONTRADICTS, f"{text}; write it anew, as RF64, W64 or FLAC"))
+    elif held != count.declared and count.place is not None:
         head = bytearray(data[start : count.first])
         struct.pack_into(count.form, head, count.place - start, held + count.more)
         if packets:
@@ -127,7 +132,7 @@ def _chunked(data: Data, start: int) -> Count | None:
         if size < 0:
             return None
         if name == layout.form:
-            description = data[first : first + size]
+            description = data[first : first + min(size, DESCRIPTION)]
         place = _next(data, first, size, start, layout)
     skip = layout.skip
     if layout.audio == (b"SSND",):
@@ -135,7 +140,8 @@ def _chunked(data: Data, start: int) -> Count | None:
     form = layout.head[0] + layout.head[-1]
     written = first - struct.calcsize(form)
     declared: int | None = size
-    if data[start : start + 4] in (b"RF64", b"BW64") and size == 0xFFFFFFFF:
+    counts_long = data[start + 12 : start + 16] == b"ds64" and first >= start + 36
+    if data[start : start + 4] in (b"RF64", b"BW64") and size == 0xFFFFFFFF and counts_long:
         form, written = "<Q", start + 28
         (declared,) = struct.unpack_from(form, data, written)
         declared = None if declared in (0, 2**64 - 1) else declared
@@ -224,11 +230,11 @@ def _sun(data: Data, start: int) -> Count | None:
 
 def _nist(data: Data, start: int) -> Count | None:
     head = data[start : start + 1024]
-    size = re.match(rb"NIST_1A\s+(\d+)", head)
+    size = re.match(rb"NIST_1A\s+(\d{1,9})\b", head)
     if not size or b",embedded-" in head:  # compressed, as by shorten
         return None
     said = dict(
-        re.findall(rb"^(\w+) -(?:i|s\d+) (\d+)", data[start : start + int(size[1])], re.MULTILINE)
+        re.findall(rb"^(\w+) -(?:i|s\d+) (\d{1,18})\b", data[start : start + int(size[1])], re.M)
     )
     try:
         parts = [int(said[k]) for k in (b"sample_count", b"channel_count", b"sample_n_bytes")]

@@ -17,6 +17,7 @@ def wave(chunk: bytes, order: str, held: int | None) -> list[Finding]:
     if len(chunk) < 16:
         return []
     kind, channels, rate, speed, block, bits = struct.unpack_from(order + "HHIIHH", chunk)
+    plain = kind == PCM
     if kind == EXTENSIBLE and len(chunk) >= 26:
         (kind,) = struct.unpack_from(order + "H", chunk, 24)
     if not rate or not channels:
@@ -26,6 +27,8 @@ def wave(chunk: bytes, order: str, held: int | None) -> list[Finding]:
     if kind not in (PCM, FLOAT, ALAW, ULAW) or not block:  # 0: never written
         return []
     width = 1 if kind in (ALAW, ULAW) else -(-bits // 8)
+    if plain and bits == 24 and block == 4 * channels:  # libsndfile takes them for 32 bits
+        width = 4
     if block != channels * width:
         return _blocks(channels, width, block)
     if speed and speed != rate * block:

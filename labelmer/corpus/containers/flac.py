@@ -10,6 +10,8 @@ from labelmer.corpus.containers.counted import MAGICS
 from labelmer.corpus.containers.stream import CONTRADICTS, Data, Finding, Piece, Read, Stream
 from labelmer.corpus.containers.tags import after_tags
 
+TRIES = 8  # ends of a frame by its checksum that are decoded: zeros behind one fit as well
+
 
 def read(data: Data, start: int) -> Read:
     """The stream that begins at a byte, up to the end of its last whole frame."""
@@ -87,7 +89,7 @@ def _end(data: bytes, head: int, heads: set[int], samples: int, info: bytes) -> 
     alone = bytearray(info)
     alone[13:18] = (alone[13] & 0xF0, *samples.to_bytes(4, "big"))
     front = b'fLaC\x80\0\0"' + alone
-    return next((end for end in ends if _decodes(front + data[:end], samples)), 0)
+    return next((end for end in ends[:TRIES] if _decodes(front + data[:end], samples)), 0)
 
 
 def _decodes(stream: bytes, samples: int) -> bool:
@@ -101,7 +103,9 @@ def _decodes(stream: bytes, samples: int) -> bool:
 def _frame(data: Data, place: int, info: bytes) -> tuple[int, int] | None:
     """(number of its first sample, its samples) of a frame whose header is whole, or None."""
     head = data[place : place + 16]
-    if len(head) < 6 or head[2] >> 4 == 0 or head[2] & 15 == 15 or head[3] >> 4 > 10 or head[3] & 1:
+    if len(head) < 6 or head[:2] not in (b"\xff\xf8", b"\xff\xf9"):
+        return None
+    if head[2] >> 4 == 0 or head[2] & 15 == 15 or head[3] >> 4 > 10 or head[3] & 1:
         return None
     extra = 0 if head[4] < 128 else 7 - (head[4] ^ 0xFF).bit_length()
     number = head[4] if head[4] < 128 else head[4] & (0x3F >> extra)
@@ -110,6 +114,8 @@ def _frame(data: Data, place: int, info: bytes) -> tuple[int, int] | None:
             return None
         number = number << 6 | byte & 0x3F
     end, code = 5 + extra, head[2] >> 4
+    if len(head) < end + 3:  # what is left of the header, or the checksum of the frame
+        return None
     if code == 6:
         size, end = head[end] + 1, end + 1
     elif code == 7:
@@ -120,7 +126,8 @@ def _frame(data: Data, place: int, info: bytes) -> tuple[int, int] | None:
     if len(head) <= end or end + 1 not in _crc_ends(head[: end + 1], 8, 0x07):
         return None
     fixed = int.from_bytes(info[2:4], "big")  # samples of every frame but the last
-    return (number if head[1] & 1 else number * fixed), size
+    first = number if head[1] & 1 else number * fixed
+    return (first, size) if first + size < 2**36 else None
 
 
 @functools.cache

@@ -4,6 +4,7 @@ Sources: Microsoft's AVI (AVISTREAMHEADER) and Advanced Systems Format (file pro
 Adobe's Flash Video 10.1, annex E (onMetaData).
 """
 
+import math
 import struct
 
 from labelmer.corpus.containers.stream import Data
@@ -39,4 +40,4 @@ def flv(data: Data) -> float | None:
     if place < 0 or place + 17 > len(data):
         return None
     (seconds,) = struct.unpack(">d", data[place + 9 : place + 17])
-    return seconds if seconds > 0 else None
+    return seconds if 0 < seconds < math.inf else None

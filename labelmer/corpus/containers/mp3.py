@@ -17,6 +17,7 @@ class Frame(NamedTuple):
     info: int  # byte of the frame where "Xing" or "Info" would stand
 
 
+COUNTED = 16  # bytes of an Xing frame up to the end of its counts
 DECODER_DELAY = 529  # samples, left out where the first frame does not say how many
 
 RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
@@ -73,6 +74,7 @@ def read(data: Data, start: int = 0) -> Read:
             break
         mark = data[place + frame.info : place + frame.info + 4]
         marked = frame.kind[1] == 3 and mark in (b"Xing", b"Info")
+        marked = marked and frame.size >= frame.info + COUNTED
         older = not marked and data[place + 36 : place + 40] == b"VBRI"
         if marked or older or not found or found[-1]["frame"].kind != frame.kind:
             info = (place, place + frame.size) if marked else None

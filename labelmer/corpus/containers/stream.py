@@ -3,7 +3,8 @@
 import io
 import mmap
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,6 @@ from labelmer.base.errors import InputError
 Data = bytes | mmap.mmap  # of a whole file
 Piece = bytes | tuple[int, int]  # the bytes, or (first, stop) in the file
 Finding = tuple[str, str]  # (kind, sentence)
-BLOCK = 1 << 20  # bytes looked at at once
 AGAIN = "run again when nothing writes it"
 CONTRADICTS = "contradicts itself"  # the kind of finding with which a file is not read
 
@@ -44,13 +44,17 @@ class File:
         self.path = path
         self._state = self._now()
         self.size = self._state[2]
+        self.failed: OSError | None = None  # what came of reading it
 
     def _now(self) -> tuple[int, ...]:
         found = self.path.stat()
         return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
     def check(self) -> None:
-        """InputError if it is another file now, or none."""
+        """InputError if it is another file now, or none, or could not be read to its end."""
+        if self.failed:
+            reason = self.failed.strerror
+            raise InputError(f"{self.path}: cannot be read ({reason}); correct its disk")
         try:
             now = self._now()
         except OSError as error:
@@ -58,29 +62,44 @@ class File:
         if now != self._state:
             raise InputError(f"{self.path}: it changed while it was read; {AGAIN}")
 
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """What is done within is done with one file; where it is not, that is the error."""
+        try:
+            yield
+        finally:
+            self.check()
+
     def _gone(self, error: OSError) -> InputError:
         return InputError(f"{self.path}: it cannot be read any more ({error.strerror}); {AGAIN}")
 
     def mapped(self) -> mmap.mmap:
-        """Its bytes, to be looked at at once: a file that shrinks under a mapping ends us."""
+        """Its bytes, to be looked at at once: a file that shrinks under a mapping ends us.
+
+        InputError as check(); OSError where it may not be read.
+        """
+        self.check()
         with self.path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            try:
+                return mmap.mmap(file.fileno(), self.size, access=mmap.ACCESS_READ)
+            except ValueError:  # it is shorter by now
+                raise InputError(f"{self.path}: it changed while it was read; {AGAIN}") from None
 
     def stream(self, pieces: Iterable[Piece] | None = None) -> "Pieces":
         """All of it, or pieces, as a file. InputError as check()."""
         self.check()
         try:
-            return Pieces(self.path, [(0, self.size)] if pieces is None else list(pieces))
+            return Pieces(self, [(0, self.size)] if pieces is None else list(pieces))
         except OSError as error:
             raise self._gone(error) from None
 
 
 class Pieces(io.RawIOBase):
-    """Pieces of a file, one behind the other, as a file."""
+    """Pieces of a file, one behind the other, as a file that ends where it cannot be read."""
 
-    def __init__(self, path: Path, pieces: list[Piece]) -> None:
+    def __init__(self, of: File, pieces: list[Piece]) -> None:
         super().__init__()
-        self.file = path.open("rb", buffering=0)
+        self.of, self.file = of, of.path.open("rb", buffering=0)
         self.pieces, self.size, self.place = pieces, sum(map(size_of, pieces)), 0
 
     def close(self) -> None:
@@ -110,7 +129,10 @@ class Pieces(io.RawIOBase):
                 if isinstance(piece, bytes):
                     wanted[:] = piece[first : first + read]
                 else:
-                    read = os.preadv(self.file.fileno(), [wanted], piece[0] + first)
+                    try:
+                        read = os.preadv(self.file.fileno(), [wanted], piece[0] + first)
+                    except OSError as error:  # a decoder in C would print it, and go on
+                        self.of.failed, read = error, 0
                 done, self.place = done + read, self.place + read
                 if read < len(wanted):
                     break
@@ -132,15 +154,6 @@ def extend(pieces: list[Piece], first: int, stop: int) -> None:
     if pieces and not isinstance(pieces[-1], bytes) and pieces[-1][1] == first:
         first = pieces.pop()[0]
     pieces.append((first, stop))
-
-
-def behind(data: Data, place: int, unit: str) -> list[Finding]:
-    """The finding of what stands from a byte on, where no unit of the container does."""
-    blocks = (data[at : at + BLOCK] for at in range(place, len(data), BLOCK))
-    if not any(block.strip(b"\0") for block in blocks):  # zeros are padding
-        return []
-    text = f"{len(data) - place} bytes behind its last {unit} are not read"
-    return [("not decoded", f"{text}; if they are another file, split the two")]
 
 
 def not_checked(kind: str) -> Finding:

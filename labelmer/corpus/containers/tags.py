@@ -3,7 +3,9 @@
 import functools
 import struct
 
-from labelmer.corpus.containers.stream import Data
+from labelmer.corpus.containers.stream import Data, Finding
+
+BLOCK = 1 << 20  # bytes looked at at once
 
 
 def after_tags(data: Data, place: int) -> int:
@@ -23,3 +25,13 @@ def after_tags(data: Data, place: int) -> int:
             place = len(data) if end < 0 else end + 9
         else:
             return place
+
+
+def behind(data: Data, place: int, unit: str) -> list[Finding]:
+    """The finding of what stands from a byte on, where no unit of the container does."""
+    place = after_tags(data, place)
+    blocks = (data[at : at + BLOCK] for at in range(place, len(data), BLOCK))
+    if not any(block.strip(b"\0") for block in blocks):  # zeros are padding
+        return []
+    text = f"{len(data) - place} bytes behind its last {unit} are not read"
+    return [("not decoded", f"{text}; if they are another file, split the two")]
