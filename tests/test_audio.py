@@ -311,6 +311,13 @@ def test_many_channels_are_decoded_in_little_memory(tmp_path):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10
 
 
+def test_a_chunk_of_less_than_nothing_is_none(hear):
+    behind = b"info" + struct.pack(">q", -(2**62)) + bytes(9)
+    samples, odd = hear(encoded(noise(32_000), **FORMATS["alac.caf"][0]) + behind)
+    np.testing.assert_array_equal(samples, noise(32_000))
+    assert odd == ["not decoded"]
+
+
 def test_what_follows_packets_is_no_audio(hear):
     content = encoded(noise(32_000), **FORMATS["alac.caf"][0])
     samples, odd = hear(content + b"?" * 999)

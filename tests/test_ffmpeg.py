@@ -248,6 +248,17 @@ def test_a_movie_without_end_behind_an_mp4_is_named(tmp_path):
     assert hear(path)[1] == ["not decoded"]
 
 
+def test_a_rate_that_no_audio_has_is_refused(tmp_path):
+    path = store(tmp_path / "a.avi", noise(16_000), "pcm_s16le")
+    content = path.read_bytes()
+    form = content.index(b"auds") + 40  # of the samples, behind its stream's header
+    form = content.index(b"strf", form) + 8
+    for rate in (100, 446_686_521):
+        path.write_bytes(content[: form + 4] + struct.pack("<I", rate) + content[form + 8 :])
+        with pytest.raises(InputError, match=f"a.avi: a sample rate of {rate} Hz, expected 4000"):
+            audio.Source(path)
+
+
 def test_what_is_void_in_a_matroska_is_no_sound(tmp_path):
     content = store(tmp_path / "a.mkv", noise(16_000), "pcm_s16le").read_bytes()
     void, segment = b"\xec\x84void", content.index(bytes.fromhex("18538067"))

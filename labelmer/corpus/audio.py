@@ -22,9 +22,8 @@ from labelmer.corpus.containers.stream import (
     not_checked,
     size_of,
 )
-from labelmer.corpus.resampling import resampled
+from labelmer.corpus.resampling import check_rate, resampled
 
-RATES = 4_000, 384_000  # Hz, of files that may be audio
 BLOCK = 1 << 20  # samples decoded at once
 WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4}
 WIDTHS |= {"FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1}  # bytes of a sample
@@ -94,11 +93,7 @@ class Source:
             ) from None
         with self.file.unchanged():
             self._look()
-        if not RATES[0] <= self.rate <= RATES[1]:
-            raise InputError(
-                f"{path}: a sample rate of {self.rate} Hz, expected {RATES[0]} to {RATES[1]}; "
-                "mend its header"
-            )
+        check_rate(self.path, self.rate)
 
     def _look(self) -> None:
         """Know what the file holds, by what reads it."""

@@ -18,6 +18,7 @@ from labelmer.base.errors import InputError
 from labelmer.base.ragged import RATE
 from labelmer.corpus.containers import asf, avi, flv, lengths, matroska, mp4
 from labelmer.corpus.containers.stream import Data, File, Finding, Piece, not_checked
+from labelmer.corpus.resampling import check_rate
 
 BLOCK = 1 << 16  # frames at least that are handed on at once
 BEHIND = 1 << 20  # frames that a pass keeps, as turns that overlap are cut one after the other
@@ -118,7 +119,8 @@ class Sound:
             if frame.pts is not None:
                 ahead = round((float(frame.pts * frame.time_base) - start) * self.rate) - place
                 if GAP_S < ahead / self.rate <= PAUSE_S:
-                    yield np.zeros((ahead, self.channels))
+                    for done in range(0, ahead, BLOCK):
+                        yield np.zeros((min(BLOCK, ahead - done), self.channels))
                     place += ahead
                     gaps.append(ahead / self.rate)
                 else:
@@ -166,6 +168,7 @@ class Sound:
                         f"{self.path}: audio of {self.rate} Hz, {self.channels} channels and "
                         f"{kind[0]} Hz, {kind[1]} channels, one behind the other; split the file"
                     )
+                check_rate(self.path, frame.sample_rate)
                 self.rate, self.channels = kind
                 yield frame
             if packet.is_corrupt and packet.stream.index == stream.index:

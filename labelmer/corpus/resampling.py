@@ -3,16 +3,28 @@
 import functools
 import math
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 
+from labelmer.base.errors import InputError
 from labelmer.base.ragged import RATE
 
+RATES = 4_000, 384_000  # Hz, of what may be audio
 CROSSINGS = 24  # zero crossings of the low-pass filter to a side
 CUTOFF, WINDOW = 0.98, 8.0  # of half the lower rate; Kaiser's beta, ripples below -80 dB
 LONGEST = 20_000  # up or down factor of ratios whose whole filter is kept
 BATCH = 256  # samples made at once, where it is not
 STEPS = 1024  # taps between two zero crossings, where it is not
+
+
+def check_rate(path: Path, rate: int) -> None:
+    """InputError if no audio has such a rate."""
+    if not RATES[0] <= rate <= RATES[1]:
+        raise InputError(
+            f"{path}: a sample rate of {rate} Hz, expected {RATES[0]} to {RATES[1]}; "
+            "mend its header"
+        )
 
 
 def resampled_length(frames: int, rate: int) -> int:

@@ -206,6 +206,7 @@ def _extent(
         if (
             layout is None
             or chunk is None
+            or chunk[1] < 0
             or not (head + chunk[1] <= len(data) or chunk[0] in KNOWN)
         ):
             break
