@@ -15,16 +15,13 @@ from typing import Any
 import numpy as np
 
 from labelmer.base.errors import InputError
-from labelmer.base.ragged import RATE
 from labelmer.corpus.containers import asf, avi, flv, lengths, matroska, mp4
 from labelmer.corpus.containers.stream import Data, File, Finding, Piece, not_checked
 from labelmer.corpus.resampling import check_rate
 
 BLOCK = 1 << 16  # frames at least that are handed on at once
 BEHIND = 1 << 20  # frames that a pass keeps, as turns that overlap are cut one after the other
-# By how much a header may count what a decoder leaves out at the beginning, of which Matroska's
-# times of AAC have two blocks.
-SHORT_S, PRIMING = 0.05, 2048
+SHORT_S = 0.05  # by which a header may count what a decoder leaves out at the beginning
 GAP_S = 0.25  # between two times of a stream: longer than any codec's block
 PAUSE_S = 60.0  # a longer gap is taken for wrong times
 # Containers of which FFmpeg says what the header says of the length; of others it guesses it.
@@ -136,7 +133,7 @@ class Sound:
             said.append(("times", f"{text}; write it anew"))
         if watch.broken and not place:
             raise InputError(f"{self.path}: damaged audio ({watch.broken})")
-        said += watch.findings(place, self.rate or RATE)
+        said += watch.findings(place / self.rate if place else 0.0)
 
     def _frames(self, container: Any, stream: Any, watch: "_Watch") -> Iterator[Any]:
         """Decoded frames of a stream. Damage with sound behind it is an error."""
@@ -202,7 +199,9 @@ class _Watch:
         self.kind, self.start, self.end, self.broken = container.format, start, 0.0, ""
         self.own: float | None = None
         self.total: float | None = None
-        self.tagged = False
+        # A stream whose length counts what stands before its beginning, and the seconds of that.
+        self.tagged: int | None = None
+        self.before = 0.0
         if self.kind.name == "avi":
             self.own = lengths.avi(data)
         elif self.kind.name == "asf":
@@ -213,8 +212,8 @@ class _Watch:
         if self.kind.name not in MEASURED or fragmented:
             return
         tag = re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", ""))
-        self.tagged = tag is not None  # Matroska's
-        if tag:
+        if tag:  # Matroska's
+            self.tagged = stream.index
             hours, minutes, seconds = map(float, tag.groups())
             self.own = 3600 * hours + 60 * minutes + seconds - start
         elif stream.duration:
@@ -228,12 +227,13 @@ class _Watch:
         if packet.pts is not None:
             end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
             self.end = max(self.end, end - self.start)
+            if packet.stream.index == self.tagged:
+                self.before = max(self.before, float(-packet.pts * packet.time_base))
 
-    def findings(self, samples: int, rate: int) -> list[Finding]:
-        """What there is to say of a file of which so many samples were decoded."""
-        decoded, short = samples / rate, max(SHORT_S, PRIMING / rate if self.tagged else 0)
+    def findings(self, decoded: float) -> list[Finding]:
+        """What there is to say of a file of which so many seconds of sound were decoded."""
         said, reached = self.own or self.total, decoded if self.own else max(self.end, decoded)
-        if said and reached < said - short:
+        if said and reached < said - self.before - SHORT_S:
             text = f"its header says {said:.2f} s, it holds {reached:.2f} s; get the whole file"
             return [("cut short", text)]
         if self.broken:
