@@ -82,7 +82,9 @@ def write_segments(folder, table, draw, rate):
             loud = 2000 * np.exp(smooth(draw, length // 100 + 1, 1)[:, 0] / 2)
             samples = draw.normal(size=length) * np.repeat(loud, 100)[:length]
             writer.write(place, np.clip(samples, -32_000, 32_000), bytes(31) + b"1")
-    rows = pd.DataFrame({"id": table["id"], "seconds": seconds, "source": "a.wav", "problem": ""})
+    rows = pd.DataFrame(
+        {"id": table["id"], "seconds": seconds, "source": "a.wav", "problem": "", "audio": ""}
+    )
     tables.write(folder / f"{name}.tsv", rows, "segments")
     return dict(zip(table["id"], lengths / rate, strict=True))
 

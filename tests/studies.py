@@ -53,8 +53,9 @@ class Study:
         self.segments = self.corpus / "segments/s.h5"
         clips = [(name, self.wav(name), None, None) for name in table["id"]]
         spans, found = segment.find(clips, folder, segment.Findings())
+        told = self.segments, {"code": "c0de"}, segment.Findings()
+        found["audio"] = found["id"].map(segment.write_segments(spans, *told))
         tables.write(self.segments.with_suffix(".tsv"), found, "segments")
-        segment.write_segments(spans, self.segments, {"code": "c0de"}, segment.Findings())
 
     def wav(self, name):
         return self.folder / "wav" / f"{name}.wav"

@@ -34,7 +34,7 @@ def test_only_shared_classes_need_an_utterance(tmp_path, caplog, shared, refused
     made = {
         "utterances": said,
         "labels": pd.DataFrame({"id": ["a", "s"], "code": ["ang", "sad"]}),
-        "segments": said[["id"]].assign(seconds=1.0, source="f.wav", problem=""),
+        "segments": said[["id"]].assign(seconds=1.0, source="f.wav", problem="", audio=""),
         "unread": pd.DataFrame(columns=["file", "line", "text", "reason"]),
     }
     made["labels"][["valence", "activation", "dominance", "agreement"]] = None

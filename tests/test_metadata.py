@@ -51,7 +51,9 @@ def run(folder, table, seconds=1.0, refit=True):
     folder.mkdir(parents=True, exist_ok=True)
     names = {n: folder / f"{n}.tsv" for n in ("utterances", "segments", "fold", "said", "changed")}
     tables.write(names["utterances"], table, "utterances")
-    heard = pd.DataFrame({"id": table.id, "seconds": seconds, "source": "x.wav", "problem": ""})
+    heard = pd.DataFrame(
+        {"id": table.id, "seconds": seconds, "source": "x.wav", "problem": "", "audio": ""}
+    )
     tables.write(names["segments"], heard, "segments")
     found = []
     sessions = sorted(table.session.unique())

@@ -133,7 +133,7 @@ def history(seed, variant="full"):
 def write_splits(folder, known_scenario=0):
     overlaps = {
         f"{what}_in_{part}": 0
-        for what in ("speakers", "dialogues", "scenarios", "transcripts")
+        for what in ("speakers", "dialogues", "scenarios", "transcripts", "audio")
         for part in tables.PARTS
     }
     overlaps |= {"scenarios": 0, "known_scenario": known_scenario}
@@ -181,7 +181,8 @@ def run_tabulate(paths, root, config=CONFIG, changed=None, metadata=None):
     changed = changed or write_perturbed(root / "perturbed")
     seconds = {f"f{fold}u{i}": 1.0 + i for fold, true in TRUE.items() for i in range(len(true))}
     segments = pd.DataFrame(seconds.items(), columns=["id", "seconds"])
-    tables.write(root / "segments.tsv", segments.assign(source="a.wav", problem=""), "segments")
+    segments = segments.assign(source="a.wav", problem="", audio="")
+    tables.write(root / "segments.tsv", segments, "segments")
     options = {
         "--segments": root / "segments.tsv",
         "--audit": root / "splits/audit.tsv",
@@ -424,6 +425,7 @@ def audit_of(*rows):
         {"fold": 1 + number // 3, "part": part, "utterances": 9, "speakers": 4}
         | {"known_scenario": 0, "n_angry": angry, "n_sad": 9 - angry}
         | {"speakers_in_train": train, "speakers_in_validation": validation}
+        | {"audio_in_train": 0, "audio_in_validation": 0}
         for number, (part, train, validation, angry) in enumerate(rows)
     )
 

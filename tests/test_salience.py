@@ -81,7 +81,13 @@ def write_corpus(root, told=RATIONALES):
     about = {"session": "s", "dialogue": "d", "start_s": None, "end_s": None}
     frame = pd.DataFrame({"id": ids, "speaker": list(SPEAKERS.values()), **about})
     tables.write(root / "utterances.tsv", frame.assign(text=list(TEXTS.values())), "utterances")
-    segments = {"id": ids, "seconds": list(SECONDS.values()), "source": "x.wav", "problem": ""}
+    segments = {
+        "id": ids,
+        "seconds": list(SECONDS.values()),
+        "source": "x.wav",
+        "problem": "",
+        "audio": "",
+    }
     tables.write(root / "segments.tsv", pd.DataFrame(segments), "segments")
     columns = list(tables.TABLES["rationales"])
     told = pd.DataFrame(told, columns=columns)

@@ -13,6 +13,7 @@ from test_iemocap import full_release
 from labelmer.base import tables
 from labelmer.base.errors import InputError
 from labelmer.corpus import folds, labels, segment, split, utterances
+from labelmer.report import protocol
 
 CLASSES = {"angry": ["ang"], "happy": ["hap", "exc"], "neutral": ["neu"], "sad": ["sad"]}
 DEFAULTS = {"hold_out": "session", "validation": "session", "shared_scripts": "keep"}
@@ -42,6 +43,7 @@ def corpus(seed=1, sessions=5, dialogues=6, speakers=2, turns=12):
                     "scenario": f"d{dialogue}",
                     "speaker": f"s{session}p{speaker}",
                     "text": draw.choice([script, "oh no", f"own words of {len(rows)}"]),
+                    "audio": "",
                     "label": draw.choice(["angry", "sad", "sad"]),
                 }
             )
@@ -165,7 +167,8 @@ def scripted():
         ("nobody else says this here", "angry"),
         ("", "sad"),
     ]
-    return pd.DataFrame(say("a", "x", tested) + say("b", "x", validated) + say("c", "x", trained))
+    said = say("a", "x", tested) + say("b", "x", validated) + say("c", "x", trained)
+    return pd.DataFrame(said).assign(audio="")
 
 
 def test_shared_scripts_drop_takes_just_the_training_turns_said_elsewhere(scripted):
@@ -198,6 +201,28 @@ def test_audit_by_hand(scripted):
     assert kept[overlaps].to_numpy().tolist() == [[3, 1, 1], [1, 3, 0], [1, 0, 3]]
     assert list(dropped.utterances) == [3, 3, 4]
     assert dropped[overlaps].to_numpy().tolist() == [[1, 0, 0], [0, 3, 0], [0, 0, 3]]
+
+
+def test_copies_across_parts_are_counted_and_told(caplog):
+    table = corpus(sessions=3)
+    table["audio"] = [f"{place:02x}" for place in range(len(table))]
+    first = [table.index[table.session == f"s{number}"][0] for number in range(3)]
+    table.loc[first, "audio"] = ["00", "00", ""]
+    found = folds.folds(table, folds.FoldOptions(**DEFAULTS))
+    split.tell_of_copies(found)
+    assert "2 test utterances are, sample for sample" in caplog.text
+    assert "the first is 's0d0t00', as 's1d0t00'" in caplog.text
+    rows = [row for n, x in enumerate(found, 1) for row in audited(n, x.held_out, x.rows)]
+    counted = pd.DataFrame(rows).set_index(["part", "fold"])
+    # One of the two is tested while the other validates, then trains; at last neither is tested.
+    assert list(counted.audio_in_validation["test"]) == [1, 0, 0]
+    assert list(counted.audio_in_train["test"]) == [0, 1, 0]
+    assert list(counted.audio_in_train["validation"]) == [0, 0, 1]
+    assert list(counted.audio_in_test["train"]) == [0, 1, 0]
+    said = protocol.with_audit("three folds", pd.DataFrame(rows))
+    for what in ("trains", "validates"):
+        tested = f"1 of {len(table)} test utterances are the audio of one that {what}"
+        assert f"{tested}, sample for sample" in said
 
 
 def test_audit_shows_the_speakers_that_dialogues_validation_shares_with_training():
@@ -511,7 +536,7 @@ def test_a_full_release_with_a_changed_label_is_warned_of(tmp_path, caplog):
     utterances = pd.DataFrame({"id": labels.id, "session": "Session" + session, **texts})
     utterances = utterances.assign(start_s=None, end_s=None, text="")
     empty = dict.fromkeys(("valence", "activation", "dominance", "agreement"))
-    segments = utterances[["id"]].assign(seconds=1.0, source="x.wav", problem="")
+    segments = utterances[["id"]].assign(seconds=1.0, source="x.wav", problem="", audio="")
     frames = {"utterances": utterances, "labels": labels.assign(raters=3, **empty)}
     frames |= {"segments": segments, "unread": pd.DataFrame(columns=list(tables.TABLES["unread"]))}
     given = {name: [] for name in ("utterances", "unread", "segments", "labels")}

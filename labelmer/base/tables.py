@@ -101,6 +101,7 @@ TABLES = {
         "seconds": Column(float, "length of the audio", empty=True),
         "source": Column(str, "audio file, relative to the corpus root"),
         "problem": Column(str, "why there is no audio, else empty", empty=True),
+        "audio": Column(str, "digest of the samples; empty where nothing sounds", empty=True),
     },
     "labels": {
         "id": ID,
@@ -160,6 +161,11 @@ TABLES = {
         ),
         "transcripts_in_validation": Column(int, "the same for validation"),
         "transcripts_in_test": Column(int, "the same for test"),
+        "audio_in_train": Column(
+            int, "this part's utterances whose audio stands in train too, sample for sample"
+        ),
+        "audio_in_validation": Column(int, "the same for validation"),
+        "audio_in_test": Column(int, "the same for test"),
         "known_scenario": Column(
             int, "this part's utterances of scenarios that train or validation has too"
         ),

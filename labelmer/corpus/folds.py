@@ -43,7 +43,7 @@ class Fold:
     """One fold."""
 
     held_out: str  # names what the test part is
-    rows: pd.DataFrame  # of the table "fold", with the text
+    rows: pd.DataFrame  # of the table "fold", with text and audio
     left_out: pd.DataFrame  # session, id, reason
 
 
@@ -62,7 +62,7 @@ def folds(
     """All folds.
 
     table: utterances of the classes, sorted by id, with id, session, dialogue, scenario, speaker,
-    text and label; official: with `hold_out: part` a frame with id, fold and part.
+    text, audio and label; official: with `hold_out: part` a frame with id, fold and part.
     """
     if official is not None:
         made = list(_official(table, official))

@@ -51,7 +51,7 @@ class Findings:
 def find(
     clips: Iterable[Clip], root: Path | str, findings: Findings
 ) -> tuple[dict[str, Span], pd.DataFrame]:
-    """Look at every clip's file: (spans by id, frame for the table "segments").
+    """Look at every clip's file: (spans by id, frame for the table "segments" without "audio").
 
     clips: list of (id, path, start_s, end_s). A clip without audio has a problem and no span.
     """
@@ -115,8 +115,13 @@ def for_id(name: str, function: Callable, *arguments: Any) -> Any:
         raise InputError(f"id '{name}': {error}; mend the file, or take the id out") from None
 
 
-def write_segments(spans: dict[str, Span], path: Path, attrs: dict, findings: Findings) -> None:
-    """Write the spans' samples as a ragged file of int16, one item per utterance."""
+def write_segments(
+    spans: dict[str, Span], path: Path, attrs: dict, findings: Findings
+) -> dict[str, str]:
+    """Write the spans' samples as a ragged file of int16, one item per utterance.
+
+    Returns digests of the samples by id, of all that sounds.
+    """
     ids = sorted(spans)
     places = {name: place for place, name in enumerate(ids)}
     lengths = [
@@ -124,7 +129,8 @@ def write_segments(spans: dict[str, Span], path: Path, attrs: dict, findings: Fi
         for source, first, stop in (spans[name] for name in ids)
     ]
     attrs = {"kind": "segments", "unit": "samples", "rate_hz": RATE, **attrs}
-    heard: dict[bytes, tuple[str, Path]] = {}  # what has sounded so far
+    first_with: dict[bytes, str] = {}  # what has sounded so far
+    heard: dict[str, str] = {}
     with (
         Writer(path, ids, lengths, (), "int16", attrs) as writer,
         Progress("segments", sum(lengths) / RATE, "s") as progress,
@@ -136,15 +142,19 @@ def write_segments(spans: dict[str, Span], path: Path, attrs: dict, findings: Fi
             for kind, sentence in odd:
                 findings.add(kind, f"{name}: {source.path}: {sentence}")
             key = content_key(samples)
-            other, place = heard.setdefault(key, (name, source.path))
-            if place != source.path and not any(kind == "no sound" for kind, _ in odd):
-                findings.add(
-                    "same audio",
-                    f"{name}: {source.path}: sample for sample the audio of '{other}', {place}; if "
-                    "one is a copy, take it out",
-                )
+            if not any(kind == "no sound" for kind, _ in odd):
+                heard[name] = key.hex()
+                other = first_with.setdefault(key, name)
+                place = spans[other][0].path
+                if place != source.path:
+                    findings.add(
+                        "same audio",
+                        f"{name}: {source.path}: sample for sample the audio of '{other}', "
+                        f"{place}; if one is a copy, take it out",
+                    )
             writer.write(places[name], samples, key)
             progress.advance(len(samples) / RATE)
+    return heard
 
 
 @command
@@ -162,7 +172,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     clips = reader.clips(corpus["root"], utterances.sort_values("id"), **options)
     findings = Findings()
     spans, table = find(clips, corpus["root"], findings)
-    write_segments(spans, args.segments, {"code": args.config["code"]}, findings)
-    tables.write(args.table, table, "segments")
+    heard = write_segments(spans, args.segments, {"code": args.config["code"]}, findings)
+    tables.write(args.table, table.assign(audio=table["id"].map(heard).fillna("")), "segments")
     findings.close()
     log.info("%d utterances, %d without audio", len(table), len(table) - len(spans))

@@ -30,8 +30,8 @@ def usable(
 
     labels: the table "labels" with a column session; classes: {class: [codes of the corpus]};
     needed: of these, those that must have an utterance, by default all. InputError: one has none.
-    Returns a frame with id, session, dialogue, scenario, speaker, text, label and the part that the
-    corpus' own split gives, sorted by id; and one with session, id, reason.
+    Returns a frame with id, session, dialogue, scenario, speaker, text, audio, label and the part
+    that the corpus' own split gives, sorted by id; and one with session, id, reason.
     """
     classes_of = {code: name for name, codes in classes.items() for code in codes}
     coded = labels[["id", "code", "session"]]
@@ -39,7 +39,7 @@ def usable(
         coded, on="id", how="outer", indicator="source", suffixes=("", "_of_label")
     )
     table["session"] = table.session.fillna(table.session_of_label)
-    audio = segments[["id", "problem", "source"]].rename(columns={"source": "file"})
+    audio = segments[["id", "problem", "source", "audio"]].rename(columns={"source": "file"})
     table = table.merge(audio, on="id", how="left")
     table["label"] = table.code.map(classes_of)
     reasons = pd.Series("", index=table.index)
@@ -72,11 +72,8 @@ def usable(
         raise InputError(
             f"labels: no utterance of the class '{name}', codes {classes[name]}; {found}"
         )
-    columns = ["id", "session", "dialogue", "scenario", "speaker", "part", "text", "label"]
-    return (
-        kept[columns],
-        left_out[["session", "id", "reason"]],
-    )
+    columns = ["id", "session", "dialogue", "scenario", "speaker", "part", "text", "audio", "label"]
+    return kept[columns], left_out[["session", "id", "reason"]]
 
 
 def check_held_out(utterances: pd.DataFrame, table: pd.DataFrame, hold_out: str) -> None:
@@ -114,13 +111,30 @@ def audit(number: int, fold: Fold, classes: Iterable[str]) -> list[dict]:
             row[f"speakers_in_{other}"] = _common(table.speaker[mine], table.speaker[theirs])
             row[f"dialogues_in_{other}"] = _common(table.dialogue[mine], table.dialogue[theirs])
             row[f"scenarios_in_{other}"] = len(scenarios[part] & scenarios[other])
-            said = set(scripts[theirs]) - {""}
-            row[f"transcripts_in_{other}"] = scripts[mine].isin(said).sum()
+            for name, of in (("transcripts", scripts), ("audio", table.audio)):
+                row[f"{name}_in_{other}"] = of[mine].isin(set(of[theirs]) - {""}).sum()
         # Validation chooses the epoch, and with `refit` it trains.
         known = scenarios["train"] | scenarios["validation"]
         row["known_scenario"] = table.scenario[mine].isin(known).sum()
         rows.append(row)
     return rows
+
+
+def tell_of_copies(made: Iterable[Fold]) -> None:
+    """Warn of test utterances that sound as one does that trains or validates."""
+    copies: dict[str, str] = {}
+    for fold in made:
+        heard = fold.rows[fold.rows.audio != ""]
+        tested = heard.part == "test"
+        known = heard[~tested].drop_duplicates("audio").set_index("audio")["id"]
+        mine = heard[tested & heard.audio.isin(known.index)]
+        copies |= dict(zip(mine.id, mine.audio.map(known), strict=True))
+    if copies:
+        log.warning(
+            "%d test utterances are, sample for sample, the audio of one that trains or validates, "
+            "the first is '%s', as '%s'; if one of two is a copy, take it out",
+            *(len(copies), *min(copies.items())),
+        )
 
 
 def _common(mine: pd.Series, theirs: pd.Series) -> int:
@@ -201,11 +215,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif options.hold_out in ("session", "speaker"):
         check_held_out(given["utterances"], table, options.hold_out)
     made = folds(table, options, official)
+    tell_of_copies(made)
     rows = []
     for number, fold in enumerate(made, 1):
         rows += audit(number, fold, classes)
-        columns = fold.rows.drop(columns="text")
-        tables.write(args.out / f"fold{number}.tsv", columns, "fold")
+        tables.write(args.out / f"fold{number}.tsv", fold.rows, "fold")
         log.info("fold %d: %s held out, %d left out", number, fold.held_out, len(fold.left_out))
     _remove_earlier(args.out, len(made))
     tables.write(args.out / "audit.tsv", pd.DataFrame(rows), "audit")

@@ -56,6 +56,11 @@ def with_audit(protocol: str, audit: pd.DataFrame) -> str:
     if known := test["known_scenario"].sum():
         tested = test["utterances"].sum()
         said.append(f"{known:,} of {tested:,} test utterances are of scenarios that training knows")
+    for column, what in (("audio_in_train", "trains"), ("audio_in_validation", "validates")):
+        if copies := test[column].sum():
+            tested = test["utterances"].sum()
+            heard = f"{copies:,} of {tested:,} test utterances are the audio of one that {what}"
+            said.append(f"{heard}, sample for sample")
     for rows, who, column, where in (
         (test, "test", "speakers_in_train", "train"),
         (test, "test", "speakers_in_validation", "validate"),
