@@ -14,7 +14,7 @@ import soundfile
 
 from labelmer.base.errors import InputError
 from labelmer.corpus import audio, containers, resampling
-from labelmer.corpus.containers.stream import CONTRADICTS, File
+from labelmer.corpus.containers.stream import CONTRADICTS, Content, File
 
 FORMATS = {  # how soundfile writes it, and whether it gives back every sample as it was
     "wav": ({"format": "WAV"}, True),
@@ -176,6 +176,12 @@ def test_tags_behind_any_format_are_no_audio(hear, kind):
         assert len(samples) == 32_000 and not odd
 
 
+@pytest.mark.parametrize("tag", [b"LYRICSBEGIN", b"ID3\4\0\0\x7f\x7f\x7f\x7f", b"TAG"])
+def test_a_tag_that_does_not_end_within_the_file_is_none(hear, tag):
+    for kind in ("wav", "flac", "mp3", "ogg"):
+        assert hear(encoded(noise(32_000), **FORMATS[kind][0]) + tag + b"what?" * 9)[1]
+
+
 @pytest.mark.parametrize("kind", ["wav", "flac", "mp3", "ogg", "au", "sph"])
 def test_what_follows_the_audio_and_is_nothing_known_is_named(hear, kind):
     content = encoded(noise(32_000), **FORMATS[kind][0])
@@ -264,14 +270,38 @@ def test_a_disk_that_fails_is_named(tmp_path, monkeypatch, capfd, kind):
     assert capfd.readouterr().err == ""
 
 
+def test_a_file_that_shrinks_while_it_is_looked_at_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "a.wav"
+    content = bytearray(encoded(noise(1 << 20), format="WAV"))
+    struct.pack_into("<I", content, 40, 100)
+    path.write_bytes(content)
+
+    def shrunk(data):
+        os.truncate(path, 1000)
+        return containers.streams(data)
+
+    monkeypatch.setattr(audio, "streams", shrunk)
+    with pytest.raises(InputError, match=rf"{path}: it changed while it was read"):
+        audio.Source(path)
+
+
+def test_an_interrupt_is_none_of_a_files(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, noise(999), 16_000)
+    file = File(path)
+    with pytest.raises(KeyboardInterrupt), file.unchanged():
+        path.unlink()
+        raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("change", ["emptied", "gone"])
 def test_a_file_that_goes_before_it_is_looked_at_is_named(tmp_path, change):
     path = tmp_path / "a.wav"
     soundfile.write(path, noise(999), 16_000)
     file = File(path)
     path.unlink() if change == "gone" else path.write_bytes(b"")
-    with pytest.raises(InputError, match=rf"{path}: it (changed|cannot be read)"):
-        file.mapped()
+    with pytest.raises(InputError, match=rf"{path}: (it changed|cannot be read)"):
+        Content(file)[:4]
 
 
 @pytest.mark.parametrize("change", ["other", "shorter", "gone"])
@@ -285,7 +315,7 @@ def test_a_file_that_changes_between_looking_and_decoding_is_named(tmp_path, cha
         soundfile.write(path, noise(32_000)[::-1], 8000)
     else:
         os.truncate(path, 9000)
-    with pytest.raises(InputError, match=rf"{path}: it (changed|cannot be read)"):
+    with pytest.raises(InputError, match=rf"{path}: (it changed|cannot be read)"):
         source.read(*source.span())
 
 
@@ -398,6 +428,17 @@ def test_more_audio_than_a_header_can_count_is_refused(kind):
     _, findings = containers.streams(Long(content))
     kind, sentence = findings[-1]
     assert kind == CONTRADICTS and "counts 4 GiB at most" in sentence
+
+
+def test_audio_that_begins_beyond_the_file_is_refused(refuse):
+    assert "its audio begins at byte 1000054" in refuse(altered("aiff", b"SSND", 8, ">I", 10**6))
+    assert "its audio begins at byte 1000000" in refuse(altered("au", b".snd", 4, ">I", 10**6))
+
+
+@pytest.mark.parametrize("subtype", ["PCM_24", "PCM_S8", "ULAW"])
+def test_a_byte_of_padding_in_an_aiff_is_no_second_length(hear, subtype):
+    x = np.random.default_rng(1).normal(0, 0.1, (1001, 3))
+    assert not hear(encoded(x, format="AIFF", subtype=subtype))[1]
 
 
 def test_a_header_with_two_rates_or_two_lengths_is_named(hear):

@@ -45,8 +45,12 @@ def sine(rate, seconds=2.0, hertz=440.0):
 
 
 def store(path, samples, codec, rate=16_000, picture=False, streams=1, at=None, **options):
-    """Write samples (frames, channels) with PyAV; at: the frame where each of its parts begins."""
-    layout = {1: "mono", 2: "stereo", 6: "5.1"}[samples.shape[1]]
+    """Write samples (frames, channels) with PyAV.
+
+    picture: whether there is one, or its seconds; at: the frame where each of the parts begins.
+    """
+    layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[samples.shape[1]]
+    seconds = len(samples) / rate if picture is True else picture
     whole = samples.dtype == np.int16
     with av.open(path, "w", options=options) as out:
         sounds = [out.add_stream(codec, rate=rate, layout=layout) for _ in range(streams)]
@@ -56,7 +60,7 @@ def store(path, samples, codec, rate=16_000, picture=False, streams=1, at=None, 
         video = out.add_stream(drawn, rate=10) if picture else None
         if video:
             video.width, video.height, video.pix_fmt = 32, 32, "yuv420p"
-            for n in range(round(10 * len(samples) / rate)):
+            for n in range(round(10 * seconds)):
                 frame = av.VideoFrame.from_ndarray(np.zeros((48, 32), np.uint8), "yuv420p")
                 frame.pts, frame.time_base = n, Fraction(1, 10)
                 out.mux(video.encode(frame))
@@ -259,6 +263,86 @@ def test_a_rate_that_no_audio_has_is_refused(tmp_path):
             audio.Source(path)
 
 
+@pytest.mark.parametrize("junk", [bytes(99), b"\xbf\x84\1\2\3\4", b"?" * 99], ids=len)
+def test_what_stands_between_two_matroskas_alone_is_not_read(tmp_path, junk):
+    content = store(tmp_path / "a.mkv", noise(16_000), "pcm_s16le").read_bytes()
+    (tmp_path / "a.mkv").write_bytes(content + junk + content)
+    source = audio.Source(tmp_path / "a.mkv")
+    assert source.frames == 32_000
+    said = [sentence for kind, sentence in source.findings if kind == "not decoded"]
+    assert [sentence.split(" are")[0] for sentence in said] == (
+        ["99 bytes behind its last element"] if junk[0] == ord("?") else []
+    )
+
+
+@pytest.mark.parametrize("kind", ["mp4", "flv", "avi", "mkv"])
+@pytest.mark.parametrize("tag", [b"LYRICSBEGIN", b"ID3\4\0\0\x7f\x7f\x7f\x7f", b"\xec\1\0\0\x7f"])
+def test_a_tag_without_end_behind_a_container_is_none(tmp_path, kind, tag):
+    codec, rate, picture = KINDS[kind]
+    path = store(tmp_path / f"a.{kind}", sine(rate), codec, rate, picture)
+    soundfile.write(tmp_path / "b.wav", noise(9000), 16_000)
+    path.write_bytes(path.read_bytes() + tag + (tmp_path / "b.wav").read_bytes())
+    assert hear(path)[1] == ["not decoded"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec", "rate"),
+    [("mkv", "aac", 8000), ("mkv", "aac", 16_000), ("mkv", "libmp3lame", 16_000)],
+)
+def test_sound_that_begins_late_is_whole(tmp_path, kind, codec, rate):
+    path = store(tmp_path / f"a.{kind}", sine(rate, 3), codec, rate, True, at=[rate // 2])
+    assert hear(path)[1] == ["gaps"]
+
+
+def test_a_pause_that_ffmpeg_passes_over_is_named(tmp_path):
+    path = store(tmp_path / "a.avi", sine(44_100, 3), "libmp3lame", 44_100, True, at=[22_050])
+    assert hear(path)[1] == ["times"]
+
+
+def test_a_picture_that_ends_behind_the_sound_is_no_missing_sound(tmp_path):
+    path = store(tmp_path / "a.flv", sine(44_100, 3), "aac", 44_100, 4.0)
+    assert hear(path)[1] == []
+
+
+@pytest.mark.parametrize(("kind", "codec"), [("m4a", "aac"), ("wv", "wavpack")])
+def test_eight_channels_are_eight(tmp_path, kind, codec):
+    tones = np.hstack([sine(16_000, 2, hertz) for hertz in range(100, 500, 50)])
+    whole = (32_767 * tones).astype(np.int16)
+    source = audio.Source(store(tmp_path / f"a.{kind}", whole, codec))
+    read = np.concatenate(list(source._blocks(*source.span())))[:32_000]
+    alike = [np.corrcoef(read[:, n], tones[: len(read), n])[0, 1] for n in range(8) if n != 3]
+    assert min(alike) > 0.9  # the fourth is for what is low
+
+
+def test_a_flac_of_large_frames_is_whole(tmp_path):
+    path, rate = tmp_path / "a.flac", 192_000
+    draw = np.random.default_rng(3)  # of which eight checksums fit before the last frame's
+    whole = draw.integers(1 - 2**31, 2**31 - 1, (49_152, 8), np.int64).astype(np.int32) // 256 * 256
+    with av.open(path, "w") as out:
+        sound = out.add_stream("flac", rate=rate, layout="7.1")
+        sound.codec_context.format = "s32"
+        frame = av.AudioFrame.from_ndarray(whole.reshape(1, -1), "s32", "7.1")
+        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+        out.mux(sound.encode(frame))
+        out.mux(sound.encode(None))
+    source = audio.Source(path)
+    assert source.frames == len(whole) and not source.findings
+
+
+def test_formats_that_nobody_records_in_are_not_opened(tmp_path):
+    path = store(tmp_path / "a.adx", sine(16_000), "adpcm_adx")
+    with pytest.raises(InputError, match=r"a\.adx: not readable as audio \(of no known format"):
+        audio.Source(path)
+
+
+def test_a_frame_alone_is_said_to_hold_nothing(tmp_path):
+    path = store(tmp_path / "a.mp2", noise(9000), "mp2")
+    frame = path.read_bytes()[: 144 * 96_000 // 16_000 // 2]
+    path.write_bytes(frame)
+    with pytest.raises(InputError, match="but nothing can be decoded"):
+        audio.Source(path)
+
+
 def test_what_is_void_in_a_matroska_is_no_sound(tmp_path):
     content = store(tmp_path / "a.mkv", noise(16_000), "pcm_s16le").read_bytes()
     void, segment = b"\xec\x84void", content.index(bytes.fromhex("18538067"))
@@ -378,10 +462,14 @@ def test_bw64_is_counted_as_rf64_is(tmp_path):
     assert hear(path)[1] == ["cut short"]
 
 
-def test_samples_in_a_form_that_nobody_reads_are_named(tmp_path):
-    path = store(tmp_path / "a.wav", sine(16_000), "pcm_s64le")
-    with pytest.raises(InputError, match=r"a\.wav: samples in the form s64"):
-        audio.Source(path)
+@pytest.mark.parametrize("codec", ["pcm_u8", "pcm_s32le", "pcm_s64le", "pcm_f32le", "pcm_f64le"])
+def test_samples_in_every_form_are_decoded(tmp_path, codec):
+    path = store(
+        tmp_path / "a.mkv" if "64" not in codec else tmp_path / "a.wav", sine(16_000), codec
+    )
+    samples, odd = hear(path)
+    assert not odd
+    np.testing.assert_allclose(samples / 32768, sine(16_000)[:, 0], atol=0.01)
 
 
 def test_the_first_of_several_audio_streams_is_taken_and_said(tmp_path):

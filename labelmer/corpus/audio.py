@@ -16,18 +16,23 @@ from labelmer.corpus import ffmpeg, levels
 from labelmer.corpus.containers import mp3, streams
 from labelmer.corpus.containers.stream import (
     CONTRADICTS,
+    Content,
     File,
     Finding,
     Stream,
     not_checked,
     size_of,
+    unread,
 )
 from labelmer.corpus.resampling import check_rate, resampled
 
 BLOCK = 1 << 20  # samples decoded at once
 WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4}
 WIDTHS |= {"FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1}  # bytes of a sample
-UNKNOWN = 1  # libsndfile's number of the error that it knows no such format
+REASONS = {  # what libsndfile's errors mean, where it says otherwise
+    1: "of no known format; raw audio has to be converted to WAV or FLAC",
+    7: "it begins as audio does, but nothing can be decoded; get the whole file",
+}
 NO_AUDIO = [  # how files begin that are called audio and are none
     (rb"version https://git-lfs", "a pointer of git-lfs, not the file; run `git lfs pull`"),
     (rb"(?i)(\xef\xbb\xbf)?\s*(<!doctype|<html|<\?xml)", "a web page; download the audio again"),
@@ -82,15 +87,13 @@ class Source:
             self.file = File(self.path)
             if not self.file.size:
                 raise self._unreadable("an empty file, 0 bytes; copy it again")
-            with self.file.mapped() as data:
+            with Content(self.file) as data:
                 self.streams, self.findings = streams(data)
                 self.head = data[:64]
         except (FileNotFoundError, NotADirectoryError):
             raise FileNotFoundError(path) from None
         except OSError as error:
-            raise InputError(
-                f"{path}: cannot be read ({error.strerror}); correct its permissions or its disk"
-            ) from None
+            raise unread(self.path, error) from None
         with self.file.unchanged():
             self._look()
         check_rate(self.path, self.rate)
@@ -162,7 +165,7 @@ class Source:
     def _look_for_mp3(self) -> None:
         """An MP3 that does not begin with a frame is known by its name, and by being frames."""
         if self.path.suffix.lower() == ".mp3":
-            with self.file.mapped() as data:
+            with Content(self.file) as data:
                 found, findings, _ = mp3.read(data)
             if sum(size_of(p) for stream in found for p in stream.pieces) > self.file.size / 2:
                 self.streams, self.findings = found, findings
@@ -179,10 +182,7 @@ class Source:
         try:
             return soundfile.SoundFile(self.file.stream(stream.pieces if stream else None))
         except soundfile.LibsndfileError as error:
-            reason = error.error_string
-            if error.code == UNKNOWN:
-                reason = "of no known format; raw audio has to be converted to WAV or FLAC"
-            raise self._unreadable(reason) from None
+            raise self._unreadable(REASONS.get(error.code, error.error_string)) from None
 
     def _foreign(self) -> str:
         """What the file is, where its beginning says that libsndfile does not read it."""

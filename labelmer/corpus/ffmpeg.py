@@ -16,7 +16,7 @@ import numpy as np
 
 from labelmer.base.errors import InputError
 from labelmer.corpus.containers import asf, avi, flv, lengths, matroska, mp4
-from labelmer.corpus.containers.stream import Data, File, Finding, Piece, not_checked
+from labelmer.corpus.containers.stream import Content, Data, File, Finding, Piece, not_checked
 from labelmer.corpus.resampling import check_rate
 
 BLOCK = 1 << 16  # frames at least that are handed on at once
@@ -24,6 +24,14 @@ BEHIND = 1 << 20  # frames that a pass keeps, as turns that overlap are cut one 
 SHORT_S = 0.05  # by which a header may count what a decoder leaves out at the beginning
 GAP_S = 0.25  # between two times of a stream: longer than any codec's block
 PAUSE_S = 60.0  # a longer gap is taken for wrong times
+KINDS = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}  # of samples
+# What may be opened: recordings, and pictures taken for one. Of the other formats that FFmpeg
+# knows, some end the process where they are damaged, and playlists name other files.
+FORMATS = (
+    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dsf,dts,dtshd,dv,eac3,flac,flv,loas,matroska,"
+    "webm,mlp,mov,mp3,mp4,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nut,ogg,rm,shn,sox,tak,truehd,tta,"
+    "voc,w64,wav,wtv,wv,bmp_pipe,gif,jpeg_pipe,png_pipe,tiff_pipe,webp_pipe"
+)
 # Containers of which FFmpeg says what the header says of the length; of others it guesses it.
 MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 MEASURED = {MP4, "matroska,webm", "nistsphere"}
@@ -60,7 +68,7 @@ class Sound:
         self.rate, self.channels, self.silent = 0, 0, False
         self.findings: list[Finding] = []
         self.frames = sum(map(len, self.decoded(self.findings)))
-        with file.mapped() as data:
+        with Content(file) as data:
             for container in (asf, avi, flv, matroska, mp4):
                 self.findings += container.findings(data)
 
@@ -90,7 +98,11 @@ class Sound:
 
         try:
             # Without its name, by whose end FFmpeg would take anything for headerless audio.
-            container = av.open(self.file.stream(self.pieces), metadata_errors="replace")
+            container = av.open(
+                self.file.stream(self.pieces),
+                metadata_errors="replace",
+                options={"format_whitelist": FORMATS},
+            )
         except av.FFmpegError as error:
             raise NotRead(error.strerror) from None
         with container:
@@ -109,12 +121,14 @@ class Sound:
             text = f"{len(streams)} audio streams; the first is taken, extract another to use it"
             said.append(("several streams", text))
         start = (container.start_time or 0) / 1e6
-        with self.file.mapped() as data:
+        with Content(self.file) as data:
             watch = _Watch(container, streams[0], start, data)
         place, gaps, astray = 0, [], 0.0
         for frame in self._frames(container, streams[0], watch):
             if frame.pts is not None:
-                ahead = round((float(frame.pts * frame.time_base) - start) * self.rate) - place
+                time = float(frame.pts * frame.time_base)
+                watch.hear(time)
+                ahead = round((time - start) * self.rate) - place
                 if GAP_S < ahead / self.rate <= PAUSE_S:
                     for done in range(0, ahead, BLOCK):
                         yield np.zeros((min(BLOCK, ahead - done), self.channels))
@@ -131,6 +145,11 @@ class Sound:
         if astray > GAP_S:
             text = f"its sound and its times are up to {astray:.2f} s apart, and cuts as much off"
             said.append(("times", f"{text}; write it anew"))
+        if watch.empty > GAP_S:
+            text = (
+                f"its sound pauses for {watch.empty:.2f} s, which is not read: cuts are as much off"
+            )
+            said.append(("times", f"{text}; convert it to MP4"))
         if watch.broken and not place:
             raise InputError(f"{self.path}: damaged audio ({watch.broken})")
         said += watch.findings(place / self.rate if place else 0.0)
@@ -173,15 +192,14 @@ class Sound:
 
     def _samples(self, frame: Any) -> np.ndarray:
         """A decoded frame as (frames, channels), full scale 1."""
-        try:
-            samples = frame.to_ndarray()
-        except ValueError:
-            raise InputError(
-                f"{self.path}: samples in the form {frame.format.name}, which is not read; convert "
-                "it to WAV or FLAC"
-            ) from None
-        planar, channels = frame.format.is_planar, frame.layout.nb_channels
-        samples = samples.T if planar else samples.reshape(-1, channels)
+        from av.audio.plane import AudioPlane
+
+        # Plane by plane: of eight channels and more, the frame itself counts planes that are none.
+        planes = range(self.channels if frame.format.is_planar else 1)
+        kind = KINDS[frame.format.name.removesuffix("p")]
+        read = [np.frombuffer(memoryview(AudioPlane(frame, number)), kind) for number in planes]
+        each = frame.samples * self.channels // len(planes)
+        samples = np.stack([plane[:each] for plane in read], axis=1).reshape(-1, self.channels)
         if samples.dtype.kind == "f":
             return samples.astype(np.float64)
         whole = 2.0 ** (8 * samples.dtype.itemsize - 1)
@@ -199,11 +217,15 @@ class _Watch:
         self.kind, self.start, self.end, self.broken = container.format, start, 0.0, ""
         self.own: float | None = None
         self.total: float | None = None
-        # A stream whose length counts what stands before its beginning, and the seconds of that.
-        self.tagged: int | None = None
-        self.before = 0.0
+        self.stream, self.tagged = stream.index, False
+        self.empty = 0.0  # seconds of sound that are passed over
+        self.first: float | None = None  # time of the stream's first packet
+        self.before = 0.0  # seconds of sound that a decoder leaves out at the beginning
+        # The last picture has no end.
+        rates = [video.average_rate for video in container.streams.video]
+        self.picture = max((1 / float(rate) for rate in rates if rate), default=0.0)
         if self.kind.name == "avi":
-            self.own = lengths.avi(data)
+            self.own, self.empty = lengths.avi(data)
         elif self.kind.name == "asf":
             self.total = lengths.asf(data)
         elif self.kind.name == "flv":
@@ -213,7 +235,7 @@ class _Watch:
             return
         tag = re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", ""))
         if tag:  # Matroska's
-            self.tagged = stream.index
+            self.tagged = True
             hours, minutes, seconds = map(float, tag.groups())
             self.own = 3600 * hours + 60 * minutes + seconds - start
         elif stream.duration:
@@ -227,13 +249,20 @@ class _Watch:
         if packet.pts is not None:
             end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
             self.end = max(self.end, end - self.start)
-            if packet.stream.index == self.tagged:
-                self.before = max(self.before, float(-packet.pts * packet.time_base))
+            if packet.stream.index == self.stream and self.first is None:
+                self.first = float(packet.pts * packet.time_base)
+
+    def hear(self, time: float) -> None:
+        """A decoded frame, in seconds."""
+        if self.tagged and self.first is not None:
+            self.before = max(time - self.first, 0.0)
+        self.tagged = False
 
     def findings(self, decoded: float) -> list[Finding]:
         """What there is to say of a file of which so many seconds of sound were decoded."""
         said, reached = self.own or self.total, decoded if self.own else max(self.end, decoded)
-        if said and reached < said - self.before - SHORT_S:
+        beyond = SHORT_S + self.before + (0.0 if self.own else self.picture)
+        if said and reached < said - beyond:
             text = f"its header says {said:.2f} s, it holds {reached:.2f} s; get the whole file"
             return [("cut short", text)]
         if self.broken:

@@ -66,8 +66,11 @@ def read(data: Data, start: int) -> Read:
     magic = data[start : start + 4]
     layout = CHUNKED.get(magic)
     count = (_chunked if layout else _nist if magic == b"NIST" else _sun)(data, start)
-    if count is None or not start + SHORTEST <= count.first <= len(data):
+    if count is None or count.first < start + SHORTEST:
         return [], [], None
+    if count.first > len(data):
+        text = f"its audio begins at byte {count.first} by its header, of {len(data)} that it has"
+        return [], [(CONTRADICTS, f"{text}; get the whole file, or write it anew")], None
     packets = magic == b"caff" and alac.has_packets(data, start)
     held, following, said = _extent(data, start, layout, count, len(data), packets)
     if said or held != count.declared:  # another file may stand behind one that is cut short
@@ -143,7 +146,7 @@ def _chunked(data: Data, start: int) -> Count | None:
     counts_long = data[start + 12 : start + 16] == b"ds64" and first >= start + 36
     if data[start : start + 4] in (b"RF64", b"BW64") and size == 0xFFFFFFFF and counts_long:
         form, written = "<Q", start + 28
-        (declared,) = struct.unpack_from(form, data, written)
+        declared = int.from_bytes(data[written : written + 8], "little")
         declared = None if declared in (0, 2**64 - 1) else declared
     elif _open(size, layout.head[-1]):
         declared = None
@@ -162,9 +165,10 @@ def _open(size: int, form: str) -> bool:
 
 def _chunk(data: Data, place: int, layout: Chunks) -> tuple[bytes, int] | None:
     """(id, bytes of content) of the chunk at a byte, or None where that is no chunk."""
-    if place + struct.calcsize(layout.head) > len(data):
+    first = place + struct.calcsize(layout.head)
+    if first > len(data):
         return None
-    name, size = struct.unpack_from(layout.head, data, place)
+    name, size = struct.unpack(layout.head, data[place:first])
     if not re.fullmatch(rb"[ -~]{4}", name[:4]) or (layout.own and size < layout.own):
         return None
     return name, size - layout.own
@@ -225,7 +229,7 @@ def _sun(data: Data, start: int) -> Count | None:
     order = ">" if data[start : start + 4] == b".snd" else "<"
     if len(data) < start + 24:
         return None
-    offset, size = struct.unpack_from(order + "II", data, start + 4)
+    offset, size = struct.unpack(order + "II", data[start + 4 : start + 12])
     return Count(start + offset, None if _open(size, "I") else size, start + 8, order + "I", 0)
 
 

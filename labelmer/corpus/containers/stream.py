@@ -1,19 +1,18 @@
 """A stream of a file, and how it is read as a file of its own."""
 
 import io
-import mmap
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 from labelmer.base.errors import InputError
 
-Data = bytes | mmap.mmap  # of a whole file
 Piece = bytes | tuple[int, int]  # the bytes, or (first, stop) in the file
 Finding = tuple[str, str]  # (kind, sentence)
 AGAIN = "run again when nothing writes it"
+BLOCK = 1 << 18  # bytes of a file that are read at once, to be looked at
 CONTRADICTS = "contradicts itself"  # the kind of finding with which a file is not read
 
 
@@ -51,14 +50,13 @@ class File:
         return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
     def check(self) -> None:
-        """InputError if it is another file now, or none, or could not be read to its end."""
+        """InputError if it is another file now, or none, or could not be read."""
         if self.failed:
-            reason = self.failed.strerror
-            raise InputError(f"{self.path}: cannot be read ({reason}); correct its disk")
+            raise unread(self.path, self.failed)
         try:
             now = self._now()
         except OSError as error:
-            raise self._gone(error) from None
+            raise unread(self.path, error) from None
         if now != self._state:
             raise InputError(f"{self.path}: it changed while it was read; {AGAIN}")
 
@@ -67,23 +65,10 @@ class File:
         """What is done within is done with one file; where it is not, that is the error."""
         try:
             yield
-        finally:
+        except Exception:
             self.check()
-
-    def _gone(self, error: OSError) -> InputError:
-        return InputError(f"{self.path}: it cannot be read any more ({error.strerror}); {AGAIN}")
-
-    def mapped(self) -> mmap.mmap:
-        """Its bytes, to be looked at at once: a file that shrinks under a mapping ends us.
-
-        InputError as check(); OSError where it may not be read.
-        """
+            raise
         self.check()
-        with self.path.open("rb") as file:
-            try:
-                return mmap.mmap(file.fileno(), self.size, access=mmap.ACCESS_READ)
-            except ValueError:  # it is shorter by now
-                raise InputError(f"{self.path}: it changed while it was read; {AGAIN}") from None
 
     def stream(self, pieces: Iterable[Piece] | None = None) -> "Pieces":
         """All of it, or pieces, as a file. InputError as check()."""
@@ -91,7 +76,67 @@ class File:
         try:
             return Pieces(self, [(0, self.size)] if pieces is None else list(pieces))
         except OSError as error:
-            raise self._gone(error) from None
+            raise unread(self.path, error) from None
+
+
+def unread(path: Path, error: OSError) -> InputError:
+    """That a file cannot be read, and why."""
+    reason = error.strerror or str(error)
+    return InputError(
+        f"{path}: cannot be read ({reason}); correct its permissions or its disk, or {AGAIN}"
+    )
+
+
+class Content:
+    """The bytes of a file, to be looked at as if they were bytes.
+
+    They are read in blocks and not mapped: where a file shrinks under a mapping, or a disk fails,
+    the process ends. Errors: InputError as File.check().
+    """
+
+    def __init__(self, of: File) -> None:
+        self.of = of
+        self.file = of.stream()
+        self.first, self.block = 0, b""
+
+    def __enter__(self) -> "Content":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def __len__(self) -> int:
+        return self.of.size
+
+    @overload
+    def __getitem__(self, key: int) -> int: ...
+    @overload
+    def __getitem__(self, key: slice) -> bytes: ...
+    def __getitem__(self, key: int | slice) -> int | bytes:
+        if isinstance(key, int):
+            return self._read(key, key + 1)[0]
+        first, stop, _ = key.indices(len(self))
+        return self._read(first, stop)
+
+    def find(self, wanted: bytes, first: int = 0, stop: int | None = None) -> int:
+        """The first byte from which on the wanted bytes stand within first:stop, or -1."""
+        stop = len(self) if stop is None else min(stop, len(self))
+        while first < stop:
+            place = self._read(first, min(first + BLOCK, stop)).find(wanted)
+            if place >= 0:
+                return first + place
+            first += BLOCK - len(wanted) + 1
+        return -1
+
+    def _read(self, first: int, stop: int) -> bytes:
+        if not self.first <= first <= stop <= self.first + len(self.block):
+            self.file.seek(first)
+            size = min(max(stop - first, BLOCK), len(self) - first)
+            self.first, self.block = first, self.file.read(size) or b""
+            if len(self.block) < size:
+                self.of.check()
+                raise InputError(f"{self.of.path}: it ends while it is read; {AGAIN}")
+        return self.block[first - self.first : stop - self.first]
 
 
 class Pieces(io.RawIOBase):
@@ -145,6 +190,7 @@ def size_of(piece: Piece) -> int:
     return len(piece) if isinstance(piece, bytes) else piece[1] - piece[0]
 
 
+Data = bytes | Content  # of a whole file
 # What a kind's read(data, start) returns: streams, findings, the byte of the next stream or None.
 Read = tuple[list[Stream], list[Finding], int | None]
 
