@@ -425,7 +425,8 @@ def audit_of(*rows):
         {"fold": 1 + number // 3, "part": part, "utterances": 9, "speakers": 4}
         | {"known_scenario": 0, "n_angry": angry, "n_sad": 9 - angry}
         | {"speakers_in_train": train, "speakers_in_validation": validation}
-        | {"audio_in_train": 0, "audio_in_validation": 0}
+        | {"audio_in_train": 0, "audio_in_validation": 0, "dialogues": 3}
+        | {"dialogues_in_train": 0, "dialogues_in_validation": 0}
         for number, (part, train, validation, angry) in enumerate(rows)
     )
 
@@ -438,6 +439,14 @@ def test_speakers_that_parts_share_are_told():
     assert with_audit("the parts are given", audit) == (
         "the parts are given; 3 of 8 test speakers train as well; 1 of 8 test speakers validate as "
         "well; 2 of 8 validation speakers train as well"
+    )
+
+
+def test_dialogues_that_parts_share_are_told():
+    audit = audit_of(("train", 4, 0, 5), ("validation", 0, 4, 5), ("test", 0, 0, 5))
+    audit.loc[2, ["dialogues_in_train", "dialogues_in_validation"]] = 1, 2
+    assert with_audit("one fold", audit) == (
+        "one fold; 1 of 3 test dialogues train as well; 2 of 3 test dialogues validate as well"
     )
 
 

@@ -203,6 +203,17 @@ def test_audit_by_hand(scripted):
     assert dropped[overlaps].to_numpy().tolist() == [[1, 0, 0], [0, 3, 0], [0, 0, 3]]
 
 
+@pytest.mark.parametrize("validation", ["session", "dialogues"])
+def test_scripts_that_are_dropped_are_nowhere_but_in_the_test_part(validation):
+    """With `refit` the validation part trains as well."""
+    for held_out, fold, left_out in made(corpus(), validation=validation, shared_scripts="drop"):
+        rows = pd.DataFrame(audited(1, held_out, fold)).set_index("part")
+        assert list(rows.transcripts_in_test) == [0, 0, rows.transcripts_in_test["test"]]
+        assert rows.transcripts_in_validation["train"] == 0 < rows.transcripts_in_test["test"]
+        gone = left_out.groupby("reason").size()
+        assert gone["its words stand in test"] and gone["its words stand in validation or test"]
+
+
 def test_copies_across_parts_are_counted_and_told(caplog):
     table = corpus(sessions=3)
     table["audio"] = [f"{place:02x}" for place in range(len(table))]
@@ -275,14 +286,11 @@ def test_a_corpus_where_all_say_the_same_stops_with_the_key_that_did_it():
     with pytest.raises(InputError) as error:
         made(table, shared_scripts="drop")
     turns = (table.session == "s2").sum()
-    angry, sad = (table[table.label == name].session.value_counts() for name in ("angry", "sad"))
-    counts = "; ".join(
-        f"{part} has {angry[session]} angry, {sad[session]} sad"
-        for part, session in (("validation", "s1"), ("test", "s0"))
-    )
+    angry, sad = ((table.session[table.label == name] == "s0").sum() for name in ("angry", "sad"))
     assert str(error.value) == (
         "fold 1, held out s0: the train part has no utterance of ['angry', 'sad'] (train has 0 "
-        f"angry, 0 sad; {counts}); left out of it: {turns} x its words stand in "
+        "angry, 0 sad; validation has 0 angry, 0 sad; "
+        f"test has {angry} angry, {sad} sad); left out of it: {turns} x its words stand in "
         "validation or test; set folds: shared_scripts: keep, or "
         "choose other labels:, or folds: validation: dialogues"
     )

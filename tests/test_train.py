@@ -447,8 +447,10 @@ def test_one_lucky_epoch_does_not_choose():
         return best_epoch(rows)["epoch"]
 
     assert chosen(0.2, 0.9, 0.3, 0.5, 0.6, 0.6, 0.6) == 7
-    assert chosen(0.5, 0.5, 0.5) == 1  # of equals, the first
-    assert chosen(0.3) == 1
+    assert chosen(0.9, 0.3, 0.5, 0.6, 0.6, 0.6) == 6
+    assert chosen(0.62, 0.5, 0.55, 0.58, 0.6, 0.61, 0.61, 0.6, 0.61, 0.61) == 7
+    assert chosen(0.5, 0.5, 0.5, 0.5) == 3  # of equals, the first
+    assert chosen(0.3) == 1 and chosen(0.9, 0.3) == 2
 
 
 def test_a_small_part_is_passed_over_more_often():

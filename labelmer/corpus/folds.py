@@ -32,7 +32,7 @@ from labelmer.base.tables import PARTS
 from labelmer.base.words import words_of
 from labelmer.corpus.groups import scenario_groups, speaker_groups
 from labelmer.corpus.options import FoldOptions
-from labelmer.corpus.remedies import SAID_ELSEWHERE, others, remedy
+from labelmer.corpus.remedies import SAID_ELSEWHERE, TESTED_TOO, others, remedy
 
 SHARED_WORDS = 4  # a transcript this long counts as the same when it stands elsewhere
 SHARED_DIALOGUE = "shares its dialogues with the test speaker"
@@ -112,7 +112,8 @@ def _fold(
     part[validation] = "validation"
     part[test] = "test"
     if options.shared_scripts == "drop":
-        reason[_said_elsewhere(table.text, part.where(reason == ""))] = SAID_ELSEWHERE
+        for rows, why in _said_elsewhere(table.text, part.where(reason == "")):
+            reason[rows] = why
     return _checked(number, name, table.assign(part=part), reason, options, groups)
 
 
@@ -277,14 +278,19 @@ def _whole_dialogues(training: pd.DataFrame, options: FoldOptions, place: str) -
     return training.index[np.concatenate(dealt[:count])]
 
 
-def _said_elsewhere(text: pd.Series, part: pd.Series) -> pd.Series:
-    """Training turns whose words also stand in the validation or the test part.
+def _said_elsewhere(text: pd.Series, part: pd.Series) -> Iterator[tuple[pd.Series, str]]:
+    """Rows whose words stand in a part that judges them, and why they are left out.
 
-    part: missing where a row is left out.
+    Validation too, as it trains in the end where the config has `refit`. part: missing where a row
+    is left out.
     """
     scripts = text.map(normalised)
-    judging = part.isin(["validation", "test"])
-    return (part == "train") & scripts.isin(set(scripts[judging]) - {""})
+    for mine, judging, why in (
+        ("train", ["validation", "test"], SAID_ELSEWHERE),
+        ("validation", ["test"], TESTED_TOO),
+    ):
+        said = set(scripts[part.isin(judging)]) - {""}
+        yield (part == mine) & scripts.isin(said), why
 
 
 def _check_partner(table: pd.DataFrame, home: str, held_out: str) -> None:

@@ -63,7 +63,10 @@ class FoldOptions:
         "as many lists of scenarios (put numbers in quotes)",
     )
     shared_scripts: str = option(
-        "training turns whose words validate or test", "keep", "drop", enum=["keep", "drop"]
+        "training turns whose words validate or test, validation turns whose words test",
+        "keep",
+        "drop",
+        enum=["keep", "drop"],
     )
     fraction: float = option(
         "only with `dialogues`: share that validates, as near as whole dialogues come",

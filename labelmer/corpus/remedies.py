@@ -8,6 +8,7 @@ from labelmer.corpus.groups import circles_of_speakers
 from labelmer.corpus.options import VALIDATIONS, FoldOptions
 
 SAID_ELSEWHERE = "its words stand in validation or test"
+TESTED_TOO = "its words stand in test"
 
 
 def remedy(
@@ -31,7 +32,7 @@ def remedy(
     if len(gone):
         counts = gone.value_counts().items()
         causes.append(f"left out of it: {', '.join(f'{count} x {why}' for why, count in counts)}")
-    if (gone == SAID_ELSEWHERE).any():
+    if gone.isin([SAID_ELSEWHERE, TESTED_TOO]).any():
         advice.append("set folds: shared_scripts: keep")
     if groups:
         causes.append(_where_scenarios_are(table, circles, absent, groups, options.hold_out))

@@ -27,7 +27,8 @@ SCENARIOS = {
 }
 SCRIPTS = {
     "keep": "scripts that several speakers share are kept",
-    "drop": "training turns whose words stand in validation or test are dropped",
+    "drop": "training turns whose words stand in validation or test, and validation turns whose "
+    "words stand in test, are dropped",
 }
 
 
@@ -62,12 +63,14 @@ def with_audit(protocol: str, audit: pd.DataFrame) -> str:
             heard = f"{copies:,} of {tested:,} test utterances are the audio of one that {what}"
             said.append(f"{heard}, sample for sample")
     for rows, who, column, where in (
-        (test, "test", "speakers_in_train", "train"),
-        (test, "test", "speakers_in_validation", "validate"),
-        (validation, "validation", "speakers_in_train", "train"),
+        (test, "test speakers", "speakers_in_train", "train"),
+        (test, "test speakers", "speakers_in_validation", "validate"),
+        (validation, "validation speakers", "speakers_in_train", "train"),
+        (test, "test dialogues", "dialogues_in_train", "train"),
+        (test, "test dialogues", "dialogues_in_validation", "validate"),
     ):
         if shared := rows[column].sum():
-            said.append(f"{shared:,} of {rows['speakers'].sum():,} {who} speakers {where} as well")
+            said.append(f"{shared:,} of {rows[who.split()[1]].sum():,} {who} {where} as well")
     said += [*_lacking(test), *_lacking(validation)]
     return "; ".join(said)
 

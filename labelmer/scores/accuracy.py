@@ -12,7 +12,7 @@ SMOOTHED = 3  # epochs over which the score that chooses is averaged
 
 SELECTION = (
     "the epoch (of the linear baseline, C) with the best mean of WA and UA on the validation part, "
-    f"epochs averaged with the {SMOOTHED - 1} before"
+    f"epochs averaged with the {SMOOTHED - 1} before, from epoch {SMOOTHED} on"
 )
 
 
@@ -33,8 +33,10 @@ def best_epoch(history: Sequence[dict]) -> dict:
 
     history: a dict for each epoch so far, in order, with validation_wa and validation_ua. Averaged,
     as a small validation part makes a single epoch look good by luck; over earlier epochs alone, so
-    that the best so far is known while training goes on.
+    that the best so far is known while training goes on. Of fewer epochs than are averaged, it is
+    the last.
     """
     scores = [(row["validation_wa"] + row["validation_ua"]) / 2 for row in history]
-    smooth = [np.mean(scores[max(0, i + 1 - SMOOTHED) : i + 1]) for i in range(len(scores))]
-    return history[int(np.argmax(smooth))]
+    ends = range(min(SMOOTHED, len(scores)), len(scores) + 1)
+    smooth = [np.mean(scores[max(0, end - SMOOTHED) : end]) for end in ends]
+    return history[ends[int(np.argmax(smooth))] - 1]
