@@ -588,3 +588,18 @@ def test_extreme_inputs_stay_finite(variant):
 def test_the_baseline_is_no_network():
     with pytest.raises(InputError, match="architecture linear is no network"):
         architectures.untrained(architectures.options({"architecture": "linear"}), {}, C)
+
+
+def test_input_dropout_takes_the_same_dimensions_from_all_rows_of_an_utterance():
+    model = fresh("concatenate", input_dropout=0.5)
+    side, (_, mask), seen = model.sides["speech"], batch(model)["speech"], []
+    side.mean.zero_()
+    side.sd.fill_(1)
+    side.project.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    for training in (False, True):
+        side.train(training)
+        side(torch.ones(*mask.shape, WIDTHS["speech"]), mask)
+    plain, dropped = (layout.Layout(mask).unpack(rows) for rows in seen)
+    assert (plain[mask] == 1).all() and set(dropped[mask].flatten().tolist()) == {0.0, 2.0}
+    assert all((rows[there] == rows[0]).all() for rows, there in zip(dropped, mask, strict=True))
+    assert len({tuple(rows[0].tolist()) for rows in dropped}) > 1

@@ -493,6 +493,53 @@ def test_refit_learns_from_validation_too_and_for_as_long_as_was_best(corpus, tm
     assert weights(other.train("m", training=options)) == weights(anew)
 
 
+def steps(corpus, count=4, **options):
+    """A new model that has made so many updates."""
+    options = options_from({**SMALL, **options})
+    part = corpus.part("train", options)
+    built = train.build(options, part, CLASSES)
+    training = train.TrainingOptions(**{**QUICK, "batch_size": 12})
+    for _ in train.updates(built, part, training, 1, count):
+        pass
+    return built
+
+
+def test_the_momentum_stays_as_it_is(corpus, monkeypatch):
+    seen = []
+
+    class Spy(train.AdamW):
+        def step(self, *given):
+            seen.extend(group["betas"] for group in self.param_groups)
+            return super().step(*given)
+
+    monkeypatch.setattr(train, "AdamW", Spy)
+    steps(corpus)
+    assert len(seen) == 8 and set(seen) == {(0.9, 0.999)}
+
+
+def test_a_device_says_how_many_rows_go_through_the_model_at_once(corpus, monkeypatch):
+    seen, asked = [], []
+    monkeypatch.setattr(batches, "rows_at_once", lambda device: asked.append(device) or 20)
+    loss = train.backward
+
+    def spy(model, labels, places, *rest):
+        seen.append(len(places))
+        return loss(model, labels, places, *rest)
+
+    monkeypatch.setattr(train, "backward", spy)
+    steps(corpus)
+    assert asked == [torch.device("cpu")] and min(seen) > 1
+
+
+def test_no_update_waits_for_the_device(corpus, monkeypatch):
+    def waits(*_):
+        raise AssertionError("a tensor's value was asked for")
+
+    for name in ("item", "__bool__", "__float__"):
+        monkeypatch.setattr(torch.Tensor, name, waits)
+    steps(corpus)
+
+
 def test_weight_decay_acts_on_matrices_alone(corpus):
     options = options_from(SMALL)
     built = train.build(options, corpus.part("train", options), CLASSES)
