@@ -716,6 +716,25 @@ def configured(folder, **changes):
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"num_attention_heads": 3}, "num_heads`: 3"),
+        ({"num_conv_pos_embedding_groups": 3}, "divisible by groups"),
+        ({"hidden_act": "nope"}, "KeyError: 'nope'"),
+        ({"conv_kernel": [10]}, "len(config.conv_kernel) = 1"),
+    ],
+)
+def test_a_config_that_makes_no_network_is_named_and_not_the_weights(
+    snapshot, tmp_path, changes, said
+):
+    folder = shutil.copytree(snapshot("wav2vec2-group"), tmp_path / "wav2vec2")
+    configured(folder, **changes)
+    with pytest.raises(InputError, match="wav2vec2: config.json cannot be used") as caught:
+        encoders.load(folder, 1)
+    assert said in str(caught.value).replace("`len(", "len(") and "correct it" in str(caught.value)
+
+
 def test_more_and_fewer_layers_than_the_weights_have(snapshot, tmp_path, caplog):
     for kind in ("bert", "wav2vec2-group"):
         folder = shutil.copytree(snapshot(kind), tmp_path / kind)

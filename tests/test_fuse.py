@@ -369,8 +369,10 @@ def test_a_late_fusion_of_two_experiments_has_a_row_of_each(tmp_path, speech, te
     for number, of_run in enumerate(runs):
         tables.write(tmp_path / f"{number}.tsv", of_run, "weights")
     told = ["--weights", *(tmp_path / f"{number}.tsv" for number in range(4))]
-    weights.main(list(map(str, [*told, "--out", tmp_path / "weights.tsv"])))
+    told += ["--out", tmp_path / "weights.tsv", "--config", '{"selection": "the last"}']
+    weights.main(list(map(str, told)))
     table = columns.read(tmp_path / "weights.tsv", "weights")
+    assert set(table.selection) == {"the last"}
     assert table[["speech", "member", "weight", "left_out"]].values.tolist() == [
         [encoder, f"s+t/frozen/{member}", weight, left_out]
         for encoder in ("s", "s2")

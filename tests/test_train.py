@@ -551,6 +551,15 @@ def test_weight_decay_acts_on_matrices_alone(corpus):
     assert all(n.endswith("weight") for n in pulled) and "sides.text.norm.weight" in free
 
 
+def test_weight_decay_leaves_the_gains_of_an_encoder_alone():
+    encoder = torch.nn.Module()
+    encoder.position = torch.nn.utils.parametrizations.weight_norm(torch.nn.Conv1d(4, 4, 3), dim=2)
+    encoder.of_heads = torch.nn.Parameter(torch.ones(1, 2, 1, 1))
+    encoder.score = torch.nn.Linear(4, 1, bias=False)
+    shapes = [sorted(p.shape for p in group["params"]) for group in decayed(encoder, 0.01)]
+    assert shapes == [[(1, 4), (4, 4, 3)], [(1, 1, 3), (1, 2, 1, 1), (4,)]]
+
+
 def test_a_class_that_cannot_teach_is_named(corpus, caplog):
     table = corpus.table[(corpus.table.part != "train") | (corpus.table.label != "sad")]
     tables.write(corpus.fold, table, "fold")

@@ -46,6 +46,16 @@ def test_a_typo_in_the_config_stops_before_any_job(workspace):
     assert not (workspace.folder / "results").exists()
 
 
+def test_networks_without_the_linear_baseline_are_warned_of(workspace):
+    config = workspace.config()
+    config["variants"]["plain"] = {"architecture": "linear"}
+    for variants, said in (["full"], True), (["full", "plain"], False):
+        config["experiments"] = [{**config["experiments"][0], "variants": variants}]
+        workspace.configure(config)
+        _, output = workspace.snakemake("--dry-run")
+        assert ("no variant is of architecture: linear" in output) == said
+
+
 def test_a_class_twice_in_the_config_stops_before_any_job(workspace):
     path = workspace.folder / "test.yaml"
     text = path.read_text()

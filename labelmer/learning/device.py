@@ -85,10 +85,16 @@ def decayed(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]
     """Groups of parameters: weight decay acts on matrices.
 
     Norms, biases, sharpness, null tokens, mixes and label embeddings are pulled towards zero by
-    nothing: zero is no modest value of theirs.
+    nothing: zero is no modest value of theirs. Nor are the gains of an encoder's convolution,
+    (1, 1, K), or of its attention heads, (1, heads, 1, 1).
     """
     named = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    matrices = {n for n, p in named.items() if p.ndim > 1 and not n.endswith("label_embeddings")}
+    matrices = {
+        name
+        for name, p in named.items()
+        if (p.ndim == 2 or sum(size > 1 for size in p.shape) > 1)
+        and not name.endswith("label_embeddings")
+    }
     return [
         {"params": [p for n, p in named.items() if n in matrices], "weight_decay": weight_decay},
         {"params": [p for n, p in named.items() if n not in matrices], "weight_decay": 0.0},

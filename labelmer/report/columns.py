@@ -139,6 +139,7 @@ RESULTS = {
         "weight_least": Column(float, "the least of these"),
         "weight_most": Column(float, "the most of these"),
         "left_out": Column(float, "share of the runs in which it is 0"),
+        "selection": PROTOCOL["selection"],
     },
     "compare": {
         **VARIANT,

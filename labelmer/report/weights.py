@@ -1,4 +1,7 @@
-"""Weights of late fusions, chosen in each run -> those of each member, over runs."""
+"""Weights of late fusions, chosen in each run -> those of each member, over runs.
+
+--config holds {"selection": sentence}.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +10,7 @@ import pandas as pd
 
 from labelmer.base import tables
 from labelmer.base.log import log
+from labelmer.base.options import TEXT
 from labelmer.base.stage import command, parse, stage_parser
 from labelmer.base.tables import VARIANT
 from labelmer.report import columns
@@ -25,8 +29,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = stage_parser(__doc__)
     parser.add_argument("--weights", type=Path, nargs="+", required=True, metavar="TSV")
     parser.add_argument("--out", type=Path, required=True, metavar="TSV", help="table to write")
-    args = parse(parser, argv)
+    args = parse(parser, argv, {"selection": TEXT})
     table = weights(tables.read_all(args.weights, "weights"))
+    table = table.assign(selection=args.config["selection"])
     columns.write(args.out, table, "weights")
     for row in table[table["left_out"] > 0].itertuples():
         log.info(

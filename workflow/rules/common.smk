@@ -208,9 +208,14 @@ ANY_RECOGNISED = bool(TRANSCRIBER) or "transcripts" in CORPUS
 # another transcriber stand beside them.
 TRANSCRIPTS = f"transcripts/{TRANSCRIBER['name']}" if TRANSCRIBER else "transcripts"
 
+USED = {KINDS[variant] for e in config["experiments"] for variant in e["variants"]}
+ANY_TRAINED, ANY_FUSED = "network" in USED, "product" in USED
+if workflow.is_main_process and ANY_TRAINED and "linear" not in USED:
+    logger.warning(
+        "experiments: no variant is of architecture: linear, so that no table will say whether a network "
+        "is better than logistic regression on the means of the same features; add one."
+    )
 # Salience is of networks.
-ANY_TRAINED = any(KINDS[v] == "network" for e in config["experiments"] for v in e["variants"])
-ANY_FUSED = any(KINDS[v] == "product" for e in config["experiments"] for v in e["variants"])
 RATIONALES = [CORPUS["rationales"]] if "rationales" in CORPUS and ANY_TRAINED else []
 CHECKED_RATIONALES = [f"{S}/rationales.tsv"] if RATIONALES else []
 

@@ -222,7 +222,7 @@ rule weights:
         mem_mb=memory("plain"),
     params:
         weights=every_run_short(WEIGHTS, fused),
-        config=tracked("weights"),
+        config=tracked("weights", selection=STATED["selection"]),
     shell:
         """
         python -m labelmer weights \

@@ -252,7 +252,9 @@ def explained(what: str, advice: str) -> Iterator[None]:
     except Exception as error:  # transformers, safetensors and pickle have no common class
         if lacks_memory(error):
             raise
-        said = str(error).strip().partition("\n")[0]
+        said, _, more = str(error).strip().partition("\n")
+        if said.endswith(":"):
+            said += " " + more.strip().partition("\n")[0]
         raise InputError(f"{what} ({type(error).__name__}: {said}); {advice}") from None
 
 

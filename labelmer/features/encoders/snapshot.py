@@ -35,17 +35,30 @@ def network(folder: Path, use_safetensors: bool = True, **options: Any) -> torch
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # what counts in its report of the loading is checked below
     with explained(f"{folder}: no weights to load", WHOLE):
-        model, report = AutoModel.from_pretrained(
-            folder,
-            local_files_only=True,
-            use_safetensors=use_safetensors,
-            dtype=torch.float32,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # they are named below
-            **options,
-        )
+        try:
+            model, report = AutoModel.from_pretrained(
+                folder,
+                local_files_only=True,
+                use_safetensors=use_safetensors,
+                dtype=torch.float32,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are named below
+                **options,
+            )
+        except Exception:
+            _check_config(folder)
+            raise
     _check_weights(folder, model, report)
     return model.eval()
+
+
+def _check_config(folder: Path) -> None:
+    """InputError if no network can be made by config.json, whatever the weights are."""
+    from transformers import AutoConfig, AutoModel
+
+    advice = "correct it, or take the file that came with the weights"
+    with explained(f"{folder}: config.json cannot be used", advice), torch.device("meta"):
+        AutoModel.from_config(AutoConfig.from_pretrained(folder, local_files_only=True))
 
 
 def _check_weights(folder: Path, model: torch.nn.Module, report: dict[str, Any]) -> None:
