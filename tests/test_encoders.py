@@ -730,9 +730,9 @@ def test_a_config_that_makes_no_network_is_named_and_not_the_weights(
 ):
     folder = shutil.copytree(snapshot("wav2vec2-group"), tmp_path / "wav2vec2")
     configured(folder, **changes)
-    with pytest.raises(InputError, match="wav2vec2: config.json cannot be used") as caught:
+    with pytest.raises(InputError, match=r"wav2vec2: config\.json cannot be used") as caught:
         encoders.load(folder, 1)
-    assert said in str(caught.value).replace("`len(", "len(") and "correct it" in str(caught.value)
+    assert said in str(caught.value) and "correct it" in str(caught.value)
 
 
 def test_more_and_fewer_layers_than_the_weights_have(snapshot, tmp_path, caplog):
