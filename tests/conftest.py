@@ -1,6 +1,7 @@
 """What several test files share: a copy of the repository to run, and what lies beside it."""
 
 import atexit
+import errno
 import functools
 import json
 import multiprocessing
@@ -233,3 +234,12 @@ def nemo():
 def whisper():
     """The folder of the real Whisper encoder."""
     return beside("models", "whisper-tiny.en-encoder")
+
+
+def break_disk(monkeypatch):
+    """From now on what preadv reads, as audio, cannot be read."""
+
+    def fails(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "preadv", fails)

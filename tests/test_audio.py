@@ -1,6 +1,5 @@
 """audio and containers: all that a file holds is decoded, or a word says what is not."""
 
-import errno
 import io
 import os
 import resource
@@ -11,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile
+from conftest import break_disk
 
 from labelmer.base.errors import InputError
 from labelmer.corpus import audio, containers, resampling
@@ -259,11 +259,7 @@ def test_a_disk_that_fails_is_named(tmp_path, monkeypatch, capfd, kind):
     path = tmp_path / "a"
     path.write_bytes(encoded(noise(32_000), **FORMATS[kind][0]))
     source = audio.Source(path)
-
-    def fails(*_):
-        raise OSError(errno.EIO, "Input/output error")
-
-    monkeypatch.setattr(os, "preadv", fails)
+    break_disk(monkeypatch)
     for attempt in (lambda: source.read(*source.span()), lambda: audio.Source(path)):
         with pytest.raises(InputError, match=rf"{path}: cannot be read \(Input/output error\)"):
             attempt()

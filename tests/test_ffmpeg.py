@@ -1,8 +1,6 @@
 """ffmpeg: what libsndfile does not read, and the sound of videos, is decoded whole or named."""
 
-import errno
 import json
-import os
 import struct
 import sys
 from fractions import Fraction
@@ -10,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import soundfile
+from conftest import break_disk
 
 from labelmer.base import tables
 from labelmer.base.errors import InputError
@@ -374,14 +373,11 @@ def test_an_flv_without_end_is_not_checked(tmp_path):
 def test_a_disk_that_fails_is_named(tmp_path, monkeypatch):
     path = store(tmp_path / "a.mkv", noise(16_000), "pcm_s16le")
     source = audio.Source(path)
-
-    def fails(*_):
-        raise OSError(errno.EIO, "Input/output error")
-
-    monkeypatch.setattr(os, "preadv", fails)
-    for attempt in (lambda: source.read(*source.span()), lambda: audio.Source(path)):
-        with pytest.raises(InputError, match=rf"{path}: cannot be read \(Input/output error\)"):
-            attempt()
+    break_disk(monkeypatch)
+    with pytest.raises(InputError, match=rf"{path}: cannot be read \(Input/output error\)"):
+        source.read(*source.span())
+    with pytest.raises(InputError, match=rf"{path}: cannot be read"):
+        audio.Source(path)
 
 
 @pytest.mark.parametrize("kind", ["WAV", "AIFF", "FLAC", "AU"])

@@ -200,6 +200,7 @@ LEARNED = {"runs": 4, "updates": 512.0, "chosen": 301.5, "chosen_least": 77, "ch
 LEARNED |= {"late": 0.25, "selection": "best epoch"}
 MULTIPLIED = {"member": "a+b/frozen/c", "models": 2, "runs": 4, "weight": 0.72}
 MULTIPLIED |= {"weight_least": 0.0, "weight_most": 1.25, "left_out": 0.25}
+MULTIPLIED |= {"selection": LEARNED["selection"]}
 
 
 def run_page(reports, splits, out, *others):
