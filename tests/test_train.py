@@ -493,15 +493,14 @@ def test_refit_learns_from_validation_too_and_for_as_long_as_was_best(corpus, tm
     assert weights(other.train("m", training=options)) == weights(anew)
 
 
-def steps(corpus, count=4, **options):
-    """A new model that has made so many updates."""
-    options = options_from({**SMALL, **options})
+def steps(corpus):
+    """Four updates of a new model."""
+    options = options_from(SMALL)
     part = corpus.part("train", options)
     built = train.build(options, part, CLASSES)
     training = train.TrainingOptions(**{**QUICK, "batch_size": 12})
-    for _ in train.updates(built, part, training, 1, count):
+    for _ in train.updates(built, part, training, 1, 4):
         pass
-    return built
 
 
 def test_the_momentum_stays_as_it_is(corpus, monkeypatch):

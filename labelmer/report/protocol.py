@@ -53,24 +53,22 @@ def with_audit(protocol: str, audit: pd.DataFrame) -> str:
     audit: the table "audit". Numbers are sums over folds.
     """
     test, validation = (audit[audit["part"] == part] for part in ("test", "validation"))
-    said = [protocol]
+    said, tested = [protocol], test["utterances"].sum()
     if known := test["known_scenario"].sum():
-        tested = test["utterances"].sum()
         said.append(f"{known:,} of {tested:,} test utterances are of scenarios that training knows")
     for column, what in (("audio_in_train", "trains"), ("audio_in_validation", "validates")):
         if copies := test[column].sum():
-            tested = test["utterances"].sum()
             heard = f"{copies:,} of {tested:,} test utterances are the audio of one that {what}"
             said.append(f"{heard}, sample for sample")
-    for rows, who, column, where in (
-        (test, "test speakers", "speakers_in_train", "train"),
-        (test, "test speakers", "speakers_in_validation", "validate"),
-        (validation, "validation speakers", "speakers_in_train", "train"),
-        (test, "test dialogues", "dialogues_in_train", "train"),
-        (test, "test dialogues", "dialogues_in_validation", "validate"),
+    for rows, part, what, other, does in (
+        (test, "test", "speakers", "train", "train"),
+        (test, "test", "speakers", "validation", "validate"),
+        (validation, "validation", "speakers", "train", "train"),
+        (test, "test", "dialogues", "train", "train"),
+        (test, "test", "dialogues", "validation", "validate"),
     ):
-        if shared := rows[column].sum():
-            said.append(f"{shared:,} of {rows[who.split()[1]].sum():,} {who} {where} as well")
+        if shared := rows[f"{what}_in_{other}"].sum():
+            said.append(f"{shared:,} of {rows[what].sum():,} {part} {what} {does} as well")
     said += [*_lacking(test), *_lacking(validation)]
     return "; ".join(said)
 
