@@ -540,13 +540,14 @@ def test_no_update_waits_for_the_device(corpus, monkeypatch):
 
 
 def test_weight_decay_acts_on_matrices_alone(corpus):
-    options = options_from(SMALL)
+    options = options_from({**SMALL, "context_turns": 2})
     built = train.build(options, corpus.part("train", options), CLASSES)
     named = {id(p): n for n, p in built.named_parameters()}
     pulled, free = ({named[id(p)] for p in group["params"]} for group in decayed(built, 0.01))
     assert pulled | free == set(named.values()) and not pulled & free
     assert {"sides.text.project.inward.0.weight", "joint.0.weight"} <= pulled
     assert {"sides.text.label_embeddings", "sides.text.log_sharpness", "sides.speech.null"} <= free
+    assert {"context.speaker", "context.distance"} <= free
     assert all(n.endswith("weight") for n in pulled) and "sides.text.norm.weight" in free
 
 
