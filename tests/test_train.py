@@ -438,6 +438,25 @@ def test_the_kept_epoch_is_the_best_one_on_validation(corpus, monkeypatch):
     assert torch.equal(logits, batches.predict(built, parts["validation"]))
 
 
+@pytest.mark.parametrize("patience, epochs", [(None, 9), (1, 4), (2, 7), (3, 9)])
+def test_training_ends_where_validation_has_stopped_rising(corpus, monkeypatch, patience, epochs):
+    options = options_from(SMALL)
+    parts = {name: corpus.part(name, options) for name in ("train", "validation")}
+    built = train.build(options, parts["train"], CLASSES)
+    # Averaged over three epochs, from the third on: .3, .2, .5, .4, .4, .6, .6
+    scores = iter([0.3, 0.3, 0.3, 0.0, 1.2, 0.0, 0.0, 1.8, 0.0])
+
+    def accuracies(*_):
+        return dict.fromkeys(("wa", "ua"), next(scores))
+
+    monkeypatch.setattr(train, "accuracies", accuracies)
+    training = train.TrainingOptions(**{**QUICK, "epochs": 9, "patience": patience})
+    rows, _ = train.fit(built, parts["train"], parts["validation"], training, seed=1)
+    assert len(rows) == epochs
+    best = {4: 3, 7: 5, 9: 8}[epochs]
+    assert [row["epoch"] for row in rows if row["chosen"]] == [best]
+
+
 def test_one_lucky_epoch_does_not_choose():
     def chosen(*scores):
         rows = [

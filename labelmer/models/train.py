@@ -137,11 +137,13 @@ def fit(
                     "peak_memory_mb": peak_memory(device),
                 }
             )
-            if best_epoch(history) is history[-1]:
+            best = best_epoch(history)
+            if best is history[-1]:
                 kept = {name: value.clone() for name, value in model.state_dict().items()}, logits
             progress.advance(1)
+            if options.patience and epoch - best["epoch"] >= options.patience:
+                break
     model.load_state_dict(kept[0])
-    best = best_epoch(history)
     return [{**row, "chosen": int(row is best)} for row in history], kept[1]
 
 

@@ -16,6 +16,13 @@ class TrainingOptions:
         minimum=1,
     )
     epochs: int = option("passes over the training part, at least", 4, 8, minimum=1)
+    patience: int = option(
+        "passes without a better epoch after which training ends, before all `updates` are made; "
+        "if not given, all are made",
+        None,
+        10,
+        minimum=1,
+    )
     batch_size: int = option("utterances whose gradient makes one update", 16, 64, minimum=1)
     learning_rate: float = option("at its height", 1e-3, 5e-4, exclusiveMinimum=0)
     weight_decay: float = option("of matrices alone", 0.01, 0.0, minimum=0)
