@@ -11,7 +11,8 @@ import torch
 
 from labelmer.base.log import log
 
-EMBEDDINGS = ("label_embeddings", "context.speaker", "context.distance")  # looked up, not multiplied
+# Looked up, not multiplied by.
+EMBEDDINGS = ("label_embeddings", "context.speaker", "context.distance")
 
 
 def device_of(gpu: int | bool) -> str:
@@ -86,17 +87,16 @@ def mixed_precision(device: torch.device | str, wanted: bool = True) -> torch.au
 def decayed(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Groups of parameters: weight decay acts on matrices.
 
-    Norms, biases, sharpness, null tokens, mixes and embeddings (of labels, and of who speaks a turn
-    and how far off it is) are pulled towards zero by nothing: zero is no modest value of theirs. Nor
-    are the gains of an encoder's convolution, (1, 1, K), or of its attention heads,
+    Norms, biases, sharpness, null tokens, mixes and embeddings (of labels, of who speaks a turn
+    and how far off it is) are pulled towards zero by nothing: zero is no modest value of theirs.
+    Nor are the gains of an encoder's convolution, (1, 1, K), or of its attention heads,
     (1, heads, 1, 1).
     """
     named = {name: p for name, p in model.named_parameters() if p.requires_grad}
     matrices = {
         name
         for name, p in named.items()
-        if (p.ndim == 2 or sum(size > 1 for size in p.shape) > 1)
-        and not name.endswith(EMBEDDINGS)
+        if (p.ndim == 2 or sum(size > 1 for size in p.shape) > 1) and not name.endswith(EMBEDDINGS)
     }
     return [
         {"params": [p for n, p in named.items() if n in matrices], "weight_decay": weight_decay},

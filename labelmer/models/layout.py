@@ -18,25 +18,24 @@ class Layout:
     (B, T, ...), with zeros on padding. On a CPU R is the number of rows. A GPU would have to be
     waited for to know that, and computes padding in less time: there R is B T.
 
-    mask     (B, T): the rows that count
-    before   (R, 1): 1 where the utterance has a row before this one, else 0
-    after    (R, 1): the same of a row after it
-    groups   slices of utterances, for what looks at all rows of an utterance at once, and
-    longest  rows of the longest utterance in each: few are padding where a batch is in order of
-             length, as in training
+    mask      (B, T): the rows that count
+    before    (R, 1): 1 where the utterance has a row before this one, else 0
+    after     (R, 1): the same of a row after it
+    together  number of utterances that what looks at all rows of an utterance takes at once, and
+    longest   rows of the longest of these, of each such group: few are padding where a batch is in
+              order of length, as in training
     """
 
     def __init__(self, mask: torch.Tensor) -> None:
         self.mask = self.inside = mask
         self.places = places_of(mask)
-        self.groups: list[slice] = [slice(None)]
-        self.longest = [mask.shape[1]]
+        self.together, self.longest = len(mask), [mask.shape[1]]
         if self.places is not None:
             self.owner = self.places // mask.shape[1]  # (R,): the number of a row's utterance
             ends = (mask * torch.arange(1, 1 + mask.shape[1])).amax(1).tolist()
             starts = range(0, len(mask), GROUP)
-            self.groups = [slice(start, start + GROUP) for start in starts]
-            self.longest = [max(ends[group]) for group in self.groups]
+            self.together = GROUP
+            self.longest = [max(ends[start : start + GROUP]) for start in starts]
         edged = F.pad(mask, (1, 1))
         self.before, self.after = (
             self.pack(there)[:, None].float() for there in (edged[:, :-2], edged[:, 2:])

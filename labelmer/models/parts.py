@@ -295,13 +295,17 @@ class CrossAttention(nn.Module):
             key = torch.cat([key, other], -1)
         share = ask.mask / (self.heads * ask.mask.sum(-1, keepdim=True))  # (B, T)
         answers, received = [], []
-        for some, t, u in zip(ask.groups, ask.longest, asked.longest, strict=True):
-            logits = query[some, :, :t] @ key[some, :, :u].transpose(-1, -2)  # (b, K, t, u)
-            there = asked.mask[some, None, None, :u]
-            attention = logits.masked_fill(~there, -torch.inf).softmax(-1)
-            answer = (attention @ value[some, :, :u]).transpose(1, 2).flatten(2)  # (b, t, d)
+        together = zip(
+            *(x.split(ask.together) for x in (query, key, value, asked.mask, share)),
+            *(ask.longest, asked.longest),
+            strict=True,
+        )
+        for q, k, v, there, counts, t, u in together:  # of b utterances
+            logits = q[:, :, :t] @ k[:, :, :u].transpose(-1, -2)  # (b, K, t, u)
+            attention = logits.masked_fill(~there[:, None, None, :u], -torch.inf).softmax(-1)
+            answer = (attention @ v[:, :, :u]).transpose(1, 2).flatten(2)  # (b, t, d)
             answers.append(F.pad(answer, (0, 0, 0, query.shape[2] - t)))
-            weights = (share[some, None, None, :t] @ attention).sum((1, 2))  # (b, u)
+            weights = (counts[:, None, None, :t] @ attention).sum((1, 2))  # (b, u)
             received.append(F.pad(weights, (0, key.shape[2] - u)))
         answer = ask.pack(torch.cat(answers))  # (R, d)
         return self.norm(asking.hidden + self.dropout(self.outward(answer))), torch.cat(received)
