@@ -55,6 +55,7 @@ class AdamW(torch.optim.AdamW):
     """PyTorch's, without the import of its compiler: 1.2 s and 120 MB of every job."""
 
     add_param_group = inspect.unwrap(torch.optim.AdamW.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.AdamW.zero_grad)
     step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
 
 
@@ -188,7 +189,8 @@ def updates(
             if droppable and model.options.modality_dropout:
                 dropout = len(numbers), model.options.modality_dropout
                 present = missing(*dropout, generator, model.options.joint, bool(train.context))
-            model.train()
+            if not model.training:  # as after a prediction
+                model.train()
             optimiser.zero_grad()
             loss = backward(model, train.labels[numbers], places, made, weights, present)
             torch.nn.utils.clip_grad_norm_(learned, CLIP)
