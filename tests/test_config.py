@@ -257,6 +257,11 @@ def misread(tmp_path, *texts):
         ("epochs: 010\n", ":1: epochs: YAML reads 010 as 8"),
         ("c:\n  name: !foo other\n", ":2: c: name: the tag !foo, expected none; put text in quot"),
         ("c: !!python/tuple [1]\n", ":1: c: the tag tag:yaml.org,2002:python/tuple"),
+        ("a:\n  =: 1\n", ":2: a: YAML reads the key = as no text; put it in quotes"),
+        ("c: [=]\n", ":1: c: 1: a = alone is no text; put it in quotes"),
+        ('w: "sad \\ud83d"\n', ":1: w: U+D83D is half of a character"),
+        ('"w\\ude00": 1\n', "U+DE00 is half of a character"),
+        ('{"w": "\\ud83d\\ude00 \\ud83d"}', ":1: w: U+D83D is half of a character"),
     ],
 )
 def test_what_yaml_would_read_otherwise_is_named_with_file_and_line(tmp_path, text, said):

@@ -33,7 +33,7 @@ def test_each_variant_is_a_row_with_the_updates_that_were_best(tmp_path):
     for path, run in zip(paths, runs, strict=True):
         tables.write(path, history(*run), "history")
     out = tmp_path / "convergence.tsv"
-    config = json.dumps({"selection": "the best epoch"})
+    config = json.dumps({"selection": "the best epoch", "training": {}})
     files = ["--histories", *map(str, paths), "--out", str(out)]
     convergence.main([*files, "--config", config, "--log", str(tmp_path / "log")])
     full, additive = columns.read(out, "convergence").itertuples()
@@ -47,3 +47,14 @@ def test_trainings_of_different_length_are_weighed_by_their_own(tmp_path):
     both = pd.concat([history("full", 1, 5, epochs=5), history("full", 2, 5, epochs=50)])
     (row,) = convergence.convergence(both).to_dict("records")
     assert row["updates"] == 550 and row["chosen"] == 100 and row["late"] == pytest.approx(0.5)
+
+
+def test_what_patience_ended_is_not_late():
+    both = pd.concat([history("full", 1, 37, epochs=40), history("full", 2, 38, epochs=40)])
+    lates = [convergence.convergence(both, patience).late[0] for patience in (None, 3, 2, 4)]
+    assert lates == [1, 0.5, 0, 1]
+
+
+def test_the_last_tenth_is_late():
+    lates = [convergence.convergence(history("full", 1, n, epochs=100)).late[0] for n in (90, 91)]
+    assert lates == [0, 1]

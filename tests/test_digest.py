@@ -254,6 +254,22 @@ def test_places_are_told_apart_by_size_time_and_link_and_not_by_content(tmp_path
     assert places_digest(paths) != now
 
 
+def test_a_link_is_followed_to_what_it_leads_to(tmp_path, monkeypatch):
+    for folder in ("v1", "v2"):
+        (tmp_path / folder / "sub").mkdir(parents=True)
+        (tmp_path / folder / "sub" / "a").write_text("six")
+        os.utime(tmp_path / folder / "sub" / "a", (1, 1))
+    (tmp_path / "current").symlink_to("v1")
+    (tmp_path / "corpus").symlink_to(tmp_path / "current" / "sub")
+    (tmp_path / "round").symlink_to("round")
+    monkeypatch.chdir(tmp_path)
+    before = places_digest(["corpus/a", "round"])
+    assert places_digest(["corpus/a", "round"]) == before
+    (tmp_path / "current").unlink()
+    (tmp_path / "current").symlink_to("v2")
+    assert places_digest(["corpus/a", "round"]) != before
+
+
 def test_the_words_of_an_option_do_not_count_and_its_rules_do(digest):
     field = 'x: int = option("how many", 4, 8, minimum=1)\n'
     told = (

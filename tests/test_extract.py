@@ -258,6 +258,30 @@ def test_characters_that_nobody_sees_are_told(text, caplog):
     assert "1 texts have characters that nobody sees" in caplog.text and "(U+FFFD)" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        ("can&#39;t", "&#39;"),
+        ("you &amp; me", "&amp;"),
+        ("can\u00e2\u20ac\u2122t", "\u00e2\u20ac\u2122"),
+        ("caf\u00c3\u00a9", "\u00c3\u00a9"),
+        (r"can\u2019t", r"\u2019"),
+        ("can%27t", "%27"),
+    ],
+)
+def test_what_stands_for_a_character_is_told(text, caplog, words, said):
+    text({"a": words, "b": "no"})
+    assert "1 texts have what stands for a character" in caplog.text and said in caplog.text
+
+
+@pytest.mark.parametrize(
+    "words", ["AT&T; no", "100% 27 trees", "\u00c2me", "S\u00c3O", "no \\ tree", "50%ab"]
+)
+def test_what_is_text_is_no_stand_in(text, caplog, words):
+    text({"a": words})
+    assert "stands for a character" not in caplog.text
+
+
 def test_accents_apart_from_their_letters_are_told_where_a_vocabulary_lacks_the_word(text, caplog):
     text({"a": "the cafe\u0301"})
     assert "(1 write accents as characters of their own: compose them)" in caplog.text

@@ -28,6 +28,8 @@ SAME = [
     ("\u0149", "\u02bcn", None),
     ("O'Neil", "O\ua78bNeil", None),
     ("ILGIN", "\u0131lg\u0131n", None),
+    ("Ann", "Ann\u2800", "nothing against U+2800"),
+    ("\u0634\u0627\u06c1", "\u0634\u0627\u0647", "U+06C1 against U+0647"),
 ]
 
 
@@ -53,5 +55,9 @@ def test_a_path_is_said_to_be_misspelt_where_another_spelling_is_there(tmp_path)
     assert "backslashes" in names.misspelt(tmp_path / "Audio\\x.wav")
     for path in ("Audio/X.WAV", "audio/x.wav", "Audio/x.wav "):
         assert "spelt otherwise" in names.misspelt(tmp_path / path)
+    (tmp_path / "Audio" / "z.wav").symlink_to("gone.wav")
+    assert names.misspelt(tmp_path / "Audio/z.wav").endswith(
+        "Audio/z.wav is a link to gone.wav, which is not there"
+    )
     for path in ("Audio/y.wav", "sound/x.wav", "Audio/x.wav"):
         assert names.misspelt(tmp_path / path) == ""

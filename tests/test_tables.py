@@ -209,6 +209,20 @@ def test_a_cell_that_may_or_may_not_be_quoted_is_warned_of(tmp_path, caplog):
     assert "(cells like this: 2)" in caplog.text
 
 
+def test_quotes_with_a_backslash_are_warned_of(tmp_path, caplog):
+    cell = r'"she said \"no\""'
+    (tmp_path / "t.tsv").write_text(f"id\ttext\na\tno\nb\t{cell}\n")
+    assert tables.given(tmp_path / "t.tsv", "transcripts").text[3] == cell
+    assert f"t.tsv:3: the quotes around {cell} are taken for" in caplog.text
+
+
+@pytest.mark.parametrize("row", ["id\ttext", "ID\tText ", "\ufeffid\ttext"])
+def test_a_header_within_the_table_is_refused(tmp_path, row):
+    (tmp_path / "t.tsv").write_text(f"id\ttext\na\tno\n{row}\nb\tno\n")
+    with pytest.raises(InputError, match=r"t\.tsv:3: the header stands here again"):
+        tables.given(tmp_path / "t.tsv", "transcripts")
+
+
 def test_our_own_tables_are_never_unquoted(tmp_path):
     words = ['"a ""b"" c"', '"']
     tables.write(tmp_path / "t.tsv", utterances(text=words), "utterances")
@@ -260,10 +274,12 @@ def test_what_is_no_table_is_refused_by_name(tmp_path, content, why):
     assert f"t.tsv: not a table of tab-separated UTF-8 text ({why}" in message
 
 
-def test_cells_that_programs_write_for_nothing_are_named(tmp_path, caplog):
-    (tmp_path / "t.tsv").write_text("id\ttext\na\tno\nb\tnan\nc\tnan bread\nd\tnan\n")
-    assert list(tables.given(tmp_path / "t.tsv", "transcripts").text)[1] == "nan"
-    assert "t.tsv:3: text is 'nan', as programs write a cell without a value" in caplog.text
+@pytest.mark.parametrize("nothing", ["nan", "NA", "N/A", r"\N", "(null)", "#N/A N/A"])
+def test_cells_that_programs_write_for_nothing_are_named(tmp_path, caplog, nothing):
+    rows = f"a\tno\nb\t{nothing}\nc\tnan bread\nd\t{nothing}\n"
+    (tmp_path / "t.tsv").write_text(f"id\ttext\n{rows}")
+    assert list(tables.given(tmp_path / "t.tsv", "transcripts").text)[1] == nothing
+    assert f"t.tsv:3: text is '{nothing}', as programs write a cell without a value" in caplog.text
     assert "(cells like this: 2)" in caplog.text
 
 

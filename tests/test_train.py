@@ -484,10 +484,19 @@ def test_a_small_part_is_passed_over_more_often():
 
 def test_few_updates_are_warned_of(corpus, caplog):
     corpus.train("few", training=QUICK)  # 36 utterances in 3 batches, 3 epochs
-    assert "training makes 9 updates only" in caplog.text and "training: updates" in caplog.text
+    assert "training made 9 updates only" in caplog.text and "training: updates" in caplog.text
+    assert "the refit" not in caplog.text
+    corpus.train("most", training={**QUICK, "updates": 99})
+    assert "training made 99 updates only" in caplog.text
     caplog.clear()
     corpus.train("more", training={**QUICK, "updates": 100})
     assert "updates only" not in caplog.text
+    # Of 100 epochs patience lets it make a few; the refit then makes fewer than that.
+    corpus.train("ended", training={**QUICK, "updates": 300, "patience": 1, "refit": True})
+    made = history(corpus.folder / "ended").updates.max()
+    assert made < 100
+    assert f"training made {made} updates only" in caplog.text and "or patience" in caplog.text
+    assert "the refit makes" in caplog.text
 
 
 def test_refit_learns_from_validation_too_and_for_as_long_as_was_best(corpus, tmp_path):
@@ -513,6 +522,22 @@ def test_refit_learns_from_validation_too_and_for_as_long_as_was_best(corpus, tm
     assert weights(corpus.train("again", training=options)) == weights(anew) != weights(plain)
     other = altered(corpus, tmp_path / "test", "test")
     assert weights(other.train("m", training=options)) == weights(anew)
+
+
+def test_a_refit_is_as_long_as_was_best_and_begins_as_the_first_fit_did(corpus, monkeypatch):
+    seen = []
+
+    def counted(model, part, options, seed, count):
+        seen.append((count, len(part.labels), torch.rand(1).item()))
+
+    monkeypatch.setattr(train, "refit", counted)
+    for patience in (1, 2):
+        training = {**QUICK, "epochs": 40, "patience": patience, "refit": True}
+        rows = history(corpus.train(f"m{patience}", training=training))
+        assert rows.epoch.max() - rows.query("chosen == 1").epoch.item() == patience
+        count, utterances, _ = seen[-1]
+        assert (count, utterances) == (rows.query("chosen == 1").updates.item(), 51)
+    assert seen[0][2] == seen[1][2]  # however long the first fit was
 
 
 def steps(corpus):

@@ -53,10 +53,21 @@ def places_digest(paths: Iterable[Path | str]) -> str:
     files = [Path(name) for name in sorted(set(map(str, paths)))]
     folders = {file.parent for file in files}
     above = {place for folder in folders for place in (folder, *folder.parents)}
-    links = sorted(place for place in {*files, *above} if place.is_symlink())
     facts: list[tuple] = [(str(file), *_size_and_time(file)) for file in files]
-    facts += [(str(link), str(link.readlink())) for link in links]
+    facts += [(str(link), str(link.readlink())) for link in sorted(_links({*files, *above}))]
     return content_key(canonical_json(facts)).hex()
+
+
+def _links(places: Iterable[Path]) -> set[Path]:
+    """Those of the places that are links, and all links that stand on the way to their targets."""
+    found: set[Path] = set()
+    new = {place for place in places if place.is_symlink()}
+    while new:
+        found |= new
+        targets = [link.parent / link.readlink() for link in new]
+        ways = {place for target in targets for place in (target, *target.parents)}
+        new = {place for place in ways - found if place.is_symlink()}
+    return found
 
 
 def _size_and_time(path: Path) -> tuple[int | None, int | None]:

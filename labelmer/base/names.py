@@ -13,14 +13,14 @@ from pathlib import Path
 
 UNSEEN_KINDS = ("Cc", "Cf")  # control and format characters
 # Not seen either: combining grapheme joiner, Hangul fillers, Khmer
-# inherent vowels, Mongolian and other variation selectors.
-UNSEEN = {0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x3164, 0xFFA0}
-UNSEEN |= {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
+# inherent vowels, Mongolian and other variation selectors, the blank of Braille.
+UNSEEN = {0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x2800, 0x3164}
+UNSEEN |= {0xFFA0, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
 # Word processors write others than keyboards do.
 APOSTROPHES = dict.fromkeys(map(ord, "’‘‛ʼʻʹ′`´＇՚׳ꞌꞋ"), "'")
 # Letters that Arabic, Persian and Urdu keyboards write for each other; alef with and without hamza.
 # Source: the ArabicNormalizer and PersianNormalizer of Apache Lucene.
-ALIKE = str.maketrans("أإآٱيىكةۀ", "ااااییکهه")
+ALIKE = str.maketrans("أإآٱيىكةۀہۂ", "ااااییکهههه")
 DASHES = dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63, 0xFF0D], "-")
 
 
@@ -102,6 +102,8 @@ def misspelt(path: Path | str) -> str:
     path = Path(path)
     for place in [*reversed(path.parents), path]:
         if not place.exists():
+            if place.is_symlink():
+                return f", {place} is a link to {place.readlink()}, which is not there"
             near = key(place.name) in _keys(place.parent)
             return ", its path is spelt otherwise there (case, blanks or Unicode)" if near else ""
     return ""

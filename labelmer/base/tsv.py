@@ -21,7 +21,8 @@ DOUBLED = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"')
 
 # What pandas, R, Python, databases and spreadsheets write for a value that is not there.
 MISSING = {"nan", "NaN", "<NA>", "NaT", "NA", "None", "null", "NULL", "#N/A", "#NAME?", "#REF!"}
-MISSING |= {"#VALUE!", "#DIV/0!", "#NUM!", "#NULL!"}
+MISSING |= {"#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "N/A", "n/a", "#N/A N/A", "-nan", "-NaN"}
+MISSING |= {"1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", r"\N", "(null)", "nil"}
 
 Rows = dict[int, list[str]]  # {number of a row's first line: its cells}
 
@@ -112,12 +113,13 @@ def _warn_of_quotes(rows: Rows, path: Path | str) -> None:
         (line, cell)
         for line, row in rows.items()
         for cell in row
-        if len(cell) > 2 and cell[0] == cell[-1] == '"' and '"' not in cell[1:-1]
+        if len(cell) > 2 and cell[0] == cell[-1] == '"' and '"' not in cell[1:-1].replace('\\"', "")
     ]
     if quotations:
         log.warning(
             "%s:%d: the quotes around %s are taken for characters of the text (cells like this: "
-            "%d); if the program that wrote the table put them there, take them off",
+            "%d); if the program that wrote the table put them there, take them off, and the "
+            "backslashes before quotes within",
             *(path, *quotations[0], len(quotations)),
         )
 
@@ -192,5 +194,9 @@ def _check_rows(rows: Rows, path: Path | str) -> None:
                 f"{path}:{line}: {len(row)} cells, expected {len(header)} as in the header; "
                 "correct the row (an empty cell needs its tab too)"
             )
-        if line > 1 and [cell.strip("\ufeff") for cell in row] == header:
+        if line > 1 and [*map(_bare, row)] == [*map(_bare, header)]:
             raise InputError(f"{path}:{line}: the header stands here again; remove the line")
+
+
+def _bare(cell: str) -> str:
+    return cell.strip("\ufeff \xa0").casefold()

@@ -54,7 +54,8 @@ def _misread(path: Path | str) -> Iterator[str]:
         return
     try:
         json.loads(text)
-        text = text.replace("\t", " ")  # JSON is YAML but for its tabs
+        # JSON is YAML but for its tabs, and for characters in two escapes.
+        text = re.sub(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..", "x", text.replace("\t", " "))
     except (ValueError, RecursionError):
         pass
     try:
@@ -96,7 +97,10 @@ def _misread_node(
     elif isinstance(node, yaml.ScalarNode):
         kind = node.tag.rpartition(":")[2]
         place = _place(node, path, way)
-        if kind == "timestamp":
+        yield from _halves(node, place)
+        if kind == "value":
+            yield f"{place}: a = alone is no text; put it in quotes"
+        elif kind == "timestamp":
             yield f"{place}: YAML reads {node.value} as a date; put it in quotes"
         elif kind in ("int", "float") and not NUMBER.fullmatch(node.value):
             yield (
@@ -111,6 +115,7 @@ def _misread_node(
                 yield f"{place}: a key that is a list or has keys itself, expected text"
                 continue
             name = key.value
+            yield from _halves(key, place)
             if key.tag.rpartition(":")[2] not in ("str", "merge"):
                 yield f"{place}: YAML reads the key {name} as {_read(key)}; put it in quotes"
             if name in first:
@@ -128,4 +133,12 @@ def _place(node: yaml.Node, path: Path | str, way: tuple[str, ...]) -> str:
 
 def _read(node: yaml.ScalarNode) -> str:
     """What YAML makes of a scalar, as text."""
+    if node.value == "=":
+        return "no text"
     return str(yaml.safe_load(node.value))
+
+
+def _halves(node: yaml.ScalarNode, place: str) -> Iterator[str]:
+    """Complaints about characters that can never be written, as escapes may make them."""
+    for half in re.findall("[\ud800-\udfff]", node.value)[:1]:
+        yield f"{place}: U+{ord(half):04X} is half of a character; write the character itself"

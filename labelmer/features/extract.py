@@ -14,6 +14,7 @@ the same threads and if no memory runs out, however often a run was interrupted.
 
 import importlib.metadata
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +42,11 @@ if TYPE_CHECKING:
     from labelmer.features.encoders.base import Encoder
 
 UNITS = {"speech": "frames", "text": "tokens"}
+# A character as HTML, program code or an address writes it, or as UTF-8 that was read as Latin-1.
+BROKEN = re.compile(
+    r"&(?:#\d+|#x[0-9a-f]+|[a-z]{2,6});|\\u[0-9a-fA-F]{4}"
+    r"|(?<=[^\W\d])%(?:2[0-9A-F]|3[A-F]|[CDE][0-9A-F])|â€.|[ÂÃÐØÙ][¡-¿]"
+)
 
 
 def extract(
@@ -137,6 +143,15 @@ def tell_of_lost_words(
             "may change tokens: %s; take them out of the words",
             *(out, len(hidden)),
             ", ".join(hidden[:NAMED]),
+        )
+    broken = {name: BROKEN.search(text) for name, text in zip(items.ids, items.inputs, strict=True)}
+    named = [f"'{name}' ({found[0]})" for name, found in broken.items() if found]
+    if named:
+        log.warning(
+            "%s: %d texts have what stands for a character on web pages, in program code or in "
+            "another encoding: %s; write the characters themselves",
+            *(out, len(named)),
+            ", ".join(named[:NAMED]),
         )
 
 

@@ -108,8 +108,6 @@ def fit(
     """
     device = next(model.parameters()).device
     batches_, epochs = options.batches(len(train.labels)), options.passes(len(train.labels))
-    if (most := epochs * batches_) < FEW_UPDATES:
-        log.warning("training makes %d updates only, seldom enough; raise training: updates", most)
     weights = class_weights(train.labels, model.classes)
     target = torch.from_numpy(validation.labels)
     steps = updates(model, train, options, seed, epochs * batches_)
@@ -144,6 +142,11 @@ def fit(
             progress.advance(1)
             if options.patience and epoch - best["epoch"] >= options.patience:
                 break
+    if (made := history[-1]["updates"]) < FEW_UPDATES:
+        log.warning(
+            "training made %d updates only, seldom enough; raise training: updates%s",
+            *(made, " or patience" if options.patience else ""),
+        )
     model.load_state_dict(kept[0])
     return [{**row, "chosen": int(row is best)} for row in history], kept[1]
 

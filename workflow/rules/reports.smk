@@ -194,7 +194,9 @@ rule convergence:
         mem_mb=memory("plain"),
     params:
         histories=every_run_short(HISTORY, trained),
-        config=tracked("convergence", selection=STATED["selection"]),
+        config=tracked(
+            "convergence", selection=STATED["selection"], training=config["training"]
+        ),
     shell:
         """
         python -m labelmer convergence \
