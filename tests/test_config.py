@@ -245,7 +245,7 @@ def misread(tmp_path, *texts):
         ("labels: {no: {codes: [x]}}\n", ":1: labels: YAML reads the key no as False; put it in q"),
         ("labels:\n  on: {}\n", ":2: labels: YAML reads the key on as True"),
         ("labels: {~: {}}\n", "YAML reads the key ~ as None"),
-        ("labels: {1: {}}\n", "YAML reads the key 1 as 1"),
+        ("labels: {1: {}}\n", "YAML reads the key 1 as a number; put it in quotes"),
         ("labels: {2020-01-01: {}}\n", "YAML reads the key 2020-01-01 as 2020-01-01"),
         ("labels: {[a, b]: {}}\n", "labels: a key that is a list"),
         ("l: {c: [a, 01]}\n", ":1: l: c: 2: YAML reads 01 as 1; put it in quotes"),

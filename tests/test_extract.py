@@ -258,6 +258,13 @@ def test_characters_that_nobody_sees_are_told(text, caplog):
     assert "1 texts have characters that nobody sees" in caplog.text and "(U+FFFD)" in caplog.text
 
 
+def test_texts_without_words_are_told(text, caplog):
+    text({"a": "", "b": "no", "c": "so"})
+    assert "are empty" not in caplog.text
+    text({"a": " ", "b": "no", "c": ""})
+    assert "2 of 3 texts are empty, such as that of 'a'" in caplog.text
+
+
 @pytest.mark.parametrize(
     "words, said",
     [

@@ -221,6 +221,28 @@ def test_a_column_that_is_almost_one_of_ours_is_not_passed_over(write, name):
         manifest.rows(write(ROWS, almost))
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("start_time", "start"),
+        ("Begin", "start"),
+        ("end (ms)", "end"),
+        ("Offset", "end"),
+        ("dialog", "dialogue"),
+        ("Dialogue_ID", "dialogue"),
+        ("sessions", "session"),
+    ],
+)
+def test_what_others_call_a_column_of_ours_is_not_passed_over(write, name, meant):
+    header = [column for column in HEADER if column != meant]
+    rows = [[cell for c, cell in zip(HEADER, row, strict=True) if c != meant] for row in ROWS]
+    with pytest.raises(InputError, match=rf"is not read, expected '{meant}'; rename it"):
+        manifest.rows(write([[*row, ""] for row in rows], [*header, name]))
+    own = "one" if meant == "session" else ""
+    both = write([[*row, "", own] for row in rows], [*header, name, meant])
+    assert len(manifest.rows(both)) == 3
+
+
 def test_one_recording_is_one_dialogue_whatever_its_path_says(tmp_path):
     (tmp_path / "wav").mkdir()
     (tmp_path / "wav" / "a.wav").touch()
@@ -289,7 +311,7 @@ def test_a_start_without_an_end_column_is_refused(write):
 def test_a_missing_manifest_a_folder_and_other_files_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"no\.tsv: there is no such manifest"):
         manifest.rows(str(tmp_path / "no.tsv"))
-    with pytest.raises(InputError, match="not a table of tab-separated UTF-8 text"):
+    with pytest.raises(InputError, match=r"corpus: root: .* is a folder, expected the manifest"):
         manifest.rows(str(tmp_path))
     (tmp_path / "latin.tsv").write_bytes("\t".join(HEADER).encode() + b"\n\xe9\t\n")
     with pytest.raises(InputError, match=r"latin\.tsv: not a table"):

@@ -29,6 +29,12 @@ SAME = [
     ("O'Neil", "O\ua78bNeil", None),
     ("ILGIN", "\u0131lg\u0131n", None),
     ("Ann", "Ann\u2800", "nothing against U+2800"),
+    ("1", "1.0", "nothing against U+002E U+0030"),
+    ("7", "007", "nothing against U+0030 U+0030"),
+    ("EB0", "\u0415\u04120", "U+0045 U+0042 against U+0415 U+0412"),
+    ("\u0412\u0435\u0440\u0430", "\u0432\u0435\u0440\u0430", "U+0412 against U+0432"),
+    ("\u0645\u062d\u0640\u0645\u062f", "\u0645\u062d\u0645\u062f", "U+0640 against nothing"),
+    ("\u0645\u064f\u062d", "\u0645\u062d", "U+064F against nothing"),
     ("\u0634\u0627\u06c1", "\u0634\u0627\u0647", "U+06C1 against U+0647"),
 ]
 
@@ -43,7 +49,15 @@ def test_spellings_of_one_name(a, b, said):
 
 
 @pytest.mark.parametrize(
-    "pair", [("a1", "a2"), ("Jose", "Jos\u00e9"), ("a b", "ab"), ("a_b", "a-b")]
+    "pair",
+    [
+        ("a1", "a2"),
+        ("Jose", "Jos\u00e9"),
+        ("a b", "ab"),
+        ("a_b", "a-b"),
+        ("1.0", "10"),
+        ("1.5", "1.50"),
+    ],
 )
 def test_names_that_are_two(pair):
     assert names.alike(pair) is None and names.meant(*pair[:1], pair[1:]) == ""

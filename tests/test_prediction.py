@@ -20,6 +20,7 @@ from test_encoders import snapshot  # noqa: F401
 import labelmer
 from labelmer.base import tables, trial
 from labelmer.base.errors import InputError
+from labelmer.base.log import log
 from labelmer.base.ragged import Ragged
 from labelmer.models import fuse
 from labelmer.prediction import bundle, pauses, predict
@@ -491,18 +492,37 @@ def test_a_table_without_rows_is_refused(study, model, tmp_path, said):
         (["--tsv", "/dev/null"], "/dev/null is no regular file, and would be lost"),
         (["--log", "/proc/x.log"], "/proc/x.log: cannot be written"),
         (["--tsv", "{folder}/x", "--explain", "{folder}/x"], "give each a file of its own"),
+        (["--log", "{wav}"], "a.wav is what another argument names, and would be lost"),
+        (["--log", "{texts}"], "words.tsv is what another argument names"),
+        (["--log", "{model}/bundle.json"], "bundle.json is there and no log, and would be lost"),
+        (["--log", "{folder}/x", "--tsv", "{folder}/x"], "x is what another argument names"),
+        (["--tsv", "{other}"], "other.tsv is there and not of labelmer predict"),
+        (["--explain", "{other}"], "other.tsv is there and not of labelmer predict"),
     ],
 )
 def test_nothing_that_is_read_is_written_over(study, model, tmp_path, said, outputs, words):
     wav, texts = tmp_path / "a.wav", tmp_path / "words.tsv"
     shutil.copy(study.wav("u000"), wav)
     texts.write_text("id\ttext\na\tno\n")
-    before = {path: path.read_bytes() for path in (wav, texts, model / "bundle.json")}
-    places = {"wav": wav, "texts": texts, "model": model, "folder": tmp_path}
+    other = tmp_path / "other.tsv"
+    other.write_text("id\ttext\nb\tyes\n")
+    before = {path: path.read_bytes() for path in (wav, texts, other, model / "bundle.json")}
+    places = {"wav": wav, "other": other, "texts": texts, "model": model, "folder": tmp_path}
     told = [model, wav, "--texts", texts, *(text.format(**places) for text in outputs)]
     assert words in said(predict.main, *told)
     assert {path: path.read_bytes() for path in before} == before
-    assert sorted(tmp_path.iterdir()) == [wav, texts]
+    assert sorted(tmp_path.iterdir()) == sorted([wav, texts, other])
+
+
+def test_what_was_written_before_is_written_anew(study, model, tmp_path, capsys):
+    outputs = ["--tsv", "t.tsv", "--explain", "p.html", "--log", "l.log"]
+    told = [str(tmp_path / name) if "." in name else name for name in outputs]
+    for text in ("no", "tree"):
+        predict.main([str(model), str(study.wav("u000")), "--text", text, *told])
+        assert text in (tmp_path / "t.tsv").read_text()
+        assert text in (tmp_path / "p.html").read_text()
+    log.removeHandler(log.handlers[-1])
+    assert (tmp_path / "l.log").read_text().count("wrote") == 2
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,14 @@ def test_quotes_with_a_backslash_are_warned_of(tmp_path, caplog):
     assert f"t.tsv:3: the quotes around {cell} are taken for" in caplog.text
 
 
+def test_names_of_rows_as_r_writes_them_are_explained(tmp_path):
+    (tmp_path / "t.tsv").write_text('"id"\t"text"\n"1"\t"a"\t"no"\n"2"\t"b"\t"so"\n')
+    with pytest.raises(
+        InputError, match=r"has 3 cells and the header 2, as R .* row.names = FALSE"
+    ):
+        tables.given(tmp_path / "t.tsv", "transcripts")
+
+
 @pytest.mark.parametrize("row", ["id\ttext", "ID\tText ", "\ufeffid\ttext"])
 def test_a_header_within_the_table_is_refused(tmp_path, row):
     (tmp_path / "t.tsv").write_text(f"id\ttext\na\tno\n{row}\nb\tno\n")
@@ -274,7 +282,7 @@ def test_what_is_no_table_is_refused_by_name(tmp_path, content, why):
     assert f"t.tsv: not a table of tab-separated UTF-8 text ({why}" in message
 
 
-@pytest.mark.parametrize("nothing", ["nan", "NA", "N/A", r"\N", "(null)", "#N/A N/A"])
+@pytest.mark.parametrize("nothing", ["nan", "NA", "N/A", r"\N", "(null)", "#N/A N/A", "#WERT!"])
 def test_cells_that_programs_write_for_nothing_are_named(tmp_path, caplog, nothing):
     rows = f"a\tno\nb\t{nothing}\nc\tnan bread\nd\t{nothing}\n"
     (tmp_path / "t.tsv").write_text(f"id\ttext\n{rows}")

@@ -1,6 +1,7 @@
 """The log: plain lines, on the terminal those that warn or are for all, in a stage's file all."""
 
 import logging
+import re
 import sys
 from pathlib import Path
 
@@ -15,6 +16,12 @@ def log_to_terminal() -> None:
     handler.setFormatter(logging.Formatter("%(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
+
+
+def is_log(path: Path) -> bool:
+    """Is a file a log that was written here, or the beginning of one?"""
+    with path.open("rb") as file:
+        return re.fullmatch(rb"\d{0,2}(:\d{0,2}(:\d{0,2} ?)?)?", file.read(9)) is not None
 
 
 class LogFile(logging.FileHandler):

@@ -1,5 +1,6 @@
 """When two names are one: case, Unicode form, width, blanks and what is not seen do not count, nor
-does which dash or apostrophe it is, of which script a digit, or which keyboard's an Arabic letter.
+does which dash or apostrophe it is, of which script a digit, which keyboard's an Arabic letter, of
+which script a capital that looks the same in two, or the zeros around a number.
 
 Unicode Standard Annex 15 (normalisation forms), section 3.13 (caseless matching) and 5.21
 (characters that are ignored in display).
@@ -7,6 +8,7 @@ Unicode Standard Annex 15 (normalisation forms), section 3.13 (caseless matching
 
 import functools
 import itertools
+import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,12 +23,29 @@ APOSTROPHES = dict.fromkeys(map(ord, "’‘‛ʼʻʹ′`´＇՚׳ꞌꞋ"), "'")
 # Letters that Arabic, Persian and Urdu keyboards write for each other; alef with and without hamza.
 # Source: the ArabicNormalizer and PersianNormalizer of Apache Lucene.
 ALIKE = str.maketrans("أإآٱيىكةۀہۂ", "ااااییکهههه")
+# Vowel marks, and what stretches a word.
+MARKS = dict.fromkeys([0x640, 0x670, *range(0x64B, 0x653)])
+# Capitals of Cyrillic and Greek that nobody tells from those of ASCII.
+# Source: Unicode Technical Standard 39, confusables.
+LOOKS = str.maketrans("АВЕЅІЈКМНОРСТУХΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABESIJKMHOPCTYXABEZHIKMNOPTYX")
+# Spreadsheets take the zeros before a number away, and pandas adds some behind it.
+NUMBER = re.compile(r"0*(\d+?)(?:\.0+)?")
 DASHES = dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63, 0xFF0D], "-")
 
 
 def key(name: str) -> str:
     """What all spellings of a name share."""
-    return folded(plain(name.translate(APOSTROPHES | DASHES)))
+    name = folded(_latin(plain(name.translate(APOSTROPHES | DASHES))))
+    number = NUMBER.fullmatch(name)
+    return number[1] if number else name
+
+
+def _latin(name: str) -> str:
+    """A name all of whose letters look like capitals of ASCII, in these; any other as it is."""
+    if name.isascii():
+        return name
+    latin = name.upper().translate(LOOKS)
+    return latin if latin.isascii() else name
 
 
 def folded(text: str) -> str:
@@ -37,7 +56,7 @@ def folded(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).casefold()
     # Lower case of a Turkish I may have lost its dot, or have it as a mark.
     text = unicodedata.normalize("NFKC", text.replace("i\u0307", "i").replace("ı", "i"))
-    return "".join(str(unicodedata.decimal(c, c)) for c in text.translate(ALIKE))
+    return "".join(str(unicodedata.decimal(c, c)) for c in text.translate(ALIKE | MARKS))
 
 
 def plain(name: str) -> str:

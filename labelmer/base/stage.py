@@ -12,7 +12,7 @@ from typing import Any
 
 from labelmer.base.errors import STOPPED, InputError, of_the_disk
 from labelmer.base.files import writing
-from labelmer.base.log import LogFile, log, log_to_terminal
+from labelmer.base.log import LogFile, is_log, log, log_to_terminal
 from labelmer.base.options import TEXT, check, closed, refuse, schema_of
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -68,6 +68,7 @@ def parse(
     parser.add_argument("--log", type=Path, metavar="FILE", help="plain lines go here")
     args = parser.parse_args(argv)
     if args.log:
+        _check_log(args)
         with writing(args.log):
             args.log.parent.mkdir(parents=True, exist_ok=True)
             log.addHandler(LogFile(args.log))
@@ -76,6 +77,19 @@ def parse(
     schema = {**closed(rules, list(needed)), "additionalProperties": others}
     refuse(check(schema, args.config, "--config"))
     return args
+
+
+def _check_log(args: argparse.Namespace) -> None:
+    """InputError: --log names what is read or written besides, or a file that is no log."""
+    named = [value for name, value in vars(args).items() if name != "log"]
+    places = [place for v in named for place in (v if isinstance(v, list) else [v])]
+    if args.log.resolve() in {place.resolve() for place in places if isinstance(place, Path)}:
+        raise InputError(
+            f"--log {args.log} is what another argument names, and would be lost; give a file of "
+            "its own"
+        )
+    if args.log.is_file() and not is_log(args.log):
+        raise InputError(f"--log {args.log} is there and no log, and would be lost; give another")
 
 
 def json_object(text: str) -> dict:

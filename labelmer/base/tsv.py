@@ -22,6 +22,7 @@ DOUBLED = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"')
 # What pandas, R, Python, databases and spreadsheets write for a value that is not there.
 MISSING = {"nan", "NaN", "<NA>", "NaT", "NA", "None", "null", "NULL", "#N/A", "#NAME?", "#REF!"}
 MISSING |= {"#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "N/A", "n/a", "#N/A N/A", "-nan", "-NaN"}
+MISSING |= {"#NV", "#WERT!", "#BEZUG!", "#ZAHL!", "#VALEUR!", "#NOMBRE!", "#¡VALOR!"}
 MISSING |= {"1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", r"\N", "(null)", "nil"}
 
 Rows = dict[int, list[str]]  # {number of a row's first line: its cells}
@@ -151,7 +152,7 @@ def _warn_of_missing(table: pd.DataFrame, path: Path | str) -> None:
         if len(found):
             log.warning(
                 "%s:%d: %s is '%s', as programs write a cell without a value (cells like this: "
-                "%d); it is taken for a name or a word: empty it, if it is none",
+                "%d); empty such a cell, if it has none",
                 *(path, found.index[0], column, found.iloc[0], len(found)),
             )
 
@@ -186,6 +187,12 @@ def _check_rows(rows: Rows, path: Path | str) -> None:
             )
         if header.count(name) > 1:
             raise InputError(f"{path}:1: the column '{name}' stands twice; remove or rename one")
+    below = [row for line, row in rows.items() if line > 1]
+    if below and all(len(row) == len(header) + 1 for row in below):
+        raise InputError(
+            f"{path}: every row has {len(header) + 1} cells and the header {len(header)}, as R "
+            "writes the names of rows; write the table anew with row.names = FALSE"
+        )
     for line, row in rows.items():
         if row in ([], [""]):
             raise InputError(f"{path}:{line}: an empty line between the rows; remove it")

@@ -135,7 +135,9 @@ def _read(node: yaml.ScalarNode) -> str:
     """What YAML makes of a scalar, as text."""
     if node.value == "=":
         return "no text"
-    return str(yaml.safe_load(node.value))
+    read = str(yaml.safe_load(node.value))
+    number = node.tag.endswith((":int", ":float"))
+    return "a number" if number and read == node.value else read
 
 
 def _halves(node: yaml.ScalarNode, place: str) -> Iterator[str]:

@@ -33,12 +33,16 @@ REASONS = {  # what libsndfile's errors mean, where it says otherwise
     1: "of no known format; raw audio has to be converted to WAV or FLAC",
     7: "it begins as audio does, but nothing can be decoded; get the whole file",
 }
+# Text in UTF-8, cut off anywhere: samples seldom are.
+TEXT = rb"([\t\n\r -~]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3})+"
+TEXT += rb"([\xe0-\xf4][\x80-\xbf]{,2}|[\xc2-\xdf])?"
 NO_AUDIO = [  # how files begin that are called audio and are none
     (rb"version https://git-lfs", "a pointer of git-lfs, not the file; run `git lfs pull`"),
     (rb"(?i)(\xef\xbb\xbf)?\s*(<!doctype|<html|<\?xml)", "a web page; download the audio again"),
     (rb"PK\x03\x04|\x1f\x8b", "a compressed archive; unpack it"),
     (rb"\0+$", "it begins with zeros, as what was not copied does; copy the file again"),
-    (rb"[\t\n\r -~\x80-\xff]+$", "text, not audio; get the audio itself"),
+    (rb"(RIFF|fLaC|OggS|FORM|ID3).{,8}$", "cut off behind its beginning; copy it again"),
+    (TEXT + rb"$", "text, not audio; get the audio itself"),
 ]
 FOREIGN = [  # how files begin that only FFmpeg reads, and what they are
     (rb".{4}ftyp", "MP4 or M4A"),

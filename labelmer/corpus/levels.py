@@ -17,6 +17,7 @@ def measure(block: np.ndarray, mono: np.ndarray) -> dict[str, Any]:
     size = np.abs(block) if peak > 0.75 else np.zeros(1)
     return {
         "count": len(block),
+        "zeros": len(block) - np.count_nonzero(block.any(axis=1)),
         "low": low,
         "high": high,
         "loud": np.count_nonzero(size > 0.75) / block.shape[1],
@@ -42,6 +43,11 @@ def oddities(levels: list[dict[str, Any]]) -> list[Finding]:
         kind = "digital silence" if peak == 0 else "one constant value"
         return [("no sound", f"nothing but {kind}; check the file and its times")]
     found = []
+    if level["zeros"] > 0.9 * count:
+        text = (
+            f"digital silence in {level['zeros'] / count:.0%} of it; check the file and its times"
+        )
+        found.append(("mostly silence", text))
     share = {name: level[name] / count for name in ("loud", "full", "beyond")}
     clipped = share["full"] > 0.05
     wrong = peak >= 16 or share["beyond"] > 0.05 or share["loud"] > 0.5

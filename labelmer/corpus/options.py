@@ -114,6 +114,7 @@ class FoldOptions:
             fewest = self.fewest_groups
             if len(speakers) < fewest:
                 remedy = f"so few cannot be held out: {fewest} are needed at least"
+                remedy += " (two, with validation: dialogues and folds: 2)" * (fewest == 3)
             elif fewest <= circles < len(speakers):
                 remedy = f"as those who talk with each other stay together, ask for {circles}"
                 remedy += f" or fewer, {fewest} at least"

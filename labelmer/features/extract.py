@@ -135,6 +135,13 @@ def tell_of_lost_words(
             ", ".join(f"'{name}' ({lost[name]} of {len(tokens[name])})" for name in worst),
             f" ({apart} write accents as characters of their own: compose them)" if apart else "",
         )
+    empty = [name for name, text in zip(items.ids, items.inputs, strict=True) if not text.strip()]
+    if len(empty) > 1 and 2 * len(empty) >= len(items.ids):
+        log.warning(
+            "%s: %d of %d texts are empty, such as that of '%s': what is learned from them is not "
+            "of words; study speech alone, or give the words",
+            *(out, len(empty), len(items.ids), empty[0]),
+        )
     odd = {name: _odd(text) for name, text in zip(items.ids, items.inputs, strict=True)}
     hidden = [f"'{name}' (U+{ord(found):04X})" for name, found in odd.items() if found]
     if hidden:

@@ -96,9 +96,21 @@ def check_outputs(args: argparse.Namespace) -> None:
             raise InputError(f"{said} is a folder, expected a file to write; add its name")
         if path.exists() and not path.is_file():
             raise InputError(f"{said} is no regular file, and would be lost; give another name")
+        if path.is_file() and not _is_ours(path, name):
+            raise InputError(
+                f"{said} is there and not of labelmer predict, and would be lost; give another name"
+            )
         refuse_unwritable(path)
     if len({path.resolve() for path in outputs.values()}) < len(outputs):
         raise InputError(f"--tsv and --explain are both {args.tsv}; give each a file of its own")
+
+
+def _is_ours(path: Path, kind: str) -> bool:
+    """Is a file empty, or what --tsv or --explain (the kind) writes, by how it begins?"""
+    with path.open("rb") as file:
+        begins = file.read(60).lstrip()
+    ours = {"tsv": b"id\tsource\tstart_s\tend_s\t", "explain": b"<!DOCTYPE html>"}[kind]
+    return not begins or begins.startswith(ours)
 
 
 def described(given: Utterance, said: Prediction) -> dict[str, Any]:

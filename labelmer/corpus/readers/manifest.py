@@ -21,6 +21,12 @@ from labelmer.base.log import log
 COLUMNS = ["id", "path", "speaker", "label", "text"]
 FURTHER = ["session", "start", "end", "dialogue", "scenario", "role", "part"]  # may be left out
 FILLED = ["id", "path", "speaker", "session"]
+MEANT = {  # what other programs, and tables of ours, call these columns, in small letters alone
+    **dict.fromkeys(["starts", "starttime", "startsec", "startms", "begin", "onset"], "start"),
+    **dict.fromkeys(["ends", "endtime", "endsec", "endms", "stop", "offset"], "end"),
+    **dict.fromkeys(["dialog", "dialogs", "dialogues", "dialogid", "dialogueid"], "dialogue"),
+    **dict.fromkeys(["sessions", "sessionid"], "session"),
+}
 ONE_SESSION = "all"  # the name of the only session, where none are given
 LONGEST = 200  # bytes of a session; a file's name may have 255
 NAMED = ["speaker", "session", "dialogue", "scenario", "role"]
@@ -38,6 +44,8 @@ def rows(root: Path | str) -> pd.DataFrame:
     """
     if not Path(root).exists():
         raise InputError(f"{root}: there is no such manifest; correct corpus: root:")
+    if Path(root).is_dir():
+        raise InputError(f"corpus: root: {root} is a folder, expected {ROOT}; give the file's name")
     table = tables.cells(root, quoted=True)
     _check_columns(root, table)
     missing = [c for c in COLUMNS if c not in table.columns]
@@ -203,13 +211,15 @@ def _several(table: pd.DataFrame, column: str, other: str) -> pd.Series:
 
 def _check_columns(root: Path | str, table: pd.DataFrame) -> None:
     """A column that is only almost one of ours would be ignored."""
-    for name, meant in {"start_s": "start", "end_s": "end"}.items():  # as tables of ours call them
-        if name in table and meant not in table:
+    others = [name for name in table.columns if name not in (*COLUMNS, *FURTHER)]
+    for name in others:
+        meant = MEANT.get(re.sub(r"[\W_]", "", name.casefold()))
+        if meant and meant not in table:
             raise InputError(
                 f"{root}:1: the column '{name}' is not read, expected '{meant}'; rename it, or "
                 "take it out"
             )
-    for name in table.columns.difference([*COLUMNS, *FURTHER]):
+    for name in others:
         for meant in names.like(name, [*COLUMNS, *FURTHER]):
             raise InputError(
                 f"{root}:1: the column '{name}' is not read, expected '{meant}' "
