@@ -12,9 +12,8 @@ import pandas as pd
 
 from labelmer.base import tables
 from labelmer.base.log import log
-from labelmer.base.options import TEXT
+from labelmer.base.options import OBJECT, TEXT
 from labelmer.base.stage import command, parse, stage_parser
-from labelmer.models.training import TrainingOptions
 from labelmer.report import columns
 from labelmer.report.columns import EXPERIMENT
 
@@ -54,8 +53,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = stage_parser(__doc__)
     parser.add_argument("--histories", type=Path, nargs="+", required=True, metavar="TSV")
     parser.add_argument("--out", type=Path, required=True, metavar="TSV", help="table to write")
-    args = parse(parser, argv, {"selection": TEXT, "training": TrainingOptions})
-    patience = TrainingOptions(**args.config["training"]).patience
+    args = parse(parser, argv, {"selection": TEXT, "training": OBJECT})
+    patience = args.config["training"].get("patience")
     table = convergence(tables.read_all(args.histories, "history"), patience)
     table = table.assign(selection=args.config["selection"])
     columns.write(args.out, table, "convergence")

@@ -194,9 +194,7 @@ rule convergence:
         mem_mb=memory("plain"),
     params:
         histories=every_run_short(HISTORY, trained),
-        config=tracked(
-            "convergence", selection=STATED["selection"], training=config["training"]
-        ),
+        config=tracked("convergence", selection=STATED["selection"], training=config["training"]),
     shell:
         """
         python -m labelmer convergence \
