@@ -234,6 +234,14 @@ def test_all_files_that_cannot_be_read_are_named_at_once(tmp_path):
     assert last == "and 2 files more"
 
 
+def test_what_is_shorter_than_any_word_is_named(tmp_path, caplog):
+    store(tmp_path / "a.wav", sine(16_000, 1.0, 300), 16_000)
+    clips = [("a", tmp_path / "a.wav", 0.5, 0.549), ("b", tmp_path / "a.wav", 0.5, 0.551)]
+    segment.find(clips, tmp_path, segment.Findings())
+    (warned,) = (record.getMessage() for record in caplog.records)
+    assert warned.startswith("a: ") and "0.049 s, shorter than any word" in warned
+
+
 def test_segment_reads_a_manifests_audio_of_any_rate(run, tmp_path):
     folder = tmp_path / "own"
     folder.mkdir()

@@ -24,6 +24,7 @@ from labelmer.base.stage import CARRIED, command, parse, stage_parser
 from labelmer.corpus import audio, readers
 from labelmer.corpus.resampling import resampled_length
 
+SHORT = 0.05  # seconds: no word is shorter
 MOST = 20  # files that cannot be read, which a message names
 NAMED = 3  # findings of a kind that the terminal shows
 
@@ -87,6 +88,12 @@ def find(
             else:
                 spans[name] = source, first, stop
                 seconds = resampled_length(stop - first, source.rate) / RATE
+                if seconds < SHORT:
+                    findings.add(
+                        "short",
+                        f"{name}: {path}: {seconds:.3f} s, shorter than any word; are its times in "
+                        "seconds?",
+                    )
         place = audio.relative(path, root)
         rows.append({"id": name, "seconds": seconds, "source": place, "problem": problem})
     if wrong:
