@@ -289,6 +289,23 @@ def test_a_gpu_keeps_what_takes_half_of_its_free_memory_at_most(
     assert ("come from pinned memory" in caplog.text) is not kept
 
 
+def test_a_cpu_averages_frames_once(tmp_path, items, monkeypatch):
+    path = write_features(tmp_path / "f.h5", items)
+    table = pd.DataFrame({"id": list(items), "label": "a"})
+    paths = {"speech": [path], "text": [path]}
+    few, part = (batches.load_part(table, paths, ["a"], ["speech", "text"], 2) for _ in range(2))
+    part.keep("cpu")
+    assert part.features["text"].kept is None  # nothing is averaged there
+    numbers = np.arange(2)
+    expected = part.features["speech"].batch(numbers)[0], few.features["speech"].batch(numbers)[0]
+    assert torch.equal(*expected)
+    monkeypatch.setattr(batches, "KEPT_BYTES", 0)
+    few.keep("cpu")
+    assert few.features["speech"].kept is None
+    monkeypatch.setattr(batches.Features, "_rows", None)  # of the file
+    assert torch.equal(part.features["speech"].batch(numbers)[0], expected[0])
+
+
 def test_a_gpu_takes_rows_by_its_memory_and_a_cpu_few(monkeypatch):
     gib = {"cuda:0": 80, "cuda:1": 8}
     monkeypatch.setattr(

@@ -13,14 +13,14 @@ def started(tmp_path, monkeypatch):
     """started(visible): a process of its own that sees these GPUs; its device, and itself."""
     monkeypatch.setattr(device.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(device.torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(device.torch.cuda, "set_device", lambda index: None)
     context, running = multiprocessing.get_context("fork"), []
 
     def work(visible, pipe):
-        cuda = device.torch.cuda
+        cuda, current = device.torch.cuda, []
+        cuda.set_device = current.append
         cuda.device_count = lambda: len(visible)
         cuda.get_device_properties = lambda index: SimpleNamespace(uuid=visible[index])
-        pipe.send([device.device_of(1), device.device_of(1), device.device_of(0)])
+        pipe.send([device.device_of(1), device.device_of(1), device.device_of(0), current])
         pipe.recv()
 
     def start(visible):
@@ -28,8 +28,8 @@ def started(tmp_path, monkeypatch):
         process = context.Process(target=work, args=(visible, there))
         process.start()
         running.append((process, here))
-        first, again, cpu = here.recv()
-        assert first == again and cpu == "cpu"
+        first, again, cpu, current = here.recv()
+        assert first == again and cpu == "cpu" and set(current) == {int(first[-1])}
         return first, process
 
     yield start

@@ -258,6 +258,20 @@ def test_characters_that_nobody_sees_are_told(text, caplog):
     assert "1 texts have characters that nobody sees" in caplog.text and "(U+FFFD)" in caplog.text
 
 
+def test_what_was_computed_again_for_lack_of_memory_is_counted(text, caplog, monkeypatch):
+    load = encoders.load
+
+    def short_of_memory(*given, **options):
+        encoder = load(*given, **options)
+        encoder.repeated = 7
+        return encoder
+
+    monkeypatch.setattr(encoders, "load", short_of_memory)
+    with caplog.at_level("INFO"):
+        text(TEXTS)
+    assert "of these, 7 were computed once more in smaller batches" in caplog.text
+
+
 def test_texts_without_words_are_told(text, caplog):
     text({"a": "", "b": "no", "c": "so"})
     assert "are empty" not in caplog.text

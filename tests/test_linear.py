@@ -86,6 +86,13 @@ def test_it_is_logistic_regression_on_the_means_with_the_c_best_on_validation(co
     assert about["c"] == max(right, key=right.get) and len(set(right.values())) > 1
 
 
+def test_of_equally_good_c_the_smallest_is_taken():
+    labels = np.array(["a", "b"] * 4)
+    part = {"text": np.where(labels == "a", 1.0, -1.0)[:, None]}, labels
+    _, c, scores = linear.chosen(part, part, ["a", "b"])
+    assert set(scores.values()) == {1} and c == min(linear.GRID)
+
+
 def test_every_validation_and_test_utterance_is_predicted_once(corpus, plain):
     said = plain[0]
     asked = corpus.table[corpus.table.part != "train"]
