@@ -9,7 +9,9 @@ import shutil
 import subprocess
 import sys
 import time
+import unicodedata
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -303,9 +305,21 @@ def test_what_is_text_is_no_stand_in(text, caplog, words):
     assert "stands for a character" not in caplog.text
 
 
-def test_accents_apart_from_their_letters_are_told_where_a_vocabulary_lacks_the_word(text, caplog):
-    text({"a": "the cafe\u0301"})
-    assert "(1 write accents as characters of their own: compose them)" in caplog.text
+def test_accents_apart_from_their_letters_are_told_where_they_make_other_tokens(caplog):
+    found = items.Items("text", ["a", "b"], ["the cafe\u0301", "caf\u00e9"], [])
+
+    def letters(texts):
+        return [list(text) for text in texts]
+
+    def without_accents(texts):
+        return [list(unicodedata.normalize("NFD", t).replace("\u0301", "")) for t in texts]
+
+    for marks, told in ((letters, True), (without_accents, False)):
+        caplog.clear()
+        encoder = SimpleNamespace(marks=marks, unknown=None)
+        extract.tell_of_lost_words(found, marks(found.inputs), encoder, Path("t.h5"))
+        said = "t.h5: 1 texts write accents as characters of their own, which makes other tokens"
+        assert (f"{said}: 'a'; compose them" in caplog.text) == told == bool(caplog.text)
 
 
 def test_letters_that_no_token_or_more_than_one_has_are_told(caplog):

@@ -83,7 +83,7 @@ def extract(
     attrs = _attributes(encoder, facts, params, code, dtype)
     marks, places = encoder.marks(items.inputs), encoder.token_spans(items.inputs)
     if marks is not None:
-        tell_of_lost_words(items, marks, encoder.unknown, out)
+        tell_of_lost_words(items, marks, encoder, out)
     if places is not None and encoder.places_known:
         tell_of_lost_letters(items, places, out)
     with Writer(out, items.ids, lengths, encoder.row, dtype, attrs, marks, places) as writer:
@@ -114,26 +114,33 @@ NAMED = 5  # texts of a kind that are named
 PARTED = 0.05  # of all letters: from here on it is worth a word that tokens part them
 
 
-def tell_of_lost_words(
-    items: Items, marks: list[list[str]], unknown: str | None, out: Path
-) -> None:
-    """Warn of what the encoder does not see of the words as they stand.
+def tell_of_lost_words(items: Items, marks: list[list[str]], encoder: "Encoder", out: Path) -> None:
+    """Warn of what the encoder does not see of the words as they stand. marks: each text's tokens.
 
-    marks: tokens of each text; unknown: the token for what the vocabulary does not have, or None
+    The encoder says which token, if any, stands for what its vocabulary does not have (`unknown`).
     """
+    unknown = encoder.unknown
     tokens = dict(zip(items.ids, marks, strict=True))
     counts = {name: sum(token == unknown for token in of) for name, of in tokens.items()}
     lost = {name: count for name, count in counts.items() if count}
     if lost:
         worst = sorted(lost, key=lambda name: -lost[name] / len(tokens[name]))[:NAMED]
-        texts = dict(zip(items.ids, items.inputs, strict=True))
-        apart = sum(not unicodedata.is_normalized("NFC", texts[name]) for name in lost)
         log.warning(
             "%s: the vocabulary lacks words: %d of %d tokens are %s, in %d of %d texts; most in "
-            "%s; choose an encoder for this language, or look at these texts%s",
+            "%s; choose an encoder for this language, or look at these texts",
             *(out, sum(lost.values()), sum(map(len, marks)), unknown, len(lost), len(tokens)),
             ", ".join(f"'{name}' ({lost[name]} of {len(tokens[name])})" for name in worst),
-            f" ({apart} write accents as characters of their own: compose them)" if apart else "",
+        )
+    texts = zip(items.ids, items.inputs, strict=True)
+    apart = {name: text for name, text in texts if not unicodedata.is_normalized("NFC", text)}
+    composed = encoder.marks([unicodedata.normalize("NFC", text) for text in apart.values()]) or []
+    other = [name for name, found in zip(apart, composed, strict=True) if found != tokens[name]]
+    if other:
+        log.warning(
+            "%s: %d texts write accents as characters of their own, which makes other tokens: %s; "
+            "compose them (Unicode's form NFC)",
+            *(out, len(other)),
+            ", ".join(f"'{name}'" for name in other[:NAMED]),
         )
     empty = [name for name, text in zip(items.ids, items.inputs, strict=True) if not text.strip()]
     if len(empty) > 1 and 2 * len(empty) >= len(items.ids):
