@@ -23,7 +23,7 @@ WORDS = [
 def write_corpus(folder):
     """18 utterances by six speakers in three sessions, and rationales of words and of sound."""
     rows = []
-    for session in ("1", "01", "None"):
+    for session in ("1", "02", "None"):
         for number in range(6):
             code = list(CODES.values())[number % 3]
             name = f"rec_${session}_${number}^ {{x}}"
