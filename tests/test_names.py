@@ -34,6 +34,7 @@ SAME = [
     ("EB0", "\u0415\u04120", "U+0045 U+0042 against U+0415 U+0412"),
     ("\u0412\u0435\u0440\u0430", "\u0432\u0435\u0440\u0430", "U+0412 against U+0432"),
     ("\u0645\u062d\u0640\u0645\u062f", "\u0645\u062d\u0645\u062f", "U+0640 against nothing"),
+    ("\u05d3\u05bc\u05d5", "\u05d3\u05d5", "U+05BC against nothing"),
     ("\u0645\u064f\u062d", "\u0645\u062d", "U+064F against nothing"),
     ("\u0634\u0627\u06c1", "\u0634\u0627\u0647", "U+06C1 against U+0647"),
 ]

@@ -242,6 +242,15 @@ def test_what_is_shorter_than_any_word_is_named(tmp_path, caplog):
     assert warned.startswith("a: ") and "0.049 s, shorter than any word" in warned
 
 
+def test_links_to_nowhere_are_one_reason_and_the_log_says_where_each_leads(tmp_path, caplog):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.wav").symlink_to(f"gone/{name}.wav")
+    clips = [(name, tmp_path / f"{name}.wav", None, None) for name in ("a", "b")]
+    _, table = segment.find(clips, tmp_path, segment.Findings())
+    assert set(table.problem) == {"no audio file, a link to nowhere"}
+    assert "b.wav is a link to gone/b.wav, which is not there; left out" in caplog.text
+
+
 def test_segment_reads_a_manifests_audio_of_any_rate(run, tmp_path):
     folder = tmp_path / "own"
     folder.mkdir()

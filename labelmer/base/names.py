@@ -23,8 +23,9 @@ APOSTROPHES = dict.fromkeys(map(ord, "’‘‛ʼʻʹ′`´＇՚׳ꞌꞋ"), "'")
 # Letters that Arabic, Persian and Urdu keyboards write for each other; alef with and without hamza.
 # Source: the ArabicNormalizer and PersianNormalizer of Apache Lucene.
 ALIKE = str.maketrans("أإآٱيىكةۀہۂ", "ااااییکهههه")
-# Vowel marks, and what stretches a word.
-MARKS = dict.fromkeys([0x640, 0x670, *range(0x64B, 0x653)])
+# Scripts whose marks (vowel points) may as well be left out, by how their Unicode names begin.
+POINTED = ("ARABIC ", "HEBREW ")
+TATWEEL = "\N{ARABIC TATWEEL}"  # stretches a word
 # Capitals of Cyrillic and Greek that nobody tells from those of ASCII.
 # Source: Unicode Technical Standard 39, confusables.
 LOOKS = str.maketrans("АВЕЅІЈКМНОРСТУХΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABESIJKMHOPCTYXABEZHIKMNOPTYX")
@@ -49,14 +50,22 @@ def _latin(name: str) -> str:
 
 
 def folded(text: str) -> str:
-    """Text in one case, width and form, its digits those of ASCII."""
+    """Text in one case, width and form, without vowel points, its digits those of ASCII."""
     text = text.translate(APOSTROPHES)
     if text.isascii():
         return text.lower()
     text = unicodedata.normalize("NFKC", text).casefold()
     # Lower case of a Turkish I may have lost its dot, or have it as a mark.
     text = unicodedata.normalize("NFKC", text.replace("i\u0307", "i").replace("ı", "i"))
-    return "".join(str(unicodedata.decimal(c, c)) for c in text.translate(ALIKE | MARKS))
+    letters = (c for c in text.translate(ALIKE) if not _optional(c))
+    return "".join(str(unicodedata.decimal(c, c)) for c in letters)
+
+
+@functools.cache
+def _optional(character: str) -> bool:
+    """May a character as well be left out of a word?"""
+    mark = unicodedata.category(character) == "Mn"
+    return character == TATWEEL or (mark and unicodedata.name(character, "").startswith(POINTED))
 
 
 def plain(name: str) -> str:

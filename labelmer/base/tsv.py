@@ -187,21 +187,21 @@ def _check_rows(rows: Rows, path: Path | str) -> None:
             )
         if header.count(name) > 1:
             raise InputError(f"{path}:1: the column '{name}' stands twice; remove or rename one")
-    below = [row for line, row in rows.items() if line > 1]
-    if below and all(len(row) == len(header) + 1 for row in below):
-        raise InputError(
-            f"{path}: every row has {len(header) + 1} cells and the header {len(header)}, as R "
-            "writes the names of rows; write the table anew with row.names = FALSE"
-        )
+    bare = [_bare(name) for name in header]
     for line, row in rows.items():
         if row in ([], [""]):
             raise InputError(f"{path}:{line}: an empty line between the rows; remove it")
         if len(row) != len(header):
+            if all(len(rows[n]) == len(header) + 1 for n in rows if n > 1):
+                raise InputError(
+                    f"{path}: every row has {len(row)} cells and the header {len(header)}, as R "
+                    "writes the names of rows; write the table anew with row.names = FALSE"
+                )
             raise InputError(
                 f"{path}:{line}: {len(row)} cells, expected {len(header)} as in the header; "
                 "correct the row (an empty cell needs its tab too)"
             )
-        if line > 1 and [*map(_bare, row)] == [*map(_bare, header)]:
+        if line > 1 and all(_bare(cell) == name for cell, name in zip(row, bare, strict=True)):
             raise InputError(f"{path}:{line}: the header stands here again; remove the line")
 
 

@@ -24,8 +24,7 @@ UNSPACED: tuple[str, ...] = (
 )
 UNSPACED += ("TAI ", "NEW TAI ", "AHOM ", "JAVANESE ", "BALINESE ")
 # Marks that may as well be left out.
-OPTIONAL = ("ARABIC ", "HEBREW ", "VARIATION SELECTOR", "MONGOLIAN FREE", "COMBINING GRAPHEME")
-TATWEEL = "\N{ARABIC TATWEEL}"
+OPTIONAL = ("VARIATION SELECTOR", "MONGOLIAN FREE", "COMBINING GRAPHEME")
 
 # What a character does to the words: nothing, part them, go on with one, be one, be half of one.
 NOTHING, PART, MARK, LETTER, IDEOGRAPH, HALF = range(6)
@@ -61,7 +60,7 @@ def words_of(text: str) -> tuple[list[str], float]:
 def _kind(character: str) -> int:
     category = unicodedata.category(character)
     name = unicodedata.name(character, "")
-    if category in ("Cf", "Me") or character == TATWEEL:
+    if category in ("Cf", "Me"):
         return NOTHING
     if category in ("Mn", "Mc"):
         return NOTHING if name.startswith(OPTIONAL) else MARK

@@ -43,12 +43,10 @@ def oddities(levels: list[dict[str, Any]]) -> list[Finding]:
         kind = "digital silence" if peak == 0 else "one constant value"
         return [("no sound", f"nothing but {kind}; check the file and its times")]
     found = []
-    if level["zeros"] > 0.9 * count:
-        text = (
-            f"digital silence in {level['zeros'] / count:.0%} of it; check the file and its times"
-        )
+    share = {name: level[name] / count for name in ("zeros", "loud", "full", "beyond")}
+    if share["zeros"] > 0.9:
+        text = f"digital silence in {share['zeros']:.0%} of it; check the file and its times"
         found.append(("mostly silence", text))
-    share = {name: level[name] / count for name in ("loud", "full", "beyond")}
     clipped = share["full"] > 0.05
     wrong = peak >= 16 or share["beyond"] > 0.05 or share["loud"] > 0.5
     if wrong or (deviation.max() > 0.5 and not clipped):

@@ -69,7 +69,9 @@ def find(
                 wrong.append(str(error))
         source = sources[path]
         if source is None:
-            problem = f"no audio file{names.misspelt(path)}"
+            # Of many links to nowhere the reason is one: the log says where each leads.
+            link = path.is_symlink()
+            problem = "no audio file" + (", a link to nowhere" if link else names.misspelt(path))
         elif source.problem:
             problem = source.problem
             findings.add(problem, f"{name}: {path}: {problem}; left out")
@@ -107,7 +109,9 @@ def look(name: str, path: Path, findings: Findings) -> audio.Source | None:
     try:
         source = audio.Source(path)
     except FileNotFoundError:
-        findings.add("no audio file", f"{name}: {path}: no such file; left out")
+        findings.add(
+            "no audio file", f"{name}: {path}: no such file{names.misspelt(path)}; left out"
+        )
         return None
     for kind, sentence in source.findings:
         findings.add(kind, f"{name}: {path}: {sentence}")

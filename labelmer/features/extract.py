@@ -131,42 +131,43 @@ def tell_of_lost_words(items: Items, marks: list[list[str]], encoder: "Encoder",
             *(out, sum(lost.values()), sum(map(len, marks)), unknown, len(lost), len(tokens)),
             ", ".join(f"'{name}' ({lost[name]} of {len(tokens[name])})" for name in worst),
         )
-    texts = zip(items.ids, items.inputs, strict=True)
-    apart = {name: text for name, text in texts if not unicodedata.is_normalized("NFC", text)}
-    composed = encoder.marks([unicodedata.normalize("NFC", text) for text in apart.values()]) or []
-    other = [name for name, found in zip(apart, composed, strict=True) if found != tokens[name]]
-    if other:
-        log.warning(
-            "%s: %d texts write accents as characters of their own, which makes other tokens: %s; "
-            "compose them (Unicode's form NFC)",
-            *(out, len(other)),
-            ", ".join(f"'{name}'" for name in other[:NAMED]),
-        )
-    empty = [name for name, text in zip(items.ids, items.inputs, strict=True) if not text.strip()]
-    if len(empty) > 1 and 2 * len(empty) >= len(items.ids):
+    texts = dict(zip(items.ids, items.inputs, strict=True))
+    apart = [name for name, text in texts.items() if not unicodedata.is_normalized("NFC", text)]
+    composed = encoder.marks([unicodedata.normalize("NFC", texts[name]) for name in apart]) or []
+    _tell_of_texts(
+        [f"'{name}'" for name, of in zip(apart, composed, strict=True) if of != tokens[name]],
+        "write accents as characters of their own, which makes other tokens",
+        "compose them (Unicode's form NFC)",
+        out,
+    )
+    empty = [name for name, text in texts.items() if not text.strip()]
+    if len(empty) > 1 and 2 * len(empty) >= len(texts):
         log.warning(
             "%s: %d of %d texts are empty, such as that of '%s': what is learned from them is not "
             "of words; study speech alone, or give the words",
-            *(out, len(empty), len(items.ids), empty[0]),
+            *(out, len(empty), len(texts), empty[0]),
         )
-    odd = {name: _odd(text) for name, text in zip(items.ids, items.inputs, strict=True)}
-    hidden = [f"'{name}' (U+{ord(found):04X})" for name, found in odd.items() if found]
-    if hidden:
-        log.warning(
-            "%s: %d texts have characters that nobody sees or that stand for lost ones, and that "
-            "may change tokens: %s; take them out of the words",
-            *(out, len(hidden)),
-            ", ".join(hidden[:NAMED]),
-        )
-    broken = {name: BROKEN.search(text) for name, text in zip(items.ids, items.inputs, strict=True)}
-    named = [f"'{name}' ({found[0]})" for name, found in broken.items() if found]
+    odd = {name: _odd(text) for name, text in texts.items()}
+    _tell_of_texts(
+        [f"'{name}' (U+{ord(found):04X})" for name, found in odd.items() if found],
+        "have characters that nobody sees or that stand for lost ones, and that may change tokens",
+        "take them out of the words",
+        out,
+    )
+    broken = {name: BROKEN.search(text) for name, text in texts.items()}
+    _tell_of_texts(
+        [f"'{name}' ({found[0]})" for name, found in broken.items() if found],
+        "have what stands for a character on web pages, in program code or in another encoding",
+        "write the characters themselves",
+        out,
+    )
+
+
+def _tell_of_texts(named: list[str], what: str, remedy: str, out: Path) -> None:
+    """Warn of texts, if there are any, by the first of their names."""
     if named:
-        log.warning(
-            "%s: %d texts have what stands for a character on web pages, in program code or in "
-            "another encoding: %s; write the characters themselves",
-            *(out, len(named)),
-            ", ".join(named[:NAMED]),
-        )
+        count, first = len(named), ", ".join(named[:NAMED])
+        log.warning("%s: %d texts %s: %s; %s", out, count, what, first, remedy)
 
 
 def tell_of_lost_letters(items: Items, places: list[np.ndarray], out: Path) -> None:
