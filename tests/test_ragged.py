@@ -213,6 +213,29 @@ def test_a_damaged_unfinished_file_is_of_no_use_and_no_harm(tmp_path, caplog):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("content", [b"my notes", b"RIFF\0\0\0\0WAVEfmt "])
+def test_a_file_that_is_not_ours_is_never_replaced(tmp_path, content):
+    path = tmp_path / "f.h5"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"f\.h5: is there and no HDF5 file, and would be lost"):
+        write(path)
+    assert path.read_bytes() == content and list(tmp_path.iterdir()) == [path]
+    path.unlink()
+    with h5py.File(path, "w") as file:
+        file["mine"] = [1.0]
+    with pytest.raises(InputError, match=r"f\.h5: .*another program's; give another name"):
+        write(path)
+    assert list(h5py.File(path)) == ["mine"]
+
+
+def test_a_cut_off_file_of_ours_is_replaced(tmp_path):
+    path = write(tmp_path / "f.h5")
+    whole = path.read_bytes()
+    for size in (0, 100, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        assert write(path).read_bytes() == whole
+
+
 def test_a_full_disk_is_found_before_the_work(tmp_path, monkeypatch):
     path = write(tmp_path / "f.h5")
     before = path.read_bytes()
@@ -358,9 +381,8 @@ def test_another_format_and_another_hdf5_file_are_refused(tmp_path):
 def unchanged(path):
     """A Writer that would take its place says why not, and leaves it as it is."""
     before = path.read_bytes()
-    given = Writer(path, ["a"], [3], (4,), "float16", {})
-    with pytest.raises(InputError, match="format"), given as writer:
-        writer.take_over([key("a")])
+    with pytest.raises(InputError, match="format"):
+        Writer(path, ["a"], [3], (4,), "float16", {})
     assert path.read_bytes() == before
 
 
@@ -402,9 +424,8 @@ def test_a_file_that_cannot_be_read_is_not_taken_for_damaged(number, where, tmp_
         message = said(path)
         assert f"cannot be read ({os.strerror(number)})" in message
         assert "move" not in message and "remove" not in message
-        given = Writer(path, ITEMS, list(ITEMS.values()), (4,), "float16", {})
-        with pytest.raises(InputError, match="cannot be read"), given as writer:
-            writer.take_over([key(name) for name in ITEMS])
+        with pytest.raises(InputError, match="cannot be read"):
+            Writer(path, ITEMS, list(ITEMS.values()), (4,), "float16", {})
     assert path.read_bytes() == before
 
 

@@ -83,9 +83,17 @@ def test_what_did_not_change_is_kept_and_the_rest_recognised(run, tmp_path, chec
     assert run.out.read_bytes() != before
 
 
-def test_another_file_in_its_place_is_not_taken_over(run, caplog):
-    run.out.write_text("id\twords\na\tthe dog\n")
+def test_a_damaged_table_in_its_place_is_not_taken_over(run, caplog):
+    run.out.write_text("id\ttext\tkey\na\tthe dog\n")
     assert run(CLIPS)[1] == (0, 5) and "nothing is taken over from it" in caplog.text
+
+
+def test_another_table_in_its_place_stays_there(run, caplog):
+    run.out.write_text("id\twords\na\tthe dog\n")
+    with pytest.raises(SystemExit):
+        run(CLIPS)
+    assert "out.tsv: is there and no table of recognised words, and would be lost" in caplog.text
+    assert run.out.read_text() == "id\twords\na\tthe dog\n"
 
 
 def test_words_go_on_to_a_text_encoder(run):

@@ -37,8 +37,8 @@ class Writer:
     error if an item was not written. Until then, and after an exception or a kill, path stays as
     it was. After take_over() the unfinished file lasts too, as PATH.part, for the next Writer.
 
-    One process at a time writes a path: a second one says so, and waits. InputError: there is not
-    enough space, or the disk refuses to be written.
+    One process at a time writes a path: a second one says so, and waits. InputError: another
+    program's file is there, there is not enough space, or the disk refuses to be written.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Writer:
         self.committed = time.monotonic()
         with writing(self.path), ExitStack() as stack:
             stack.enter_context(alone(self.path))
+            _refuse_foreign(self.path)
             stack.callback(self._discard)
             self._create(attrs, marks, spans)
             self.stack = stack.pop_all()  # left at the end of the writing
@@ -191,6 +192,20 @@ class Writer:
         """Remove what was written, but for what the next Writer can take over."""
         if self.place != self.part:
             self.place.unlink(missing_ok=True)
+
+
+def _refuse_foreign(path: Path) -> None:
+    """InputError where another program's file stands, which the new one would replace."""
+    if not path.exists():
+        return
+    try:
+        Ragged(path)
+    except NotWhole:
+        if path.stat().st_size and not h5py.is_hdf5(path):
+            raise InputError(
+                f"{path}: is there and no HDF5 file, and would be lost; give another name, or "
+                "move it away"
+            ) from None
 
 
 def _kind(dtype: type | np.dtype) -> h5py.h5t.TypeID:

@@ -43,6 +43,7 @@ def transcribe(items: Items, recogniser: "Recogniser", params: str, out: Path) -
     keys = dict(zip(items.ids, (_key(content, params) for content in items.contents), strict=True))
     part = out.with_name(out.name + ".part")
     with alone(out):
+        _refuse_foreign(out)
         held = _matching(out, keys)
         left = {name: row for name, row in _matching(part, keys).items() if name not in held}
         if left:
@@ -75,6 +76,18 @@ def transcribe(items: Items, recogniser: "Recogniser", params: str, out: Path) -
 
 def _key(content: str | bytes, params: str) -> str:
     return content_key(content, params).hex()
+
+
+def _refuse_foreign(path: Path) -> None:
+    """InputError where another table stands, which the new one would replace."""
+    if path.exists() and path.stat().st_size:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            header = file.readline().rstrip("\n").split("\t")
+        if not {"id", "key"} <= set(header):
+            raise InputError(
+                f"{path}: is there and no table of recognised words, and would be lost; give "
+                "another name, or move it away"
+            )
 
 
 def _matching(path: Path, keys: dict[str, str]) -> dict[str, dict[str, Any]]:
