@@ -5,15 +5,17 @@ lengths like IEMOCAP's, text of about 14 tokens. Three sessions train, one valid
 the same model (the full one) by AdamW with the same schedule and batch size, and score the
 validation part after each epoch, on a GPU if there is one. The plain loop keeps every utterance as
 a float32 tensor, frames already averaged, and pads random batches to their longest utterance; on
-a GPU it copies each batch there and computes in float32.
+a GPU it copies each batch there and computes in float32. A third way is labelmer's with the layout
+of batches that it would choose on the other kind of device (models/layout.py): padded on a CPU,
+without padding on a GPU.
 
 Each way has a process of its own, and they train in turns, an epoch at a time; compared are the
 fastest epochs. Then a whole fold is trained by `python -m labelmer train` with its defaults, refit
 included; its seconds and the most memory that it held count from its start, with all imports.
 Then the same with context_turns: 8: the files hold the turns without a label, too, in dialogues of
 about 66 turns, and each turn is pooled once. Prints a table and, as its last line, one JSON object:
-epoch_vs_plain says how many times faster labelmer's epoch is, context_vs_without how many times as
-long the fold takes with context.
+epoch_vs_plain and epoch_vs_other_layout say how many times faster labelmer's epoch is,
+context_vs_without how many times as long the fold takes with context.
 
     python bench/train.py [--tiny]
 """
@@ -44,7 +46,7 @@ from labelmer.base import tables  # noqa: E402
 from labelmer.base.ragged_writer import Writer  # noqa: E402
 from labelmer.learning.batches import class_weights, load_part  # noqa: E402
 from labelmer.learning.device import make_deterministic  # noqa: E402
-from labelmer.models import architectures, train  # noqa: E402
+from labelmer.models import architectures, layout, train  # noqa: E402
 from labelmer.models.parts import loss_shares  # noqa: E402
 
 TURNS, UTTERANCES, SESSIONS = 10039, 5531, 5  # of IEMOCAP; the last session would be the test part
@@ -124,6 +126,15 @@ class Labelmer:
         """Train one epoch; returns validation's loss and the seconds spent waiting for batches."""
         (row,), _ = train.fit(self.model, self.train, self.validation, self.training, 1)
         return row["validation_loss"], row["waiting"] * row["seconds"]
+
+
+class OtherLayout(Labelmer):
+    """The same with padding where labelmer computes none, or without it where it does."""
+
+    def __init__(self, folder, device):
+        super().__init__(folder, device)
+        padded = device == "cpu"
+        layout.places_of = lambda mask: None if padded else mask.flatten().nonzero()[:, 0]
 
 
 class Plain(Labelmer):
@@ -222,7 +233,7 @@ def epochs_in_turns(folder, device):
                     1, get_context("spawn"), initializer=begin, initargs=(kind, folder, device)
                 )
             )
-            for kind in (Labelmer, Plain)
+            for kind in (Labelmer, OtherLayout, Plain)
         }
         for _ in range(ROUNDS):
             for kind, worker in workers.items():
@@ -269,9 +280,9 @@ def main():
         around, peak_around, history_around = fold(folder, gpu, training, CONTEXT)
     name = torch.cuda.get_device_name() if gpu else f"CPU, {THREADS} threads"
     print(f"{name}, torch {torch.__version__}; one epoch, the fastest of {ROUNDS}\n")
-    print(f"{'way':10} {'seconds':>8} {'waiting':>8} {'validation loss':>16}")
+    print(f"{'way':12} {'seconds':>8} {'waiting':>8} {'validation loss':>16}")
     for kind, row in rows.items():
-        print(f"{kind.__name__:10} {row['seconds']:8.1f} {row['waiting']:8.1%} {row['loss']:16.3f}")
+        print(f"{kind.__name__:12} {row['seconds']:8.1f} {row['waiting']:8.1%} {row['loss']:16.3f}")
     print(
         f"\na fold of {len(history)} epochs and the refit by the command line: {seconds:.0f} s, "
         f"{history.waiting.mean():.1%} of its epochs waiting\n"
@@ -283,8 +294,9 @@ def main():
     )
     if gpu:
         print(f"peak memory of its tensors on the GPU: {history.peak_memory_mb.max():.0f} MB")
-    ours, plain = (rows[kind]["seconds"] for kind in (Labelmer, Plain))
+    ours, other, plain = (row["seconds"] for row in rows.values())
     result = {"epoch_vs_plain": round(plain / ours, 2), "fold_seconds": round(seconds, 1)}
+    result["epoch_vs_other_layout"] = round(other / ours, 2)
     result["context_vs_without"] = round(around / seconds, 2)
     print(json.dumps({**result, "peak_rss_mb": round(peak / MEGABYTE)}))
 

@@ -16,7 +16,7 @@ class Layout:
 
     pack() lays the rows of all utterances end to end, (R, ...); unpack() puts them back, as
     (B, T, ...), with zeros on padding. On a CPU R is the number of rows. A GPU would have to be
-    waited for to know that, and computes padding in less time: there R is B T.
+    waited for to know that, and asked for many small things instead of a few: there R is B T.
 
     mask      (B, T): the rows that count
     before    (R, 1): 1 where the utterance has a row before this one, else 0
