@@ -586,6 +586,8 @@ def test_a_rate_that_no_audio_has_is_refused(refuse, rate):
 def sound(kind, x):
     """(samples, how to write them): what a mishap makes of float samples x."""
     integers = (x * 32768).round()
+    swell = np.clip(np.sin(np.arange(len(x)) / 2000), 0, 1)  # with silence between
+    spoken = (np.cumsum(x) % 1 * 0.3 * swell * 32768).astype(np.int16)
     return {
         "integers as float": (integers, {"subtype": "FLOAT"}),
         "integers as double": (integers, {"subtype": "DOUBLE"}),
@@ -603,6 +605,12 @@ def sound(kind, x):
         "partly opposite": (np.stack([x, -0.6 * x], axis=1), {}),
         "three opposite": (np.stack([x, -0.5 * x, -0.5 * x], axis=1), {}),
         "one silent": (np.stack([x, 0 * x], axis=1), {}),
+        "one of noise": (np.stack([x, 1e-3 * x[::-1]], axis=1), {}),
+        "clipped below": (np.clip(12 * x, -0.7, 0.7), {}),
+        "swapped": (spoken.byteswap(), {}),
+        "moved by a byte": (np.frombuffer(spoken.tobytes()[1:-1], np.int16), {}),
+        "a tone": (0.7 * np.sin(np.arange(len(x)) * np.pi / 8 + np.pi / 16), {}),
+        "few steps": ((x * 10).round() / 10, {}),
         "plain": (x, {}),
         "float": (x, {"subtype": "FLOAT"}),
         "loud": (np.clip(6 * x, -1, 1), {}),
@@ -631,8 +639,13 @@ def sound(kind, x):
         ("partly opposite", ["channels cancel"]),
         ("three opposite", ["channels cancel"]),
         ("one silent", ["silent channel"]),
-        *((fine, []) for fine in ("plain", "float", "loud", "some beyond")),
-        *((fine, []) for fine in ("half zeros", "two alike", "two others", "a little offset")),
+        ("one of noise", ["silent channel"]),
+        ("clipped below", ["clipped"]),
+        ("swapped", ["wrong order of bytes"]),
+        ("moved by a byte", ["wrong order of bytes"]),
+        *((fine, []) for fine in ("plain", "float", "loud", "some beyond", "a tone")),
+        *((fine, []) for fine in ("half zeros", "two alike", "two others", "few steps")),
+        ("a little offset", []),
     ],
 )
 @pytest.mark.parametrize("block", [audio.BLOCK, 9999])

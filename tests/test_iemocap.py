@@ -213,6 +213,47 @@ def test_a_mark_at_the_beginning_of_a_file_costs_no_line(transcribe):
     assert table.id[0] == "Ses01F_impro01_F000" and list(unread.line) == [3, 5]
 
 
+@pytest.mark.parametrize("between", ["\x85", "\u2028", "\x0c", "\x1e"])
+def test_a_line_ends_at_a_line_end_alone(transcribe, between):
+    table, unread = transcribe(f"Ses01F_impro01_F000 [000.5000-001.0000]: this{between}form\r\n")
+    assert list(table.text) == ["this form"] and not len(unread)
+
+
+def test_a_text_that_is_cut_short_is_told(transcribe, caplog):
+    table, _ = transcribe(TRANSCRIPT.rstrip("\n") + "\nSes01F_impro01_M009 [8.0-9.0]: at the sta")
+    assert table.text.iloc[-1] == "at the sta"
+    number = TRANSCRIPT.rstrip("\n").count("\n") + 2
+    assert (
+        f"impro01.txt:{number}: no line end behind the last line, 'Ses01F_impro01_M0" in caplog.text
+    )
+
+
+@pytest.mark.parametrize(
+    "line", ["ses01f_impro01_f000 [0.5-1.0]: no", "Ses01F_impro01_F000 [0,5-1,0]: no"]
+)
+def test_a_line_with_an_id_or_times_of_another_form_is_told(transcribe, caplog, line):
+    _, unread = transcribe(f"{TRANSCRIPT}{line}\n")
+    assert unread.text.iloc[-1] == line and "as the release writes it" in unread.reason.iloc[-1]
+    assert f"'{line}' is not 'ID [START-END]: WORDS'" in caplog.text
+
+
+def test_a_dialogue_without_one_of_its_texts_is_told(root, caplog):
+    iemocap.labels(root, "Session1")
+    assert not caplog.text
+    folder = root / "Session1" / "dialog" / "transcriptions"
+    (folder / "Ses01F_impro01.txt").rename(folder / "Ses01F_impro01.TXT")
+    iemocap.labels(root, "Session1")
+    assert "transcriptions: no Ses01F_impro01.txt (files like this: 1)" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["transcriptions", "EmoEvaluation"])
+def test_a_folder_in_the_place_of_a_text_is_named(root, kind):
+    (root / "Session1" / "dialog" / kind / "x.txt").mkdir()
+    with pytest.raises(InputError, match=r"x\.txt: a folder, expected a text file"):
+        iemocap.utterances(root, "Session1")
+        iemocap.labels(root, "Session1")
+
+
 def test_what_is_missing_is_named(root, tmp_path):
     with pytest.raises(InputError, match=r"no Session1 [.]{3} Session5 in this folder"):
         iemocap.sessions(tmp_path)

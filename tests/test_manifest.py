@@ -199,6 +199,15 @@ def test_two_spellings_of_one_name_are_refused_with_both_lines(write, column, on
     assert expected in str(error.value) and said in str(error.value)
 
 
+@pytest.mark.parametrize("column", ["speaker", "session"])
+def test_zeros_before_a_number_make_no_other_speaker_and_no_other_session(write, column):
+    rows = [list(row) for row in ROWS]
+    for row, name in zip(rows, ("spk1", "spk01", "spk2"), strict=True):
+        row[HEADER.index(column)] = name
+    with pytest.raises(InputError, match=f"{column} 'spk01' .line 3. and {column} 'spk1'"):
+        manifest.rows(write(rows))
+
+
 def test_sessions_that_would_be_one_file_where_case_does_not_count_are_refused(write):
     with pytest.raises(InputError, match=r"session 'One' \(line 2\) and session 'one' \(line 3\)"):
         manifest.rows(write(replaced(0, "session", "One")))

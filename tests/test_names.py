@@ -64,6 +64,19 @@ def test_names_that_are_two(pair):
     assert names.alike(pair) is None and names.meant(*pair[:1], pair[1:]) == ""
 
 
+@pytest.mark.parametrize(
+    "pair", [("spk1", "spk01"), ("S1", "s001"), ("F_02_b", "f_2_B"), ("a0", "a00")]
+)
+def test_zeros_before_a_number_count_only_where_a_name_may_be_no_number(pair):
+    assert names.alike(pair) is None
+    assert names.alike(pair, names.numbered) == tuple(sorted(pair))
+
+
+@pytest.mark.parametrize("pair", [("spk1", "spk10"), ("lr0.001", "lr0.01"), ("a0", "a")])
+def test_names_that_are_two_whatever_their_numbers(pair):
+    assert names.alike(pair, names.numbered) is None
+
+
 def test_a_path_is_said_to_be_misspelt_where_another_spelling_is_there(tmp_path):
     (tmp_path / "Audio").mkdir()
     (tmp_path / "Audio" / "x.wav").touch()

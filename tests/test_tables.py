@@ -224,11 +224,23 @@ def test_names_of_rows_as_r_writes_them_are_explained(tmp_path):
         tables.given(tmp_path / "t.tsv", "transcripts")
 
 
-@pytest.mark.parametrize("row", ["id\ttext", "ID\tText ", "\ufeffid\ttext"])
+@pytest.mark.parametrize("row", ["id\ttext", "ID\tText "])
 def test_a_header_within_the_table_is_refused(tmp_path, row):
     (tmp_path / "t.tsv").write_text(f"id\ttext\na\tno\n{row}\nb\tno\n")
     with pytest.raises(InputError, match=r"t\.tsv:3: the header stands here again"):
         tables.given(tmp_path / "t.tsv", "transcripts")
+
+
+@pytest.mark.parametrize("row", ["id\ttext", "c\tyes"])
+def test_a_second_file_behind_the_first_is_named_by_its_mark(tmp_path, row):
+    (tmp_path / "t.tsv").write_text(f"id\ttext\na\tno\n\ufeff{row}\nb\tno\n")
+    with pytest.raises(InputError, match=r"t\.tsv: .*line 3: begins with a byte order mark"):
+        tables.given(tmp_path / "t.tsv", "transcripts")
+
+
+def test_byte_order_marks_before_the_table_are_none_of_it(tmp_path):
+    (tmp_path / "t.tsv").write_text("\ufeff\ufeffid\ttext\na\tno\n")
+    assert list(tables.given(tmp_path / "t.tsv", "transcripts").id) == ["a"]
 
 
 def test_our_own_tables_are_never_unquoted(tmp_path):

@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, and folders that may be replaced."""
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,6 +53,14 @@ def write_atomically(path: Path | str, content: str | bytes) -> None:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text, without their ends, as an editor numbers them.
+
+    str.splitlines() also parts them at U+0085, U+2028, form feeds and others, which stand in words.
+    """
+    return re.split(r"\r\n|\r|\n", text)
 
 
 def leaves(path: str) -> bool:

@@ -41,6 +41,11 @@ def key(name: str) -> str:
     return number[1] if number else name
 
 
+def numbered(name: str) -> str:
+    """What all spellings of a name share whose numbers are numbers: spk1 and spk01 are one."""
+    return re.sub(r"(?<![\d.,])0+(?=\d)", "", key(name))
+
+
 def _latin(name: str) -> str:
     """A name all of whose letters look like capitals of ASCII, in these; any other as it is."""
     if name.isascii():
@@ -83,7 +88,8 @@ def plain(name: str) -> str:
 def alike(names: Iterable[str], same: Callable[[str], str] = key) -> tuple[str, str] | None:
     """The first two names, in order of their spelling, that differ and have one key; or None.
 
-    same: key, or plain, for which case counts.
+    same: key; numbered, for which zeros before a number do not count; or plain, for which case
+    does.
     """
     first: dict[str, str] = {}
     for name in sorted(set(names)):

@@ -25,6 +25,8 @@ MISSING |= {"#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "N/A", "n/a", "#N/A N/A", "
 MISSING |= {"#NV", "#WERT!", "#BEZUG!", "#ZAHL!", "#VALEUR!", "#NOMBRE!", "#¡VALOR!"}
 MISSING |= {"1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", r"\N", "(null)", "nil"}
 
+MARK = "\ufeff"  # the byte order mark, before the text of a file
+
 Rows = dict[int, list[str]]  # {number of a row's first line: its cells}
 
 
@@ -70,7 +72,6 @@ def _text(path: Path | str) -> str:
         raise _no_table(path, "it is UTF-32; save it as UTF-8")
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise _no_table(path, "it is UTF-16, as a spreadsheet's 'Unicode text'; save it as UTF-8")
-    data = data.removeprefix(codecs.BOM_UTF8)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -78,6 +79,11 @@ def _text(path: Path | str) -> str:
         byte = f"line {line}: byte 0x{data[error.start]:02X}"
         remedy = "save it as UTF-8; if labelmer wrote it, move it away, and run the workflow again"
         raise _no_table(path, f"{byte}; {remedy}") from None
+    text = text.lstrip(MARK)
+    if joined := re.search(rf"\n{MARK}", text):
+        line = text.count("\n", 0, joined.end()) + 1
+        why = "a byte order mark, as where a second file begins; take it out, and its header"
+        raise _no_table(path, f"line {line}: begins with {why}, if there is one")
     odd = re.search(r"\r(?!\n)|\0", text.rstrip("\r\n"))
     if odd:
         line = text.count("\n", 0, odd.start()) + 1
@@ -206,4 +212,4 @@ def _check_rows(rows: Rows, path: Path | str) -> None:
 
 
 def _bare(cell: str) -> str:
-    return cell.strip("\ufeff \xa0").casefold()
+    return cell.strip(" \xa0").casefold()

@@ -15,6 +15,10 @@ def measure(block: np.ndarray, mono: np.ndarray) -> dict[str, Any]:
     if peak > 1e9:  # no sound, and its square may overflow
         block, mono = np.clip(block, -1e9, 1e9), np.clip(mono, -1e9, 1e9)
     size = np.abs(block) if peak > 0.75 else np.zeros(1)
+    # Only of what is loud: faint sound has few levels, and stays at its largest by itself.
+    first = block[:, 0] if peak > 0.1 else np.zeros(3)
+    flat = (first == first.max()) | (first == first.min())
+    bits = np.clip(first * 32768, -32768, 32767).astype(np.int16)
     return {
         "count": len(block),
         "zeros": len(block) - np.count_nonzero(block.any(axis=1)),
@@ -23,11 +27,21 @@ def measure(block: np.ndarray, mono: np.ndarray) -> dict[str, Any]:
         "loud": np.count_nonzero(size > 0.75) / block.shape[1],
         "full": np.count_nonzero(size >= 0.99) / block.shape[1],
         "beyond": np.count_nonzero(size > 1) / block.shape[1],
+        "flat": np.count_nonzero(flat[2:] & flat[1:-1] & flat[:-2]),
+        "rough": _roughness(bits),
+        "smooth": _roughness(bits.byteswap()),
         "total": block.sum(axis=0),
         "power": np.array([channel @ channel for channel in block.T]),
         "mixed_total": mono.sum(),
         "mixed_power": mono @ mono,
     }
+
+
+def _roughness(samples: np.ndarray) -> np.ndarray:
+    """The power of the differences between neighbours, and of the samples: 2 to 1 in noise."""
+    samples = samples - samples.mean(dtype=np.float32)
+    steps = np.diff(samples)
+    return np.array([steps @ steps, samples @ samples], np.float64)
 
 
 def oddities(levels: list[dict[str, Any]]) -> list[Finding]:
@@ -48,8 +62,12 @@ def oddities(levels: list[dict[str, Any]]) -> list[Finding]:
         text = f"digital silence in {share['zeros']:.0%} of it; check the file and its times"
         found.append(("mostly silence", text))
     clipped = share["full"] > 0.05
+    rough, smooth = (part[0] / max(part[1], 1) for part in (level["rough"], level["smooth"]))
     wrong = peak >= 16 or share["beyond"] > 0.05 or share["loud"] > 0.5
-    if wrong or (deviation.max() > 0.5 and not clipped):
+    if rough > 1 and smooth < rough / 2:
+        text = "noise, and sound when the two bytes of each sample change places; write it anew"
+        found.append(("wrong order of bytes", text))
+    elif wrong or (deviation.max() > 0.5 and not clipped):
         found.append(
             (
                 "beyond full scale",
@@ -60,6 +78,12 @@ def oddities(levels: list[dict[str, Any]]) -> list[Finding]:
         )
     elif clipped:
         text = f"clipped: {share['full']:.0%} of its samples lie at full scale; take the original"
+        found.append(("clipped", text))
+    elif level["flat"] > 0.01 * count:
+        flat = level["flat"] / count
+        text = (
+            f"clipped: {flat:.0%} of its samples stay at its largest, {peak:.2g}; take the original"
+        )
         found.append(("clipped", text))
     elif peak < 2**-8:
         found.append(
@@ -72,7 +96,9 @@ def oddities(levels: list[dict[str, Any]]) -> list[Finding]:
     if abs(mixed_mean) > max(mixed, 0.02):
         text = f"an offset of {mixed_mean:.3f}, more than its sound ({mixed:.3f}); remove it"
         found.append(("offset", text))
-    silent = np.flatnonzero(deviation < 2**-15) if deviation.max() > 2**-8 else np.zeros(0, int)
+    # As nobody else is heard there, not even from afar.
+    faint = max(2**-15, 2**-8 * deviation.max())
+    silent = np.flatnonzero(deviation < faint) if deviation.max() > 2**-8 else np.zeros(0, int)
     if len(silent):
         text = (
             f"channel {silent[0] + 1} of {len(deviation)} is silent, and takes its share off the "

@@ -82,11 +82,16 @@ def facts(release: Release, title: str, looks: str) -> Facts:
 
 
 def classes(labels: set[str]) -> dict[str, tuple[list[str], str]]:
-    """A class for each label; its name is the label, as far as a name can be it."""
+    """A class for each label, spellings together; its name is one, as far as a name can be it."""
     made: dict[str, tuple[list[str], str]] = {}
     for number, label in enumerate(sorted(labels), 1):
         name = name_of(label) or f"class{number}"
-        made[name if name not in made else f"{name}.{number}"] = ([label], label)
+        spelt = [codes for codes, first in made.values() if names.like(label, [first])]
+        if spelt:
+            spelt[0].append(label)
+        else:
+            taken = name in made or names.like(name, made)
+            made[f"{name}.{number}" if taken else name] = ([label], label)
     return made
 
 

@@ -48,6 +48,14 @@ BROKEN = re.compile(
     r"|(?<=[^\W\d])%(?:2[0-9A-F]|3[A-F]|[CDE][0-9A-F])|â€.|[ÂÃÐØÙ][¡-¿]"
 )
 
+# Tokens of Whisper's, tags of web pages and of speech synthesis, and values as Python, JSON and
+# electronic mail write them.
+AROUND = re.compile(
+    r"<\|[^|<>]*\|>|\[BLANK_AUDIO\]"
+    r"|</?(?:a|b|br|div|em|font|i|p|s|span|strong|u|speak|prosody|break)\b[^<>]*>"
+    r"|^\s*(?:b['\"]|[\[{]\s*['\"])|\\[\"'n]|=[0-9A-F]{2}=[0-9A-F]{2}"
+)
+
 
 def extract(
     items: Items,
@@ -140,13 +148,6 @@ def tell_of_lost_words(items: Items, marks: list[list[str]], encoder: "Encoder",
         "compose them (Unicode's form NFC)",
         out,
     )
-    empty = [name for name, text in texts.items() if not text.strip()]
-    if len(empty) > 1 and 2 * len(empty) >= len(texts):
-        log.warning(
-            "%s: %d of %d texts are empty, such as that of '%s': what is learned from them is not "
-            "of words; study speech alone, or give the words",
-            *(out, len(empty), len(texts), empty[0]),
-        )
     odd = {name: _odd(text) for name, text in texts.items()}
     _tell_of_texts(
         [f"'{name}' (U+{ord(found):04X})" for name, found in odd.items() if found],
@@ -161,6 +162,24 @@ def tell_of_lost_words(items: Items, marks: list[list[str]], encoder: "Encoder",
         "write the characters themselves",
         out,
     )
+    around = {name: AROUND.search(text) for name, text in texts.items()}
+    _tell_of_texts(
+        [f"'{name}' ({found[0]})" for name, found in around.items() if found],
+        "have what a program put around or between the words",
+        "take it off",
+        out,
+    )
+
+
+def _tell_of_empty_texts(items: Items, out: Path) -> None:
+    """Warn where a corpus has hardly any words."""
+    empty = [name for name, text in zip(items.ids, items.inputs, strict=True) if not text.strip()]
+    if len(empty) > 1 and 2 * len(empty) >= len(items.ids):
+        log.warning(
+            "%s: %d of %d texts are empty, such as that of '%s': what is learned from them is not "
+            "of words; study speech alone, or give the words",
+            *(out, len(empty), len(items.ids), empty[0]),
+        )
 
 
 def _tell_of_texts(named: list[str], what: str, remedy: str, out: Path) -> None:
@@ -357,4 +376,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     if family.source == "files":
         made_in = facts["source"].removeprefix("files:")
         items = made.found(items, made_in, encoder.width, encoder.rate_hz)
+    if items.modality == "text":
+        _tell_of_empty_texts(items, args.out)
     extract(items, encoder, facts, args.out, code_digest(family.module), dtype)

@@ -151,6 +151,12 @@ def _download(repository: str, revision: str, folder: Path) -> None:
 def _copy(origin: Path, folder: Path) -> None:
     if not origin.is_dir():
         raise InputError(f"there is no folder {origin}; correct the path")
+    for path in sorted(origin.iterdir()):
+        if path.is_symlink() and not path.exists():
+            raise InputError(
+                f"{path}: a link to {path.readlink()}, which is not there; copy the snapshot with "
+                "what its links lead to (cp -rL), or get it anew"
+            )
     weights = _files(origin, SAFE) or _files(origin, PICKLED)
     for path in [*_files(origin, SETTINGS), *weights]:
         with path.open("rb") as file:

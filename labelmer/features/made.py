@@ -13,6 +13,7 @@ import numpy as np
 from labelmer.base.digest import file_digest
 from labelmer.base.errors import InputError
 from labelmer.base.files import leaves
+from labelmer.base.names import meant
 from labelmer.base.ragged import RATE
 from labelmer.features.items import Items
 
@@ -44,6 +45,7 @@ def check_names(folder: Path | str, names: Iterable[str]) -> None:
         raise InputError(
             f"{folder}: no file for {len(missing)} of {len(wanted)} utterances: {listed(missing)}; "
             "expected ID.npy for each; make these too, or correct the files' names"
+            f"{meant(missing[0], names_in(folder))}"
         )
 
 

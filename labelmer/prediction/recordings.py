@@ -125,6 +125,11 @@ def of_table(paths: Sequence[Path], words: Path) -> list[Utterance]:
         for utterance in of_recording(found[row.id], row.text, row.id, row.speaker or "")
     ]
     others = [path for path in paths if path not in found.values()]
+    if others:
+        log.warning(
+            "%s: no row for %d of %d recordings, such as %s: they are predicted without words",
+            *(words, len(others), len(paths), others[0]),
+        )
     return [*made, *(utterance for path in others for utterance in of_recording(path))]
 
 

@@ -19,11 +19,13 @@ import numpy as np
 import pandas as pd
 
 from labelmer.base.errors import InputError
+from labelmer.base.files import lines_of
 from labelmer.base.log import log
 
 UTTERANCE = re.compile(
     r"(?P<id>Ses\d\d[FM]_\w+_[FM]\w+) \[(?P<start>[\d.]+)-(?P<end>[\d.]+)\]:(?P<text>.*)"
 )
+MISWRITTEN = re.compile(r"\S+_\S+ *\[[^\]]*\]")  # a line that is meant to be one of the above
 EVALUATION = re.compile(
     r"\[(?P<start>[\d.]+) - (?P<end>[\d.]+)\]\t(?P<id>\S+)\t(?P<code>\S+)\t"
     r"\[(?P<valence>[\d.]+), (?P<activation>[\d.]+), (?P<dominance>[\d.]+)\]"
@@ -163,6 +165,10 @@ def utterances(root: Path | str, session: str) -> tuple[pd.DataFrame, pd.DataFra
             match = UTTERANCE.match(line)
             if match:
                 lines.setdefault(match["id"], []).append((path, number, match))
+            elif MISWRITTEN.match(line):
+                reason = "not 'ID [START-END]: WORDS' as the release writes it"
+                unread.append((path.name, number, line, reason))
+                log.warning("%s:%d: '%s' is %s: left out", path, number, line, reason)
             elif line.strip():
                 unread.append((path.name, number, line, "no utterance id"))
     if not lines:
@@ -249,8 +255,22 @@ def labels(root: Path | str, session: str) -> pd.DataFrame:
             f"{root}: {session}: no line '[START - END]<TAB>ID<TAB>CODE<TAB>[V, A, D]' in its "
             "evaluations; is the release complete?"
         )
+    _warn_of_dialogues_in_part(Path(root) / session / "dialog")
     frame = pd.DataFrame(rows)
     return frame.astype(dict.fromkeys(DIMENSIONS, float))
+
+
+def _warn_of_dialogues_in_part(folder: Path) -> None:
+    """A dialogue without one of its two texts is left out whole."""
+    places = [folder / "transcriptions", folder / "EmoEvaluation"]
+    names = [{path.stem for path in _entries(place, "*.txt")} for place in places]
+    for lacking, place in zip((names[1] - names[0], names[0] - names[1]), places, strict=True):
+        if lacking:
+            log.warning(
+                "%s: no %s.txt (files like this: %d), so that nothing of this dialogue is used; "
+                "copy it, if the release has it",
+                *(place, min(lacking), len(lacking)),
+            )
 
 
 def _evaluations(root: Path | str, session: str) -> list[tuple[str, re.Match, list[set[str]]]]:
@@ -330,7 +350,7 @@ def _agreement(word: str | None, votes: list[set[str]]) -> float | None:
 
 def _visible(folder: Path, pattern: str) -> list[Path]:
     """Entries of a release folder, without the AppleDouble files (._Ses...) among them."""
-    found = sorted(p for p in folder.glob(pattern) if not p.name.startswith("."))
+    found = _entries(folder, pattern)
     if not found:
         raise InputError(
             f"{folder}: nothing like {pattern} in this folder; is the release complete?"
@@ -338,13 +358,27 @@ def _visible(folder: Path, pattern: str) -> list[Path]:
     return found
 
 
+def _entries(folder: Path, pattern: str) -> list[Path]:
+    return sorted(p for p in folder.glob(pattern) if not p.name.startswith("."))
+
+
 def _lines(path: Path) -> list[str]:
+    if path.is_dir():
+        raise InputError(f"{path}: a folder, expected a text file; move it away")
     data = path.read_bytes()
     if (place := data.find(b"\0")) >= 0:
         line = data.count(b"\n", 0, place) + 1
         raise InputError(f"{path}:{line}: a NUL byte, as of UTF-16; save the file as UTF-8")
     try:
-        return data.decode("utf-8-sig").splitlines()
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         log.warning("%s: not UTF-8, read as Windows-1252", path)
-        return data.decode("cp1252", errors="replace").splitlines()
+        text = data.decode("cp1252", errors="replace")
+    lines = lines_of(text)
+    if lines[-1].strip():
+        log.warning(
+            "%s:%d: no line end behind the last line, '%s'; if that is cut short, copy the file "
+            "again",
+            *(path, len(lines), lines[-1]),
+        )
+    return lines

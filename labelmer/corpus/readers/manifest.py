@@ -229,8 +229,10 @@ def _check_columns(root: Path | str, table: pd.DataFrame) -> None:
 
 def _check_spellings(root: Path | str, table: pd.DataFrame) -> None:
     """Two spellings of one name would be two speakers, sessions, dialogues or utterances."""
-    # Some corpora tell utterances apart by capitals.
-    for column, same in {**dict.fromkeys(NAMED, names.key), "id": names.plain}.items():
+    rules = dict.fromkeys(NAMED, names.key)
+    rules |= {"speaker": names.numbered, "session": names.numbered}
+    rules["id"] = names.plain  # some corpora tell utterances apart by capitals
+    for column, same in rules.items():
         if column in table and (pair := names.alike(table[column], same)):
             raise InputError(
                 f"{_spellings(root, table, column, pair)}; write one of them in all rows, or give "

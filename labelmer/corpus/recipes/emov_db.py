@@ -8,6 +8,7 @@ those of a public list of the files; the authors' README counts 7,000.
 
 import re
 
+from labelmer.base.files import lines_of
 from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
@@ -46,7 +47,7 @@ def read(release: Release) -> None:
     arctic = {
         match["sentence"]: match["words"]
         for path in release.named("cmuarctic.data")
-        for match in map(ARCTIC.match, release.text(path).splitlines())
+        for match in map(ARCTIC.match, lines_of(release.text(path)))
         if match
     }
     for path in release.files:

@@ -6,6 +6,7 @@ text file of each speaker, in any of several encodings.
 
 import re
 
+from labelmer.base.files import lines_of
 from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release, text_of
 
@@ -79,7 +80,7 @@ def read(release: Release) -> None:
 def lines(data: bytes) -> list[tuple[str, str]]:
     """The (id, text) of a speaker's text file; a line is id, text and, most often, emotion."""
     found = []
-    for line in decoded(data).splitlines():
+    for line in lines_of(decoded(data)):
         if match := LINE.fullmatch(line.strip()):
             found.append((match["id"], EMOTION.sub("", match["text"])))
     return found

@@ -8,6 +8,7 @@ improvised. FM and MF say whose scenario it is; the speaker stands before the ty
 import re
 
 from labelmer.base.errors import InputError
+from labelmer.base.files import lines_of
 from labelmer.corpus.recipes import Facts, emotions
 from labelmer.corpus.release import Release
 
@@ -38,7 +39,7 @@ def read(release: Release) -> None:
     labels = {
         match["turn"].upper(): match["label"]
         for path in release.named(*TABLES)
-        for match in map(RATED.match, release.text(path).splitlines())
+        for match in map(RATED.match, lines_of(release.text(path)))
         if match
     }
     if not labels:

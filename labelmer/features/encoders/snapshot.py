@@ -61,6 +61,9 @@ def _check_config(folder: Path) -> None:
         AutoModel.from_config(AutoConfig.from_pretrained(folder, local_files_only=True))
 
 
+ZEROS = 0.02  # share of the weights that may stand in tensors of zeros
+
+
 def _check_weights(folder: Path, model: torch.nn.Module, report: dict[str, Any]) -> None:
     """Hold what transformers reports of the loading against what the network needs."""
 
@@ -79,12 +82,25 @@ def _check_weights(folder: Path, model: torch.nn.Module, report: dict[str, Any])
             f"{folder}: the weights lack {len(missing)} tensors, the first is '{missing[0]}'; "
             f"expected a checkpoint of this very model_type and size; {ONE_CHECKPOINT}"
         )
+    sizes, empty = {}, []
     for name, values in model.named_parameters():
-        if values.numel() and used(name) and not torch.stack(values.aminmax()).isfinite().all():
+        if not values.numel() or not used(name):
+            continue
+        extremes = torch.stack(values.aminmax())
+        if not extremes.isfinite().all():
             raise InputError(
                 f"{folder}: the tensor '{name}' holds numbers that are not finite, so no feature "
                 "could be; take whole weights, or choose another encoder"
             )
+        if values.ndim > 1:  # a bias may be zero
+            sizes[name] = values.numel()
+            empty += [] if extremes.any() else [name]
+    # Some networks have a small one that they do not use, as RoBERTa for its one type of token.
+    if sum(sizes[name] for name in empty) > ZEROS * sum(sizes.values()):
+        raise InputError(
+            f"{folder}: the tensor '{empty[0]}' holds zeros alone (such tensors: {len(empty)} of "
+            f"{len(sizes)}), as where a download broke off; take whole weights"
+        )
     unknown = {int(found[1]) for found in map(LAYER.search, report["unexpected_keys"]) if found}
     if unknown:
         log.warning(
