@@ -624,7 +624,7 @@ def test_batches_are_halved_when_memory_runs_out(error, snapshot, monkeypatch, c
         found = encoder.encode(CLIPS)
     for left, right in zip(found, expected, strict=True):
         assert_close(left, right)
-    assert sizes == [5, 2, 3, 1, 2] and encoder.repeated == 5 + 3
+    assert sizes == [5, 2, 3, 1, 2] and encoder.repeated == 5
     assert "memory ran out on a batch of 495 rows; from now on 247" in caplog.text
     encoder.encode(CLIPS)
     assert max(sizes[5:]) == 2  # it does not try again what failed
@@ -761,6 +761,28 @@ def test_weights_that_are_not_finite_are_an_error(snapshot, tmp_path):
         InputError, match=r"'encoder\.layer\.1\..*' holds numbers that are not finite"
     ):
         encoders.load(folder, 3)
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_weights_of_zeros_are_an_error(share, snapshot, tmp_path):
+    folder = shutil.copytree(snapshot("bert"), tmp_path / "bert")
+    tensors = load_file(folder / "model.safetensors")
+    names = sorted(name for name, values in tensors.items() if values.ndim > 1)
+    for name in names[: int(share * len(names))]:
+        tensors[name].zero_()
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(
+        InputError, match=r"the tensor '.*' holds zeros alone .* broke off; take whole"
+    ):
+        encoders.load(folder, 3)
+
+
+def test_a_small_tensor_of_zeros_is_as_some_networks_have_it(snapshot, tmp_path):
+    folder = shutil.copytree(snapshot("bert"), tmp_path / "bert")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["embeddings.token_type_embeddings.weight"].zero_()
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    encoders.load(folder, 3)
 
 
 @pytest.mark.parametrize(

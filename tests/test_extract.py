@@ -274,10 +274,17 @@ def test_what_was_computed_again_for_lack_of_memory_is_counted(text, caplog, mon
     assert "of these, 7 were computed once more in smaller batches" in caplog.text
 
 
-def test_texts_without_words_are_told(text, caplog):
-    text({"a": "", "b": "no", "c": "so"})
+def test_texts_without_words_are_told(snapshot, tmp_path, caplog):  # noqa: F811
+    fetch.fetch(f"path:{snapshot('bert')}", tmp_path / "bert")
+
+    def run(**texts):
+        table = write_utterances(tmp_path / "u.tsv", texts)
+        argv = [table, tmp_path / "bert", tmp_path / "out.h5", "--encoder", "bert"]
+        extract.main([*map(str, argv), "--config", '{"layer": 1}'])
+
+    run(a="", b="no", c="so")
     assert "are empty" not in caplog.text
-    text({"a": " ", "b": "no", "c": ""})
+    run(a=" ", b="no", c="")
     assert "2 of 3 texts are empty, such as that of 'a'" in caplog.text
 
 
@@ -295,6 +302,34 @@ def test_texts_without_words_are_told(text, caplog):
 def test_what_stands_for_a_character_is_told(text, caplog, words, said):
     text({"a": words, "b": "no"})
     assert "1 texts have what stands for a character" in caplog.text and said in caplog.text
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        ("<|0.00|> so it is<|2.00|>", "<|0.00|>"),
+        ("[BLANK_AUDIO]", "[BLANK_AUDIO]"),
+        ("I <i>do</i> know", "<i>"),
+        ("['so it is']", "['"),
+        ("b'so it is'", "b'"),
+        ('{"text": "so it is"}', '{"'),
+        (r"she said \"no\"", r"\""),
+        ("caf=C3=A9 ok", "=C3=A9"),
+    ],
+)
+def test_what_programs_put_around_words_is_told(text, caplog, words, said):
+    text({"a": words, "b": "no"})
+    assert (
+        f"1 texts have what a program put around or between the words: 'a' ({said})" in caplog.text
+    )
+
+
+@pytest.mark.parametrize(
+    "words", ["[laughs] no", "a < b and c > d", "he 'said' it", "x = AB", "a|b"]
+)
+def test_what_people_write_is_nothing_that_programs_put_there(text, caplog, words):
+    text({"a": words})
+    assert "a program put" not in caplog.text
 
 
 @pytest.mark.parametrize(

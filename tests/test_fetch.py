@@ -243,6 +243,16 @@ def test_a_file_that_git_lfs_has_not_brought_is_named(snapshot, tmp_path):  # no
         fetch.fetch(f"path:{folder}", tmp_path / "out")
 
 
+def test_a_link_to_nowhere_is_named(snapshot, tmp_path):  # noqa: F811
+    folder = shutil.copytree(snapshot("bert"), tmp_path / "bert")
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").symlink_to("../../blobs/0123")
+    with pytest.raises(
+        InputError, match=r"bert/model\.safetensors: a link to \.\./\.\./blobs/0123, "
+    ):
+        fetch.fetch(f"path:{folder}", tmp_path / "out")
+
+
 def test_a_file_that_may_not_be_read_is_named(snapshot, tmp_path, monkeypatch):  # noqa: F811
     def refused(source, _):
         raise PermissionError(13, "Permission denied", str(source))

@@ -132,6 +132,14 @@ def test_a_folder_without_features_is_named(tmp_path):
         fetch.fetch(f"files:{tmp_path}", tmp_path / "out")
 
 
+def test_a_file_whose_name_is_another_spelling_is_said(made):
+    (made / "b.npy").rename(made / "B.npy")
+    with pytest.raises(
+        InputError, match=r"no file for 1 of 3 utterances: 'b'; .*'B' differs from it"
+    ):
+        take_over(made)
+
+
 def test_files_of_no_utterance_are_named(made):
     config = {
         "experiments": [{"speech": "e2v", "text": "minilm"}],

@@ -561,6 +561,18 @@ def test_a_recording_that_the_table_spells_otherwise_is_named(study, model, tmp_
     assert "left out; 'Jose\u0301' differs from it only as spellings do (U+00E9" in caplog.text
 
 
+def test_recordings_that_the_table_does_not_name_are_told(study, model, tmp_path, caplog):
+    (tmp_path / "t.tsv").write_text("id\ttext\nu000\tno\n")
+    told = [model, study.wav("u000"), study.wav("u001"), "--texts", tmp_path / "t.tsv"]
+    predict.main([*map(str, told)])
+    assert f"no row for 1 of 2 recordings, such as {study.wav('u001')}: they are" in caplog.text
+
+
+def test_recordings_without_words_are_predicted_without_a_word(study, model, caplog):
+    predict.main([str(model), str(study.wav("u000")), str(study.wav("u001"))])
+    assert "are empty" not in caplog.text
+
+
 def test_words_have_single_blanks_as_in_a_corpus():
     assert Utterance("a", text=" one\n two\t").text == "one two"
     assert Utterance("a").text is None
@@ -675,6 +687,20 @@ def test_a_changed_description_is_refused(model, tmp_path, change, words):
     (folder / "bundle.json").write_text(json.dumps(told))
     with pytest.raises(InputError, match=words):
         labelmer.load(folder)
+
+
+@pytest.mark.parametrize("size", [0, 1000])
+def test_a_damaged_model_is_not_bundled_and_the_old_bundle_stays(full, tmp_path, said, size):
+    bundle.bundle([full], tmp_path / "m")
+    before = (tmp_path / "m/bundle.json").read_bytes()
+    weights = full / "model.safetensors"
+    whole = weights.read_bytes()
+    try:
+        weights.write_bytes(whole[:size])
+        assert f"{full}: not a whole model" in said(bundle.main, full, "-o", tmp_path / "m")
+    finally:
+        weights.write_bytes(whole)
+    assert (tmp_path / "m/bundle.json").read_bytes() == before
 
 
 def test_what_is_no_bundle_is_refused_and_left(full, tmp_path, said):

@@ -315,6 +315,17 @@ def test_a_corpus_of_ones_own_by_a_pattern_of_its_paths(make):
     assert len(reader.rows(made.out)) == 3
 
 
+def test_spellings_of_one_label_are_one_class(make):
+    paths = {f"{who}/{label}.wav": {} for who in ("a", "b") for label in ("Happy", "happy", "sad")}
+    made = make("table", Tree(paths), "--path-pattern", "{speaker}/{label}.wav")
+    given = yaml.safe_load(made.config.read_text())
+    config.check(given)
+    assert {name: entry["codes"] for name, entry in given["labels"].items()} == {
+        "Happy": ["Happy", "happy"],
+        "sad": ["sad"],
+    }
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -54,6 +54,15 @@ def test_networks_without_the_linear_baseline_are_warned_of(workspace):
         workspace.configure(config)
         _, output = workspace.snakemake("--dry-run")
         assert ("no variant is of architecture: linear" in output) == said
+    # One of other features tells nothing.
+    config["encoders"]["other"] = {**config["encoders"]["fbank"], "dtype": "float32"}
+    config["experiments"].append(
+        {**config["experiments"][0], "speech": "other", "variants": ["full"]}
+    )
+    workspace.configure(config)
+    _, output = workspace.snakemake("--dry-run")
+    assert "on other and minilm, frozen, no variant is of architecture: linear" in output
+    assert "on fbank and minilm" not in output
 
 
 def test_a_class_twice_in_the_config_stops_before_any_job(workspace):

@@ -244,6 +244,12 @@ class Part:
                 if device.type == "cuda" or features.stride > 1:
                     features.keep(device)
             self.context = {m: turns.keep(device) for m, turns in self.context.items()}
+        elif any(features.stride > 1 for features in self.features.values()):
+            log.info(
+                "%d MB of features are more than the %d MB that are kept in memory: frames are "
+                "averaged anew in each batch",
+                *(self.size / 1e6, KEPT_BYTES / 1e6),
+            )
 
     def batches(
         self, groups: Iterable[np.ndarray], device: torch.device | str

@@ -47,6 +47,7 @@ from labelmer.models.training import TrainingOptions
 from labelmer.scores.accuracy import accuracies, best_epoch
 
 FEW_UPDATES = 100  # with fewer a model has seldom learned what it can
+CHECKED = 100  # updates of the refit between two looks at its loss
 WARM_UP = 0.15  # share of the updates in which the rate rises
 CLIP = 1.0  # greatest norm of the gradient
 
@@ -155,10 +156,12 @@ def refit(model: Network, part: Part, options: TrainingOptions, seed: int, count
     """Train an untrained model in place by `count` updates."""
     losses = []
     with Progress("training anew", count, "updates") as progress:
-        for loss, _ in updates(model, part, options, seed, count):
+        for made, (loss, _) in enumerate(updates(model, part, options, seed, count), start=1):
             losses.append(loss)
             progress.advance(1)
-    finite(torch.stack(losses).mean().item(), "the refit", options)
+            if made % CHECKED == 0 or made == count:  # a GPU is waited for
+                finite(torch.stack(losses).mean().item(), "the refit", options)
+                losses.clear()
 
 
 def updates(
@@ -322,7 +325,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if training.refit:
         make_deterministic(seed, args.threads, onednn=False)
         if count < FEW_UPDATES:
-            log.warning("the refit makes %d updates only: validation was best then", count)
+            log.warning(
+                "the refit makes %d updates only, as validation was best then; see in history.tsv "
+                "whether that was by luck, and raise training: updates, or give more validation",
+                count,
+            )
         model = build(options, whole, classes, words).to(device)
         refit(model, whole, training, seed, count)
     save(args.folder, model, classes, about)

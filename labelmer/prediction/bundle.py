@@ -246,7 +246,7 @@ def _write(
     groups: Sequence[Sequence[Run]], folder: Path, transcriber: str | None
 ) -> dict[str, Any]:
     """Fill a folder that is not there yet; return what bundle.json says."""
-    from labelmer.models import saved  # PyTorch takes seconds
+    from labelmer.prediction.members import member  # PyTorch takes seconds
 
     first = groups[0][0]
     encoders: dict[str, Any] = {}
@@ -259,7 +259,7 @@ def _write(
         for run, weight in zip(parts, weights, strict=True):
             place = f"models/{member_of(run, first)}/{run.name}"
             (folder / place).mkdir(parents=True)
-            saved.load(run.folder)
+            member(run.folder, "cpu")  # whole, or refused
             for name in MODEL:
                 shutil.copyfile(run.folder / name, folder / place / name)
             used = {}

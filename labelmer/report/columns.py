@@ -128,7 +128,11 @@ RESULTS = {
         "chosen": Column(float, "updates up to the epoch that was chosen, mean over runs"),
         "chosen_least": Column(int, "the least of these"),
         "chosen_most": Column(int, "the most of these"),
-        "late": Column(float, "share of the runs whose epoch is in the last tenth of the updates"),
+        "late": Column(
+            float,
+            "share of the runs, without those that patience ended, with their epoch in the last "
+            "tenth",
+        ),
         "selection": PROTOCOL["selection"],
     },
     "weights": {

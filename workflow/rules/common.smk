@@ -210,11 +210,19 @@ TRANSCRIPTS = f"transcripts/{TRANSCRIBER['name']}" if TRANSCRIBER else "transcri
 
 USED = {KINDS[variant] for e in config["experiments"] for variant in e["variants"]}
 ANY_TRAINED, ANY_FUSED = "network" in USED, "product" in USED
-if workflow.is_main_process and ANY_TRAINED and "linear" not in USED:
-    logger.warning(
-        "experiments: no variant is of architecture: linear, so that no table will say whether a network "
-        "is better than logistic regression on the means of the same features; add one."
-    )
+if workflow.is_main_process:
+    # Variants on the same features stand in one table, whichever experiment names them.
+    BESIDE = {}
+    for e in config["experiments"]:
+        read = [e[modality] for modality in ("speech", "text") if modality in e]
+        kinds = BESIDE.setdefault(f"{' and '.join(read)}, {e['mode']}", set())
+        kinds.update(KINDS[variant] for variant in e["variants"])
+    for features, kinds in BESIDE.items():
+        if "network" in kinds and "linear" not in kinds:
+            logger.warning(
+                f"experiments: on {features}, no variant is of architecture: linear, so that no table will say "
+                "whether a network is better than logistic regression on the means of the same features; add one."
+            )
 # Salience is of networks.
 RATIONALES = [CORPUS["rationales"]] if "rationales" in CORPUS and ANY_TRAINED else []
 CHECKED_RATIONALES = [f"{S}/rationales.tsv"] if RATIONALES else []

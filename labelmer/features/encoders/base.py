@@ -64,7 +64,7 @@ class Encoder:
     on_cpu = "float32"  # precision that is wanted on a CPU, or "bfloat16"
     device: str  # where it runs: _place() sets it and the next two
     budget: int  # padded rows of a batch; halved, with a line in the log, when memory runs out
-    repeated: int  # windows (of items) that ran more than once for that reason
+    repeated: int  # items that ran more than once for that reason
 
     def __init__(self, folder: Path, layer: int | str | None, device: str, **options: Any) -> None:
         """Read a snapshot, and end with _place(). options: all that the family has."""
@@ -185,6 +185,8 @@ class Encoder:
         """Features of all items in one tensor (all rows, *row), and the rows of each item."""
         items = [self._windows(item) for item in inputs]
         windows = [window for item in items for window in item]
+        owners = [number for number, item in enumerate(items) for _ in item]
+        again: set[int] = set()  # the items that ran more than once
         parts: list[Any] = [None] * len(windows)
         waiting = batches_by_length([window.rows for window in windows], self.budget)[::-1]
         while waiting:
@@ -192,11 +194,12 @@ class Encoder:
             hidden = self._attempt([windows[i].content for i in batch])  # (batch, longest, *row)
             if hidden is None:
                 waiting += self._halved(batch, windows)
-                self.repeated += len(batch)
+                again |= {owners[i] for i in batch}
                 continue
             hidden = hidden.to(dtype)
             for i, rows in zip(batch, hidden, strict=True):
                 parts[i] = rows[: windows[i].rows][windows[i].keep]
+        self.repeated += len(again)
         ends = np.cumsum([0, *map(len, items)])
         lengths = [sum(map(len, parts[a:b])) for a, b in itertools.pairwise(ends)]
         with torch.autocast(self.on, enabled=False):  # a CPU's refuses to join float16

@@ -85,9 +85,10 @@ class Wav2Vec2Bert(Layered):
         What SeamlessM4TFeatureExtractor gives utterance by utterance, for which it waits for a GPU.
         """
         clips = [torch.from_numpy(at_least(unit(samples), self.field)) for samples in batch]
-        counts = torch.tensor([1 + (len(clip) - LENGTH) // SHIFT for clip in clips])
+        frames_of = [1 + (len(clip) - LENGTH) // SHIFT for clip in clips]
+        counts = torch.tensor(frames_of)
         samples = sent(padded(clips)[0], self.device)
-        inside = sent(torch.arange(int(counts.max())) < counts[:, None], self.device)[..., None]
+        inside = sent(torch.arange(max(frames_of)) < counts[:, None], self.device)[..., None]
         counts = sent(counts, self.device)[:, None, None]
         filters, taper = (sent(part, self.device) for part in (self.filters, self.taper))
         # The power of a clip overflows float16.
