@@ -297,6 +297,16 @@ def test_a_gpu_gives_what_a_cpu_gives(kind, layer, snapshot):
         assert_close(rows, right, tolerance=0.03)
 
 
+def test_exact_is_in_float32_whatever_the_precision(snapshot):
+    plain = encoders.load(snapshot("wav2vec2-group"), 2).encode(CLIPS)
+    rounding = encoders.load(snapshot("wav2vec2-group"), 2, "cpu", "bfloat16")
+    for rough, exact, right in zip(
+        rounding.encode(CLIPS), rounding.begin(CLIPS, exact=True)(), plain, strict=True
+    ):
+        assert not np.allclose(rough, right, atol=1e-4)
+        np.testing.assert_allclose(exact, right, atol=1e-5)
+
+
 def test_exact_is_without_tf32_and_leaves_the_setting_as_it_was(snapshot, monkeypatch):
     encoder = encoders.load(snapshot("wavlm-group"), 2)
     run, seen = encoder._run, []

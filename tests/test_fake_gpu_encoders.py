@@ -14,6 +14,7 @@ from torch._subclasses import FakeTensorMode
 
 from labelmer.features import encoders, finetune
 from labelmer.features.encoders import text
+from labelmer.features.encoders.base import GPU_MEMORY_PER_ROW, ROWS_PER_BATCH
 
 DEVICE = "cuda:1"  # not the one that PyTorch takes where none is named
 KINDS = [*WAVEFORMS, "wav2vec2-bert", "whisper", *TEXTS]
@@ -50,6 +51,30 @@ def test_extraction(kind, layer, snapshot, fake):  # noqa: F811
     assert str(features.device) == str(alone.device) == DEVICE
     assert features.dtype == torch.float16 and features.shape == (sum(lengths), *encoder.row)
     assert found == lengths and alone.shape == (lengths[0], *encoder.row)
+
+
+@pytest.mark.parametrize("silence", ["full", "none"])
+def test_extraction_by_whisper_with_other_silence(silence, snapshot, fake):  # noqa: F811
+    encoder = encoders.load(snapshot("whisper"), 2, silence=silence)
+    lengths = encoder.lengths(CLIPS)
+    with fake:
+        moved(encoder)
+        with torch.no_grad():
+            features, found = encoder._encoded(CLIPS, torch.float16)
+    assert str(features.device) == DEVICE and found == lengths
+
+
+def test_batches_fit_the_gpus_memory_and_how_many_layers_are_kept(snapshot, fake, monkeypatch):  # noqa: F811
+    budgets = {}
+    for memory in (80, 8):
+        gpu = SimpleNamespace(total_memory=memory * 2**30)
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device, gpu=gpu: gpu)
+        one, every = (encoders.load(snapshot("bert"), layer) for layer in (2, "all"))
+        with fake:
+            budgets[memory] = moved(one).budget, moved(every).budget
+    assert budgets[8][0] < budgets[80][0] == ROWS_PER_BATCH["cuda"]
+    assert budgets[8][0] == 8 * 2**30 // GPU_MEMORY_PER_ROW
+    assert budgets[8][1] == budgets[8][0] // (every.depth + 1)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -27,7 +27,7 @@ from labelmer.base.options import filled, schema_of
 from labelmer.corpus.options import FoldOptions
 from labelmer.figures import FIGURES, plot
 from labelmer.report import columns, inputs, page, runs, tabulate
-from labelmer.report.protocol import protocol, with_audit
+from labelmer.report.protocol import protocol, selection, with_audit
 from labelmer.report.text import points
 from labelmer.scores import calibration
 
@@ -914,3 +914,9 @@ def test_captions_render_with_what_snakemake_gives_them(path):
     assert "{{" not in body
     of_folds = path.stem not in ("left_out", "recognition")
     assert not of_folds or "one session held out" in body
+
+
+@pytest.mark.parametrize("refit", [True, False])
+def test_it_is_said_what_trains_anew(refit):
+    anew = "training and validation part train anew together, for as many updates (refit)"
+    assert (anew in selection(refit)) == refit and "test part chooses nothing" in selection(refit)

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from test_batches import averaged, write_features
 
 from labelmer.base import tables
+from labelmer.base.errors import InputError
 from labelmer.learning import batches
 from labelmer.learning.device import decayed
 from labelmer.models import saved, train
@@ -475,6 +476,104 @@ def test_one_lucky_epoch_does_not_choose():
     assert chosen(0.3) == 1 and chosen(0.9, 0.3) == 2
 
 
+def test_wa_and_ua_choose_alike():
+    def chosen(*scores):
+        rows = [
+            {"epoch": i, "validation_wa": w, "validation_ua": u}
+            for i, (w, u) in enumerate(scores, 1)
+        ]
+        return best_epoch(rows)["epoch"]
+
+    level = [(0.5, 0.5)] * 4
+    assert chosen(*level, *[(0.9, 0.2)] * 3, *[(0.8, 0.5)] * 3, *[(0.2, 0.9)] * 3) == 10
+    assert chosen(*level, *[(0.2, 0.9)] * 3, *[(0.5, 0.8)] * 3, *[(0.9, 0.2)] * 3) == 10
+
+
+@pytest.fixture
+def rare(tmp_path):
+    """A corpus of sound and words that say nothing, where one class stands for most that trains."""
+    table = made_fold({"train": 30, "validation": 10, "test": 1})
+    few = (table.part == "train") & (table.label != "angry") & (table.index % 6 > 0)
+    table = table[~few].reset_index(drop=True)
+    draw = np.random.default_rng(3)
+    features = {m: {i: draw.normal(0, 1, (4, w)) for i in table.id} for m, w in WIDTHS.items()}
+    return Corpus(tmp_path, table, features)
+
+
+def test_every_class_weighs_alike_in_training(rare):
+    teaching = rare.table[rare.table.part == "train"].label.value_counts()
+    assert teaching["angry"] > 3 * teaching["sad"]
+    folder = rare.train("m", training={**QUICK, "updates": 60, "learning_rate": 1e-3})
+    said = tables.read(folder / "validation.tsv", "predictions")
+    np.testing.assert_allclose(said[[f"p_{c}" for c in CLASSES]].mean(), 1 / 3, atol=0.1)
+
+
+def test_the_loss_of_validation_weighs_classes_as_training_does(rare):
+    folder = rare.train("m")
+    said = tables.read(folder / "validation.tsv", "predictions")
+    counts = rare.table[rare.table.part == "train"].label.value_counts()
+    weights = 1 / counts[said.true].to_numpy()
+    p = np.array([row[f"p_{row['true']}"] for _, row in said.iterrows()])
+    loss = history(folder).query("chosen == 1").validation_loss.item()
+    assert loss == pytest.approx(np.average(-np.log(p), weights=weights), rel=1e-4)
+    assert loss != pytest.approx(np.mean(-np.log(p)), rel=1e-3)
+
+
+def test_frames_are_averaged_once(corpus, monkeypatch, caplog):
+    averaged = []
+    rows = batches.Features._rows
+
+    def counted(self, number):
+        averaged.append(number)
+        return rows(self, number)
+
+    monkeypatch.setattr(batches.Features, "_rows", counted)
+    corpus.train("kept")
+    once = len(averaged)
+    corpus.train("longer", training={**QUICK, "epochs": 9})
+    text = len(averaged) - 2 * once  # of stride 1: nothing is averaged, and nothing kept
+    averaged.clear()
+    corpus.train("speech", modalities=["speech"])
+    corpus.train("longer", modalities=["speech"], training={**QUICK, "epochs": 9})
+    used = (corpus.table.part != "test").sum()
+    assert len(averaged) == 2 * used and text > 0
+    caplog.set_level("INFO")
+    monkeypatch.setattr(batches, "KEPT_BYTES", 0)
+    corpus.train("not")
+    assert "frames are averaged anew in each batch" in caplog.text
+
+
+def test_memory_that_runs_out_is_told_from_other_errors():
+    for error in (MemoryError(), torch.OutOfMemoryError("CUDA out of memory")):
+        with pytest.raises(InputError, match="lower training: batch_size"), train.memory_advised():
+            raise error
+    with pytest.raises(RuntimeError, match="shapes"), train.memory_advised():
+        raise RuntimeError("shapes cannot be multiplied")
+
+
+def test_a_refit_that_diverges_stops(corpus, monkeypatch):
+    options = options_from(SMALL)
+    part = corpus.part("train", options)
+    made = []
+
+    def diverging(*_):
+        for number in range(1000):
+            made.append(number)
+            yield torch.tensor(float("nan") if number == 10 else 1.0), 0.1
+
+    monkeypatch.setattr(train, "updates", diverging)
+    with pytest.raises(
+        InputError, match=r"loss is nan in the refit.*lower training: learning_rate"
+    ):
+        train.refit(None, part, train.TrainingOptions(), 1, 1000)
+    assert len(made) == 100
+
+
+def test_the_turns_around_are_missing_as_often_as_a_modality():
+    there = train.missing(20_000, 0.3, np.random.default_rng(0), joint=False, context=True)
+    assert set(there) == {"context"} and abs(there["context"].float().mean().item() - 0.7) < 0.02
+
+
 def test_a_small_part_is_passed_over_more_often():
     options = train.TrainingOptions(epochs=8, updates=500, batch_size=32)
     assert options.passes(320) == 50 and options.batches(320) == 10
@@ -581,7 +680,7 @@ def test_no_update_waits_for_the_device(corpus, monkeypatch):
     def waits(*_):
         raise AssertionError("a tensor's value was asked for")
 
-    for name in ("item", "__bool__", "__float__"):
+    for name in ("item", "cpu", "__bool__", "__float__"):
         monkeypatch.setattr(torch.Tensor, name, waits)
     steps(corpus)
 
