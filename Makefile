@@ -6,7 +6,7 @@
 # make test-slurm  runs the demo on a Slurm of its own; as root, with Debian's slurm-wlm, slurmdbd,
 #              munge and mariadb-server
 # make lint    ruff, ruff format, mypy, snakefmt, snakemake --lint
-# make bench   prints the benchmarks' ratios, but for bench/scale.py's, which takes long
+# make bench   prints the ratios of the benchmarks that take minutes; others in bench/ take hours
 # make site    builds the documentation as a site, site/index.html
 # make lock    writes requirements.lock and envs/labelmer.yaml anew; needs `pip install uv`
 # make licences  writes the table of docs/licences.md anew; needs `pip install uv`
@@ -36,7 +36,7 @@ demo-corpus: install
 	$(BIN)/python -m labelmer demo resources/demo
 
 demo: demo-corpus
-	@echo "Running the whole workflow on the demo corpus: about 4 minutes on 2 cores."
+	@echo "Running the whole workflow on the demo corpus: about 5 minutes on 2 cores."
 	$(SNAKEMAKE) --configfile demo.yaml
 	$(BIN)/python -m labelmer tabulate --show results/demo/main/reports/compare.tsv
 	@echo

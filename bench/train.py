@@ -138,10 +138,11 @@ class OtherLayout(Labelmer):
 
 
 class Plain(Labelmer):
-    """The loop that is written first."""
+    """The loop that is written first; it computes the padding."""
 
     def __init__(self, folder, device):
         super().__init__(folder, device)
+        layout.places_of = lambda mask: None
         self.tensors = {
             id(part): {
                 m: [torch.from_numpy(features[i]) for i in range(len(features))]

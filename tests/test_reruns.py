@@ -7,6 +7,7 @@ a copy of the result and asks a dry run which jobs it would do.
 import os
 import re
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -529,6 +530,20 @@ def test_a_corpus_from_the_future_runs_and_is_done(copy):
     made = [path for _, path in {*segments(*SESSIONS), *REPLACED, *SPLIT}]
     copy.snakemake(*made, "resources/encoders/bert")
     assert not only(copy.jobs(), *CORPUS, "fetch", "split")
+
+
+@pytest.mark.parametrize("part", ["results", "results/tiny/features"])
+def test_results_of_a_clock_that_was_ahead_are_named_and_kept(copy, part):
+    before = {path.relative_to(copy.folder) for path in (copy.folder / "results").rglob("*")}
+    age(copy.folder / part, days=-0.125)
+    status, output = copy.snakemake("-n", check=False)
+    assert status == 1 and "the clock was ahead when it was made" in output
+    command = re.search(r"find -L .* \+", output)[0]
+    subprocess.run(command, shell=True, cwd=copy.folder, check=True)
+    assert copy.jobs() == set()
+    assert {
+        path.relative_to(copy.folder) for path in (copy.folder / "results").rglob("*")
+    } == before
 
 
 # A corpus as a table

@@ -1,5 +1,7 @@
 """What the config names, held against what is there."""
 
+import os
+import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -141,6 +143,32 @@ def check_results(path: Path) -> None:
         )
     if path.exists() and not path.is_dir():
         raise InputError(f"{path}: a file, expected a folder for the results, or nothing; move it")
+
+
+MADE = ("results", "resources/encoders", "benchmarks")  # whose times Snakemake compares
+AHEAD_S = 60.0  # clocks of two machines may be apart a little
+
+
+def check_times() -> None:
+    """Raise an InputError if what the workflow made is of the future, as of a clock that was ahead.
+
+    Snakemake would stop where a job's output is older than its input, and remove the output.
+    """
+    now = time.time()
+    files = (
+        Path(place, name)
+        for folder in MADE
+        for place, _, names_there in os.walk(folder)
+        for name in names_there
+    )
+    for path in files:
+        if (made := path.lstat().st_mtime) > now + AHEAD_S:
+            ahead, here = (time.strftime("%Y-%m-%d %H:%M", time.localtime(t)) for t in (made, now))
+            raise InputError(
+                f"{path}: it is of {ahead}, and now it is {here}: the clock was ahead when it was "
+                "made; give all that was made one time, which runs nothing again: "
+                f"find -L {' '.join(MADE)} -exec touch -d @{int(now)} {{}} +"
+            )
 
 
 def check_sources(config: dict[str, Any]) -> None:

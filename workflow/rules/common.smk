@@ -40,6 +40,7 @@ from labelmer.config.presence import (
     check_given,
     check_recognised,
     check_results,
+    check_times,
     check_sources,
     files_of_nobody,
 )
@@ -105,6 +106,8 @@ CORPORA |= {name: told(Corpus.of, other) for name, other in OTHERS.items()}
 SESSIONS, SESSIONS_OF_CORPUS = CORPORA[NAME].sessions, CORPORA[NAME].all_sessions
 SESSIONS_LEFT_OUT = sorted(set(SESSIONS_OF_CORPUS) - set(SESSIONS))  # by the study
 told(check_results, Path("results"))
+if workflow.is_main_process:
+    told(check_times)
 told(check_given, config)
 told(check_sources, config)
 told(check_recognised, config, ids_here)
