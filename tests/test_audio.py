@@ -611,6 +611,7 @@ def sound(kind, x):
         "moved by a byte": (np.frombuffer(spoken.tobytes()[1:-1], np.int16), {}),
         "a tone": (0.7 * np.sin(np.arange(len(x)) * np.pi / 8 + np.pi / 16), {}),
         "few steps": ((x * 10).round() / 10, {}),
+        "short and low": (x[:50] / 2, {}),
         "plain": (x, {}),
         "float": (x, {"subtype": "FLOAT"}),
         "loud": (np.clip(6 * x, -1, 1), {}),
@@ -645,7 +646,7 @@ def sound(kind, x):
         ("moved by a byte", ["wrong order of bytes"]),
         *((fine, []) for fine in ("plain", "float", "loud", "some beyond", "a tone")),
         *((fine, []) for fine in ("half zeros", "two alike", "two others", "few steps")),
-        ("a little offset", []),
+        *((fine, []) for fine in ("a little offset", "short and low")),
     ],
 )
 @pytest.mark.parametrize("block", [audio.BLOCK, 9999])

@@ -228,6 +228,16 @@ def test_a_text_that_is_cut_short_is_told(transcribe, caplog):
     )
 
 
+def test_texts_that_all_end_without_a_line_end_are_written_so(tmp_path, caplog):
+    root = write_release(tmp_path, turns_of(sessions=1, turns=2))
+    paths = iemocap.transcript_files(root, "Session1")
+    for number, path in enumerate(paths, 1):
+        path.write_bytes(path.read_bytes().rstrip(b"\n"))
+        caplog.clear()
+        iemocap.utterances(root, "Session1")
+        assert caplog.text.count("no line end") == (number if number < len(paths) else 0)
+
+
 @pytest.mark.parametrize(
     "line", ["ses01f_impro01_f000 [0.5-1.0]: no", "Ses01F_impro01_F000 [0,5-1,0]: no"]
 )

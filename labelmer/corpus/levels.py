@@ -16,7 +16,7 @@ def measure(block: np.ndarray, mono: np.ndarray) -> dict[str, Any]:
         block, mono = np.clip(block, -1e9, 1e9), np.clip(mono, -1e9, 1e9)
     size = np.abs(block) if peak > 0.75 else np.zeros(1)
     # Only of what is loud: faint sound has few levels, and stays at its largest by itself.
-    first = block[:, 0] if peak > 0.1 else np.zeros(3)
+    first = block[:, 0] if peak > 0.1 else np.zeros(1)
     flat = (first == first.max()) | (first == first.min())
     bits = np.clip(first * 32768, -32768, 32767).astype(np.int16)
     return {

@@ -160,8 +160,8 @@ def utterances(root: Path | str, session: str) -> tuple[pd.DataFrame, pd.DataFra
     """
     lines: dict[str, list] = {}
     unread: list[tuple] = []
-    for path in transcript_files(root, session):
-        for number, line in enumerate(_lines(path), 1):
+    for path, text in _texts(transcript_files(root, session)).items():
+        for number, line in enumerate(text, 1):
             match = UTTERANCE.match(line)
             if match:
                 lines.setdefault(match["id"], []).append((path, number, match))
@@ -279,9 +279,9 @@ def _evaluations(root: Path | str, session: str) -> list[tuple[str, re.Match, li
     The votes are a list of sets of words, one for each rater.
     """
     found = []
-    for path in label_files(root, session):
+    for path, text in _texts(label_files(root, session)).items():
         votes: list[set[str]] = []
-        for number, line in enumerate(_lines(path), 1):
+        for number, line in enumerate(text, 1):
             if line.startswith("["):
                 match = EVALUATION.match(line)
                 if not match:
@@ -374,11 +374,17 @@ def _lines(path: Path) -> list[str]:
     except UnicodeDecodeError:
         log.warning("%s: not UTF-8, read as Windows-1252", path)
         text = data.decode("cp1252", errors="replace")
-    lines = lines_of(text)
-    if lines[-1].strip():
+    return lines_of(text)
+
+
+def _texts(paths: list[Path]) -> dict[Path, list[str]]:
+    """The lines of text files. One that ends within a line is told, unless all are written so."""
+    texts = {path: _lines(path) for path in paths}
+    cut = [path for path, lines in texts.items() if lines[-1].strip()]
+    for path in cut if len(cut) < len(paths) or len(paths) == 1 else ():
         log.warning(
             "%s:%d: no line end behind the last line, '%s'; if that is cut short, copy the file "
             "again",
-            *(path, len(lines), lines[-1]),
+            *(path, len(texts[path]), texts[path][-1]),
         )
-    return lines
+    return texts
