@@ -327,6 +327,22 @@ def test_an_epoch_is_adamw_on_clipped_gradients_of_the_weighted_loss(bench):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
+def test_weight_decay_acts_on_matrices_alone(bench, monkeypatch):
+    seen = []
+
+    class Spy(torch.optim.AdamW):
+        def __init__(self, groups, **options):
+            seen.extend(groups)
+            super().__init__(groups, **options)
+
+    monkeypatch.setattr(torch.optim, "AdamW", Spy)
+    bench().tune("out", epochs=1)
+    pulled = [group for group in seen if group["weight_decay"]]
+    free = [group for group in seen if not group["weight_decay"]]
+    assert pulled and all(p.ndim > 1 for group in pulled for p in group["params"])
+    assert {1} <= {p.ndim for group in free for p in group["params"]}
+
+
 def test_accumulation_makes_fewer_updates(bench, monkeypatch):
     made, seen = bench(), []
     backward = finetune.backward

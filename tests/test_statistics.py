@@ -118,6 +118,13 @@ def test_the_interval_of_utterances_is_that_of_a_share():
     assert intervals.interval(found) == pytest.approx(tuple(wilson), abs=0.003)
 
 
+def test_no_more_trials_are_counted_than_there_are():
+    alike = intervals.Estimate(0.5, np.array([0.5001, 0.4999] * 5), trials=30)
+    square = alike.quantile**2
+    half = np.sqrt(square * (0.25 * 30 + square / 4)) / (30 + square)
+    assert intervals.interval(alike) == pytest.approx((0.5 - half, 0.5 + half))
+
+
 @pytest.mark.parametrize("right", [0, 1, 59, 60])
 def test_intervals_near_the_bounds_stay_within_and_are_not_certain(right):
     true = np.zeros(60, dtype=int)
