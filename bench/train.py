@@ -1,7 +1,7 @@
 """Training at IEMOCAP's size: labelmer against the plain loop of public code.
 
 Four sessions of made-up features, float16 of width 768: speech of 50 frames per second with
-lengths like IEMOCAP's, text of about 14 tokens. Three sessions train, one validates. Both ways fit
+lengths like IEMOCAP's, text of about 14 tokens. Three sessions train, one validates. All ways fit
 the same model (the full one) by AdamW with the same schedule and batch size, and score the
 validation part after each epoch, on a GPU if there is one. The plain loop keeps every utterance as
 a float32 tensor, frames already averaged, and pads random batches to their longest utterance; on

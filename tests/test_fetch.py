@@ -245,6 +245,9 @@ def test_a_file_that_git_lfs_has_not_brought_is_named(snapshot, tmp_path):  # no
 
 def test_a_link_to_nowhere_is_named(snapshot, tmp_path):  # noqa: F811
     folder = shutil.copytree(snapshot("bert"), tmp_path / "bert")
+    for name in ("tf_model.h5", "pytorch_model.bin"):  # beside safetensors nobody needs them
+        (folder / name).symlink_to("../../blobs/4567")
+    fetch.fetch(f"path:{folder}", tmp_path / "first")
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors").symlink_to("../../blobs/0123")
     with pytest.raises(

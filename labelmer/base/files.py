@@ -3,7 +3,7 @@
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,6 +66,14 @@ def lines_of(text: str) -> list[str]:
 def leaves(path: str) -> bool:
     """Does a path that is given as one below a folder lead out of it?"""
     return Path(path).is_absolute() or ".." in Path(path).parts
+
+
+def refuse_loss(path: Path, what: str, is_ours: Callable[[Path], bool]) -> None:
+    """InputError if a file stands at a path that is not `what`, and that writing would replace."""
+    if path.is_file() and path.stat().st_size and not is_ours(path):
+        raise InputError(
+            f"{path}: is there and no {what}, and would be lost; give another name, or move it away"
+        )
 
 
 def refuse_foreign(

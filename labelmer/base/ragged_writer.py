@@ -13,7 +13,7 @@ import numpy as np
 
 from labelmer.base.bfloat16 import BFLOAT16, hdf5_bfloat16, rounded
 from labelmer.base.errors import InputError
-from labelmer.base.files import writing
+from labelmer.base.files import refuse_loss, writing
 from labelmer.base.lock import alone
 from labelmer.base.log import log
 from labelmer.base.ragged import FORMAT, KEY_BYTES, NotWhole, Ragged
@@ -201,11 +201,7 @@ def _refuse_foreign(path: Path) -> None:
     try:
         Ragged(path)
     except NotWhole:
-        if path.stat().st_size and not h5py.is_hdf5(path):
-            raise InputError(
-                f"{path}: is there and no HDF5 file, and would be lost; give another name, or "
-                "move it away"
-            ) from None
+        refuse_loss(path, "HDF5 file", h5py.is_hdf5)
 
 
 def _kind(dtype: type | np.dtype) -> h5py.h5t.TypeID:

@@ -43,18 +43,24 @@ if TYPE_CHECKING:
 
 UNITS = {"speech": "frames", "text": "tokens"}
 # A character as HTML, program code or an address writes it, or as UTF-8 that was read as Latin-1.
-BROKEN = re.compile(
+BROKEN = (
     r"&(?:#\d+|#x[0-9a-f]+|[a-z]{2,6});|\\u[0-9a-fA-F]{4}"
     r"|(?<=[^\W\d])%(?:2[0-9A-F]|3[A-F]|[CDE][0-9A-F])|â€.|[ÂÃÐØÙ][¡-¿]"
 )
-
 # Tokens of Whisper's, tags of web pages and of speech synthesis, and values as Python, JSON and
 # electronic mail write them.
-AROUND = re.compile(
+AROUND = (
     r"<\|[^|<>]*\|>|\[BLANK_AUDIO\]"
     r"|</?(?:a|b|br|div|em|font|i|p|s|span|strong|u|speak|prosody|break)\b[^<>]*>"
     r"|^\s*(?:b['\"]|[\[{]\s*['\"])|\\[\"'n]|=[0-9A-F]{2}=[0-9A-F]{2}"
 )
+FOREIGN = {  # what is in a text and no word: what is said of it, and what to do
+    BROKEN: (
+        "have what stands for a character on web pages, in program code or in another encoding",
+        "write the characters themselves",
+    ),
+    AROUND: ("have what a program put around or between the words", "take it off"),
+}
 
 
 def extract(
@@ -155,20 +161,10 @@ def tell_of_lost_words(items: Items, marks: list[list[str]], encoder: "Encoder",
         "take them out of the words",
         out,
     )
-    broken = {name: BROKEN.search(text) for name, text in texts.items()}
-    _tell_of_texts(
-        [f"'{name}' ({found[0]})" for name, found in broken.items() if found],
-        "have what stands for a character on web pages, in program code or in another encoding",
-        "write the characters themselves",
-        out,
-    )
-    around = {name: AROUND.search(text) for name, text in texts.items()}
-    _tell_of_texts(
-        [f"'{name}' ({found[0]})" for name, found in around.items() if found],
-        "have what a program put around or between the words",
-        "take it off",
-        out,
-    )
+    for pattern, (what, remedy) in FOREIGN.items():
+        matches = {name: re.search(pattern, text) for name, text in texts.items()}
+        named = [f"'{name}' ({found[0]})" for name, found in matches.items() if found]
+        _tell_of_texts(named, what, remedy, out)
 
 
 def _tell_of_empty_texts(items: Items, out: Path) -> None:

@@ -151,12 +151,6 @@ def _download(repository: str, revision: str, folder: Path) -> None:
 def _copy(origin: Path, folder: Path) -> None:
     if not origin.is_dir():
         raise InputError(f"there is no folder {origin}; correct the path")
-    for path in sorted(origin.iterdir()):
-        if path.is_symlink() and not path.exists():
-            raise InputError(
-                f"{path}: a link to {path.readlink()}, which is not there; copy the snapshot with "
-                "what its links lead to (cp -rL), or get it anew"
-            )
     weights = _files(origin, SAFE) or _files(origin, PICKLED)
     for path in [*_files(origin, SETTINGS), *weights]:
         with path.open("rb") as file:
@@ -289,12 +283,22 @@ def _only_safetensors(folder: Path) -> None:
 
 
 def _files(folder: Path, patterns: list[str]) -> list[Path]:
-    """Files of a folder, not of its subfolders, that match one of the patterns, sorted."""
-    return sorted(
+    """Files of a folder, not of its subfolders, that match one of the patterns, sorted.
+
+    InputError: one of them is a link to nowhere.
+    """
+    found = sorted(
         path
         for path in folder.iterdir()
-        if path.is_file() and any(fnmatch(path.name, pattern) for pattern in patterns)
+        if any(fnmatch(path.name, pattern) for pattern in patterns)
     )
+    for path in found:
+        if path.is_symlink() and not path.exists():
+            raise InputError(
+                f"{path}: a link to {path.readlink()}, which is not there; copy the snapshot with "
+                "what its links lead to (cp -rL), or get it anew"
+            )
+    return [path for path in found if path.is_file()]
 
 
 def _first_line(error: Exception) -> str:

@@ -20,7 +20,7 @@ import pandas as pd
 from labelmer.base import tables
 from labelmer.base.digest import canonical_json, code_digest, content_key
 from labelmer.base.errors import InputError
-from labelmer.base.files import write_atomically
+from labelmer.base.files import refuse_loss, write_atomically
 from labelmer.base.lock import alone
 from labelmer.base.log import log
 from labelmer.base.progress import Progress
@@ -43,7 +43,7 @@ def transcribe(items: Items, recogniser: "Recogniser", params: str, out: Path) -
     keys = dict(zip(items.ids, (_key(content, params) for content in items.contents), strict=True))
     part = out.with_name(out.name + ".part")
     with alone(out):
-        _refuse_foreign(out)
+        refuse_loss(out, "table of recognised words", _is_recognised)
         held = _matching(out, keys)
         left = {name: row for name, row in _matching(part, keys).items() if name not in held}
         if left:
@@ -78,16 +78,10 @@ def _key(content: str | bytes, params: str) -> str:
     return content_key(content, params).hex()
 
 
-def _refuse_foreign(path: Path) -> None:
-    """InputError where another table stands, which the new one would replace."""
-    if path.exists() and path.stat().st_size:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            header = file.readline().rstrip("\n").split("\t")
-        if not {"id", "key"} <= set(header):
-            raise InputError(
-                f"{path}: is there and no table of recognised words, and would be lost; give "
-                "another name, or move it away"
-            )
+def _is_recognised(path: Path) -> bool:
+    """Does a file begin as a table of recognised words does?"""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return {"id", "key"} <= set(file.readline().rstrip("\n").split("\t"))
 
 
 def _matching(path: Path, keys: dict[str, str]) -> dict[str, dict[str, Any]]:

@@ -40,8 +40,8 @@ from labelmer.config.presence import (
     check_given,
     check_recognised,
     check_results,
-    check_times,
     check_sources,
+    check_times,
     files_of_nobody,
 )
 from labelmer.config.sections import with_defaults
@@ -217,8 +217,7 @@ if workflow.is_main_process:
     # Variants on the same features stand in one table, whichever experiment names them.
     BESIDE = {}
     for e in config["experiments"]:
-        read = [e[modality] for modality in ("speech", "text") if modality in e]
-        kinds = BESIDE.setdefault(f"{' and '.join(read)}, {e['mode']}", set())
+        kinds = BESIDE.setdefault(f"{e['speech']} and {e['text']}, {e['mode']}", set())
         kinds.update(KINDS[variant] for variant in e["variants"])
     for features, kinds in BESIDE.items():
         if "network" in kinds and "linear" not in kinds:

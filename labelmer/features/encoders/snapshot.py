@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # The pooler and the mask of pretraining are not used here, and many checkpoints lack them.
 UNUSED = ("pooler", "masked_spec_embed")
 ONE_CHECKPOINT = "take config.json and weights from one checkpoint, or choose another"
+ZEROS = 0.02  # share of the weights that may stand in tensors of zeros
 LAYER = re.compile(r"encoder\.layers?\.(\d+)\.")
 WHOLE = "take whole files; if labelmer wrote the folder, move it away, and run the workflow again"
 TOKENIZER = "take the tokenizer's files from the checkpoint that this one was made from"
@@ -61,9 +62,6 @@ def _check_config(folder: Path) -> None:
         AutoModel.from_config(AutoConfig.from_pretrained(folder, local_files_only=True))
 
 
-ZEROS = 0.02  # share of the weights that may stand in tensors of zeros
-
-
 def _check_weights(folder: Path, model: torch.nn.Module, report: dict[str, Any]) -> None:
     """Hold what transformers reports of the loading against what the network needs."""
 
@@ -94,7 +92,8 @@ def _check_weights(folder: Path, model: torch.nn.Module, report: dict[str, Any])
             )
         if values.ndim > 1:  # a bias may be zero
             sizes[name] = values.numel()
-            empty += [] if extremes.any() else [name]
+            if not extremes.any():
+                empty.append(name)
     # Some networks have a small one that they do not use, as RoBERTa for its one type of token.
     if sum(sizes[name] for name in empty) > ZEROS * sum(sizes.values()):
         raise InputError(
